@@ -1,0 +1,30 @@
+"""Search algorithms: what to evaluate next, as a function of what was evaluated."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from nas.archive import Archive
+from nas.types import Batch
+
+
+class Algorithm(ABC):
+    """Proposes batches of candidates. It has no state: the archive and the step say everything.
+
+    Attributes:
+        steps: how many batches a whole run has, the initial design included.
+        evaluations: how many evaluations a whole run has.
+    """
+
+    steps: int
+    evaluations: int
+
+    @abstractmethod
+    def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
+        """Return the candidates of ``step``; an empty batch where the search space is used up.
+
+        Args:
+            archive: every evaluation of the steps before.
+            step: 0 to ``steps - 1``.
+            rng: the only source of randomness.
+        """

@@ -1,0 +1,1 @@
+"""The command line: composition and checks of settings."""

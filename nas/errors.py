@@ -1,0 +1,32 @@
+"""The error tree: what went wrong, in one line that a user can act on."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NasError(Exception):
+    """Any failure this project explains itself: the message is one line."""
+
+
+class UserError(NasError):
+    """The input is wrong, and nothing was done; the process ends with exit code 2."""
+
+
+class ArchiveError(NasError):
+    """A file of a run folder is damaged: it is named and never silently used."""
+
+
+class RunError(NasError):
+    """The run itself cannot go on, for example because every evaluation of a step failed."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the choice most like ``name``, or ``""`` where none is."""
+    match = get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
+    """Build the error for a name that does not exist: the name, the nearest one and all choices."""
+    listed = sorted(choices)
+    return UserError(f"unknown {kind} '{name}'{nearest(name, listed)} (choices: {', '.join(listed)})")

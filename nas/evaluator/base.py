@@ -1,0 +1,20 @@
+"""What an architecture is worth."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from nas.types import Architecture
+
+
+class Evaluator(ABC):
+    """Measures one architecture."""
+
+    @abstractmethod
+    def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
+        """Return metrics by name: ``top1`` and ``top5`` accuracy (percent), ``loss`` (nats), ``flops``
+        (millions of multiply-adds), ``params`` (millions).
+
+        Args:
+            architecture: one of the evaluator's search space.
+            split: ``"validation"`` during a search, ``"test"`` once after it.
+        """

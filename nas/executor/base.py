@@ -1,0 +1,21 @@
+"""Where the evaluations of one run happen."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nas.types import Architecture, Evaluation
+
+Measure = Callable[[Architecture], Mapping[str, float]]
+
+
+class Executor(ABC):
+    """Evaluates architectures and survives those that fail."""
+
+    @abstractmethod
+    def map(
+        self, measure: Measure, architectures: Sequence[Architecture]
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) pairs as they finish, each index once.
+
+        An exception in ``measure`` becomes an evaluation with its traceback; an interrupt is passed on.
+        """

@@ -1,0 +1,17 @@
+"""Random generators by name: no global state, and the same numbers however often a run was interrupted."""
+
+from zlib import crc32
+
+import numpy as np
+
+
+def rng_for(seed: int, step: int, purpose: str) -> np.random.Generator:
+    """Return the generator that ``purpose`` uses in ``step`` of the run with this ``seed``.
+
+    Args:
+        seed: the run's seed, 0 or more.
+        step: the step of the search (0 is the initial design), or an epoch.
+        purpose: what the numbers are for, for example ``"propose"``; different purposes get
+            independent streams.
+    """
+    return np.random.default_rng([seed, step, crc32(purpose.encode())])

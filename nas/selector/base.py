@@ -1,0 +1,24 @@
+"""Which of the candidates that an optimizer found are worth an evaluation."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from nas.types import Floats
+
+
+class Selector(ABC):
+    """Chooses candidates by their predicted objectives and the front that is already known."""
+
+    @abstractmethod
+    def select(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
+
+        Args:
+            candidates: predicted error and exact costs of the candidates, shape (k, m).
+            front: objectives of the non-dominated evaluations, shape (f, m), f at least 1.
+            n: how many to choose.
+            rng: the only source of randomness.
+        """

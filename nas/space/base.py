@@ -1,0 +1,86 @@
+"""Search spaces: genomes of integers and the architectures they stand for."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.types import Architecture, Genomes
+
+
+class SearchSpace(ABC):
+    """A set of architectures, each with one canonical integer genome.
+
+    Attributes:
+        lower, upper: bounds of each gene, inclusive, shape (d,).
+        names: what each gene chooses, for example ``"stage1.depth"``, length d.
+    """
+
+    lower: Genomes
+    upper: Genomes
+    names: tuple[str, ...]
+
+    @property
+    def n_genes(self) -> int:
+        """The number of genes, d."""
+        return len(self.lower)
+
+    @abstractmethod
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the genomes, shape (n, d), with every gene that is not expressed at its lower bound."""
+
+    @abstractmethod
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the architecture of one genome, shape (d,), canonical or not."""
+
+    @abstractmethod
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,), of an architecture as the original tools write it.
+
+        Raises:
+            UserError: if it is none of this space; the message names the key and the choices.
+        """
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genomes:
+        """Draw ``n`` canonical genomes, shape (n, d), each gene uniformly and on its own."""
+        return self.canonical(rng.integers(self.lower, self.upper, size=(n, self.n_genes), endpoint=True))
+
+    def sample_unseen(self, n: int, seen: Genomes, rng: np.random.Generator) -> Genomes:
+        """Draw up to ``n`` different genomes that are not among ``seen``, shape (k, d).
+
+        Returns fewer than ``n`` only where the space is (almost) used up: after ``100 n`` draws.
+        """
+        known = {row.tobytes() for row in np.ascontiguousarray(seen, dtype=np.int64)}
+        found: list[Genomes] = []
+        for _ in range(100):
+            for row in self.sample(max(n, 1), rng):
+                if len(found) < n and row.tobytes() not in known:
+                    known.add(row.tobytes())
+                    found.append(row)
+            if len(found) == n:
+                break
+        return np.array(found, dtype=np.int64).reshape(-1, self.n_genes)
+
+    @property
+    def smallest(self) -> Genomes:
+        """The genome of the smallest architecture, shape (d,)."""
+        return self.canonical(self.lower[None])[0]
+
+    @property
+    def largest(self) -> Genomes:
+        """The genome of the largest architecture, shape (d,)."""
+        return self.canonical(self.upper[None])[0]
+
+    def validate(self, genomes: Genomes) -> None:
+        """Raise UserError if a genome, shape (n, d), has another length or a gene outside its bounds."""
+        if genomes.ndim != 2 or genomes.shape[1] != self.n_genes:
+            raise UserError(f"genomes of this space have {self.n_genes} genes, got shape {genomes.shape}")
+        wrong = np.argwhere((genomes < self.lower) | (genomes > self.upper))
+        if len(wrong):
+            row, gene = wrong[0]
+            raise UserError(
+                f"gene {gene} ({self.names[gene]}) is {genomes[row, gene]}, "
+                f"allowed are {self.lower[gene]} to {self.upper[gene]}"
+            )

@@ -1,0 +1,46 @@
+"""Weight-sharing supernets: one set of weights, many architectures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from nas.space.base import SearchSpace
+from nas.space.table import AdditiveTable
+from nas.types import Architecture
+
+
+class Supernet(ABC):
+    """A network whose weights are shared by all architectures of a search space.
+
+    Attributes:
+        space: the architectures.
+        module: the shared weights; its ``state_dict`` is what checkpoints hold.
+    """
+
+    space: SearchSpace
+    module: nn.Module
+
+    @abstractmethod
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, with the shared weights, as training does.
+
+        Args:
+            images: normalised, shape (n, 3, r, r), r the architecture's resolution.
+            architecture: one of ``space``.
+
+        Returns:
+            Logits, shape (n, classes).
+        """
+
+    @abstractmethod
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights.
+
+        Its batch-norm statistics are the supernet's and must be recalibrated before it is evaluated.
+        """
+
+    @abstractmethod
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        """Return exact integer cost tables: ``"macs"`` (multiply-adds of convolutions and linear layers of one
+        image) and ``"params"`` (weights and biases, batch-norm's included). No network is built for them."""

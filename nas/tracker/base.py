@@ -1,0 +1,92 @@
+"""Where a run reports to while it goes on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.objective.base import Measure
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a tracker may want to know about a run before it starts.
+
+    Attributes:
+        folder: the run folder.
+        id: stable identity of the run: a resumed run has the same.
+        group: the settings without the seed, as a short name; runs that differ by the seed alone share it.
+        name: the group and the seed.
+        task: the kind of run, for example ``"search"``.
+        tags: the choices that made the run, for example ``("digits", "tiny", "msunas")``.
+        config: the resolved settings, plain values only.
+        objectives: what is minimised, in the archive's order.
+        steps: how many steps the whole run has.
+        evaluations: how many evaluations the whole run has.
+    """
+
+    folder: Path
+    id: str
+    group: str
+    name: str
+    task: str
+    tags: tuple[str, ...]
+    config: Mapping[str, Any]
+    objectives: Sequence[Measure]
+    steps: int
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """One step of a run, as all trackers report it; a row of ``metrics.csv``.
+
+    Attributes:
+        step: 0 is the initial design.
+        evaluations, failed: all of the run so far.
+        hypervolume: of the front so far, normalised, 0 to 1; more is better.
+        front_size: architectures on the front so far.
+        best: lowest value of each objective so far, in the objectives' order.
+        rmse, rho, tau: of the surrogate's predictions of this step's candidates against their evaluations
+            (root-mean-square error in the unit of the first objective, Spearman's and Kendall's rank
+            correlation); ``None`` where there was no prediction or fewer than two candidates.
+        seconds: of this step by activity (``search``, ``train``, ``evaluate``); empty for a step that was
+            reported by an earlier process which died before it wrote its times.
+        front: objectives of the front so far with their architectures and steps, cheapest last.
+    """
+
+    step: int
+    evaluations: int
+    failed: int
+    hypervolume: float
+    front_size: int
+    best: tuple[float, ...]
+    rmse: float | None
+    rho: float | None
+    tau: float | None
+    seconds: Mapping[str, float]
+    front: Sequence[Mapping[str, Any]]
+
+
+class Tracker(ABC):
+    """Receives a run's progress. Calls come in this order: start, any mixture of the others, finish.
+
+    A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored.
+    """
+
+    @abstractmethod
+    def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
+        """A run begins or goes on; ``history`` holds the steps that earlier processes completed."""
+
+    @abstractmethod
+    def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
+        """``done`` of ``total`` parts of an activity are finished, ``failed`` of them without a result."""
+
+    @abstractmethod
+    def step(self, summary: StepSummary, picture: Path | None) -> None:
+        """A step is complete and on disk; ``picture`` is a PNG of the front."""
+
+    @abstractmethod
+    def finish(self, error: str | None) -> None:
+        """The run ends: well (``None``), or with an error's last line."""

@@ -1,0 +1,76 @@
+"""The values that every part exchanges: architectures, batches and evaluations.
+
+Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt, Le
+
+# Constrained numbers: the settings check reads them from the signatures of the parts.
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+
+Genomes = npt.NDArray[np.int64]
+"""Integer genomes, shape (n, d), or one of them, shape (d,)."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One candidate network.
+
+    Attributes:
+        genome: the canonical genes; genes that are not expressed hold their lower bound, so that two
+            architectures are equal exactly when their genomes are.
+        config: the same choices as the original tools write them to a ``.subnet`` file, for example
+            ``{"ks": [3, 5], "e": [2, 4], "d": [1, 1], "r": 8, "w": 1.0}``.
+    """
+
+    genome: tuple[int, ...]
+    config: Mapping[str, Any] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found out.
+
+    Attributes:
+        metrics: measured values by name: ``top1`` and ``top5`` accuracy in percent, ``loss`` in nats,
+            ``flops`` in millions of multiply-adds, ``params`` in millions. Empty when it failed.
+        error: the traceback of a failed evaluation, ``None`` for a good one. A failure has no numbers.
+    """
+
+    metrics: Mapping[str, float]
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers to use."""
+        return self.error is None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The candidates that an algorithm asks to evaluate in one step.
+
+    Attributes:
+        genomes: canonical genomes, shape (n, d), all different and none evaluated before.
+        predicted: the surrogate's prediction of the first objective, shape (n,), in its unit; ``None``
+            where candidates were not chosen by a surrogate.
+        surrogate: name of the surrogate that predicted, for example ``"rbf"``.
+        winner: the model that an adaptive surrogate chose; equals ``surrogate`` for all others.
+    """
+
+    genomes: Genomes
+    predicted: Floats | None = None
+    surrogate: str | None = None
+    winner: str | None = None
