@@ -25,6 +25,14 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A quantity's name and unit."""
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
 class Architecture:
     """One candidate network.
 

@@ -46,6 +46,8 @@ class Dataset(ABC):
         mean, std: of the training pixels scaled to 0..1, per channel, length 3.
         augmentation: what training images go through.
         fingerprint: SHA-256 of pixels, labels and splits, as hexadecimal digits: equal data, equal fingerprint.
+        resolutions: recommended sides of a network's square input in pixels, smallest first; supernets take
+            them over by ``${dataset.resolutions}``.
     """
 
     class_names: tuple[str, ...]
@@ -53,6 +55,7 @@ class Dataset(ABC):
     std: tuple[float, float, float]
     augmentation: Augmentation
     fingerprint: str
+    resolutions: tuple[int, ...]
 
     @property
     def n_classes(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nas.types import Architecture, Evaluation
 
-Measure = Callable[[Architecture], Mapping[str, float]]
+Evaluate = Callable[[Architecture], Mapping[str, float]]
 
 
 class Executor(ABC):
@@ -13,9 +13,9 @@ class Executor(ABC):
 
     @abstractmethod
     def map(
-        self, measure: Measure, architectures: Sequence[Architecture]
+        self, evaluate: Evaluate, architectures: Sequence[Architecture]
     ) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) pairs as they finish, each index once.
 
-        An exception in ``measure`` becomes an evaluation with its traceback; an interrupt is passed on.
+        An exception in ``evaluate`` becomes an evaluation with its traceback; an interrupt is passed on.
         """

@@ -1,17 +1,8 @@
 """What is minimised: a name, a unit, and, for costs that need no evaluation, the values themselves."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
-from nas.types import Floats, Genomes
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A quantity's name and unit."""
-
-    name: str
-    unit: str
+from nas.types import Floats, Genomes, Measure
 
 
 TOP1_ERROR = Measure("top1_error", "%")

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.types import Floats
 
@@ -13,7 +14,7 @@ class Selector(ABC):
     @abstractmethod
     def select(
         self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator
-    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    ) -> npt.NDArray[np.int64]:
         """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
 
         Args:

@@ -10,6 +10,17 @@ from nas.errors import UserError
 from nas.types import Architecture, Genomes
 
 
+def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
+    """Return the rows of ``genomes``, (n, d), that are not among ``seen``, each once, in their order."""
+    known = {row.tobytes() for row in np.ascontiguousarray(seen, dtype=np.int64)}
+    keep = []
+    for i, row in enumerate(np.ascontiguousarray(genomes, dtype=np.int64)):
+        if row.tobytes() not in known:
+            known.add(row.tobytes())
+            keep.append(i)
+    return genomes[keep]
+
+
 class SearchSpace(ABC):
     """A set of architectures, each with one canonical integer genome.
 
@@ -52,16 +63,12 @@ class SearchSpace(ABC):
 
         Returns fewer than ``n`` only where the space is (almost) used up: after ``100 n`` draws.
         """
-        known = {row.tobytes() for row in np.ascontiguousarray(seen, dtype=np.int64)}
-        found: list[Genomes] = []
+        found = np.zeros((0, self.n_genes), dtype=np.int64)
         for _ in range(100):
-            for row in self.sample(max(n, 1), rng):
-                if len(found) < n and row.tobytes() not in known:
-                    known.add(row.tobytes())
-                    found.append(row)
             if len(found) == n:
                 break
-        return np.array(found, dtype=np.int64).reshape(-1, self.n_genes)
+            found = np.concatenate([found, new_rows(self.sample(n, rng), np.concatenate([seen, found]))])[:n]
+        return found
 
     @property
     def smallest(self) -> Genomes:

@@ -16,10 +16,13 @@ class Supernet(ABC):
     Attributes:
         space: the architectures.
         module: the shared weights; its ``state_dict`` is what checkpoints hold.
+        fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
+            its first weights.
     """
 
     space: SearchSpace
     module: nn.Module
+    fingerprint: str
 
     @abstractmethod
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:

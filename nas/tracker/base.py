@@ -1,12 +1,16 @@
 """Where a run reports to while it goes on."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from nas.objective.base import Measure
+from nas.types import Measure
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,13 @@ class StepSummary:
 class Tracker(ABC):
     """Receives a run's progress. Calls come in this order: start, any mixture of the others, finish.
 
-    A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored.
+    A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored (``harmless``).
+
+    Attributes:
+        reported: whether an error of this tracker was logged already.
     """
+
+    reported: bool = False
 
     @abstractmethod
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
@@ -90,3 +99,26 @@ class Tracker(ABC):
     @abstractmethod
     def finish(self, error: str | None) -> None:
         """The run ends: well (``None``), or with an error's last line."""
+
+
+T = TypeVar("T", bound=Tracker)
+P = ParamSpec("P")
+
+
+def harmless(method: Callable[Concatenate[T, P], None]) -> Callable[Concatenate[T, P], None]:
+    """Keep a tracker method's errors away from the run: the tracker's first one is logged, all are ignored.
+
+    Interrupts (Ctrl-C) are passed on.
+    """
+
+    @wraps(method)
+    def guarded(self: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            if not self.reported:
+                self.reported = True
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                log.warning("%s failed, the run goes on without it (%s)", type(self).__name__, reason)
+
+    return guarded

@@ -1,0 +1,50 @@
+# Needs GNU make and Python 3.11, 3.12 or 3.13; everything else goes into .venv.
+# `make PYTHON=python3.13 ...` chooses the interpreter, `make test ARGS="-k pareto"` passes arguments on.
+.DEFAULT_GOAL := help
+.PHONY: help install environment demo test test-slow lint types bench pin clean
+
+PY := .venv/bin/python
+ARGS ?=
+PYTHON ?=
+export PYTHON
+# uv trusts the certificates that the system trusts, as a network's own proxy needs.
+export UV_SYSTEM_CERTS ?= 1
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Each command builds the environment in .venv first where it is missing or out of date."
+
+install: ## build the environment in .venv (about 6 GB on Linux, once)
+	@sh tools/environment.sh
+
+environment:
+	@sh tools/environment.sh --quiet
+
+demo: environment ## search a small supernet on real images, under 5 minutes on 2 cores
+	$(PY) launch.py experiment=demo $(ARGS)
+
+test: environment ## run the fast tests
+	$(PY) -m pytest -m "not slow" -n 2 $(ARGS)
+
+# pytest's exit code 5 says that no test was selected.
+test-slow: environment ## run the slow tests: whole runs, kills and resumes
+	$(PY) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
+
+lint: environment ## check style, format and the layers of imports
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo
+
+types: environment ## check types, strictly
+	$(PY) -m mypy
+
+bench: environment ## run every benchmark, one after the other
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS); done
+
+pin: ## write requirements.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --extra dev \
+		--no-header --no-annotate --no-emit-index-url --output-file requirements.txt pyproject.toml
+
+clean: ## remove the environment and all caches; results in outputs/ stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	find . -name __pycache__ -type d -not -path './outputs/*' -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""MSuNAS, the search algorithm of NSGANetV2 (Lu et al. 2020, arXiv 2007.10396, Algorithm 1)."""
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from nas.algorithm.base import Algorithm
+from nas.algorithm.design import initial_design
+from nas.archive import Archive
+from nas.errors import UserError
+from nas.objective.base import Objective
+from nas.optimizer.base import Optimizer, Problem
+from nas.pareto import non_dominated
+from nas.selector.base import Selector
+from nas.space.base import SearchSpace, new_rows
+from nas.surrogate.base import Surrogate
+from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
+
+
+@final
+class MSuNAS(Algorithm):
+    """Bi-objective surrogate-assisted search: the surrogate predicts the error, the other objectives are exact."""
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        surrogate: Surrogate,
+        optimizer: Optimizer,
+        selector: Selector,
+        n_doe: PositiveInt,
+        n_iter: PositiveInt,
+        iterations: NonNegativeInt,
+    ) -> None:
+        """Set the parts and the budget.
+
+        Args:
+            space: what to search.
+            objectives: exact costs; the error is the first objective and not among them.
+            surrogate: model of the top-1 error.
+            optimizer: searches for candidates on predicted error and exact costs.
+            selector: chooses which candidates are evaluated.
+            n_doe: architectures in the initial design (published: 100).
+            n_iter: architectures evaluated in each iteration (published: 8).
+            iterations: iterations after the initial design (published: 30).
+
+        Raises:
+            UserError: if the surrogate needs a larger initial design.
+        """
+        needed = surrogate.minimum_points(space.n_genes)
+        if iterations > 0 and n_doe < needed:
+            raise UserError(
+                f"algorithm.n_doe={n_doe} is too small: surrogate={surrogate.name} needs at least {needed} "
+                f"evaluated architectures in a space of {space.n_genes} genes; use algorithm.n_doe={needed} or more"
+            )
+        self._space = space
+        self._objectives = objectives
+        self._surrogate = surrogate
+        self._optimizer = optimizer
+        self._selector = selector
+        self._n_doe = n_doe
+        self._n_iter = n_iter
+        self.steps = iterations + 1
+        self.evaluations = n_doe + iterations * n_iter
+
+    def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
+        """Return the initial design, or the ``n_iter`` candidates that the surrogate and the selector chose.
+
+        Where the last population holds fewer new candidates than that, random ones are added.
+        """
+        if step == 0:
+            return Batch(initial_design(self._space, self._n_doe, rng))  # Alg. 1, l. 1-7
+        seen = archive.genomes()
+        genomes, evaluated = archive.arrays()
+        if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
+            return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
+        self._surrogate.fit(genomes, evaluated[:, 0])  # l. 9
+        front = non_dominated(evaluated)
+        problem = Problem(self._space, self._predict)
+        population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
+        candidates = new_rows(population, seen)
+        chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11
+        batch = candidates[chosen]
+        filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
+        batch = np.concatenate([batch, filling])
+        return Batch(batch, self._surrogate.predict(batch), self._surrogate.name, self._surrogate.winner)
+
+    def _predict(self, genomes: Genomes) -> Floats:
+        costs = [objective(genomes) for objective in self._objectives]
+        return np.column_stack([self._surrogate.predict(genomes), *costs])

@@ -1,0 +1,226 @@
+"""The append-only record of a run's evaluations: what algorithms learn from, and what resumes a run."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.errors import ArchiveError, UserError
+from nas.pareto import non_dominated
+from nas.types import Architecture, Floats, Genomes, Measure
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One evaluation.
+
+    Attributes:
+        step, index: the step that proposed it, and its place in that batch.
+        architecture: what was evaluated.
+        objectives: in the archive's order, all minimised; ``None`` if the evaluation failed.
+        metrics: everything that was measured, by name; empty if the evaluation failed.
+        predicted: the surrogate's prediction of the first objective, if it was chosen by one.
+    """
+
+    step: int
+    index: int
+    architecture: Architecture
+    objectives: tuple[float, ...] | None
+    metrics: Mapping[str, float]
+    predicted: float | None = None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What closes a block of entries: the step, and the surrogate that chose them (``None`` without one)."""
+
+    step: int
+    surrogate: str | None = None
+    winner: str | None = None
+    retry: bool = False
+
+
+@dataclass
+class Archive:
+    """All evaluations of a run, in memory and in a file.
+
+    The file holds one JSON object a line: a header, then for each step its entries and a commit with the
+    SHA-256 of everything up to there. A step is appended in one write and counts only with its commit; what a
+    killed process left behind the last commit is dropped. Where an architecture was evaluated again, the
+    newer entry wins and both stay on disk. Open one with :meth:`open`.
+
+    Attributes:
+        path: the file.
+        measures: names and units of the objectives.
+        commits: one for each block, in order.
+        history: every entry, in order.
+    """
+
+    path: Path
+    measures: tuple[Measure, ...]
+    gene_names: tuple[str, ...]
+    commits: list[Commit] = field(default_factory=list)
+    history: list[Entry] = field(default_factory=list)
+    _size: int = 0
+    _digest: "hashlib._Hash" = field(default_factory=sha256)
+
+    @staticmethod
+    def open(path: Path, measures: Sequence[Measure], gene_names: Sequence[str]) -> "Archive":
+        """Load the archive at ``path``, or begin one; the file appears with the first step.
+
+        Raises:
+            ArchiveError: if the file is damaged.
+            UserError: if it belongs to another search space or other objectives.
+        """
+        archive = Archive(path, tuple(measures), tuple(gene_names))
+        if path.exists():
+            archive._read(path.read_bytes())
+        return archive
+
+    def _header(self) -> bytes:
+        objectives = [[measure.name, measure.unit] for measure in self.measures]
+        return _line({"format": "nas-archive", "version": VERSION, "objectives": objectives, "genes": self.gene_names})
+
+    def _read(self, data: bytes) -> None:
+        digest, position, block = sha256(), 0, list[dict[str, Any]]()
+        for number, line in enumerate(data.splitlines(keepends=True), start=1):
+            if not line.endswith(b"\n"):
+                return  # a write that was cut short
+            position += len(line)
+            if number == 1 and line != self._header():
+                raise UserError(f"{self.path} is not of this search space, these objectives and this version")
+            if number > 1:
+                record = self._parse(line, number)
+                if "commit" not in record:
+                    block.append(record)
+                elif record["sha256"] != _checksum(digest, record["commit"]):
+                    raise ArchiveError(f"{self.path}: the lines up to {number} do not match their checksum")
+                else:
+                    self.commits.append(Commit(**record["commit"]))
+                    self.history += [_entry(entry) for entry in block]
+                    block = []
+            digest.update(line)
+            if number > 1 and not block:
+                self._size, self._digest = position, digest.copy()
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(line)
+            if ("commit" in record) == ("genome" in record) or ("commit" in record and "sha256" not in record):
+                raise ValueError("neither an entry nor a commit")
+        except (ValueError, TypeError) as error:
+            raise ArchiveError(f"{self.path}: line {number} is damaged") from error
+        return record
+
+    def extend(self, commit: Commit, entries: Sequence[Entry]) -> None:
+        """Append a block of entries and its commit; on disk when this returns, entirely or not at all."""
+        block = b"".join(_line(_record(entry)) for entry in entries)
+        if not self.commits:
+            block = self._header() + block
+        digest = self._digest.copy()
+        digest.update(block)
+        end = _line({"commit": asdict(commit), "sha256": _checksum(digest, asdict(commit))})
+        digest.update(end)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "r+b" if self.path.exists() else "xb") as file:
+            file.truncate(self._size)
+            file.seek(self._size)
+            file.write(block + end)
+            file.flush()
+            os.fsync(file.fileno())
+        self._size += len(block + end)
+        self._digest = digest
+        self.commits.append(commit)
+        self.history += entries
+
+    @property
+    def next_step(self) -> int:
+        """The first step that is not complete."""
+        return max((commit.step for commit in self.commits), default=-1) + 1
+
+    def entries(self, last_step: int | None = None) -> list[Entry]:
+        """Return the newest entry of each architecture, in the order of first evaluation.
+
+        Args:
+            last_step: leave out what later steps evaluated; ``None`` for everything.
+        """
+        newest: dict[tuple[int, ...], Entry] = {}
+        for entry in self.history:
+            if last_step is None or entry.step <= last_step:
+                newest[entry.architecture.genome] = entry
+        return list(newest.values())
+
+    def genomes(self) -> Genomes:
+        """Return the canonical genomes of everything evaluated, failures included, shape (n, d)."""
+        genomes = [entry.architecture.genome for entry in self.entries()]
+        return np.array(genomes, dtype=np.int64).reshape(-1, len(self.gene_names))
+
+    def arrays(self) -> tuple[Genomes, Floats]:
+        """Return genomes, shape (n, d), and objectives, shape (n, m), of the evaluations that succeeded."""
+        good = [entry for entry in self.entries() if entry.objectives is not None]
+        genomes = np.array([entry.architecture.genome for entry in good], dtype=np.int64)
+        objectives = np.array([entry.objectives for entry in good], dtype=np.float64)
+        return genomes.reshape(-1, len(self.gene_names)), objectives.reshape(-1, len(self.measures))
+
+    def front(self, last_step: int | None = None) -> list[Entry]:
+        """Return the non-dominated entries up to ``last_step``, ascending in the first objective."""
+        good = [entry for entry in self.entries(last_step) if entry.objectives is not None]
+        objectives = np.array([entry.objectives for entry in good], dtype=np.float64)
+        chosen = [good[i] for i in non_dominated(objectives)]
+        return sorted(chosen, key=lambda entry: entry.objectives or ())
+
+    def reference_point(self) -> Floats:
+        """Return 1.01 times the worst value of each objective in the initial design, shape (m,).
+
+        This is NSGANetV2's reference point.
+
+        Raises:
+            ArchiveError: if no evaluation of the initial design succeeded.
+        """
+        initial = [e.objectives for e in self.entries(last_step=0) if e.objectives is not None]
+        if not initial:
+            raise ArchiveError(f"{self.path}: no evaluation of the initial design succeeded")
+        return 1.01 * np.array(initial, dtype=np.float64).max(axis=0)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _checksum(before: "hashlib._Hash", commit: Mapping[str, Any]) -> str:
+    digest = before.copy()
+    digest.update(_line(commit))
+    return digest.hexdigest()
+
+
+def _record(entry: Entry) -> dict[str, Any]:
+    return {
+        "step": entry.step,
+        "index": entry.index,
+        "genome": entry.architecture.genome,
+        "config": entry.architecture.config,
+        "objectives": entry.objectives,
+        "metrics": entry.metrics,
+        "predicted": entry.predicted,
+    }
+
+
+def _entry(record: Mapping[str, Any]) -> Entry:
+    objectives = record["objectives"]
+    architecture = Architecture(tuple(record["genome"]), record["config"])
+    return Entry(
+        step=record["step"],
+        index=record["index"],
+        architecture=architecture,
+        objectives=None if objectives is None else tuple(objectives),
+        metrics=record["metrics"],
+        predicted=record["predicted"],
+    )

@@ -1,0 +1,95 @@
+"""Checks of composed settings against the constructors that will read them."""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from nas.errors import UserError, unknown
+from nas.task.base import OFFERED, Paths, Settings
+
+_PLAIN = {"": Settings, "paths": Paths}
+
+
+def check(config: DictConfig, groups: frozenset[str]) -> dict[str, Any]:
+    """Check every key and value, and return all settings as plain values.
+
+    Args:
+        config: composed settings, without Hydra's own.
+        groups: names of the groups at the top level.
+
+    Raises:
+        UserError: for a value that is missing, of the wrong type or out of range, and for a key nobody reads.
+    """
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise UserError(f"{key} must be given: add {key}=VALUE to the command line")
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(" ".join(line.strip() for line in str(error).splitlines()[:2])) from error
+    assert isinstance(plain, dict)
+    settings = {str(key): value for key, value in plain.items()}
+    _check_node("", {key: value for key, value in settings.items() if key not in groups}, Settings)
+    for group in sorted(groups & settings.keys()):
+        if group in _PLAIN:
+            _check_node(group, settings[group], _PLAIN[group])
+        elif settings[group] is not None:
+            for path, node in _targets(group, settings[group]):
+                _check_node(path, node, _load(path, node["_target_"]))
+    for key in settings.keys() - groups - set(get_type_hints(Settings)):
+        raise unknown("key", key, {*groups, *get_type_hints(Settings)})
+    return settings
+
+
+def _targets(path: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(node, dict):
+        raise UserError(f"{path}={node} is wrong: a group takes the name of one of its choices")
+    if "_target_" in node:
+        yield path, node
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _targets(f"{path}.{key}", value)
+        elif "_target_" not in node:
+            raise unknown("key", f"{path}.{key}", [f"{path}.{name}" for name in node if name != key])
+
+
+def _load(path: str, target: str) -> Any:
+    try:
+        return get_object(target)
+    except (InstantiationException, ImportError, ValueError) as error:
+        raise UserError(f"{path}._target_={target} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _check_node(path: str, node: Mapping[str, Any], target: Any) -> None:
+    """Compare a node's keys and values with the keyword arguments of ``target``."""
+    hints = get_type_hints(target.__init__, include_extras=True)
+    parameters = [p for p in inspect.signature(target).parameters.values() if p.name not in OFFERED]
+    names = {parameter.name for parameter in parameters}
+    prefix = f"{path}." if path else ""
+    for key, value in node.items():
+        if key in ("_target_", "_partial_"):
+            continue
+        if key not in names:
+            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names])
+        if not (isinstance(value, dict) and "_target_" in value):
+            _check_value(f"{prefix}{key}", value, hints[key])
+    for parameter in parameters:
+        if parameter.name not in node and parameter.default is parameter.empty:
+            raise UserError(f"{prefix}{parameter.name} must be given: it was removed or never set")
+
+
+def _check_value(key: str, value: Any, hint: Any) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    try:
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
+        reason = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"{key}{where}={first['input']!r} is wrong: {reason.replace('input ', 'it ')}") from error

@@ -1,0 +1,139 @@
+"""Composition of settings by Hydra, with its errors in one line that names the key, the nearest name and the choices."""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nas.cli.naming import register_resolvers
+from nas.errors import UserError, nearest, unknown
+
+
+def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> list[DictConfig]:
+    """Return the settings of every job that a command line starts, Hydra's own under ``hydra``.
+
+    Args:
+        arguments: the parsed command line.
+        conf: the folder of settings.
+        config_name: its primary file, unless ``arguments`` name another.
+
+    Raises:
+        UserError: if the command line is wrong.
+    """
+    register_resolvers()
+    with _hydra(arguments, conf) as hydra:
+        name = arguments.config_name or config_name
+        try:
+            return _jobs(hydra, name, arguments)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(_one_line(error)) from error
+
+
+@contextmanager
+def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
+    search_path = create_config_search_path(str(Path(arguments.config_path or conf).absolute()))
+    assert isinstance(search_path, ConfigSearchPathImpl)
+    if arguments.config_dir is not None:
+        folder = Path(arguments.config_dir).absolute()
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {arguments.config_dir} is no folder")
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    try:
+        yield Hydra.create_main_hydra2(task_name="nas", config_search_path=search_path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictConfig]:
+    parser = OverridesParser.create(config_loader=hydra.config_loader)
+    typed = parser.parse_overrides(arguments.overrides)
+    master = [override for override in typed if not override.is_sweep_override()]
+    _check_overrides(hydra, name, [o for o in master if o.key_or_group.startswith("hydra")])
+    composed = _compose(hydra, name, [o.input_line or "" for o in master if o.key_or_group.startswith("hydra")])
+    multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
+    if not multirun:
+        for override in typed:
+            if override.key_or_group == "hydra/launcher":
+                raise UserError(
+                    f"{override.input_line} needs -m (multirun): without it the launcher would be ignored; "
+                    f"write launch.py -m {override.input_line} ..."
+                )
+            if override.is_sweep_override():
+                raise UserError(f"{override.input_line} names several values; write launch.py -m ... to run all of them")
+        _check_overrides(hydra, name, typed)
+        return [_compose(hydra, name, arguments.overrides)]
+    swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
+    overrides = parser.parse_overrides([*swept, *arguments.overrides])
+    jobs = []
+    for job in BasicSweeper.split_arguments(overrides, None)[0]:
+        _check_overrides(hydra, name, parser.parse_overrides(job))
+        jobs.append(_compose(hydra, name, job))
+    return jobs
+
+
+def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
+    config = hydra.compose_config(
+        config_name=name, overrides=list(overrides), run_mode=RunMode.RUN, with_log_configuration=False
+    )
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+def _check_overrides(hydra: Hydra, name: str, overrides: Sequence[Override]) -> None:
+    """Raise UserError for the first override that names a choice or a key which does not exist."""
+    loader = hydra.config_loader
+    groups = [override for override in overrides if loader.group_exists(override.key_or_group)]
+    for override in groups:
+        options = loader.get_group_options(override.key_or_group)
+        for choice in _choices(override):
+            if choice not in options:
+                raise unknown(f"choice for {override.key_or_group}:", choice, options)
+    plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
+    if not plain:
+        return
+    composed = _compose(hydra, name, [override.input_line or "" for override in groups])
+    for override in plain:
+        _check_key(composed, override.key_or_group, loader.list_groups(""))
+
+
+def _choices(override: Override) -> list[str]:
+    value = override.value()
+    values: Sequence[Any] = value if isinstance(value, list) else [value]
+    return [v.text if isinstance(v, QuotedString) else str(v) for v in values if v is not None]
+
+
+def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
+    node: Any = config
+    path: list[str] = []
+    for part in key.split("."):
+        if isinstance(node, ListConfig) or not isinstance(node, DictConfig):
+            raise UserError(f"unknown key '{key}': {'.'.join(path)} is a single value")
+        if part not in node:
+            prefix = "".join(f"{name}." for name in path)
+            known = {f"{prefix}{name}" for name in node if not str(name).startswith("_")}
+            if not path:
+                known = (known | set(groups)) - {"hydra"}
+            raise unknown("key", key, known)
+        node = node._get_node(part)
+        path.append(part)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"^", "~"}]
+    return " ".join(lines[:3]) if lines else type(error).__name__

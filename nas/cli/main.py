@@ -1,0 +1,77 @@
+"""The command line: check everything, then let Hydra run one job or many."""
+
+import logging
+import sys
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from nas.cli.compose import compose_jobs
+from nas.cli.naming import register_resolvers
+from nas.cli.setup import make_task, without_hydra
+from nas.errors import NasError, UserError
+
+_CONFIG_NAME = "config"
+_exit_codes: list[int] = []
+log = logging.getLogger(__name__)
+
+
+def main(conf: Path) -> None:
+    """Run the command line of this process with the settings in ``conf``, and exit.
+
+    Exit codes: 0 all is well; 1 a run failed; 2 the command line is wrong, and nothing was done or written;
+    130 interrupted.
+    """
+    arguments = get_args_parser().parse_args()
+    register_resolvers()
+    introspection = (arguments.help, arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)
+    try:
+        if not any(introspection):
+            check_jobs(compose_jobs(arguments, conf, _CONFIG_NAME))
+        hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
+    except UserError as error:
+        sys.exit(_complain(error, 2))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(max(_exit_codes, default=0))
+
+
+def check_jobs(jobs: list[DictConfig]) -> None:
+    """Check all jobs of a command line before the first one starts.
+
+    Raises:
+        UserError: for the first thing that is wrong.
+    """
+    folders: set[Path] = set()
+    for config in jobs:
+        HydraConfig.instance().set_config(config)
+        folder = Path(config.hydra.run.dir)
+        if folder in folders:
+            raise UserError(f"two jobs would share the run folder {folder}: let paths.run contain what differs")
+        folders.add(folder)
+        make_task(without_hydra(config), config.hydra, folder).check()
+
+
+def _job(config: DictConfig) -> int:
+    """Run one job in its folder; what goes wrong becomes one line and an exit code."""
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    try:
+        print(make_task(config, hydra_config, folder).run())
+        code = 0
+    except NasError as error:
+        code = _complain(error, 2 if isinstance(error, UserError) else 1)
+    except Exception as error:
+        log.exception("the run failed")
+        code = _complain(f"{type(error).__name__}: {error}; the traceback is in {folder / 'run.log'}", 1)
+    _exit_codes.append(code)
+    return code
+
+
+def _complain(error: object, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code

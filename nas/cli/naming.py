@@ -1,0 +1,39 @@
+"""Names that follow from settings: equal settings, equal run folder and wandb group."""
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import Container, DictConfig, OmegaConf
+
+from nas.run_folder import result_settings
+
+
+def register_resolvers() -> None:
+    """Make ``${run_group:}`` and ``${relative_path:to,from}`` known to OmegaConf; a second call does nothing."""
+    OmegaConf.register_new_resolver("run_group", _run_group, replace=True)
+    OmegaConf.register_new_resolver("relative_path", os.path.relpath, replace=True)
+
+
+def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
+    """Return a short name of all settings that matter but the seed, for example ``digits-tiny-msunas-flops-3f2a91``.
+
+    Letters, digits, ``-`` and ``_`` only. The six digits at the end are a hash of the settings.
+    """
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    settings = result_settings({str(key): value for key, value in plain.items() if key != "hydra"})
+    digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    words = [choices.get("experiment") or "-".join(str(choices[g]) for g in ("dataset", "supernet", "algorithm"))]
+    words += [str(name) for name in config.sec_obj]
+    name = "-".join([*words, digest])
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _run_group(*, _root_: Container) -> str:
+    assert isinstance(_root_, DictConfig)
+    choices = _root_.hydra.runtime.choices if "hydra" in _root_ else HydraConfig.get().runtime.choices
+    return run_group(_root_, choices)

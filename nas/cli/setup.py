@@ -1,0 +1,52 @@
+"""From composed settings to a task that is ready to run."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from nas.cli.check import check
+from nas.cli.naming import run_group
+from nas.task.base import Paths, Settings, Setup, Task
+
+
+def make_task(config: DictConfig, hydra: DictConfig, run_folder: Path) -> Task:
+    """Check the settings and return the task.
+
+    Args:
+        config: composed settings, without Hydra's own.
+        hydra: Hydra's own settings.
+        run_folder: where the run goes.
+
+    Raises:
+        UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
+    """
+    choices = {str(group): choice for group, choice in hydra.runtime.choices.items()}
+    groups = frozenset(group for group in choices if not group.startswith("hydra"))
+    plain = check(config, groups)
+    paths = plain["paths"] | {"run": run_folder}
+    parts: dict[str, Any] = {
+        group: instantiate(config[group], _convert_="all")
+        for group in groups - {"paths", "experiment", "task"}
+        if config.get(group) is not None
+    }
+    setup = Setup(
+        settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
+        paths=Paths(**{key: Path(path).expanduser() for key, path in paths.items()}),
+        parts=parts,
+        group=run_group(config, choices),
+        choices={group: str(choice) for group, choice in choices.items() if choice is not None},
+        resolved=plain,
+    )
+    task: Task = instantiate(config.task)(setup=setup)
+    return task
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a copy of composed settings that lacks Hydra's own."""
+    copy = config.copy()
+    OmegaConf.set_readonly(copy, False)
+    OmegaConf.set_struct(copy, False)
+    del copy["hydra"]
+    return copy

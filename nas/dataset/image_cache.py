@@ -1,0 +1,211 @@
+"""Decoded images on disk: decoded once, opened at once ever after."""
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import IO, Literal
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from nas.dataset.decoding import VERSION, Pixels, decode_files
+from nas.dataset.summary import channel_sums
+from nas.errors import UserError
+from nas.files import read_json, write_json
+
+Corrupt = Literal["refuse", "skip"]
+Sums = npt.NDArray[np.int64]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a cache folder says about its content.
+
+    Attributes:
+        size: side of the images in pixels.
+        paths: the images' files relative to the data set's folder, in the order of the pixels.
+        unreadable: the files that cannot be read, each with the reason.
+        pixels_digest: SHA-256 of the pixels.
+        sums_digest: SHA-256 of the channel sums.
+    """
+
+    size: int
+    paths: list[str]
+    unreadable: list[list[str]]
+    pixels_digest: str
+    sums_digest: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the index itself."""
+        return sha256(json.dumps(vars(self)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Decoded images on disk.
+
+    Attributes:
+        folder: where ``pixels.npy``, ``sums.npy`` and ``index.json`` are.
+        index: what they hold.
+        sums: each image's sum and sum of squares per channel, shape (n, 2, 3).
+    """
+
+    folder: Path
+    index: Index
+    sums: Sums
+
+
+def open_pixels(folder: Path) -> Pixels:
+    """Open the images of a cache folder, shape (n, 3, size, size): memory-mapped; changes stay in memory."""
+    pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="c")
+    return pixels
+
+
+def decoded_images(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, cache: Path) -> Decoded:
+    """Decode image files as ``decode_image`` does, or take them from the cache.
+
+    Several processes may call this at once: one of them decodes. A damaged cache is noticed and made anew.
+
+    Args:
+        root: the data set's folder.
+        paths: image files relative to it, in the order that the images shall have.
+        size: side in pixels.
+        corrupt: what to do where files cannot be read.
+        cache: the images are kept in its folder ``images/<key>``; the key is a hash of all that decides on the
+            pixels, the files' sizes and times of change among it.
+
+    Raises:
+        UserError: if files cannot be read and ``corrupt`` is ``"refuse"``; nothing is left in the cache then.
+    """
+    folder = cache / "images" / _key(root, paths, size)
+    decoded = _load(folder) or _decode_locked(root, paths, size, corrupt, folder)
+    _refuse_unreadable(root, decoded.index, corrupt)
+    if decoded.index.unreadable:
+        logger.warning("%s; they are skipped", _describe_unreadable(root, decoded.index))
+    return decoded
+
+
+def _key(root: Path, paths: Sequence[str], size: int) -> str:
+    """Return the name of the cache folder: equal exactly where the same pixels can be expected."""
+    files: list[tuple[str, int, int]] = []
+    for path in sorted(paths):
+        try:
+            status = (root / path).stat()
+        except OSError:  # a link to nowhere, for example; it is reported when it is decoded
+            files.append((path, -1, -1))
+        else:
+            files.append((path, status.st_size, status.st_mtime_ns))
+    return sha256(json.dumps([VERSION, size, files]).encode()).hexdigest()
+
+
+def _load(folder: Path) -> Decoded | None:
+    """Return the images in a cache folder; ``None`` where it does not exist or is damaged."""
+    try:
+        stored = read_json(folder / "index.json")
+        decoded = Decoded(folder, Index(**stored["index"]), np.load(folder / "sums.npy"))
+        index, shape = decoded.index, open_pixels(folder).shape
+        whole = (
+            stored["checksum"] == index.checksum
+            and sha256(decoded.sums.tobytes()).hexdigest() == index.sums_digest
+            and shape == (len(index.paths), 3, index.size, index.size)
+        )
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None
+    return decoded if whole else None
+
+
+def _describe_unreadable(root: Path, index: Index) -> str:
+    first, reason = index.unreadable[0]
+    total = len(index.unreadable) + len(index.paths)
+    return f"{len(index.unreadable):,} of {total:,} images cannot be read, first: {root / first} ({reason})"
+
+
+def _refuse_unreadable(root: Path, index: Index, corrupt: Corrupt) -> None:
+    if index.unreadable and corrupt == "refuse":
+        raise UserError(f"{_describe_unreadable(root, index)}; repair or remove them, or set dataset.corrupt=skip")
+
+
+def _decode_locked(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, folder: Path) -> Decoded:
+    """Decode into ``folder`` unless another process just did; an error leaves nothing behind."""
+    new = [parent for parent in folder.parents if not parent.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("another process decodes the images of %s: waiting for it", root)
+        lock.acquire()
+    try:
+        return _load(folder) or _decode_atomically(root, paths, size, corrupt, folder)
+    except BaseException:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        for parent in new:
+            with suppress(OSError):  # someone else uses it
+                parent.rmdir()
+        raise
+    finally:
+        lock.release()
+
+
+def _decode_atomically(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, folder: Path) -> Decoded:
+    """Decode into a temporary folder and rename it to ``folder``."""
+    if folder.exists():
+        logger.warning("the decoded images in %s are damaged: decoding again", folder)
+        shutil.rmtree(folder)
+    for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
+        shutil.rmtree(leftover)
+    logger.info(
+        "decoding %s images of %s to %d x %d pixels, once: into %s", f"{len(paths):,}", root, size, size, folder
+    )
+    start = perf_counter()
+    temporary = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        index, sums = _write(root, paths, size, temporary)
+        _refuse_unreadable(root, index, corrupt)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+    logger.info("decoded %s images in %.1f s", f"{len(index.paths):,}", perf_counter() - start)
+    return Decoded(folder, index, sums)
+
+
+def _write(root: Path, paths: Sequence[str], size: int, folder: Path) -> tuple[Index, Sums]:
+    """Decode image files and write pixels, channel sums and index to ``folder``."""
+    readable: list[str] = []
+    unreadable: list[list[str]] = []
+    sums = [np.empty((0, 2, 3), np.int64)]
+    digest = sha256()
+    with (folder / "pixels.npy").open("wb") as file:
+        _write_header(file, len(paths), size)
+        for chunk in decode_files(root, paths, size):
+            file.write(chunk.images.data)
+            digest.update(chunk.images.data)
+            sums.append(channel_sums(chunk.images))
+            readable += chunk.paths
+            unreadable += [list(pair) for pair in chunk.unreadable]
+        file.seek(0)
+        _write_header(file, len(readable), size)
+    all_sums = np.concatenate(sums)
+    np.save(folder / "sums.npy", all_sums)
+    index = Index(size, readable, unreadable, digest.hexdigest(), sha256(all_sums.tobytes()).hexdigest())
+    write_json(folder / "index.json", {"checksum": index.checksum, "index": vars(index)})
+    return index, all_sums
+
+
+def _write_header(file: IO[bytes], n_images: int, size: int) -> None:
+    """Write the header of ``pixels.npy``; its length does not depend on the number of images."""
+    shape = (n_images, 3, size, size)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -1,0 +1,36 @@
+"""Costs that are read off exact tables: multiply-adds and parameters."""
+
+from collections.abc import Mapping
+from typing import Literal, final
+
+import numpy as np
+
+from nas.objective.base import Objective
+from nas.space.table import AdditiveTable
+from nas.types import Floats, Genomes, Measure
+
+_TABLES = {
+    "flops": ("macs", Measure("flops", "M multiply-adds")),
+    "params": ("params", Measure("params", "M")),
+}
+
+
+@final
+class TableCost(Objective):
+    """A cost in millions, summed from a supernet's table by one gather for a whole population."""
+
+    def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, AdditiveTable]) -> None:
+        """Choose the table.
+
+        Args:
+            cost: ``"flops"``: multiply-adds of convolutions and linear layers for one image, which is what the
+                papers publish as FLOPs; ``"params"``: weights and biases.
+            tables: the supernet's, see :meth:`nas.supernet.base.Supernet.costs`.
+        """
+        table, self.measure = _TABLES[cost]
+        self._table = tables[table]
+
+    def __call__(self, genomes: Genomes) -> Floats:
+        """Return the cost of each genome in millions, (n, d) -> (n,)."""
+        millions: Floats = self._table(genomes).astype(np.float64) / 1e6
+        return millions

@@ -1,0 +1,163 @@
+"""What a run says about itself after each step; all of it follows from the archive."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau, spearmanr
+
+from nas.archive import Archive, Entry
+from nas.files import write_json
+from nas.pareto import hypervolume
+from nas.report.figures import front_figure, hypervolume_figure
+from nas.tracker.base import StepSummary
+from nas.types import Floats
+
+
+class Results:
+    """Derives summaries and files from an archive."""
+
+    def __init__(self, archive: Archive, folder: Path, reference_point: tuple[float, ...] | None) -> None:
+        """Set where the results come from and go to.
+
+        Args:
+            archive: the run's.
+            folder: the run's.
+            reference_point: one value an objective for the hypervolume; ``None`` for 1.01 times the worst values of
+                the initial design, as in the paper.
+        """
+        self._archive = archive
+        self._folder = folder
+        self._reference_point = reference_point
+
+    @property
+    def reference_point(self) -> Floats:
+        """The hypervolume's reference point, shape (m,)."""
+        if self._reference_point is not None:
+            return np.array(self._reference_point, dtype=np.float64)
+        return self._archive.reference_point()
+
+    def hypervolume(self, step: int) -> float:
+        """Return the normalised hypervolume, 0 to 1, of the front after ``step``."""
+        front = np.array([entry.objectives for entry in self._archive.front(step)], dtype=np.float64)
+        return hypervolume(front.reshape(-1, len(self._archive.measures)), self.reference_point)
+
+    def summary(self, step: int, seconds: Mapping[str, float]) -> StepSummary:
+        """Return the summary of a completed step, which took ``seconds`` by activity."""
+        entries = self._archive.entries(step)
+        front = self._archive.front(step)
+        values = np.array([entry.objectives for entry in front], dtype=np.float64)
+        rmse, rho, tau = surrogate_quality([entry for entry in entries if entry.step == step])
+        return StepSummary(
+            step=step,
+            evaluations=len(entries),
+            failed=sum(entry.objectives is None for entry in entries),
+            hypervolume=self.hypervolume(step),
+            front_size=len(front),
+            best=tuple(values.min(axis=0).tolist()),
+            rmse=rmse,
+            rho=rho,
+            tau=tau,
+            seconds=seconds,
+            front=[self._described(entry) for entry in front],
+        )
+
+    def write_step(self, step: int) -> None:
+        """Write ``iter_<step>.stats`` with the keys and layout of NSGANetV2's tool."""
+        commit = next(commit for commit in self._archive.commits if commit.step == step)
+        entries = [entry for entry in self._archive.entries(step) if entry.objectives is not None]
+        rows = [[entry.architecture.config, *(entry.objectives or ())] for entry in entries]
+        candidates = [row for row, entry in zip(rows, entries, strict=True) if entry.step == step]
+        rmse, rho, tau = surrogate_quality([entry for entry in entries if entry.step == step])
+        surrogate = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
+        surrogate |= {"rmse": rmse, "rho": rho, "tau": tau}
+        stats = {"archive": rows, "candidates": candidates, "hv": self.hypervolume(step), "surrogate": surrogate}
+        write_json(self._folder / f"iter_{step}.stats", stats)
+
+    def write_front(self, finished: bool, test: Mapping[tuple[int, ...], Mapping[str, float]]) -> None:
+        """Write ``front.json``.
+
+        Args:
+            finished: whether this is the final front.
+            test: metrics on the test set by genome; empty before the end.
+        """
+        step = self._archive.next_step - 1
+        members = []
+        for entry in self._archive.front():
+            member = self._described(entry) | {"metrics": entry.metrics, "genome": entry.architecture.genome}
+            if entry.architecture.genome in test:
+                member["test"] = test[entry.architecture.genome]
+            members.append(member)
+        front = {
+            "finished": finished,
+            "step": step,
+            "evaluations": len(self._archive.entries()),
+            "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
+            "reference_point": self.reference_point.tolist(),
+            "hypervolume": self.hypervolume(step),
+            "front": members,
+        }
+        write_json(self._folder / "front.json", front, indent=2)
+
+    def conclusion(self) -> str:
+        """Return the lines that end a run: the front in numbers, and the files to open."""
+        front = np.array([entry.objectives for entry in self._archive.front()], dtype=np.float64)
+        measures = self._archive.measures
+        lowest, highest = front.min(axis=0), front.max(axis=0)
+        ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
+        failed = sum(entry.objectives is None for entry in self._archive.entries())
+        lines = [
+            f"Front: {len(front)} architectures of {len(self._archive.entries())} evaluated"
+            + (f" ({failed} failed, see {self._folder / 'failed'})" if failed else ""),
+            f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
+            f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
+            "Open:",
+            *(f"  {self._folder / name}" for name in ("front.png", "hypervolume.png", "front.json", "metrics.csv")),
+        ]
+        return "\n".join(lines)
+
+    def draw(self, test: Mapping[tuple[int, ...], Mapping[str, float]]) -> None:
+        """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`."""
+        good = [entry for entry in self._archive.entries() if entry.objectives is not None]
+        last = self._archive.next_step - 1
+        tested = [
+            (100 - test[entry.architecture.genome]["top1"], *(entry.objectives or ())[1:])
+            for entry in self._archive.front()
+            if entry.architecture.genome in test
+        ]
+        front_figure(
+            self._folder / "front.png",
+            objectives=self._archive.measures,
+            values=np.array([entry.objectives for entry in good], dtype=np.float64),
+            steps=np.array([entry.step for entry in good]),
+            hypervolume=self.hypervolume(last),
+            test=np.array(tested) if tested else None,
+        )
+        hypervolume_figure(
+            self._folder / "hypervolume.png",
+            evaluations=np.array([len(self._archive.entries(step)) for step in range(last + 1)]),
+            hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
+        )
+
+    def _described(self, entry: Entry) -> dict[str, Any]:
+        names = [measure.name for measure in self._archive.measures]
+        objectives = dict(zip(names, entry.objectives or (), strict=True))
+        return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
+
+
+def surrogate_quality(entries: list[Entry]) -> tuple[float | None, float | None, float | None]:
+    """Return RMSE, Spearman's rho and Kendall's tau of predictions against evaluations of the first objective.
+
+    Only new candidates count, which the surrogate had not seen. (NSGANetV2's tool adds the archive it was
+    fitted to, which an interpolant reproduces by construction.) ``None`` where a number is not defined: fewer
+    than two predicted candidates, or no variation.
+    """
+    pairs = [(e.predicted, e.objectives[0]) for e in entries if e.predicted is not None and e.objectives]
+    if len(pairs) < 2:
+        return None, None, None
+    predicted, actual = np.array(pairs).T
+    rmse = float(np.sqrt(np.mean((predicted - actual) ** 2)))
+    if np.ptp(predicted) == 0 or np.ptp(actual) == 0:
+        return rmse, None, None
+    return rmse, float(spearmanr(predicted, actual).statistic), float(kendalltau(predicted, actual).statistic)

@@ -1,0 +1,138 @@
+"""The folder of one run: what it holds, who may write to it, and in which state it is."""
+
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+
+from nas.errors import UserError
+from nas.files import read_json, write_json, write_text
+
+FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed")
+"""Settings that may change when a run goes on: they do not change its results."""
+
+_PACKAGES = ("hydra-core", "omegaconf", "numpy", "scipy", "torch", "pymoo", "moocore", "scikit-learn", "wandb")
+
+
+class RunFolder:
+    """A run's folder.
+
+    ==========================  ====================================================================
+    ``config.yaml``             the resolved settings
+    ``run.json``                identity, command line, versions, git revision
+    ``status.json``             state, progress, host, process, last error
+    ``archive.jsonl``           every evaluation (:class:`nas.archive.Archive`)
+    ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
+    ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate, as NSGANetV2's tool writes them
+    ``failed/``                 architectures whose evaluation failed, with their traceback
+    ``test/``                   the final front on the test set
+    ``front.json``, ``*.png``, ``metrics.csv``  results
+    ==========================  ====================================================================
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or written."""
+        self.path = path
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raise UserError if the folder holds a run with other settings, or something that is no run."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; paths.run must be a folder")
+        stored_path = self.path / "config.yaml"
+        if not stored_path.exists():
+            return
+        stored = _flat(yaml.safe_load(stored_path.read_text()))
+        wanted = _flat(json.loads(json.dumps(settings)))
+        for key in sorted(stored.keys() | wanted.keys()):
+            there, here = stored.get(key, "absent"), wanted.get(key, "absent")
+            if there != here and key.split(".")[0] not in FREE_SETTINGS:
+                raise UserError(
+                    f"the run folder {self.path} holds a run with other settings: {key} is {there} there and {here} "
+                    f"here; use the same settings to go on, or another folder (paths.run=FOLDER)"
+                )
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Hold the folder for this process; the operating system ends the lease when the process dies.
+
+        Raises:
+            UserError: if another process holds it; the message names its host and process.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lease", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise UserError(f"the run folder {self.path} is in use by {owner}; wait, or stop it") from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def begin(self, settings: Mapping[str, Any]) -> str:
+        """Record the settings and how this process was started; return the run's identity."""
+        if not (self.path / "config.yaml").exists():
+            write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
+        known = read_json(self.path / "run.json") if (self.path / "run.json").exists() else {"id": uuid4().hex[:12]}
+        start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | _versions()
+        write_json(self.path / "run.json", known | {"starts": [*known.get("starts", []), start]}, indent=2)
+        return str(known["id"])
+
+    def write_status(self, state: str, **facts: Any) -> None:  # noqa: ANN401
+        """Write ``status.json``: ``running``, ``finished`` or ``failed``, when and where, and further facts."""
+        place = {"host": socket.gethostname(), "pid": os.getpid(), "updated": _now()}
+        write_json(self.path / "status.json", {"state": state} | facts | place, indent=2)
+
+    def is_finished(self) -> bool:
+        """Whether the run came to its end."""
+        path = self.path / "status.json"
+        return path.exists() and read_json(path)["state"] == "finished"
+
+
+def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that make a run's results: all but the seed and those that may change."""
+    return {key: value for key, value in settings.items() if key not in (*FREE_SETTINGS, "seed")}
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, Any]:
+    packages = {}
+    for name in ("nas", *_PACKAGES):
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
+    return {"python": platform.python_version(), "packages": packages, "git": _git_revision()}
+
+
+def _git_revision() -> str | None:
+    command: Sequence[str] = ("git", "describe", "--always", "--dirty", "--abbrev=40")
+    try:
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

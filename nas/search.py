@@ -1,0 +1,164 @@
+"""The search loop: propose, adapt, evaluate, append; every method of this project is this loop."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import final
+
+import numpy as np
+
+from nas.algorithm.base import Algorithm
+from nas.archive import Archive, Commit, Entry
+from nas.errors import RunError
+from nas.evaluations import BatchFolder, last_line
+from nas.evaluator.base import Evaluator
+from nas.executor.base import Executor
+from nas.objective.base import Objective
+from nas.results import Results
+from nas.run_folder import RunFolder
+from nas.seeding import rng_for
+from nas.space.base import SearchSpace
+from nas.tracker.base import Tracker
+from nas.training.base import Training
+from nas.types import Architecture, Batch, Evaluation
+
+
+@final
+class Search:
+    """One run of one algorithm in one folder.
+
+    ``propose`` depends on the archive and the step alone, and a step counts when it is in the archive. So a run
+    that was killed goes on from the archive and ends as if nothing had happened.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        archive: Archive,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        algorithm: Algorithm,
+        training: Training,
+        evaluator: Evaluator,
+        executor: Executor,
+        tracker: Tracker,
+        results: Results,
+        seed: int,
+    ) -> None:
+        """Put the parts together; the archive may hold steps of an earlier process."""
+        self._folder = folder
+        self._archive = archive
+        self._space = space
+        self._objectives = objectives
+        self._algorithm = algorithm
+        self._training = training
+        self._evaluator = evaluator
+        self._executor = executor
+        self._tracker = tracker
+        self._results = results
+        self._seed = seed
+
+    def run(self, retry_failed: bool) -> None:
+        """Go through all steps that are missing, then measure the final front on the test set.
+
+        Args:
+            retry_failed: evaluate again what failed in earlier steps.
+
+        Raises:
+            RunError: if every evaluation of a step failed.
+        """
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "train"):
+            self._training.prepare(self._tracker.progress)
+        if retry_failed:
+            self._retry()
+        for step in range(self._archive.next_step):
+            self._results.write_step(step)
+        for step in range(self._archive.next_step, self._algorithm.steps):
+            with _timed(seconds, "search"):
+                batch = self._algorithm.propose(self._archive, step, rng_for(self._seed, step, "propose"))
+            if len(batch.genomes) == 0:
+                break  # the search space is used up
+            with _timed(seconds, "train"):
+                self._training.adapt(batch, step)
+            with _timed(seconds, "evaluate"):
+                self._evaluate(batch, step)
+            self._report(step, seconds)
+            seconds = {}
+        self._test()
+
+    def _evaluate(self, batch: Batch, step: int) -> None:
+        architectures = dict(enumerate(self._space.decode(genome) for genome in batch.genomes))
+        results = self._measure(architectures, step)
+        predicted = [None] * len(results) if batch.predicted is None else batch.predicted.tolist()
+        entries = self._entries(architectures, results, step, predicted)
+        if all(entry.objectives is None for entry in entries):
+            error = next(result.error for result in results.values() if result.error)
+            raise RunError(
+                f"all {len(entries)} evaluations of step {step} failed, the first with: {last_line(error)} "
+                f"(tracebacks in {self._folder.path / 'failed'})"
+            )
+        self._archive.extend(Commit(step, batch.surrogate, batch.winner), entries)
+
+    def _retry(self) -> None:
+        failed = [entry for entry in self._archive.entries() if entry.objectives is None]
+        for step in sorted({entry.step for entry in failed}):
+            chosen = {entry.index: entry for entry in failed if entry.step == step}
+            architectures = {index: entry.architecture for index, entry in chosen.items()}
+            results = self._measure(architectures, step)
+            entries = self._entries(architectures, results, step, [entry.predicted for entry in chosen.values()])
+            commit = next(commit for commit in self._archive.commits if commit.step == step)
+            self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
+
+    def _measure(self, architectures: dict[int, Architecture], step: int) -> dict[int, Evaluation]:
+        def finished(done: int, total: int, failed: int) -> None:
+            self._tracker.progress(f"evaluating step {step}", done, total, failed)
+
+        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
+        return folder.evaluate(architectures, self._evaluator, "validation", self._executor, finished)
+
+    def _entries(
+        self,
+        architectures: dict[int, Architecture],
+        results: dict[int, Evaluation],
+        step: int,
+        predicted: Sequence[float | None],
+    ) -> list[Entry]:
+        genomes = np.array([architecture.genome for architecture in architectures.values()], dtype=np.int64)
+        costs = np.column_stack([objective(genomes) for objective in self._objectives]).tolist()
+        entries = []
+        for (index, architecture), cost, prediction in zip(architectures.items(), costs, predicted, strict=True):
+            metrics = results[index].metrics
+            objectives = (100 - metrics["top1"], *cost) if results[index].ok else None
+            entries.append(Entry(step, index, architecture, objectives, metrics, prediction))
+        return entries
+
+    def _report(self, step: int, seconds: dict[str, float]) -> None:
+        self._results.write_step(step)
+        self._results.write_front(finished=False, test={})
+        summary = self._results.summary(step, seconds)
+        self._results.draw({})
+        self._folder.write_status(
+            "running", step=step, steps=self._algorithm.steps, hypervolume=summary.hypervolume, failed=summary.failed
+        )
+        self._tracker.step(summary, self._folder.path / "front.png")
+
+    def _test(self) -> None:
+        front = dict(enumerate(entry.architecture for entry in self._archive.front()))
+        folder = BatchFolder(self._folder.path / "test", self._folder.path / "failed", "test")
+
+        def finished(done: int, total: int, failed: int) -> None:
+            self._tracker.progress("measuring the final front on the test set", done, total, failed)
+
+        results = folder.evaluate(front, self._evaluator, "test", self._executor, finished)
+        test = {front[index].genome: result.metrics for index, result in results.items() if result.ok}
+        self._results.write_front(finished=True, test=test)
+        self._results.draw(test)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], activity: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[activity] = seconds.get(activity, 0.0) + time.perf_counter() - start

@@ -1,0 +1,91 @@
+"""NSGANetV2's subset selection: candidates that even out the front's spacing, found exactly."""
+
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.selector.base import Selector
+from nas.types import Floats
+
+
+@final
+class Subset(Selector):
+    """Chooses the candidates that make the second objective's values on the front as evenly spaced as possible.
+
+    Minimises the standard deviation of the gaps between neighbours in the union of front and chosen candidates
+    (NSGANetV2, Alg. 1, line 11 and Fig. 3(c)-(d)). The paper's code searches with a genetic algorithm; here
+    dynamic programming finds the optimum: for fixed ends of the union the sum of all gaps is fixed, so that the
+    least sum of squared gaps is wanted, and that is a shortest path over the sorted values.
+    """
+
+    def select(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
+        if len(candidates) <= n:
+            return np.arange(len(candidates), dtype=np.int64)
+        values = np.concatenate([front[:, 1], candidates[:, 1]])
+        order = np.argsort(values, kind="stable")
+        chosen = _even_spacing(values[order], order < len(front), n)
+        return np.sort(order[chosen] - len(front)).astype(np.int64)
+
+
+def _even_spacing(values: Floats, fixed: npt.NDArray[np.bool_], n: int) -> list[int]:
+    """Return the positions of ``n`` free values whose union with the fixed ones has the most even gaps.
+
+    Args:
+        values: ascending, shape (k,).
+        fixed: which of them are in the union in any case, shape (k,); at least one.
+        n: how many of the others to choose, less than there are.
+    """
+    first_fixed, last_fixed = np.flatnonzero(fixed)[[0, -1]]
+    gaps = int(fixed.sum()) + n - 1
+    best: tuple[float, list[int]] = (np.inf, [])
+    for start in range(first_fixed + 1):
+        squares, previous = _shortest_paths(values, fixed, start, n)
+        for end in range(last_fixed, len(values)):
+            variance = squares[end, n] / gaps - ((values[end] - values[start]) / gaps) ** 2
+            if variance < best[0]:
+                best = (variance, _walk(previous, fixed, start, end, n))
+    return best[1]
+
+
+def _shortest_paths(
+    values: Floats, fixed: npt.NDArray[np.bool_], start: int, n: int
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return the least sum of squared gaps from ``start`` to each position with each number of free values.
+
+    Both results have shape (k, n + 1): the sums (infinite where impossible) and the position before.
+    """
+    squares = np.full((len(values), n + 1), np.inf)
+    previous = np.full((len(values), n + 1), -1, dtype=np.int64)
+    squares[start, int(not fixed[start])] = 0.0
+    for position in range(start + 1, len(values)):
+        skippable = np.flatnonzero(fixed[start:position])  # a fixed value may not be jumped over
+        low = start + int(skippable[-1]) if len(skippable) else start
+        sums = squares[low:position] + (values[position] - values[low:position, None]) ** 2
+        came = np.argmin(sums, axis=0)
+        least = sums[came, np.arange(n + 1)]
+        if fixed[position]:
+            squares[position], previous[position] = least, low + came
+        else:
+            squares[position, 1:], previous[position, 1:] = least[:-1], (low + came)[:-1]
+    return squares, previous
+
+
+def _walk(
+    previous: npt.NDArray[np.int64],
+    fixed: npt.NDArray[np.bool_],
+    start: int,
+    end: int,
+    n: int,
+) -> list[int]:
+    chosen, position, left = [], end, n
+    while True:
+        free = not fixed[position]
+        if free:
+            chosen.append(position)
+        if position == start:
+            return chosen
+        position, left = int(previous[position, left]), left - int(free)

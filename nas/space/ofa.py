@@ -1,0 +1,173 @@
+"""Stages of layers with elastic depth, kernel size, expansion, resolution and width, as in Once-for-All."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from nas.errors import UserError, unknown
+from nas.space.base import SearchSpace
+from nas.types import Architecture, Genomes, PositiveFloat, PositiveInt
+
+KEYS = ("ks", "e", "d", "r", "w")
+
+
+@final
+class OfaSpace(SearchSpace):
+    """The integer encoding of NSGANetV2 (Lu et al. 2020, section 3.1) of Once-for-All's networks (Cai et al. 2020).
+
+    A gene is the index of a choice. Per stage: depth, the kernel size of each of its layers, the expansion of
+    each of its layers; then the resolution; then the width, where there are several. With five stages of up to
+    four layers and one width that makes 46 genes. Genes of layers beyond a stage's depth are not expressed.
+
+    ``Architecture.config`` has the keys ``ks`` and ``e`` (one a present layer), ``d`` (one a stage), ``r``, ``w``.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_stages: PositiveInt,
+        depths: tuple[PositiveInt, ...],
+        kernel_sizes: tuple[PositiveInt, ...],
+        expand_ratios: tuple[PositiveFloat, ...],
+        resolutions: tuple[PositiveInt, ...],
+        widths: tuple[PositiveFloat, ...],
+    ) -> None:
+        """Build the space from its choices.
+
+        Args:
+            n_stages: the number of stages.
+            depths: layers a stage may have.
+            kernel_sizes: of the depthwise convolutions.
+            expand_ratios: hidden channels over input channels of a layer.
+            resolutions: side of the square input, pixels.
+            widths: multipliers of all channels.
+
+        Raises:
+            UserError: if choices are missing or not ascending.
+        """
+        named: dict[str, Sequence[float]] = {
+            "depths": depths,
+            "kernel_sizes": kernel_sizes,
+            "expand_ratios": expand_ratios,
+            "resolutions": resolutions,
+            "widths": widths,
+        }
+        for name, choices in named.items():
+            if len(choices) == 0 or sorted(set(choices)) != list(choices):
+                raise UserError(f"{name} must be different numbers in ascending order, got {_listed(choices)}")
+        self.n_stages = n_stages
+        self.depths = tuple(depths)
+        self.kernel_sizes = tuple(kernel_sizes)
+        self.expand_ratios = tuple(expand_ratios)
+        self.resolutions = tuple(resolutions)
+        self.widths = tuple(widths)
+        self.max_depth = max(depths)
+        self._set_genes()
+
+    def _set_genes(self) -> None:
+        layers = range(self.max_depth)
+        genes: list[tuple[str, int]] = []
+        for stage in range(self.n_stages):
+            genes.append((f"stage{stage}.depth", len(self.depths)))
+            genes += [(f"stage{stage}.layer{i}.kernel_size", len(self.kernel_sizes)) for i in layers]
+            genes += [(f"stage{stage}.layer{i}.expand_ratio", len(self.expand_ratios)) for i in layers]
+        genes.append(("resolution", len(self.resolutions)))
+        if len(self.widths) > 1:
+            genes.append(("width", len(self.widths)))
+        self.names = tuple(name for name, _ in genes)
+        self.upper = np.array([n - 1 for _, n in genes], dtype=np.int64)
+        self.lower = np.zeros_like(self.upper)
+
+    def depth_gene(self, stage: int) -> int:
+        """Return the index of the gene of a stage's depth."""
+        return stage * (1 + 2 * self.max_depth)
+
+    def kernel_gene(self, stage: int, layer: int) -> int:
+        """Return the index of the gene of a layer's kernel size."""
+        return self.depth_gene(stage) + 1 + layer
+
+    def expand_gene(self, stage: int, layer: int) -> int:
+        """Return the index of the gene of a layer's expansion."""
+        return self.kernel_gene(stage, layer) + self.max_depth
+
+    @property
+    def resolution_gene(self) -> int:
+        """The index of the resolution's gene."""
+        return self.depth_gene(self.n_stages)
+
+    @property
+    def width_gene(self) -> int | None:
+        """The index of the width's gene; ``None`` where there is one width."""
+        return self.resolution_gene + 1 if len(self.widths) > 1 else None
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the genomes, shape (n, d), with the genes of absent layers set to 0."""
+        self.validate(genomes)
+        result = np.array(genomes, dtype=np.int64)
+        stages = result[:, : self.resolution_gene].reshape(len(result), self.n_stages, 1 + 2 * self.max_depth)
+        absent = np.arange(self.max_depth) >= np.array(self.depths)[stages[:, :, :1]]
+        stages[:, :, 1:] *= ~np.concatenate([absent, absent], axis=2)
+        return result
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the architecture of one genome, shape (d,), canonical or not."""
+        genes: list[int] = self.canonical(np.asarray(genome)[None])[0].tolist()
+        depths = [self.depths[genes[self.depth_gene(s)]] for s in range(self.n_stages)]
+        layers = [(s, i) for s, depth in enumerate(depths) for i in range(depth)]
+        width = 0 if self.width_gene is None else genes[self.width_gene]
+        config = {
+            "ks": [self.kernel_sizes[genes[self.kernel_gene(s, i)]] for s, i in layers],
+            "e": [self.expand_ratios[genes[self.expand_gene(s, i)]] for s, i in layers],
+            "d": depths,
+            "r": self.resolutions[genes[self.resolution_gene]],
+            "w": self.widths[width],
+        }
+        return Architecture(genome=tuple(genes), config=config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,); ``w`` may be absent where there is one width.
+
+        Raises:
+            UserError: if it is none of this space; the message names the key and the choices.
+        """
+        for key in config:
+            if key not in KEYS:
+                raise unknown("key of an architecture", str(key), KEYS)
+        values = {"w": self.widths[0], **config} if self.width_gene is None else dict(config)
+        for key in KEYS:
+            if key not in values:
+                raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
+        genome = np.zeros(self.n_genes, dtype=np.int64)
+        depths = _sequence("d", values["d"], self.n_stages, "stages")
+        for s, depth in enumerate(depths):
+            genome[self.depth_gene(s)] = _index(f"d[{s}]", depth, self.depths)
+        layers = [(s, i) for s, depth in enumerate(depths) for i in range(depth)]
+        kernels = _sequence("ks", values["ks"], len(layers), "layers, the sum of d")
+        expands = _sequence("e", values["e"], len(layers), "layers, the sum of d")
+        for n, (s, i) in enumerate(layers):
+            genome[self.kernel_gene(s, i)] = _index(f"ks[{n}]", kernels[n], self.kernel_sizes)
+            genome[self.expand_gene(s, i)] = _index(f"e[{n}]", expands[n], self.expand_ratios)
+        genome[self.resolution_gene] = _index("r", values["r"], self.resolutions)
+        width = _index("w", values["w"], self.widths)
+        if self.width_gene is not None:
+            genome[self.width_gene] = width
+        return genome
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _index(key: str, value: object, choices: Sequence[float]) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
+        raise UserError(f"{key} is {value!r}; choices are {_listed(choices)}")
+    return choices.index(value)
+
+
+def _sequence(key: str, values: object, length: int, of: str) -> Sequence[Any]:
+    if not isinstance(values, list | tuple):
+        raise UserError(f"{key} is {values!r}; it must be a list of {length} numbers")
+    if len(values) != length:
+        raise UserError(f"{key} has {len(values)} numbers; there are {length} {of}")
+    return values

@@ -1,0 +1,34 @@
+"""Subnets whose tensors are parts of a larger network's tensors of the same names."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+KERNEL_AXES = 2  # a convolution's weight has shape (outputs, inputs, height, width)
+
+
+def cut(tensor: Tensor, shape: torch.Size) -> Tensor:
+    """Return the view of ``tensor`` with this shape: the first channels, the centre of kernels."""
+    for axis, size in enumerate(shape):
+        if tensor.shape[axis] != size:
+            start = (tensor.shape[axis] - size) // 2 if axis >= KERNEL_AXES else 0
+            tensor = tensor.narrow(axis, start, size)
+    return tensor
+
+
+def tensors_of(supernet: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
+    """Return the subnet's parameters and buffers by name, as views of the supernet's.
+
+    Args:
+        supernet: the network of the largest architecture.
+        subnet: a network with the same names of modules and smaller shapes; only the shapes are read.
+    """
+    shared: Mapping[str, Tensor] = supernet.state_dict(keep_vars=True)
+    return {name: cut(shared[name], tensor.shape) for name, tensor in subnet.state_dict(keep_vars=True).items()}
+
+
+def load_cut(subnet: nn.Module, supernet: nn.Module) -> None:
+    """Give the subnet, whose own tensors may be on the meta device, copies of its part of the supernet's."""
+    parts = tensors_of(supernet, subnet)
+    subnet.load_state_dict({name: part.detach().clone() for name, part in parts.items()}, assign=True)

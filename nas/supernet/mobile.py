@@ -1,0 +1,91 @@
+"""MobileNetV3-style networks (Howard et al. 2019), built from ordinary modules after a description."""
+
+from torch import Tensor, nn
+
+from nas.supernet.layout import Block, Conv, Layout
+
+
+def _conv(conv: Conv, device: str) -> nn.Conv2d:
+    return nn.Conv2d(
+        conv.inputs,
+        conv.outputs,
+        conv.kernel,
+        stride=conv.stride,
+        padding=conv.kernel // 2,
+        groups=conv.groups,
+        bias=not conv.norm,
+        device=device,
+    )
+
+
+def _normed(conv: Conv, device: str) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    return _conv(conv, device), nn.BatchNorm2d(conv.outputs, device=device)
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate computed from all channels' means (Hu et al. 2018)."""
+
+    def __init__(self, squeeze: Conv, excite: Conv, device: str) -> None:
+        """Build from the two convolutions' descriptions."""
+        super().__init__()
+        self.squeeze = _conv(squeeze, device)
+        self.excite = _conv(excite, device)
+        self.activation = nn.ReLU()
+        self.gate = nn.Hardsigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, side, side) to the same shape."""
+        gate: Tensor = self.gate(self.excite(self.activation(self.squeeze(x.mean((2, 3), keepdim=True)))))
+        return x * gate
+
+
+class InvertedResidual(nn.Module):
+    """Expansion, depthwise convolution, squeeze-excite, projection, and the input added where shapes allow."""
+
+    def __init__(self, block: Block, device: str) -> None:
+        """Build from a description."""
+        super().__init__()
+        self.residual = block.residual
+        activation = nn.Hardswish if block.hard_swish else nn.ReLU
+        self.expand = nn.Sequential(*_normed(block.expand, device), activation())
+        self.depthwise = nn.Sequential(*_normed(block.depthwise, device), activation())
+        self.excite = SqueezeExcite(*block.excite, device) if block.excite else nn.Identity()
+        self.project = nn.Sequential(*_normed(block.project, device))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, inputs, side, side) to (n, outputs, side after the stride, side after the stride)."""
+        out: Tensor = self.project(self.excite(self.depthwise(self.expand(x))))
+        return x + out if self.residual else out
+
+
+class MobileNetwork(nn.Module):
+    """A classification network as its layout describes it.
+
+    Names of parameters do not depend on sizes or on what is absent, so that a smaller network's tensors have
+    the names of a larger one's.
+    """
+
+    def __init__(self, layout: Layout, dropout: float, device: str) -> None:
+        """Build from a description.
+
+        Args:
+            layout: the description.
+            dropout: probability that a feature is zeroed in training.
+            device: where the tensors lie; ``"meta"`` for none.
+        """
+        super().__init__()
+        self.stem = nn.Sequential(*_normed(layout.stem, device), nn.Hardswish())
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(InvertedResidual(block, device) for block in stage)) for stage in layout.stages
+        )
+        self.features = nn.Sequential(*_normed(layout.features, device), nn.Hardswish())
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(layout.classifier.inputs, layout.classifier.outputs, device=device)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images, (n, 3, side, side), to logits, (n, classes)."""
+        x: Tensor = self.stem(images)
+        for stage in self.stages:
+            x = stage(x)
+        logits: Tensor = self.classifier(self.dropout(self.features(x).mean((2, 3))))
+        return logits

@@ -1,0 +1,227 @@
+"""An elastic MobileNetV3-style network for small images."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.seeding import rng_for
+from nas.space.ofa import OfaSpace
+from nas.space.table import AdditiveTable
+from nas.supernet import elastic, layout, mobile
+from nas.supernet.base import Supernet
+from nas.supernet.elastic import load_cut, tensors_of
+from nas.supernet.layout import Block, Conv, Layout, make_divisible
+from nas.supernet.mobile import InvertedResidual, MobileNetwork
+from nas.types import Architecture, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+
+DIVISOR = 4  # every number of channels is a multiple of this
+SQUEEZE = 4  # hidden channels over the channels of squeeze-excite's bottleneck
+
+
+@final
+class Tiny(Supernet):
+    """Elastic depth, kernel size, expansion, width and resolution on one set of weights.
+
+    A smaller layer uses the first channels and the centre of the kernels of the largest one (Once-for-All,
+    Cai et al. 2020, without its learned kernel transformation; BigNAS, Yu et al. 2020).
+
+    Attributes:
+        fingerprint: SHA-256 of the settings and of the source that defines the network, hexadecimal.
+    """
+
+    space: OfaSpace
+
+    def __init__(
+        self,
+        *,
+        n_classes: PositiveInt,
+        stem_width: PositiveInt,
+        stem_stride: PositiveInt,
+        stage_widths: tuple[PositiveInt, ...],
+        strides: tuple[PositiveInt, ...],
+        squeeze_excite: tuple[bool, ...],
+        hard_swish: tuple[bool, ...],
+        feature_width: PositiveInt,
+        depths: tuple[PositiveInt, ...],
+        kernel_sizes: tuple[PositiveInt, ...],
+        expand_ratios: tuple[PositiveFloat, ...],
+        widths: tuple[PositiveFloat, ...],
+        resolutions: tuple[PositiveInt, ...],
+        dropout: Probability,
+        seed: NonNegativeInt,
+    ) -> None:
+        """Build the network with random weights.
+
+        Args:
+            n_classes: outputs of the classifier.
+            stem_width: channels of the first convolution.
+            stem_stride: its stride.
+            stage_widths: channels of each stage.
+            strides: of each stage's first layer.
+            squeeze_excite: whether the layers of each stage have it.
+            hard_swish: whether the layers of each stage use it, not ReLU.
+            feature_width: channels before the classifier.
+            depths: layers a stage may have.
+            kernel_sizes: of the depthwise convolutions, odd.
+            expand_ratios: hidden channels over input channels of a layer.
+            widths: multipliers of all channels.
+            resolutions: side of the square input, pixels.
+            dropout: probability that a feature is zeroed in training.
+            seed: of the first weights.
+
+        Raises:
+            UserError: if settings do not fit each other.
+        """
+        settings = {key: value for key, value in locals().items() if key not in {"self", "__class__"}}
+        per_stage = {"strides": strides, "squeeze_excite": squeeze_excite, "hard_swish": hard_swish}
+        for name, values in per_stage.items():
+            if len(values) != len(stage_widths):
+                raise UserError(f"{name} has {len(values)} values; stage_widths has {len(stage_widths)}, one a stage")
+        if any(kernel % 2 == 0 for kernel in kernel_sizes):
+            raise UserError(f"kernel_sizes must be odd, got {list(kernel_sizes)}")
+        self.space = OfaSpace(
+            n_stages=len(stage_widths),
+            depths=depths,
+            kernel_sizes=kernel_sizes,
+            expand_ratios=expand_ratios,
+            resolutions=resolutions,
+            widths=widths,
+        )
+        self._n_classes = n_classes
+        self._stem_width = stem_width
+        self._stem_stride = stem_stride
+        self._stage_widths = tuple(stage_widths)
+        self._strides = tuple(strides)
+        self._squeeze_excite = tuple(squeeze_excite)
+        self._hard_swish = tuple(hard_swish)
+        self._feature_width = feature_width
+        self._dropout = dropout
+        sources = [inspect.getsource(module) for module in (layout, mobile, elastic, inspect.getmodule(Tiny))]
+        self.fingerprint = hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()
+        self.module = self._on_meta(self.space.decode(self.space.largest)).to_empty(device="cpu")
+        _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        subnet = self._on_meta(architecture).train(self.module.training)
+        logits: Tensor = torch.func.functional_call(subnet, tensors_of(self.module, subnet), (images,))
+        return logits
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        subnet = self._on_meta(architecture)
+        load_cut(subnet, self.module)
+        return subnet.eval()
+
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
+        return {
+            "macs": self._table(lambda part, side: part.macs(side)),
+            "params": self._table(lambda part, side: part.params),
+        }
+
+    def _table(self, cost: Callable[[Conv | Block, int], int]) -> AdditiveTable:
+        """Sum one term for stem and head and one a layer; ``cost`` is a part's for the side of its input."""
+        space = self.space
+        ends = [[self._ends(cost, r, w) for w in space.widths] for r in space.resolutions]
+        terms = [self._term([], np.array(ends))]
+        for stage, layer in product(range(len(self._stage_widths)), range(space.max_depth)):
+            choices = product(space.kernel_sizes, space.expand_ratios, space.resolutions, space.widths)
+            layers = np.array([cost(self._block(w, stage, layer, k, e), self._side(r, stage, layer)) for k, e, r, w in choices])
+            present = np.array(space.depths) > layer
+            values = np.multiply.outer(present, layers).reshape(
+                len(present), len(space.kernel_sizes), len(space.expand_ratios), *np.shape(ends)
+            )
+            genes = [space.depth_gene(stage), space.kernel_gene(stage, layer), space.expand_gene(stage, layer)]
+            terms.append(self._term(genes, values))
+        return AdditiveTable(space.n_genes, terms)
+
+    def _term(self, genes: list[int], values: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+        """Complete a term whose values' last two axes are resolution and width."""
+        genes = [*genes, self.space.resolution_gene]
+        if self.space.width_gene is None:
+            return genes, values[..., 0]
+        return [*genes, self.space.width_gene], values
+
+    def _ends(self, cost: Callable[[Conv | Block, int], int], resolution: int, width: float) -> int:
+        """Return the cost of what every architecture has: stem, features and classifier."""
+        features, classifier = self._head(width)
+        last = self._side(resolution, len(self._strides), 0)
+        return cost(self._stem(width), resolution) + cost(features, last) + cost(classifier, 1)
+
+    def _side(self, resolution: int, stage: int, layer: int) -> int:
+        """Return the side of a layer's input, pixels."""
+        side = resolution
+        for stride in (self._stem_stride, *self._strides[: stage + (layer > 0)]):
+            side = (side - 1) // stride + 1
+        return side
+
+    def _on_meta(self, architecture: Architecture) -> MobileNetwork:
+        return MobileNetwork(self._layout(architecture), self._dropout, device="meta")
+
+    def _channels(self, width: float, stage: int) -> int:
+        return make_divisible(self._stage_widths[stage] * width, DIVISOR)
+
+    def _stem(self, width: float) -> Conv:
+        return Conv(3, make_divisible(self._stem_width * width, DIVISOR), norm=True, kernel=3, stride=self._stem_stride)
+
+    def _block(self, width: float, stage: int, layer: int, kernel: int, expand: float) -> Block:
+        outputs = self._channels(width, stage)
+        before = self._stem(width).outputs if stage == 0 else self._channels(width, stage - 1)
+        inputs = before if layer == 0 else outputs
+        hidden = make_divisible(inputs * expand, DIVISOR)
+        return Block(
+            inputs=inputs,
+            hidden=hidden,
+            outputs=outputs,
+            kernel=kernel,
+            stride=self._strides[stage] if layer == 0 else 1,
+            squeeze=make_divisible(hidden / SQUEEZE, DIVISOR) if self._squeeze_excite[stage] else 0,
+            hard_swish=self._hard_swish[stage],
+        )
+
+    def _head(self, width: float) -> tuple[Conv, Conv]:
+        features = make_divisible(self._feature_width * width, DIVISOR)
+        last = self._channels(width, len(self._stage_widths) - 1)
+        return Conv(last, features, norm=True), Conv(features, self._n_classes, norm=False)
+
+    def _layout(self, architecture: Architecture) -> Layout:
+        config = architecture.config
+        layers = iter(zip(config["ks"], config["e"], strict=True))
+        stages = tuple(
+            tuple(self._block(config["w"], stage, layer, *next(layers)) for layer in range(depth))
+            for stage, depth in enumerate(config["d"])
+        )
+        features, classifier = self._head(config["w"])
+        return Layout(stem=self._stem(config["w"]), stages=stages, features=features, classifier=classifier)
+
+
+def _initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Fill a network's tensors: He's normal weights, batch-norm as the identity, and as zero where a block ends.
+
+    Blocks that start as the identity train faster (Goyal et al. 2017, section 5.1; BigNAS, Yu et al. 2020).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01, generator=generator)
+            nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, InvertedResidual) and module.residual:
+            nn.init.zeros_(module.project[1].weight)

@@ -1,0 +1,84 @@
+"""Tasks: what one command does, from settings to results."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nas.types import NonNegativeInt, PositiveFloat
+
+T = TypeVar("T")
+
+OFFERED = frozenset(
+    "cache dataset device n_classes objectives optimizer selector space stream supernet surrogate tables".split()
+)
+"""Arguments that a task supplies to the parts that name them; all others are settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings that belong to no group; see ``conf/config.yaml``."""
+
+    seed: NonNegativeInt
+    device: str
+    reference_point: tuple[PositiveFloat, ...] | None
+    retry_failed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Where things are; see ``conf/paths/default.yaml``."""
+
+    cache: Path
+    outputs: Path
+    run: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Everything a command line says.
+
+    Attributes:
+        settings, paths: plain values.
+        parts: one for each group: a constructor that waits for its runtime arguments, or several by name
+            (``sec_obj``).
+        group: short name of the settings without the seed; runs that differ by the seed alone share it.
+        choices: the word chosen for each group.
+        resolved: all settings as plain values.
+    """
+
+    settings: Settings
+    paths: Paths
+    parts: Mapping[str, Any]
+    group: str
+    choices: Mapping[str, str]
+    resolved: Mapping[str, Any]
+
+
+class Task(ABC):
+    """One command. It is made from a :class:`Setup`."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find everything that is wrong before any work starts, and write nothing.
+
+        Raises:
+            UserError: with one line that says what is wrong and what would be right.
+        """
+
+    @abstractmethod
+    def run(self) -> str:
+        """Do it, and return what to tell the user at the end."""
+
+
+def build(part: Callable[..., T], offers: Mapping[str, object]) -> T:
+    """Call a part's constructor with those runtime arguments that it names.
+
+    Args:
+        part: a class, or a partial that holds the part's settings.
+        offers: the runtime arguments that are known at this point, by name, out of ``OFFERED``.
+    """
+    named = inspect.signature(part).parameters
+    return part(**{name: value for name, value in offers.items() if name in named})

@@ -1,0 +1,147 @@
+"""``task=search``: one search, from its settings to the front on the test set."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+
+from nas.algorithm.base import Algorithm
+from nas.archive import Archive
+from nas.errors import UserError
+from nas.evaluator.base import Evaluator
+from nas.objective.base import TOP1_ERROR, Objective
+from nas.results import Results
+from nas.run_folder import RunFolder
+from nas.search import Search
+from nas.space.base import SearchSpace
+from nas.task.base import Setup, Task, build
+from nas.tracker.base import RunInfo, Tracker
+from nas.tracker.csv import CsvTracker
+from nas.tracker.together import Together
+from nas.training.base import Training
+
+
+@dataclass(frozen=True)
+class _Parts:
+    space: SearchSpace
+    objectives: list[Objective]
+    training: Training
+    evaluator: Evaluator
+    algorithm: Algorithm
+
+
+@final
+class SearchTask(Task):
+    """Builds the parts in the order in which they need each other, and runs the loop."""
+
+    def __init__(self, *, setup: Setup) -> None:
+        """Take what the command line says."""
+        self._setup = setup
+        self._folder = RunFolder(setup.paths.run)
+
+    def check(self) -> None:
+        """Build every part but the trackers, and look at the run folder; nothing is trained or written."""
+        self._folder.check_settings(self._setup.resolved)
+        if not self._is_done():
+            self._build()
+
+    def run(self) -> str:
+        """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
+        self._folder.check_settings(self._setup.resolved)
+        if self._is_done():
+            return f"This run is finished: see {self._folder.path / 'front.json'}"
+        parts = self._build()
+        with self._folder.lease():
+            measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
+            archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
+            results = Results(archive, self._folder.path, self._setup.settings.reference_point)
+            with self._tracked(parts, archive, results) as tracker:
+                search = Search(
+                    folder=self._folder,
+                    archive=archive,
+                    space=parts.space,
+                    objectives=parts.objectives,
+                    algorithm=parts.algorithm,
+                    training=parts.training,
+                    evaluator=parts.evaluator,
+                    executor=build(self._setup.parts["executor"], {}),
+                    tracker=tracker,
+                    results=results,
+                    seed=self._setup.settings.seed,
+                )
+                search.run(self._setup.settings.retry_failed)
+        return results.conclusion()
+
+    def _is_done(self) -> bool:
+        return self._folder.is_finished() and not self._setup.settings.retry_failed
+
+    def _build(self) -> _Parts:
+        settings, parts = self._setup.settings, self._setup.parts
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": _device(settings.device)}
+        dataset = build(parts["dataset"], offers)
+        offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
+        supernet = build(parts["supernet"], offers)
+        offers |= {"supernet": supernet, "space": supernet.space, "tables": supernet.costs()}
+        objectives = [build(objective, offers) for objective in parts["sec_obj"].values()]
+        if settings.reference_point is not None and len(settings.reference_point) != len(objectives) + 1:
+            raise UserError(
+                f"reference_point has {len(settings.reference_point)} values; this run has {len(objectives) + 1} "
+                f"objectives: {', '.join([TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])}"
+            )
+        offers["objectives"] = objectives
+        offers |= {group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector")}
+        return _Parts(
+            space=supernet.space,
+            objectives=objectives,
+            training=build(parts["training"], offers),
+            evaluator=build(parts["evaluator"], offers),
+            algorithm=build(parts["algorithm"], offers),
+        )
+
+    @contextmanager
+    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Tracker]:
+        """Keep the run's status and its trackers true, whatever happens inside."""
+        setup = self._setup
+        names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
+        run = RunInfo(
+            folder=self._folder.path,
+            id=self._folder.begin(setup.resolved),
+            group=setup.group,
+            name=f"{setup.group}-seed{setup.settings.seed}",
+            task=setup.choices["task"],
+            tags=(*names, *setup.parts["sec_obj"]),
+            config=setup.resolved,
+            objectives=archive.measures,
+            steps=parts.algorithm.steps,
+            evaluations=parts.algorithm.evaluations,
+        )
+        chosen = build(setup.parts["tracker"], {})
+        tracker = chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen])
+        error: str | None = "killed"
+        self._folder.write_status("running", step=archive.next_step - 1, steps=run.steps)
+        tracker.start(run, [results.summary(step, {}) for step in range(archive.next_step)])
+        try:
+            yield tracker
+            error = None
+        except BaseException as exception:
+            error = f"{type(exception).__name__}: {exception}".strip()
+            raise
+        finally:
+            state = "finished" if error is None else "failed"
+            self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
+            tracker.finish(error)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"device={name} is unknown; choices: auto, cpu, cuda, cuda:<n>")
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise UserError(f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu")
+    return name

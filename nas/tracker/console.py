@@ -1,0 +1,198 @@
+"""Progress in the terminal, or as plain lines in a log file."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TextIO, final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.tracker.base import RunInfo, StepSummary, Tracker, harmless
+from nas.types import PositiveFloat, Probability
+
+RECENT = 5
+"""Steps whose mean time predicts that of the steps to come."""
+
+
+@dataclass(frozen=True)
+class _Activity:
+    """What is going on: how much of it is done, and when (``time.monotonic``) it began."""
+
+    what: str
+    done: int
+    total: int
+    failed: int
+    began: float
+
+
+@final
+class ConsoleTracker(Tracker):
+    """Shows a live display in a terminal, and one plain line a step where the output is a file or a pipe.
+
+    In a terminal the lines of finished steps stay above the display as a log. Steps count as in the run folder:
+    step 0 is the initial design, and the last one is ``steps - 1``.
+    """
+
+    def __init__(
+        self,
+        *,
+        refresh_per_second: PositiveFloat,
+        line_seconds: PositiveFloat,
+        line_share: Probability,
+        stream: TextIO | None = None,
+    ) -> None:
+        """Set how often something is shown.
+
+        Args:
+            refresh_per_second: how often the live display is drawn.
+            line_seconds: plain lines about one activity are at least this far apart.
+            line_share: and each reports at least this share of the activity more than the one before.
+            stream: where to write; ``None`` for the standard output at the time of ``start``.
+        """
+        self._refresh = refresh_per_second
+        self._line_seconds = line_seconds
+        self._line_share = line_share
+        self._stream = stream
+        self._live: Live | None = None
+        self._activity: _Activity | None = None
+        self._steps: list[StepSummary] = []
+        self._last_line = (0.0, 0.0)
+
+    @harmless
+    def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
+        """Name the run, and start the display where there is a terminal."""
+        self._run = run
+        self._steps = list(history)
+        self._activity = None
+        self._began = self._step_began = monotonic()
+        self._out = self._stream or sys.stdout
+        console = Console(file=self._out, markup=False, highlight=False, emoji=False)
+        self._say(f"{run.task} {run.name} in {run.folder}")
+        if history:
+            self._say(f"goes on after {self._step_line(history[-1])}")
+        if self._out.isatty() and console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(
+                console=console, get_renderable=self._render, refresh_per_second=self._refresh, transient=True
+            )
+            self._live.start()
+            console.show_cursor(True)  # a process that is killed cannot bring it back
+
+    @harmless
+    def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
+        """Update the display; without one, write a line now and then about an activity that takes long."""
+        now = monotonic()
+        before = self._activity
+        if before is None or before.what != what or done < before.done:
+            self._last_line = (now, 0.0)
+            before = None
+        began = before.began if before else now
+        self._activity = activity = _Activity(what, done, total, failed, began)
+        share = done / max(total, 1)
+        then, shown = self._last_line
+        due = now - then >= self._line_seconds and share - shown >= self._line_share - 1e-9
+        if self._live is None and due:
+            self._last_line = (now, share)
+            self._say(f"{what} {done}/{total}{_failures(activity.failed)}  {duration(now - began)}")
+
+    @harmless
+    def step(self, summary: StepSummary, picture: Path | None) -> None:
+        """Write the step's line; a step ends its activities."""
+        self._steps.append(summary)
+        self._activity = None
+        self._step_began = monotonic()
+        left = self._seconds_left()
+        self._say(self._step_line(summary) + (f"  about {_rough(left)} left" if left else ""))
+
+    @harmless
+    def finish(self, error: str | None) -> None:
+        """Stop the display whatever happened, and say how long it took."""
+        try:
+            if self._live is not None:
+                self._live.stop()
+        finally:
+            self._live = None
+        took = duration(monotonic() - self._began)
+        done = self._steps[-1].step + 1 if self._steps else 0
+        self._say(f"finished in {took}" if error is None else f"stopped in step {self._of(done)} after {took}: {error}")
+
+    def _say(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line, soft_wrap=True)
+        else:
+            print(line, file=self._out, flush=True)
+
+    def _of(self, step: int) -> str:
+        last = self._run.steps - 1
+        return f"{min(step, last)}/{last}"
+
+    def _step_line(self, summary: StepSummary) -> str:
+        took = sum(summary.seconds.values())
+        parts = [f"step {self._of(summary.step)}", f"{summary.evaluations} evaluations ({summary.failed} failed)"]
+        return "  ".join([*parts, *self._quality(summary), *([duration(took)] if summary.seconds else [])])
+
+    def _quality(self, summary: StepSummary) -> list[str]:
+        first = self._run.objectives[0]
+        parts = [f"hypervolume {summary.hypervolume:.4f}", f"best {first.name} {summary.best[0]:.2f} {first.unit}"]
+        return parts if summary.tau is None else [*parts, f"tau {summary.tau:.2f}"]
+
+    def _seconds_left(self) -> float | None:
+        """Estimate what all steps to come take from the mean of the recent ones.
+
+        The initial design is a step of another size: it only counts, by its time per evaluation, as long as there
+        is no other.
+        """
+        timed = [s for s in self._steps if s.seconds]
+        if not timed:
+            return None
+        last = self._steps[-1]
+        recent = [sum(s.seconds.values()) for s in timed if s.step > 0][-RECENT:]
+        if recent:
+            return sum(recent) / len(recent) * (self._run.steps - 1 - last.step)
+        per_evaluation = sum(timed[0].seconds.values()) / max(timed[0].evaluations, 1)
+        return per_evaluation * (self._run.evaluations - last.evaluations)
+
+    def _render(self) -> Group:
+        """Draw the display: steps, the present activity, and the state of the search."""
+        now = monotonic()
+        run, activity, last = self._run, self._activity, self._steps[-1] if self._steps else None
+        finished = last.step + 1 if last else 0
+        times = f"elapsed {duration(now - self._began)}"
+        left = self._seconds_left()
+        if left:
+            times += f", about {_rough(max(left - (now - self._step_began), 0.0))} left"
+        table = Table.grid(padding=(0, 2))
+        table.add_row(f"step {self._of(finished)}", ProgressBar(run.steps, finished, width=30), times)
+        if activity is None:
+            table.add_row("", ProgressBar(1, 0, width=30), "")
+        else:
+            bar = ProgressBar(max(activity.total, 1), activity.done, width=30)
+            table.add_row(activity.what, bar, f"{activity.done}/{activity.total}{_failures(activity.failed)}")
+        state = [f"{last.evaluations} evaluations ({last.failed} failed)", *self._quality(last)] if last else []
+        return Group(table, Text("  ".join(state), no_wrap=True, overflow="ellipsis"))
+
+
+def _failures(failed: int) -> str:
+    return f" ({failed} failed)" if failed else ""
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``4.2 s``, ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _rough(seconds: float) -> str:
+    """Return an estimated time without digits that nobody can rely on: fives of seconds, then minutes."""
+    if seconds < 57.5:
+        return f"{max(5 * round(seconds / 5), 5)} s"
+    return f"{round(seconds / 60)} min" if seconds < 3570 else duration(60 * round(seconds / 60))

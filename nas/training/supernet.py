@@ -1,0 +1,215 @@
+"""Training of a whole supernet from scratch."""
+
+import hashlib
+import inspect
+import json
+import math
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+from torch.nn.functional import cross_entropy, softmax
+
+from nas.dataset import batches
+from nas.dataset.base import Dataset
+from nas.dataset.batches import Batches, resize
+from nas.errors import UserError
+from nas.seeding import rng_for
+from nas.supernet.base import Supernet
+from nas.training import checkpoint
+from nas.training.base import Progress, Training
+from nas.types import Architecture, Batch, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+
+ACTIVITY = "training the supernet"
+NORM_AXES = 1  # biases and batch-norm's parameters have one axis
+
+
+@final
+class SupernetTraining(Training):
+    """The sandwich rule with in-place distillation (Yu & Huang 2019, Alg. 1; BigNAS, Yu et al. 2020, section 3.1).
+
+    Each step trains the largest architecture on the labels, and the smallest and some random ones on the largest
+    one's soft labels, all on the same augmented images, resized for each. The trained weights are kept in
+    ``cache``; a second training with the same settings, data and source loads them.
+    """
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        dataset: Dataset,
+        device: torch.device | str,
+        cache: Path,
+        epochs: PositiveInt,
+        warmup_epochs: NonNegativeInt,
+        batch_size: PositiveInt,
+        lr: PositiveFloat,
+        weight_decay: NonNegativeFloat,
+        clip_norm: PositiveFloat,
+        label_smoothing: Probability,
+        random_subnets: NonNegativeInt,
+        checkpoint_every: PositiveInt,
+        seed: NonNegativeInt,
+    ) -> None:
+        """Describe the training; nothing is trained yet.
+
+        Args:
+            supernet: what is trained.
+            dataset: its training split.
+            device: where.
+            cache: folder; weights are kept below ``supernets/`` in it.
+            epochs: passes over the training split.
+            warmup_epochs: epochs in which the learning rate rises to ``lr``; then it falls as a cosine.
+            batch_size: images a step.
+            lr: highest learning rate of AdamW.
+            weight_decay: of weights, not of biases and batch-norm.
+            clip_norm: largest norm of a step's gradient.
+            label_smoothing: share of the label that is spread over all classes.
+            random_subnets: architectures a step besides the largest and the smallest.
+            checkpoint_every: epochs after which an interrupted training can go on.
+            seed: of order, augmentation and random architectures.
+
+        Raises:
+            UserError: if settings do not fit each other.
+        """
+        settings = {k: v for k, v in locals().items() if k not in {"self", "supernet", "dataset", "device", "cache"}}
+        if warmup_epochs >= epochs:
+            raise UserError(f"warmup_epochs is {warmup_epochs}; it must be less than epochs, {epochs}")
+        if batch_size < 2:
+            raise UserError("batch_size is 1; batch-norm needs 2 or more")
+        self._supernet = supernet
+        self._dataset = dataset
+        self._device = torch.device(device)
+        self._epochs = epochs
+        self._warmup_epochs = warmup_epochs
+        self._batch_size = batch_size
+        self._lr = lr
+        self._weight_decay = weight_decay
+        self._clip_norm = clip_norm
+        self._label_smoothing = label_smoothing
+        self._random_subnets = random_subnets
+        self._checkpoint_every = checkpoint_every
+        self._seed = seed
+        self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
+        self._prepared = False
+
+    def prepare(self, progress: Progress) -> None:
+        """Load the weights from the cache, or train them, going on where a killed training stopped.
+
+        The supernet must still have the weights it was built with. One process trains at a time; others that
+        need the same weights wait for it. ``progress`` is told the epochs done.
+        """
+        if self._prepared:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._path.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress("waiting for another process that trains this supernet", 0, 1)
+            lock.acquire()
+        with lock:
+            weights = checkpoint.load(self._path)
+            if weights is None:
+                weights = self._train(progress)
+                checkpoint.save(self._path, weights)
+                self._partial_path.unlink(missing_ok=True)
+        lock.release()
+        self._supernet.module.load_state_dict(weights)
+        self._supernet.module.to(self._device).eval()
+        self._prepared = True
+
+    def adapt(self, batch: Batch, step: int) -> None:
+        """Do nothing: the weights stay as they were trained."""
+
+    @property
+    def _partial_path(self) -> Path:
+        return self._path.with_suffix(".partial.pt")
+
+    def _train(self, progress: Progress) -> dict[str, Any]:
+        """Train and return the weights by name."""
+        module = self._supernet.module.to(self._device).train()
+        optimizer = self._optimizer()
+        done = 0
+        partial = checkpoint.load(self._partial_path)
+        if partial is not None:
+            done = partial["epochs"]
+            module.load_state_dict(partial["weights"])
+            optimizer.load_state_dict(partial["optimizer"])
+        split = Batches(
+            images=self._dataset.split("train"),
+            mean=self._dataset.mean,
+            std=self._dataset.std,
+            device=self._device,
+            cache_bytes=0,
+        )
+        progress(ACTIVITY, done, self._epochs)
+        for epoch in range(done, self._epochs):
+            self._train_epoch(epoch, split, optimizer)
+            progress(ACTIVITY, epoch + 1, self._epochs)
+            if (epoch + 1) % self._checkpoint_every == 0 and epoch + 1 < self._epochs:
+                state = {"epochs": epoch + 1, "weights": dict(module.state_dict()), "optimizer": optimizer.state_dict()}
+                checkpoint.save(self._partial_path, state)
+        return dict(module.state_dict())
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        parameters = list(self._supernet.module.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > NORM_AXES], "weight_decay": self._weight_decay},
+            {"params": [p for p in parameters if p.ndim <= NORM_AXES], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self._lr, fused=True)
+
+    def _train_epoch(self, epoch: int, split: Batches, optimizer: torch.optim.Optimizer) -> None:
+        """Train one epoch; all random numbers come from the seed and the epoch's number."""
+        space = self._supernet.space
+        rng = rng_for(self._seed, epoch, "architectures")
+        generator = torch.Generator().manual_seed(_torch_seed(self._seed, epoch, "batches"))
+        n_steps = split.n_shuffled(self._batch_size)
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(_torch_seed(self._seed, epoch, "dropout"))
+            shuffled = split.shuffled(self._batch_size, self._dataset.augmentation, generator)
+            for step, (images, labels) in enumerate(shuffled):
+                for group in optimizer.param_groups:
+                    group["lr"] = self._lr * self._rate(epoch + step / n_steps)
+                genomes = [space.smallest, *space.sample(self._random_subnets, rng)]
+                self._step(images, labels, [space.decode(genome) for genome in genomes], optimizer)
+
+    def _step(
+        self, images: Tensor, labels: Tensor, students: list[Architecture], optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Take one step of the optimizer on the sum of all architectures' losses."""
+        optimizer.zero_grad()
+        logits = self._logits(images, self._supernet.space.decode(self._supernet.space.largest))
+        loss: Tensor = cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        loss.backward()
+        soft_labels = softmax(logits.detach(), dim=1)
+        for student in students:
+            loss = cross_entropy(self._logits(images, student), soft_labels)
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._supernet.module.parameters(), self._clip_norm)
+        optimizer.step()
+
+    def _logits(self, images: Tensor, architecture: Architecture) -> Tensor:
+        resized = resize(images, architecture.config["r"]).contiguous(memory_format=torch.channels_last)
+        return self._supernet.forward(resized, architecture)
+
+    def _rate(self, epoch: float) -> float:
+        """Return the share of the highest learning rate at a time, in epochs: linear rise, then half a cosine."""
+        if epoch < self._warmup_epochs:
+            return (epoch + 1 / self._epochs) / (self._warmup_epochs + 1 / self._epochs)
+        return 0.5 + 0.5 * math.cos(math.pi * (epoch - self._warmup_epochs) / (self._epochs - self._warmup_epochs))
+
+
+def _torch_seed(seed: int, epoch: int, purpose: str) -> int:
+    return int(rng_for(seed, epoch, purpose).integers(2**63))
+
+
+def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:
+    """Return a short hash of all that decides the weights."""
+    sources = [inspect.getsource(module) for module in (batches, inspect.getmodule(SupernetTraining)) if module]
+    decisive = [settings, supernet.fingerprint, dataset.fingerprint, sources]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,42 @@
+"""What every algorithm must do, on a tabular problem; a new one joins by a name in this list."""
+
+import numpy as np
+import pytest
+
+NAMES = ["msunas", "random"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_its_whole_budget_without_repeating_itself(name, make_search, tmp_path):
+    search, archive = make_search(tmp_path, name)
+    search.run(retry_failed=False)
+    genomes = archive.genomes()
+    assert len(genomes) == 16 + 3 * 4 == len(np.unique(genomes, axis=0))
+    assert archive.next_step == 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_archive_other_seed_other_archive(name, make_search, tmp_path):
+    for folder, seed in [("a", 0), ("b", 0), ("c", 1)]:
+        search, _ = make_search(tmp_path / folder, name, seed=seed)
+        search.run(retry_failed=False)
+    a, b, c = ((tmp_path / folder / "archive.jsonl").read_bytes() for folder in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_initial_designs_are_equal_and_hold_both_ends(name, make_algorithm, make_search, tmp_path, space):
+    _, archive = make_search(tmp_path)
+    design = make_algorithm(name).propose(archive, 0, np.random.default_rng(5)).genomes
+    other = make_algorithm("random").propose(archive, 0, np.random.default_rng(5)).genomes
+    np.testing.assert_array_equal(design, other)
+    np.testing.assert_array_equal(design[:2], [space.smallest, space.largest])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_space_that_is_used_up_ends_the_search(name, make_search, tmp_path, space):
+    search, archive = make_search(tmp_path, name, n_doe=20, n_iter=900, iterations=5)
+    search.run(retry_failed=False)
+    every = np.unique(space.canonical(np.stack(np.meshgrid(*[np.arange(u + 1) for u in space.upper])).reshape(12, -1).T), axis=0)
+    assert len(archive.genomes()) <= len(every)
+    assert archive.next_step <= 6

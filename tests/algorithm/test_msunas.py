@@ -1,0 +1,35 @@
+import pytest
+
+from nas.errors import UserError
+from nas.results import surrogate_quality
+
+
+def test_budget_below_the_surrogates_need(make_algorithm):
+    with pytest.raises(UserError, match=r"algorithm\.n_doe=5 is too small: surrogate=rbf needs at least 13"):
+        make_algorithm("msunas", n_doe=5)
+
+
+def test_without_iterations_no_surrogate_is_needed(make_algorithm):
+    assert make_algorithm("msunas", n_doe=5, iterations=0).evaluations == 5
+
+
+def test_candidates_carry_good_predictions(make_search, tmp_path):
+    search, archive = make_search(tmp_path, "msunas", n_doe=40, n_iter=10)
+    search.run(retry_failed=False)
+    last = [entry for entry in archive.entries() if entry.step == 3]
+    _, _, tau = surrogate_quality(last)
+    assert tau is not None
+    assert tau > 0.6
+    assert archive.commits[-1].surrogate == archive.commits[-1].winner == "rbf"
+
+
+def test_beats_random_search_at_the_same_number_of_evaluations(make_search, tmp_path):
+    wins = 0
+    for seed in range(5):
+        values = {}
+        for name in ("msunas", "random"):
+            search, _ = make_search(tmp_path / f"{name}{seed}", name, seed=seed, n_doe=20, n_iter=8, iterations=6)
+            search.run(retry_failed=False)
+            values[name] = search._results.hypervolume(6)
+        wins += values["msunas"] > values["random"]
+    assert wins == 5

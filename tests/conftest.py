@@ -1,0 +1,97 @@
+"""Parts on a tabular problem, see ``tests/tabular.py``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.algorithm.base import Algorithm
+from nas.algorithm.msunas import MSuNAS
+from nas.algorithm.random import RandomSearch
+from nas.archive import Archive
+from nas.evaluator.base import Evaluator
+from nas.executor.serial import Serial
+from nas.objective.base import TOP1_ERROR
+from nas.objective.cost import TableCost
+from nas.optimizer.nsga2 import NSGA2
+from nas.results import Results
+from nas.run_folder import RunFolder
+from nas.search import Search
+from nas.selector.subset import Subset
+from nas.space.ofa import OfaSpace
+from nas.space.table import AdditiveTable
+from nas.surrogate.rbf import RBF
+from nas.tracker.together import Together
+from nas.training.none import NoTraining
+
+from tests.tabular import Tabular
+
+
+@pytest.fixture
+def space() -> OfaSpace:
+    return OfaSpace(
+        n_stages=2,
+        depths=(1, 2),
+        kernel_sizes=(3, 5),
+        expand_ratios=(2, 3, 4),
+        resolutions=(8, 12),
+        widths=(0.5, 1.0),
+    )
+
+
+@pytest.fixture
+def tables(space: OfaSpace) -> dict[str, AdditiveTable]:
+    terms = [((gene,), (np.arange(space.upper[gene] + 1) + 1) * 1000 * (gene + 1)) for gene in range(space.n_genes)]
+    table = AdditiveTable(space.n_genes, terms)
+    return {"macs": table, "params": table}
+
+
+@pytest.fixture
+def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callable[..., Algorithm]:
+    """Build an algorithm by name on the tabular problem."""
+
+    def make(name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3) -> Algorithm:
+        budget: dict[str, Any] = {"n_doe": n_doe, "n_iter": n_iter, "iterations": iterations}
+        if name == "random":
+            return RandomSearch(space=space, **budget)
+        return MSuNAS(
+            space=space,
+            objectives=[TableCost(cost="flops", tables=tables)],
+            surrogate=RBF(),
+            optimizer=NSGA2(population=12, generations=5, crossover_probability=0.9, mutation_eta=1.0),
+            selector=Subset(),
+            **budget,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_search(
+    space: OfaSpace, tables: dict[str, AdditiveTable], make_algorithm: Callable[..., Algorithm]
+) -> Callable[..., tuple[Search, Archive]]:
+    """Build a search on the tabular problem in a folder; what the folder holds already is gone on with."""
+
+    def make(
+        folder: Path, name: str = "msunas", evaluator: Evaluator | None = None, seed: int = 0, **budget: int
+    ) -> tuple[Search, Archive]:
+        objective = TableCost(cost="flops", tables=tables)
+        archive = Archive.open(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)
+        search = Search(
+            folder=RunFolder(folder),
+            archive=archive,
+            space=space,
+            objectives=[objective],
+            algorithm=make_algorithm(name, **budget),
+            training=NoTraining(),
+            evaluator=evaluator or Tabular(space),
+            executor=Serial(),
+            tracker=Together([]),
+            results=Results(archive, folder, None),
+            seed=seed,
+        )
+        return search, archive
+
+    return make

@@ -1,0 +1,74 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from nas.errors import UserError
+from nas.run_folder import RunFolder
+
+SETTINGS = {"seed": 0, "algorithm": {"n_iter": 8}, "tracker": {"mode": "offline"}, "reference_point": None}
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin(SETTINGS)
+    folder.check_settings(SETTINGS)
+    with pytest.raises(UserError, match=r"algorithm\.n_iter is 8 there and 4 here"):
+        folder.check_settings(SETTINGS | {"algorithm": {"n_iter": 4}})
+    with pytest.raises(UserError, match=r"device is absent there and cpu here"):
+        folder.check_settings(SETTINGS | {"device": "cpu"})
+
+
+def test_settings_that_do_not_change_results_may_differ(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin(SETTINGS)
+    folder.check_settings(SETTINGS | {"tracker": {"mode": "online", "project": "x"}, "retry_failed": True})
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        RunFolder(tmp_path / "run").check_settings(SETTINGS)
+
+
+def test_identity_stays_and_every_start_is_recorded(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.begin(SETTINGS) == folder.begin(SETTINGS)
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert len(run["starts"]) == 2
+    assert run["starts"][0].keys() >= {"time", "command", "host", "pid", "python", "packages", "git"}
+    assert run["starts"][0]["packages"]["numpy"]
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == SETTINGS
+    assert RunFolder(tmp_path / "other").begin(SETTINGS) != run["id"]
+
+
+def test_status_follows_the_run(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert not folder.is_finished()
+    folder.write_status("running", step=3)
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "running"
+    assert (status["step"], status["pid"]) == (3, os.getpid())
+    folder.write_status("finished")
+    assert folder.is_finished()
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
+    holder = (
+        "import sys; from pathlib import Path; from nas.run_folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).lease():\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"in use by process {process.pid} on "), RunFolder(tmp_path).lease():
+        pass
+    process.kill()
+    process.communicate()
+    with RunFolder(tmp_path).lease():
+        assert f"process {os.getpid()}" in (tmp_path / ".lease").read_text()

@@ -1,0 +1,166 @@
+import hashlib
+import json
+
+import pytest
+
+import nas.files
+import nas.results
+from nas.archive import Archive
+from nas.errors import RunError
+from nas.objective.base import TOP1_ERROR
+
+from tests.tabular import Tabular
+
+SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}
+
+
+class Killed(BaseException):
+    """Like kill -9: nothing catches it."""
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(nas.results, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.results, "hypervolume_figure", lambda *_, **__: None)
+
+
+def contents(folder):
+    """All files that do not hold times."""
+    skipped = {"metrics.csv", "status.json"}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in skipped
+    }
+
+
+def test_leaves_the_files_of_the_original_tool(make_search, tmp_path, space):
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=False)
+    stats = json.loads((tmp_path / "iter_2.stats").read_text())
+    assert stats.keys() == {"archive", "candidates", "hv", "surrogate"}
+    assert stats["surrogate"].keys() == {"model", "name", "winner", "rmse", "rho", "tau"}
+    assert len(stats["archive"]) == 17
+    assert stats["candidates"] == stats["archive"][-2:]
+    config, error, flops = stats["archive"][0]
+    assert space.encode(config).tolist() == space.smallest.tolist()
+    assert [error, flops] == list(archive.history[0].objectives)
+    assert json.loads((tmp_path / "iter_0" / "net_0.subnet").read_text()) == config
+    net = json.loads((tmp_path / "iter_0" / "net_0.stats").read_text())
+    assert net.keys() >= {"params", "flops", "gpu", "cpu", "loss", "top1", "top5"}
+    assert 100 - net["top1"] == error
+
+
+def test_front_json_says_what_the_numbers_are(make_search, tmp_path):
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=False)
+    front = json.loads((tmp_path / "front.json").read_text())
+    assert front["finished"] is True
+    assert [o["name"] for o in front["objectives"]] == ["top1_error", "flops"]
+    assert front["reference_point"] == archive.reference_point().tolist()
+    assert 0 < front["hypervolume"] < 1
+    assert [tuple(m["objectives"].values()) for m in front["front"]] == [e.objectives for e in archive.front()]
+    for member in front["front"]:
+        assert member["test"]["top1"] == member["metrics"]["top1"] - 1
+
+
+def test_a_failure_is_kept_beside_the_run_and_never_a_number(make_search, tmp_path, space):
+    bad = tuple(space.largest.tolist())
+    search, archive = make_search(tmp_path, evaluator=Tabular(space, lambda a: a.genome == bad), **SMALL)
+    search.run(retry_failed=False)
+    assert [e.architecture.genome for e in archive.entries() if e.objectives is None] == [bad]
+    assert "FloatingPointError: no such luck" in (tmp_path / "failed" / "it_0_net_1.traceback").read_text()
+    assert json.loads((tmp_path / "failed" / "it_0_net_1").read_text()) == space.decode(space.largest).config
+    assert not (tmp_path / "iter_0" / "net_1.stats").exists()
+    assert len(json.loads((tmp_path / "iter_2.stats").read_text())["archive"]) == 16
+
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=True)
+    assert all(entry.objectives is not None for entry in archive.entries())
+    assert len(archive.history) == 18
+    assert list((tmp_path / "failed").iterdir()) == []
+    assert len(json.loads((tmp_path / "iter_2.stats").read_text())["archive"]) == 17
+
+
+def test_a_step_without_any_result_ends_the_run(make_search, tmp_path, space):
+    search, archive = make_search(tmp_path, evaluator=Tabular(space, lambda _: True), **SMALL)
+    with pytest.raises(RunError, match="all 13 evaluations of step 0 failed, the first with: FloatingPointError"):
+        search.run(retry_failed=False)
+    assert archive.next_step == 0
+
+
+def test_a_killed_run_evaluates_nothing_twice(make_search, tmp_path, space):
+    evaluator = Tabular(space)
+    whole, _ = make_search(tmp_path / "whole", evaluator=evaluator, **SMALL)
+    whole.run(retry_failed=False)
+    everything = evaluator.calls
+    evaluator.calls = 0
+
+    def dies_at_call_15(_):
+        if evaluator.calls == 15:
+            raise Killed
+
+    evaluator.fails = dies_at_call_15
+    with pytest.raises(Killed):
+        make_search(tmp_path / "killed", evaluator=evaluator, **SMALL)[0].run(retry_failed=False)
+    evaluator.fails = lambda _: False
+    make_search(tmp_path / "killed", evaluator=evaluator, **SMALL)[0].run(retry_failed=False)
+    assert evaluator.calls == everything + 1
+
+
+def test_killed_at_every_boundary_it_ends_the_same(make_search, tmp_path, space, monkeypatch, no_pictures):
+    """Boundaries: before and after every file, every archived step and every evaluation."""
+    ticks, deadly = 0, -1
+
+    def tick():
+        nonlocal ticks
+        ticks += 1
+        if ticks == deadly:
+            raise Killed
+
+    def between_ticks(function):
+        def wrapped(*args, **kwargs):
+            tick()
+            result = function(*args, **kwargs)
+            tick()
+            return result
+
+        return wrapped
+
+    monkeypatch.setattr(nas.files, "write_atomic", between_ticks(nas.files.write_atomic))
+    monkeypatch.setattr(Archive, "extend", between_ticks(Archive.extend))
+    monkeypatch.setattr(Tabular, "__call__", between_ticks(Tabular.__call__))
+
+    make_search(tmp_path / "whole", **SMALL)[0].run(retry_failed=False)
+    expected, total = contents(tmp_path / "whole"), ticks
+    assert total > 100
+    for boundary in range(1, total + 1, 1 if total < 400 else 2):
+        folder = tmp_path / str(boundary)
+        ticks, deadly = 0, boundary
+        with pytest.raises(Killed):
+            make_search(folder, **SMALL)[0].run(retry_failed=False)
+        deadly = -1
+        make_search(folder, **SMALL)[0].run(retry_failed=False)
+        assert contents(folder) == expected, f"killed at boundary {boundary}"
+
+
+def test_a_step_torn_in_the_archive_is_done_again(make_search, tmp_path):
+    search, archive = make_search(tmp_path / "whole", **SMALL)
+    search.run(retry_failed=False)
+    data = archive.path.read_bytes()
+    for share in (0.3, 0.7, 0.95):
+        folder = tmp_path / str(share)
+        folder.mkdir()
+        (folder / "archive.jsonl").write_bytes(data[: int(share * len(data))])
+        make_search(folder, **SMALL)[0].run(retry_failed=False)
+        assert (folder / "archive.jsonl").read_bytes() == data
+
+
+def test_the_summary_of_a_past_step_does_not_change(make_search, tmp_path):
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=False)
+    results = nas.results.Results(archive, tmp_path, None)
+    values = [results.summary(step, {}).hypervolume for step in range(3)]
+    assert values == sorted(values)
+    assert json.loads((tmp_path / "iter_1.stats").read_text())["hv"] == values[1]
+    assert archive.measures[0] == TOP1_ERROR
