@@ -24,7 +24,7 @@ demo: environment ## search a small supernet on real images, under 5 minutes on 
 	$(PY) launch.py experiment=demo $(ARGS)
 
 test: environment ## run the fast tests
-	$(PY) -m pytest -m "not slow" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n 2 $(ARGS)
 
 # pytest's exit code 5 says that no test was selected.
 test-slow: environment ## run the slow tests: whole runs, kills and resumes

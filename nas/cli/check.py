@@ -12,17 +12,16 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nas.errors import UserError, unknown
-from nas.task.base import OFFERED, Paths, Settings
+from nas.task.base import GROUPS, OFFERED, Paths, Settings
 
 _PLAIN = {"": Settings, "paths": Paths}
 
 
-def check(config: DictConfig, groups: frozenset[str]) -> dict[str, Any]:
+def check(config: DictConfig) -> dict[str, Any]:
     """Check every key and value, and return all settings as plain values.
 
     Args:
         config: composed settings, without Hydra's own.
-        groups: names of the groups at the top level.
 
     Raises:
         UserError: for a value that is missing, of the wrong type or out of range, and for a key nobody reads.
@@ -35,15 +34,13 @@ def check(config: DictConfig, groups: frozenset[str]) -> dict[str, Any]:
         raise UserError(" ".join(line.strip() for line in str(error).splitlines()[:2])) from error
     assert isinstance(plain, dict)
     settings = {str(key): value for key, value in plain.items()}
-    _check_node("", {key: value for key, value in settings.items() if key not in groups}, Settings)
-    for group in sorted(groups & settings.keys()):
+    _check_node("", {key: value for key, value in settings.items() if key not in GROUPS}, Settings)
+    for group in sorted(GROUPS & settings.keys()):
         if group in _PLAIN:
             _check_node(group, settings[group], _PLAIN[group])
-        elif settings[group] is not None:
+        else:
             for path, node in _targets(group, settings[group]):
-                _check_node(path, node, _load(path, node["_target_"]))
-    for key in settings.keys() - groups - set(get_type_hints(Settings)):
-        raise unknown("key", key, {*groups, *get_type_hints(Settings)})
+                _check_node(path, node, _load(path, node["_target_"]), OFFERED)
     return settings
 
 
@@ -66,17 +63,17 @@ def _load(path: str, target: str) -> Any:
         raise UserError(f"{path}._target_={target} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def _check_node(path: str, node: Mapping[str, Any], target: Any) -> None:
-    """Compare a node's keys and values with the keyword arguments of ``target``."""
+def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozenset[str] = frozenset()) -> None:
+    """Compare a node's keys and values with the keyword arguments of ``target`` that are not ``offered`` to it."""
     hints = get_type_hints(target.__init__, include_extras=True)
-    parameters = [p for p in inspect.signature(target).parameters.values() if p.name not in OFFERED]
+    parameters = [p for p in inspect.signature(target).parameters.values() if p.name not in offered]
     names = {parameter.name for parameter in parameters}
     prefix = f"{path}." if path else ""
     for key, value in node.items():
         if key in ("_target_", "_partial_"):
             continue
         if key not in names:
-            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names])
+            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names] + ([] if path else [*GROUPS]))
         if not (isinstance(value, dict) and "_target_" in value):
             _check_value(f"{prefix}{key}", value, hints[key])
     for parameter in parameters:

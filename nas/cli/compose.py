@@ -1,7 +1,6 @@
 """Composition of settings by Hydra, with its errors in one line that names the key, the nearest name and the choices."""
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +17,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.naming import register_resolvers
-from nas.errors import UserError, nearest, unknown
+from nas.errors import UserError, unknown
+from nas.task.base import GROUPS
 
 
 def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> list[DictConfig]:
@@ -98,12 +98,16 @@ def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
 def _check_overrides(hydra: Hydra, name: str, overrides: Sequence[Override]) -> None:
     """Raise UserError for the first override that names a choice or a key which does not exist."""
     loader = hydra.config_loader
-    groups = [override for override in overrides if loader.group_exists(override.key_or_group)]
+    groups = [override for override in overrides if loader.get_group_options(override.key_or_group)]
     for override in groups:
-        options = loader.get_group_options(override.key_or_group)
-        for choice in _choices(override):
+        group, options = override.key_or_group, loader.get_group_options(override.key_or_group)
+        choices = _choices(override)
+        for choice in choices:
             if choice not in options:
-                raise unknown(f"choice for {override.key_or_group}:", choice, options)
+                raise unknown(f"choice for {group}:", choice, options)
+        if group in GROUPS and group != "sec_obj" and len(choices) != 1:
+            several = f"; to run several, write launch.py -m {group}={','.join(choices)}" if choices else ""
+            raise UserError(f"{group} takes one of its choices: {', '.join(options)}{several}")
     plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
     if not plain:
         return
@@ -122,9 +126,9 @@ def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
     node: Any = config
     path: list[str] = []
     for part in key.split("."):
-        if isinstance(node, ListConfig) or not isinstance(node, DictConfig):
+        if not isinstance(node, DictConfig):
             raise UserError(f"unknown key '{key}': {'.'.join(path)} is a single value")
-        if part not in node:
+        if part not in node.keys():  # noqa: SIM118 -- `in` alone leaves out keys without a value
             prefix = "".join(f"{name}." for name in path)
             known = {f"{prefix}{name}" for name in node if not str(name).startswith("_")}
             if not path:

@@ -25,7 +25,9 @@ def main(conf: Path) -> None:
     Exit codes: 0 all is well; 1 a run failed; 2 the command line is wrong, and nothing was done or written;
     130 interrupted.
     """
-    arguments = get_args_parser().parse_args()
+    arguments = get_args_parser().parse_intermixed_args()
+    flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+    sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
     introspection = (arguments.help, arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)
     try:

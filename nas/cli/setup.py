@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.check import check
 from nas.cli.naming import run_group
-from nas.task.base import Paths, Settings, Setup, Task
+from nas.task.base import GROUPS, Paths, Settings, Setup, Task
 
 
 def make_task(config: DictConfig, hydra: DictConfig, run_folder: Path) -> Task:
@@ -23,13 +23,11 @@ def make_task(config: DictConfig, hydra: DictConfig, run_folder: Path) -> Task:
         UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
     """
     choices = {str(group): choice for group, choice in hydra.runtime.choices.items()}
-    groups = frozenset(group for group in choices if not group.startswith("hydra"))
-    plain = check(config, groups)
+    plain = check(config)
     paths = plain["paths"] | {"run": run_folder}
     parts: dict[str, Any] = {
         group: instantiate(config[group], _convert_="all")
-        for group in groups - {"paths", "experiment", "task"}
-        if config.get(group) is not None
+        for group in GROUPS - {"paths", "task"}
     }
     setup = Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -19,10 +20,13 @@ FLOAT_BYTES = 4
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
-    """Resize (n, 3, height, width) to (n, 3, resolution, resolution): bilinear, antialiased."""
-    if images.shape[2:] == (resolution, resolution):
-        return images
-    return interpolate(images, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False)
+    """Resize (n, 3, height, width) to (n, 3, resolution, resolution): bilinear, antialiased.
+
+    The result lies in memory with the channels last, which makes convolutions on the CPU about twice as fast.
+    """
+    if images.shape[2:] != (resolution, resolution):
+        images = interpolate(images, (resolution, resolution), mode="bilinear", antialias=True, align_corners=False)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 @final
@@ -65,7 +69,8 @@ class Batches:
             self._cache.move_to_end(resolution)
             return self._cache[resolution]
         chunk = max(1, CHUNK_BYTES // (FLOAT_BYTES * int(np.prod(self._images.pixels.shape[1:]))))
-        result = torch.empty((len(self), 3, resolution, resolution), device=self._device)
+        shape = (len(self), 3, resolution, resolution)
+        result = torch.empty(shape, device=self._device, memory_format=torch.channels_last)
         for start in range(0, len(self), chunk):
             part = slice(start, start + chunk)
             result[part] = resize(self._normalised(part), resolution)
@@ -154,7 +159,7 @@ def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator
 def _parts(n: int, size: int) -> list[slice]:
     """Split ``range(n)`` into almost equal parts of at least ``size``."""
     edges = np.linspace(0, n, max(1, n // size) + 1).astype(int).tolist()
-    return [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def _offsets(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:

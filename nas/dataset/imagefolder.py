@@ -77,7 +77,7 @@ class ImageFolder(Dataset):
         Raises:
             UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
         """
-        root = path.expanduser()
+        root = Path(path).expanduser()  # settings arrive as text
         listing = _list_images(root)
         _split(listing, vld_size, test_size, split_seed)  # refuses sizes before the work of decoding
         decoded = decoded_images(root, listing.paths, size, corrupt, cache)

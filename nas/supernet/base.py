@@ -45,5 +45,8 @@ class Supernet(ABC):
 
     @abstractmethod
     def costs(self) -> Mapping[str, AdditiveTable]:
-        """Return exact integer cost tables: ``"macs"`` (multiply-adds of convolutions and linear layers of one
-        image) and ``"params"`` (weights and biases, batch-norm's included). No network is built for them."""
+        """Return exact integer cost tables; no network is built for them.
+
+        They are ``"macs"``, multiply-adds of convolutions and linear layers of one image, and ``"params"``, weights
+        and biases, batch-norm's included.
+        """

@@ -68,7 +68,7 @@ class Block:
         return Conv(self.hidden, self.hidden, norm=True, kernel=self.kernel, stride=self.stride, groups=self.hidden)
 
     @property
-    def excite(self) -> tuple[Conv, ...]:
+    def excite(self) -> tuple[Conv, Conv] | tuple[()]:
         """The two convolutions of squeeze-excite, at a side of 1; none where there is no squeeze-excite."""
         if self.squeeze == 0:
             return ()

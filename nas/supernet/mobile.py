@@ -50,11 +50,11 @@ class InvertedResidual(nn.Module):
         self.expand = nn.Sequential(*_normed(block.expand, device), activation())
         self.depthwise = nn.Sequential(*_normed(block.depthwise, device), activation())
         self.excite = SqueezeExcite(*block.excite, device) if block.excite else nn.Identity()
-        self.project = nn.Sequential(*_normed(block.project, device))
+        self.project, self.norm = _normed(block.project, device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, inputs, side, side) to (n, outputs, side after the stride, side after the stride)."""
-        out: Tensor = self.project(self.excite(self.depthwise(self.expand(x))))
+        out: Tensor = self.norm(self.project(self.excite(self.depthwise(self.expand(x)))))
         return x + out if self.residual else out
 
 

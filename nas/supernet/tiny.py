@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping
 from itertools import product
 from typing import final
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.seeding import rng_for
+from nas.space import ofa
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet import elastic, layout, mobile
@@ -33,9 +35,6 @@ class Tiny(Supernet):
 
     A smaller layer uses the first channels and the centre of the kernels of the largest one (Once-for-All,
     Cai et al. 2020, without its learned kernel transformation; BigNAS, Yu et al. 2020).
-
-    Attributes:
-        fingerprint: SHA-256 of the settings and of the source that defines the network, hexadecimal.
     """
 
     space: OfaSpace
@@ -105,7 +104,7 @@ class Tiny(Supernet):
         self._hard_swish = tuple(hard_swish)
         self._feature_width = feature_width
         self._dropout = dropout
-        sources = [inspect.getsource(module) for module in (layout, mobile, elastic, inspect.getmodule(Tiny))]
+        sources = [inspect.getsource(module) for module in (ofa, layout, mobile, elastic, sys.modules[__name__])]
         self.fingerprint = hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()
         self.module = self._on_meta(self.space.decode(self.space.largest)).to_empty(device="cpu")
         _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
@@ -136,7 +135,9 @@ class Tiny(Supernet):
         terms = [self._term([], np.array(ends))]
         for stage, layer in product(range(len(self._stage_widths)), range(space.max_depth)):
             choices = product(space.kernel_sizes, space.expand_ratios, space.resolutions, space.widths)
-            layers = np.array([cost(self._block(w, stage, layer, k, e), self._side(r, stage, layer)) for k, e, r, w in choices])
+            layers = np.array(
+                [cost(self._block(w, stage, layer, k, e), self._side(r, stage, layer)) for k, e, r, w in choices]
+            )
             present = np.array(space.depths) > layer
             values = np.multiply.outer(present, layers).reshape(
                 len(present), len(space.kernel_sizes), len(space.expand_ratios), *np.shape(ends)
@@ -224,4 +225,4 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
     for module in network.modules():
         if isinstance(module, InvertedResidual) and module.residual:
-            nn.init.zeros_(module.project[1].weight)
+            nn.init.zeros_(module.norm.weight)

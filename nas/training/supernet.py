@@ -4,6 +4,8 @@ import hashlib
 import inspect
 import json
 import math
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -110,13 +112,14 @@ class SupernetTraining(Training):
         except Timeout:
             progress("waiting for another process that trains this supernet", 0, 1)
             lock.acquire()
-        with lock:
+        try:
             weights = checkpoint.load(self._path)
             if weights is None:
                 weights = self._train(progress)
                 checkpoint.save(self._path, weights)
-                self._partial_path.unlink(missing_ok=True)
-        lock.release()
+            self._partial_path.unlink(missing_ok=True)
+        finally:
+            lock.release()
         self._supernet.module.load_state_dict(weights)
         self._supernet.module.to(self._device).eval()
         self._prepared = True
@@ -174,7 +177,7 @@ class SupernetTraining(Training):
             shuffled = split.shuffled(self._batch_size, self._dataset.augmentation, generator)
             for step, (images, labels) in enumerate(shuffled):
                 for group in optimizer.param_groups:
-                    group["lr"] = self._lr * self._rate(epoch + step / n_steps)
+                    group["lr"] = self._lr * self._rate(epoch * n_steps + step, n_steps)
                 genomes = [space.smallest, *space.sample(self._random_subnets, rng)]
                 self._step(images, labels, [space.decode(genome) for genome in genomes], optimizer)
 
@@ -184,24 +187,23 @@ class SupernetTraining(Training):
         """Take one step of the optimizer on the sum of all architectures' losses."""
         optimizer.zero_grad()
         logits = self._logits(images, self._supernet.space.decode(self._supernet.space.largest))
-        loss: Tensor = cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
-        loss.backward()
+        loss = cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        torch.autograd.backward(loss)
         soft_labels = softmax(logits.detach(), dim=1)
         for student in students:
-            loss = cross_entropy(self._logits(images, student), soft_labels)
-            loss.backward()
+            torch.autograd.backward(cross_entropy(self._logits(images, student), soft_labels))
         torch.nn.utils.clip_grad_norm_(self._supernet.module.parameters(), self._clip_norm)
         optimizer.step()
 
     def _logits(self, images: Tensor, architecture: Architecture) -> Tensor:
-        resized = resize(images, architecture.config["r"]).contiguous(memory_format=torch.channels_last)
-        return self._supernet.forward(resized, architecture)
+        return self._supernet.forward(resize(images, architecture.config["r"]), architecture)
 
-    def _rate(self, epoch: float) -> float:
-        """Return the share of the highest learning rate at a time, in epochs: linear rise, then half a cosine."""
-        if epoch < self._warmup_epochs:
-            return (epoch + 1 / self._epochs) / (self._warmup_epochs + 1 / self._epochs)
-        return 0.5 + 0.5 * math.cos(math.pi * (epoch - self._warmup_epochs) / (self._epochs - self._warmup_epochs))
+    def _rate(self, step: int, steps_per_epoch: int) -> float:
+        """Return the share of the highest learning rate in a step: a linear rise, then half a cosine."""
+        warmup = self._warmup_epochs * steps_per_epoch
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (self._epochs * steps_per_epoch - warmup))
 
 
 def _torch_seed(seed: int, epoch: int, purpose: str) -> int:
@@ -210,6 +212,6 @@ def _torch_seed(seed: int, epoch: int, purpose: str) -> int:
 
 def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:
     """Return a short hash of all that decides the weights."""
-    sources = [inspect.getsource(module) for module in (batches, inspect.getmodule(SupernetTraining)) if module]
-    decisive = [settings, supernet.fingerprint, dataset.fingerprint, sources]
+    sources = [inspect.getsource(module) for module in (batches, sys.modules[__name__])]
+    decisive = [settings, supernet.fingerprint, dataset.fingerprint, asdict(dataset.augmentation), sources]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

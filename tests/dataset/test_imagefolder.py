@@ -238,6 +238,12 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_left(
     assert not (root.parent / "cache").exists()
 
 
+def test_a_path_may_be_text_and_begin_at_home(root: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root)
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert make(path=f"~/{root.name}").fingerprint == make().fingerprint
+
+
 def test_sizes_that_do_not_fit_are_refused_before_decoding(root: Path, make: Make) -> None:
     fill(root)
     with pytest.raises(UserError, match=r"^dataset\.test_size \+ dataset\.vld_size is 28, but must be at most 27:"):

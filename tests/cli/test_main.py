@@ -1,0 +1,191 @@
+"""Command lines as people type them, right and wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = (
+    "training=none",
+    "tracker=csv",
+    "algorithm.n_doe=26",
+    "algorithm.n_iter=2",
+    "algorithm.iterations=1",
+    "evaluator.recalibration_images=64",
+    "dataset.resolutions=[8]",
+)
+WRONG = {
+    "group": (["supernett=tiny"], "unknown key 'supernett'; did you mean 'supernet'?"),
+    "choice": (["supernet=tini"], "unknown choice for supernet: 'tini'; did you mean 'tiny'? (choices: tiny)"),
+    "key": (["algorithm.n_itr=4"], "unknown key 'algorithm.n_itr'; did you mean 'algorithm.n_iter'?"),
+    "type": (["algorithm.n_iter=eight"], "algorithm.n_iter='eight' is wrong: it should be a valid integer"),
+    "negative": (["algorithm.n_iter=-3"], "algorithm.n_iter=-3 is wrong: it should be greater than 0"),
+    "budget": (["algorithm.n_doe=5"], "algorithm.n_doe=5 is too small: surrogate=rbf needs at least 24"),
+    "no path": (["dataset=imagefolder"], "dataset.path must be given: add dataset.path=VALUE"),
+    "missing folder": (["dataset=imagefolder", "dataset.path=nowhere"], "dataset.path: 'nowhere' does not exist"),
+    "empty folder": (["dataset=imagefolder", "dataset.path=empty"], "dataset.path: "),
+    "unreadable image": (["dataset=imagefolder", "dataset.path=images"], "1 of 24 images cannot be read, first: "),
+    "launcher without -m": (["hydra/launcher=submitit_local"], "needs -m (multirun)"),
+    "added key": (["+algorithm.foo=1"], "unknown key 'algorithm.foo' (choices: algorithm.iterations,"),
+    "added key at the top": (["+foo=1"], "unknown key 'foo' (choices: "),
+    "removed key": (["~algorithm.n_iter"], "algorithm.n_iter must be given"),
+    "hydra's key": (["hydra.run.dr=x"], "unknown key 'hydra.run.dr'; did you mean 'hydra.run.dir'?"),
+    "key below a value": (["seed.x=3"], "unknown key 'seed.x': seed is a single value"),
+    "second objective": (["sec_obj=flop"], "unknown choice for sec_obj: 'flop'; did you mean 'flops'?"),
+    "several algorithms": (["algorithm=[msunas,random]"], "write launch.py -m algorithm=msunas,random"),
+    "sweep without -m": (["seed=0,1"], "seed=0,1 names several values; write launch.py -m"),
+    "shared folder": (["-m", "seed=0,1", "paths.run=x"], "two jobs would share the run folder x"),
+    "nothing chosen": (["surrogate=null"], "surrogate takes one of its choices: rbf"),
+    "literal": (["tracker.mode=onlin"], "it should be 'offline', 'online' or 'disabled'"),
+    "device": (["device=gpu"], "device=gpu is unknown; choices: auto, cpu, cuda, cuda:<n>"),
+    "reference point": (["reference_point=[1,2,3]"], "this run has 2 objectives: top1_error, flops"),
+    "inner value": (["supernet.depths=[1,x]"], "supernet.depths[1]='x' is wrong"),
+    "grammar": (["seed=[1"], "error: "),
+    "experiment": (["experiment=dmeo"], "unknown choice for experiment: 'dmeo'; did you mean 'demo'?"),
+    "one bad job of a sweep": (["-m", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
+}
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two class folders, one of 24 images not an image; and an empty folder."""
+    (tmp_path / "empty").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("RGB", (8, 8), (i, i, i)).save(tmp_path / "images" / name / f"{i}.png")
+    (tmp_path / "images" / "dog" / "7.png").write_bytes(b"no image")
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_command_line_ends_in_one_line_and_leaves_nothing(case, launch, tmp_path, images, monkeypatch):
+    arguments, message = WRONG[case]
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = launch(*arguments, f"paths.cache={tmp_path / 'cache'}")
+    assert code == 2
+    assert message in err
+    assert err.startswith("error: ")
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_from_settings_to_results(launch, tmp_path):
+    code, out, err = launch(*SMALL, "paths.run=run")
+    assert code == 0, err
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} >= {
+        "archive.jsonl", "config.yaml", "front.json", "front.png", "hypervolume.png", "iter_0", "iter_1",
+        "iter_0.stats", "iter_1.stats", "metrics.csv", "run.json", "status.json", "test",
+    }  # fmt: skip
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["algorithm"]["n_doe"] == 26
+    assert "${" not in (run / "config.yaml").read_text()
+    last = out.strip().splitlines()
+    assert last[0].startswith("Front: ")
+    assert any("hypervolume 0." in line for line in last)
+    front = json.loads((run / "front.json").read_text())
+    assert front["finished"]
+    assert all("test" in member for member in front["front"])
+
+    code, out, _ = launch(*SMALL, "paths.run=run")
+    assert code == 0
+    assert "This run is finished" in out
+
+    before = (run / "archive.jsonl").read_bytes()
+    code, _, err = launch(*SMALL, "paths.run=run", "algorithm.n_iter=3")
+    assert code == 2
+    assert "algorithm.n_iter is 2 there and 3 here" in err
+    assert (run / "archive.jsonl").read_bytes() == before
+
+
+def test_flags_may_stand_anywhere(launch, tmp_path):
+    code, _, err = launch("seed=0,1", "-m", *SMALL)
+    assert code == 0, err
+    assert len(list(tmp_path.glob("outputs/digits-tiny-msunas-flops-*/seed_[01]/front.json"))) == 2
+
+
+def test_two_costs_at_once(launch, tmp_path):
+    code, _, err = launch("sec_obj=[flops,params]", *SMALL, "paths.run=run")
+    assert code == 0, err
+    front = json.loads((tmp_path / "run" / "front.json").read_text())
+    assert [objective["name"] for objective in front["objectives"]] == ["top1_error", "flops", "params"]
+
+
+def test_a_failure_of_the_run_is_exit_code_1_with_the_traceback_in_the_folder(launch, tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.search.Search.run", lambda *_, **__: 1 / 0)
+    code, _, err = launch(*SMALL, "paths.run=run")
+    assert code == 1
+    assert "ZeroDivisionError" in err
+    assert "Traceback" in (tmp_path / "run" / "run.log").read_text()
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["error"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def run_launch(*arguments: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "launch.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "defaults"], ["-sc", "query=bash"]])
+def test_introspection_never_loads_torch(arguments):
+    code = (
+        "import sys; sys.argv = ['launch.py', *sys.argv[1:]]\n"
+        "from pathlib import Path; from nas.cli.main import main\n"
+        f"try: main(Path({str(ROOT / 'conf')!r}))\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "heavy = {'torch', 'sklearn', 'pymoo', 'matplotlib', 'wandb'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)"
+    )
+    environment = os.environ | {"COMP_LINE": "launch.py superne"}
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    assert "supernet" in result.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_the_archive_is_the_same_byte_for_byte(tmp_path):
+    """Three kill -9 while evaluations run, in a real process on real images."""
+    arguments = [*SMALL, "algorithm.n_doe=60", f"paths.cache={tmp_path / 'cache'}", "tracker=console"]
+    whole = run_launch(*arguments, "paths.run=whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    expected = (tmp_path / "whole" / "archive.jsonl").read_bytes()
+    for kill in range(3):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "launch.py"), *arguments, "paths.run=killed"], cwd=tmp_path,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        stats = tmp_path / "killed" / "iter_0"
+        while process.poll() is None and len(list(stats.glob("*.stats"))) < (7, 21, 45)[kill]:
+            time.sleep(0.005)
+        assert process.poll() is None, "it ended before it could be killed"
+        process.kill()
+        process.wait()
+    done = len(list((tmp_path / "killed" / "iter_0").glob("*.stats")))
+    assert 45 <= done < 60
+    resumed = run_launch(*arguments, "paths.run=killed", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert (tmp_path / "killed" / "archive.jsonl").read_bytes() == expected
+
+
+@pytest.mark.slow
+def test_six_runs_of_a_sweep_leave_six_wandb_runs_with_their_groups(tmp_path):
+    settings = [argument for argument in SMALL if not argument.startswith("tracker")]
+    result = run_launch("-m", "seed=range(3)", "algorithm=msunas,random", *settings, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    folders = sorted(tmp_path.glob("outputs/*/seed_*"))
+    assert len(folders) == 6
+    assert len({folder.parent.name for folder in folders}) == 2
+    for folder in folders:
+        assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+        assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1

@@ -1,0 +1,49 @@
+"""One word on the command line names the settings, the module and the tests."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nas.task.base import GROUPS
+
+ROOT = Path(__file__).parent.parent
+CONF = ROOT / "conf"
+EXCEPTIONS = {
+    "sec_obj/flops": "nas.objective.cost",  # objectives that are read off a table share one class
+    "sec_obj/params": "nas.objective.cost",
+}
+FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in {"experiment", "hydra", "paths"}]
+
+
+def target(path: Path) -> str:
+    settings = yaml.safe_load(path.read_text())
+    nodes = [settings, *(node for node in settings.values() if isinstance(node, dict))]
+    return next(str(node["_target_"]) for node in nodes if "_target_" in node)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_settings_module_and_tests_have_one_name(path):
+    group, name = path.parent.name, path.stem
+    module = EXCEPTIONS.get(f"{group}/{name}", f"nas.{group}.{name}")
+    assert target(path).rpartition(".")[0] == module
+    assert (ROOT / f"{module.replace('.', '/')}.py").exists()
+    folder, _, test = module.removeprefix("nas.").partition(".")
+    assert (ROOT / "tests" / folder / f"test_{test}.py").exists()
+
+
+def test_every_group_is_in_the_table_of_contents():
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text())["defaults"]
+    listed = {next(iter(entry)) for entry in defaults if isinstance(entry, dict)}
+    assert listed == GROUPS | {"experiment", "hydra"}
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == listed
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_key_says_what_it_is(path):
+    """Keys of plain values have a comment; names such as _target_ and groups need none."""
+    for line in path.read_text().splitlines():
+        key, _, value = line.strip().partition(":")
+        plain = key and not key.startswith(("#", "-", "_", "defaults")) and value.strip() and path.parent.name != "hydra"
+        if plain and path.stem not in {"flops", "params"} and path.parent.name != "experiment":
+            assert "#" in value, f"{path}: {key} has no comment"
