@@ -1,5 +1,6 @@
-"""Parts on a tabular problem, see ``tests/tabular.py``."""
+"""The command line in this process, and parts on a tabular problem (``tests/tabular.py``)."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from nas.algorithm.base import Algorithm
 from nas.algorithm.msunas import MSuNAS
 from nas.algorithm.random import RandomSearch
 from nas.archive import Archive
+from nas.cli import main as cli
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
@@ -27,6 +29,24 @@ from nas.tracker.together import Together
 from nas.training.none import NoTraining
 
 from tests.tabular import Tabular
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+@pytest.fixture
+def launch(monkeypatch, capsys, tmp_path):
+    """Run ``launch.py`` with arguments; return exit code, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["launch.py", *arguments])
+        monkeypatch.setattr(cli, "_exit_codes", [])
+        with pytest.raises(SystemExit) as stop:
+            cli.main(CONF)
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+from nas.files import write_text
 from nas.tracker.base import RunInfo, StepSummary, Tracker, harmless
 from nas.types import PositiveFloat
 
@@ -59,7 +60,7 @@ class WandbTracker(Tracker):
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
         """Open the run, or go on with it where there is history."""
         if self._mode != "disabled":
-            self._open(run)
+            self._open(run, history)
         self._display.start(run, history)
 
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
@@ -79,9 +80,10 @@ class WandbTracker(Tracker):
             self._close(self._run, error)
 
     @harmless
-    def _open(self, run: RunInfo) -> None:
+    def _open(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
         import wandb
 
+        self._last_step = run.folder / "wandb" / "last_step"
         self._objectives = [objective.name for objective in run.objectives]
         settings = wandb.Settings(
             reinit="create_new",
@@ -114,6 +116,10 @@ class WandbTracker(Tracker):
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
+        logged = int(self._last_step.read_text()) if self._last_step.exists() else -1
+        for summary in history:
+            if summary.step > logged:  # the process that completed this step died before it logged it
+                self._log(self._run, summary, None)
 
     @harmless
     def _log(self, run: "wandb.Run", summary: StepSummary, picture: Path | None) -> None:
@@ -132,6 +138,7 @@ class WandbTracker(Tracker):
         if picture is not None:
             data["front_picture"] = wandb.Image(str(picture))
         run.log(data, step=summary.step)
+        write_text(self._last_step, str(summary.step))
 
     def _numbers(self, summary: StepSummary) -> dict[str, Any]:
         surrogate: Mapping[str, float | None] = {"rmse": summary.rmse, "rho": summary.rho, "tau": summary.tau}

@@ -151,10 +151,10 @@ class SupernetTraining(Training):
         progress(ACTIVITY, done, self._epochs)
         for epoch in range(done, self._epochs):
             self._train_epoch(epoch, split, optimizer)
-            progress(ACTIVITY, epoch + 1, self._epochs)
             if (epoch + 1) % self._checkpoint_every == 0 and epoch + 1 < self._epochs:
                 state = {"epochs": epoch + 1, "weights": dict(module.state_dict()), "optimizer": optimizer.state_dict()}
                 checkpoint.save(self._partial_path, state)
+            progress(ACTIVITY, epoch + 1, self._epochs)
         return dict(module.state_dict())
 
     def _optimizer(self) -> torch.optim.Optimizer:

@@ -1,0 +1,109 @@
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from nas.errors import UserError
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.supernet.tiny import Tiny
+from tests.small import Bars, tiny
+
+
+def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> SubnetEvaluator:
+    settings: dict[str, Any] = {
+        "batch_size": 20,
+        "recalibration_images": 24,
+        "recalibration_batch_size": 8,
+        "cache_mib": 16,
+        "seed": 0,
+    }
+    return SubnetEvaluator(supernet=supernet, dataset=dataset or Bars(), device="cpu", **(settings | changes))
+
+
+def test_metrics_are_those_of_the_extracted_network() -> None:
+    supernet, dataset = tiny(resolutions=(8,)), Bars()
+    architecture = supernet.space.decode(supernet.space.largest)
+    metrics = evaluator(supernet, dataset, recalibration_images=0)(architecture, "validation")
+    images = dataset.split("validation")
+    mean, std = (np.array(v, dtype=np.float32).reshape(3, 1, 1) for v in (dataset.mean, dataset.std))
+    labels = torch.from_numpy(images.labels)
+    network = supernet.extract(architecture)
+    with torch.no_grad():
+        logits = network(torch.from_numpy((images.pixels.astype(np.float32) / 255 - mean) / std))
+    assert metrics["top1"] == pytest.approx(100 * (logits.argmax(1) == labels).float().mean().item())
+    assert metrics["loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-4)
+    assert metrics["top5"] == 100.0  # of four classes
+    assert metrics["params"] == sum(p.numel() for p in network.parameters()) / 1e6
+    assert metrics["flops"] == int(supernet.costs()["macs"](supernet.space.largest[None])[0]) / 1e6
+    assert set(metrics) == {"top1", "top5", "loss", "flops", "params"}
+
+
+def test_top5_counts_five_of_ten_classes() -> None:
+    supernet = tiny(n_classes=10, resolutions=(24, 28, 32), stem_stride=2)
+    space, dataset = supernet.space, Bars(side=32)
+    metrics = evaluator(supernet, dataset)(space.decode(space.sample(1, np.random.default_rng(0))[0]), "test")
+    assert 0 <= metrics["top1"] <= metrics["top5"] < 100
+    assert math.isfinite(metrics["loss"])
+
+
+def test_results_do_not_depend_on_earlier_evaluations() -> None:
+    supernet = tiny()
+    first, second = (supernet.space.decode(g) for g in supernet.space.sample(2, np.random.default_rng(0)))
+    shared = evaluator(supernet)
+    before = {name: tensor.clone() for name, tensor in supernet.module.state_dict().items()}
+    results = [shared(architecture, "validation") for architecture in (first, second, first)]
+    assert results[0] == results[2] == evaluator(supernet)(first, "validation")
+    assert results[1] == evaluator(supernet)(second, "validation")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.module.state_dict().items())
+
+
+def test_recalibration_replaces_wrong_statistics() -> None:
+    supernet, other = tiny(), tiny()
+    for name, buffer in other.module.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.add_(3.0)
+    architecture = supernet.space.decode(supernet.space.largest)
+    right = evaluator(supernet)(architecture, "validation")
+    assert evaluator(other)(architecture, "validation") == right
+    assert evaluator(other, recalibration_images=0)(architecture, "validation")["loss"] != right["loss"]
+    assert evaluator(supernet, seed=1)(architecture, "validation")["loss"] != right["loss"]
+
+
+def test_more_images_than_there_are_means_all() -> None:
+    supernet = tiny()
+    architecture = supernet.space.decode(supernet.space.smallest)
+    many = evaluator(supernet, recalibration_images=1000)(architecture, "test")
+    assert many == evaluator(supernet, recalibration_images=48)(architecture, "test")
+
+
+def test_splits_differ() -> None:
+    supernet = tiny()
+    architecture = supernet.space.decode(supernet.space.largest)
+    shared = evaluator(supernet)
+    assert shared(architecture, "validation")["loss"] != shared(architecture, "test")["loss"]
+
+
+def test_outputs_that_are_not_finite_are_an_error() -> None:
+    supernet = tiny()
+    with torch.no_grad():
+        supernet.module.get_parameter("classifier.bias").fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="the network's loss on the validation split is nan"):
+        evaluator(supernet)(supernet.space.decode(supernet.space.smallest), "validation")
+
+
+def test_it_can_be_sent_to_another_process() -> None:
+    supernet = tiny()
+    architecture = supernet.space.decode(supernet.space.smallest)
+    here = evaluator(supernet)
+    there = pickle.loads(pickle.dumps(here))
+    assert there(architecture, "validation") == here(architecture, "validation")
+
+
+@pytest.mark.parametrize("changes", [{"recalibration_images": 1}, {"recalibration_batch_size": 1}])
+def test_statistics_of_one_image_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="2 or more"):
+        evaluator(tiny(), **changes)

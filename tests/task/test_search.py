@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from nas.errors import UserError
+from nas.run_folder import RunFolder
+from nas.task.search import _device
+
+SMALL = (
+    "training=none",
+    "tracker=csv",
+    "algorithm.n_doe=24",
+    "algorithm.iterations=0",
+    "evaluator.recalibration_images=64",
+    "dataset.resolutions=[8]",
+    "paths.run=run",
+)
+
+
+def test_a_folder_in_use_is_refused_with_its_owner(launch, tmp_path):
+    with RunFolder(tmp_path / "run").lease():
+        code, _, err = launch(*SMALL)
+    assert code == 2
+    assert "is in use by process" in err
+
+
+def test_what_failed_is_tried_again_on_request(launch, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        evaluate = "nas.evaluator.subnet.SubnetEvaluator.__call__"
+        from nas.evaluator.subnet import SubnetEvaluator
+
+        real = SubnetEvaluator.__call__
+        calls = []
+
+        def third_fails(self, architecture, split):
+            calls.append(architecture)
+            if len(calls) == 3:
+                raise MemoryError("too large")
+            return real(self, architecture, split)
+
+        patch.setattr(evaluate, third_fails)
+        code, out, err = launch(*SMALL)
+    assert code == 0, err
+    assert "(1 failed, see " in out
+    assert "MemoryError: too large" in (tmp_path / "run" / "failed" / "it_0_net_2.traceback").read_text()
+    code, out, err = launch(*SMALL, "retry_failed=true")
+    assert code == 0, err
+    assert "failed, see" not in out
+    front = json.loads((tmp_path / "run" / "front.json").read_text())
+    assert front["evaluations"] == 24
+
+
+def test_the_front_is_measured_on_the_test_set_once(launch, tmp_path):
+    code, _, err = launch(*SMALL)
+    assert code == 0, err
+    front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
+    assert len(list((tmp_path / "run" / "test").glob("*.stats"))) == len(front)
+    assert any(member["test"]["top1"] != member["metrics"]["top1"] for member in front)
+
+
+def test_devices():
+    assert _device("cpu") == "cpu"
+    with pytest.raises(UserError, match="choices: auto, cpu, cuda"):
+        _device("tpu")
+    with pytest.raises(UserError, match="is not there"):
+        _device("cuda:99")
