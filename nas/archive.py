@@ -130,7 +130,7 @@ class Archive:
         end = _line({"commit": asdict(commit), "sha256": _checksum(digest, asdict(commit))})
         digest.update(end)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "r+b" if self.path.exists() else "xb") as file:
+        with self.path.open("r+b" if self.path.exists() else "xb") as file:
             file.truncate(self._size)
             file.seek(self._size)
             file.write(block + end)
@@ -188,7 +188,8 @@ class Archive:
         initial = [e.objectives for e in self.entries(last_step=0) if e.objectives is not None]
         if not initial:
             raise ArchiveError(f"{self.path}: no evaluation of the initial design succeeded")
-        return 1.01 * np.array(initial, dtype=np.float64).max(axis=0)
+        worst: Floats = np.array(initial, dtype=np.float64).max(axis=0)
+        return 1.01 * worst
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -21,7 +21,7 @@ class RunError(NasError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the choice most like ``name`` (by what follows the last dot), or ``""`` where none is."""
+    """Return ``"; did you mean 'x'?"`` for the choice most like ``name``, or ``""``; the last part counts."""
     last = {choice.rpartition(".")[2]: choice for choice in choices}
     match = get_close_matches(name.rpartition(".")[2], list(last), n=1, cutoff=0.5)
     return f"; did you mean '{last[match[0]]}'?" if match else ""

@@ -70,8 +70,8 @@ class Results:
         rows = [[entry.architecture.config, *(entry.objectives or ())] for entry in entries]
         candidates = [row for row, entry in zip(rows, entries, strict=True) if entry.step == step]
         rmse, rho, tau = surrogate_quality([entry for entry in entries if entry.step == step])
-        surrogate = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
-        surrogate |= {"rmse": rmse, "rho": rho, "tau": tau}
+        names = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
+        surrogate = names | {"rmse": rmse, "rho": rho, "tau": tau}
         stats = {"archive": rows, "candidates": candidates, "hv": self.hypervolume(step), "surrogate": surrogate}
         write_json(self._folder / f"iter_{step}.stats", stats)
 

@@ -71,7 +71,7 @@ class RunFolder:
             UserError: if another process holds it; the message names its host and process.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lease", "a+") as file:
+        with (self.path / ".lease").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -92,7 +92,7 @@ class RunFolder:
         write_json(self.path / "run.json", known | {"starts": [*known.get("starts", []), start]}, indent=2)
         return str(known["id"])
 
-    def write_status(self, state: str, **facts: Any) -> None:  # noqa: ANN401
+    def write_status(self, state: str, **facts: Any) -> None:
         """Write ``status.json``: ``running``, ``finished`` or ``failed``, when and where, and further facts."""
         place = {"host": socket.gethostname(), "pid": os.getpid(), "updated": _now()}
         write_json(self.path / "status.json", {"state": state} | facts | place, indent=2)

@@ -1,5 +1,6 @@
 """The command line in this process, and parts on a tabular problem (``tests/tabular.py``)."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +28,15 @@ from nas.space.table import AdditiveTable
 from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
-
 from tests.tabular import Tabular
 
 CONF = Path(__file__).parent.parent / "conf"
+
+
+@pytest.fixture(autouse=True)
+def no_fsync(monkeypatch):
+    """Tests kill processes, not machines: what is written need not reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

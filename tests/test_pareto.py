@@ -6,9 +6,7 @@ from nas.pareto import hypervolume, non_dominated
 
 def test_non_dominated_agrees_with_the_definition():
     points = np.random.default_rng(0).integers(0, 6, size=(60, 3)).astype(float)
-    expected = [
-        i for i, p in enumerate(points) if not any(np.all(q <= p) and np.any(q < p) for q in points)
-    ]
+    expected = [i for i, p in enumerate(points) if not any(np.all(q <= p) and np.any(q < p) for q in points)]
     assert non_dominated(points).tolist() == expected
 
 

@@ -8,7 +8,6 @@ import nas.results
 from nas.archive import Archive
 from nas.errors import RunError
 from nas.objective.base import TOP1_ERROR
-
 from tests.tabular import Tabular
 
 SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}

@@ -1,4 +1,4 @@
-"""Composition of settings by Hydra, with its errors in one line that names the key, the nearest name and the choices."""
+"""Composition of settings by Hydra, its errors in one line: the key, the nearest name and the choices."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -75,7 +75,9 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictCo
                     f"write launch.py -m {override.input_line} ..."
                 )
             if override.is_sweep_override():
-                raise UserError(f"{override.input_line} names several values; write launch.py -m ... to run all of them")
+                raise UserError(
+                    f"{override.input_line} names several values; write launch.py -m ... to run all of them"
+                )
         _check_overrides(hydra, name, typed)
         return [_compose(hydra, name, arguments.overrides)]
     swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
@@ -130,7 +132,7 @@ def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
             raise UserError(f"unknown key '{key}': {'.'.join(path)} is a single value")
         if part not in node.keys():  # noqa: SIM118 -- `in` alone leaves out keys without a value
             prefix = "".join(f"{name}." for name in path)
-            known = {f"{prefix}{name}" for name in node if not str(name).startswith("_")}
+            known = {f"{prefix}{name}" for name in map(str, node) if not name.startswith("_")}
             if not path:
                 known = (known | set(groups)) - {"hydra"}
             raise unknown("key", key, known)

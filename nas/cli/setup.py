@@ -11,7 +11,7 @@ from nas.cli.naming import run_group
 from nas.task.base import GROUPS, Paths, Settings, Setup, Task
 
 
-def make_task(config: DictConfig, hydra: DictConfig, run_folder: Path) -> Task:
+def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
     """Check the settings and return the task.
 
     Args:
@@ -25,10 +25,7 @@ def make_task(config: DictConfig, hydra: DictConfig, run_folder: Path) -> Task:
     choices = {str(group): choice for group, choice in hydra.runtime.choices.items()}
     plain = check(config)
     paths = plain["paths"] | {"run": run_folder}
-    parts: dict[str, Any] = {
-        group: instantiate(config[group], _convert_="all")
-        for group in GROUPS - {"paths", "task"}
-    }
+    parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in GROUPS - {"paths", "task"}}
     setup = Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
         paths=Paths(**{key: Path(path).expanduser() for key, path in paths.items()}),

@@ -11,8 +11,10 @@ class Evaluator(ABC):
 
     @abstractmethod
     def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
-        """Return metrics by name: ``top1`` and ``top5`` accuracy (percent), ``loss`` (nats), ``flops``
-        (millions of multiply-adds), ``params`` (millions).
+        """Return metrics by name.
+
+        These are at least ``top1`` and ``top5`` accuracy (percent), ``loss`` (nats), ``flops`` (millions of
+        multiply-adds) and ``params`` (millions).
 
         Args:
             architecture: one of the evaluator's search space.

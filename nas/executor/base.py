@@ -12,9 +12,7 @@ class Executor(ABC):
     """Evaluates architectures and survives those that fail."""
 
     @abstractmethod
-    def map(
-        self, evaluate: Evaluate, architectures: Sequence[Architecture]
-    ) -> Iterator[tuple[int, Evaluation]]:
+    def map(self, evaluate: Evaluate, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) pairs as they finish, each index once.
 
         An exception in ``evaluate`` becomes an evaluation with its traceback; an interrupt is passed on.

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 
 from nas.types import Floats, Genomes, Measure
 
-
 TOP1_ERROR = Measure("top1_error", "%")
 """The first objective of every search: 100 minus the top-1 accuracy on the validation split."""
 

@@ -28,9 +28,7 @@ class Optimizer(ABC):
     """Approximates the Pareto front of a problem."""
 
     @abstractmethod
-    def minimize(
-        self, problem: Problem, initial: Genomes, rng: np.random.Generator
-    ) -> tuple[Genomes, Floats]:
+    def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
         """Return the final population: different canonical genomes, (k, d), and their objectives, (k, m).
 
         Args:

@@ -117,4 +117,5 @@ class _IntegerMutation(Mutation):  # type: ignore[misc]
             at_least_once=False,
             random_state=random_state,
         )
-        return np.rint(mutated)
+        rounded: npt.NDArray[np.float64] = np.rint(mutated)
+        return rounded

@@ -12,9 +12,7 @@ class Selector(ABC):
     """Chooses candidates by their predicted objectives and the front that is already known."""
 
     @abstractmethod
-    def select(
-        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator
-    ) -> npt.NDArray[np.int64]:
+    def select(self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
 
         Args:

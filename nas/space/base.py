@@ -73,12 +73,14 @@ class SearchSpace(ABC):
     @property
     def smallest(self) -> Genomes:
         """The genome of the smallest architecture, shape (d,)."""
-        return self.canonical(self.lower[None])[0]
+        genome: Genomes = self.canonical(self.lower[None])[0]
+        return genome
 
     @property
     def largest(self) -> Genomes:
         """The genome of the largest architecture, shape (d,)."""
-        return self.canonical(self.upper[None])[0]
+        genome: Genomes = self.canonical(self.upper[None])[0]
+        return genome
 
     def validate(self, genomes: Genomes) -> None:
         """Raise UserError if a genome, shape (n, d), has another length or a gene outside its bounds."""

@@ -12,12 +12,40 @@ from nas.types import NonNegativeInt, PositiveFloat
 T = TypeVar("T")
 
 GROUPS = frozenset(
-    "task dataset supernet training evaluator sec_obj algorithm surrogate optimizer selector executor tracker paths".split()
+    {
+        "algorithm",
+        "dataset",
+        "evaluator",
+        "executor",
+        "optimizer",
+        "paths",
+        "sec_obj",
+        "selector",
+        "supernet",
+        "surrogate",
+        "task",
+        "tracker",
+        "training",
+    }
 )
 """The groups of settings; ``sec_obj`` alone takes several choices at once."""
 
 OFFERED = frozenset(
-    "cache dataset device n_classes objectives optimizer selector setup space stream supernet surrogate tables".split()
+    {
+        "cache",
+        "dataset",
+        "device",
+        "n_classes",
+        "objectives",
+        "optimizer",
+        "selector",
+        "setup",
+        "space",
+        "stream",
+        "supernet",
+        "surrogate",
+        "tables",
+    }
 )
 """Arguments that a task supplies to the parts that name them; all others are settings."""
 

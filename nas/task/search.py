@@ -143,5 +143,7 @@ def _device(name: str) -> str:
     if name.startswith("cuda"):
         index = int(name.partition(":")[2] or 0)
         if index >= torch.cuda.device_count():
-            raise UserError(f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu")
+            raise UserError(
+                f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu"
+            )
     return name
