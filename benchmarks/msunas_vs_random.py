@@ -2,8 +2,8 @@
 
     python benchmarks/msunas_vs_random.py            ten seeds, the demonstration's settings
 
-Both begin with the same initial design, so that a pair of runs shares its reference point. The runs are ordinary
-ones (``launch.py -m``) in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run again. Writes
+Both begin with the same initial design, so that a pair of runs shares its reference point. The runs are those of
+``sweeps/digits_msunas_random.yaml``, in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run again. Writes
 ``msunas_vs_random.txt`` and ``msunas_vs_random.png`` beside this file.
 """
 
@@ -29,9 +29,8 @@ def run(seeds: int, overrides: list[str]) -> None:
         [
             sys.executable,
             str(HERE.parent / "launch.py"),
-            "-m",
+            *("-cd", str(HERE.parent / "sweeps"), "-cn", "digits_msunas_random", "-m"),
             f"seed=range({seeds})",
-            f"algorithm={','.join(COLORS)}",
             "tracker=csv",
             f"paths.outputs={OUTPUTS}",
             "paths.run=${paths.outputs}/${hydra:runtime.choices.algorithm}_${seed}",

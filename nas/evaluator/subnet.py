@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import final
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -95,7 +96,7 @@ class SubnetEvaluator(Evaluator):
             loss += cross_entropy(logits, labels, reduction="sum")
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the network's loss on the {split} split is {loss.item()}")
-        genome = torch.tensor([architecture.genome]).numpy()
+        genome = np.array([architecture.genome])
         top1, top5 = (100 * hits.double() / len(data)).tolist()
         return {
             "top1": top1,

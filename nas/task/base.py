@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nas.types import NonNegativeInt, PositiveFloat
+from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 T = TypeVar("T")
 
@@ -56,6 +56,7 @@ class Settings:
 
     seed: NonNegativeInt
     device: str
+    threads: PositiveInt
     reference_point: tuple[PositiveFloat, ...] | None
     retry_failed: bool
 

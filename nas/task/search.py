@@ -53,6 +53,7 @@ class SearchTask(Task):
         self._folder.check_settings(self._setup.resolved)
         if self._is_done():
             return f"This run is finished: see {self._folder.path / 'front.json'}"
+        torch.set_num_threads(self._setup.settings.threads)
         parts = self._build()
         with self._folder.lease():
             measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
