@@ -1,5 +1,6 @@
 """What a run says about itself after each step; all of it follows from the archive."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ class Results:
             f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
             f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
             "Open:",
-            *(f"  {self._folder / name}" for name in ("front.png", "hypervolume.png", "front.json", "metrics.csv")),
+            *(f"  {os.path.relpath(self._folder / name)}" for name in ("front.png", "hypervolume.png", "front.json", "metrics.csv")),
         ]
         return "\n".join(lines)
 

@@ -145,7 +145,7 @@ class ConsoleTracker(Tracker):
         """Estimate what all steps to come take from the mean of the recent ones.
 
         The initial design is a step of another size: it only counts, by its time per evaluation, as long as there
-        is no other.
+        is no other; training before the first step is done then.
         """
         timed = [s for s in self._steps if s.seconds]
         if not timed:
@@ -154,7 +154,8 @@ class ConsoleTracker(Tracker):
         recent = [sum(s.seconds.values()) for s in timed if s.step > 0][-RECENT:]
         if recent:
             return sum(recent) / len(recent) * (self._run.steps - 1 - last.step)
-        per_evaluation = sum(timed[0].seconds.values()) / max(timed[0].evaluations, 1)
+        seconds = sum(seconds for activity, seconds in timed[0].seconds.items() if activity != "train")
+        per_evaluation = seconds / max(timed[0].evaluations, 1)
         return per_evaluation * (self._run.evaluations - last.evaluations)
 
     def _render(self) -> Group:
