@@ -108,13 +108,14 @@ class Results:
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
+        files = ("front.png", "hypervolume.png", "front.json", "metrics.csv")
         lines = [
             f"Front: {len(front)} architectures of {len(self._archive.entries())} evaluated"
-            + (f" ({failed} failed, see {self._folder / 'failed'})" if failed else ""),
+            + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
             f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
             "Open:",
-            *(f"  {os.path.relpath(self._folder / name)}" for name in ("front.png", "hypervolume.png", "front.json", "metrics.csv")),
+            *(f"  {os.path.relpath(self._folder / name)}" for name in files),
         ]
         return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """``task=search``: one search, from its settings to the front on the test set."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ class SearchTask(Task):
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
         self._folder.check_settings(self._setup.resolved)
         if self._is_done():
-            return f"This run is finished: see {self._folder.path / 'front.json'}"
+            return f"This run is finished: see {os.path.relpath(self._folder.path / 'front.json')}"
         torch.set_num_threads(self._setup.settings.threads)
         parts = self._build()
         with self._folder.lease():
