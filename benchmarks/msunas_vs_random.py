@@ -3,8 +3,8 @@
     python benchmarks/msunas_vs_random.py            ten seeds, the demonstration's settings
 
 Both begin with the same initial design, so that a pair of runs shares its reference point. The runs are those of
-``sweeps/digits_msunas_random.yaml``, in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run again. Writes
-``msunas_vs_random.txt`` and ``msunas_vs_random.png`` beside this file.
+``sweeps/digits_msunas_random.yaml``, in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run
+again. Writes ``msunas_vs_random.txt`` and ``msunas_vs_random.png`` beside this file.
 """
 
 import argparse
