@@ -26,7 +26,7 @@ def check(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: for a value that is missing, of the wrong type or out of range, and for a key nobody reads.
     """
-    for key in sorted(OmegaConf.missing_keys(config)):
+    for key in _missing("", config):
         raise UserError(f"{key} must be given: add {key}=VALUE to the command line")
     try:
         plain = OmegaConf.to_container(config, resolve=True)
@@ -34,7 +34,8 @@ def check(config: DictConfig) -> dict[str, Any]:
         raise UserError(" ".join(line.strip() for line in str(error).splitlines()[:2])) from error
     assert isinstance(plain, dict)
     settings = {str(key): value for key, value in plain.items()}
-    _check_node("", {key: value for key, value in settings.items() if key not in GROUPS}, Settings)
+    read_by_task = {raw[2:-1] for raw in _raw_strings(config.task) if raw.startswith("${")}
+    _check_node("", {key: value for key, value in settings.items() if key not in GROUPS | read_by_task}, Settings)
     for group in sorted(GROUPS & settings.keys()):
         if group in _PLAIN:
             _check_node(group, settings[group], _PLAIN[group])
@@ -44,13 +45,31 @@ def check(config: DictConfig) -> dict[str, Any]:
     return settings
 
 
+def _missing(prefix: str, node: DictConfig) -> Iterator[str]:
+    """Yield the keys that have no value; one that refers to such a key is not named itself."""
+    for key in map(str, node.keys()):  # iterating the node itself leaves out keys without a value
+        if OmegaConf.is_interpolation(node, key):
+            continue
+        if OmegaConf.is_missing(node, key):
+            yield f"{prefix}{key}"
+        elif isinstance(node[key], DictConfig):
+            yield from _missing(f"{prefix}{key}.", node[key])
+
+
+def _raw_strings(node: DictConfig) -> list[str]:
+    """Return the node's texts as they were written, interpolations unresolved."""
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return [value for value in plain.values() if isinstance(value, str)]
+
+
 def _targets(path: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if not isinstance(node, dict):
         raise UserError(f"{path}={node} is wrong: a group takes the name of one of its choices")
     if "_target_" in node:
         yield path, node
     for key, value in node.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and ("_target_" in value or "_target_" not in node):
             yield from _targets(f"{path}.{key}", value)
         elif "_target_" not in node:
             raise unknown("key", f"{path}.{key}", [f"{path}.{name}" for name in node if name != key])

@@ -1,5 +1,6 @@
 """The command line: check everything, then let Hydra run one job or many."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def main(conf: Path) -> None:
     """
     arguments = get_args_parser().parse_intermixed_args()
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+    arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
     introspection = (arguments.help, arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)
@@ -72,6 +74,15 @@ def _job(config: DictConfig) -> int:
         code = _complain(f"{type(error).__name__}: {error}; the traceback is in {folder / 'run.log'}", 1)
     _exit_codes.append(code)
     return code
+
+
+def _quoted_json(override: str) -> str:
+    """Return ``key={"a": 1}`` with the JSON quoted, as Hydra's grammar wants it; other overrides as they are."""
+    key, _, value = override.partition("=")
+    try:
+        return f"{key}='{value}'" if value.startswith("{") and json.loads(value) is not None else override
+    except json.JSONDecodeError:
+        return override
 
 
 def _complain(error: object, code: int) -> int:

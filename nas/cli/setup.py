@@ -34,7 +34,7 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
         choices={group: str(choice) for group, choice in choices.items() if choice is not None},
         resolved=plain,
     )
-    task: Task = instantiate(config.task)(setup=setup)
+    task: Task = instantiate(config.task, _convert_="all")(setup=setup)
     return task
 
 

@@ -17,14 +17,21 @@ class AdditiveTable:
     that a population costs one gather.
     """
 
-    def __init__(self, n_genes: int, terms: Sequence[tuple[Sequence[int], npt.NDArray[Any]]]) -> None:
+    def __init__(
+        self,
+        n_genes: int,
+        terms: Sequence[tuple[Sequence[int], npt.NDArray[Any]]],
+        names: Sequence[str] | None = None,
+    ) -> None:
         """Build the table.
 
         Args:
             n_genes: the genome's length, d.
             terms: (genes, values) pairs: ``values`` has one axis a gene, in this order, and as long as the
                 gene's alphabet (lower bounds are 0). Integer values are summed exactly.
+            names: what each term is, for example ``"stage1.layer2"``; numbered if there are none.
         """
+        self._names = names or [f"part{t}" for t in range(len(terms))]
         self._strides = np.zeros((n_genes, len(terms)), dtype=np.int64)
         self._offsets = np.zeros(len(terms), dtype=np.int64)
         flat: list[npt.NDArray[Any]] = []
@@ -43,3 +50,8 @@ class AdditiveTable:
         """Return the sum of the terms for genomes of shape (n, d), shape (n,)."""
         total: npt.NDArray[Any] = self._flat[genomes @ self._strides + self._offsets].sum(axis=1)
         return total
+
+    def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
+        """Return each term's values, shape (n,), by its name; they add up to the whole."""
+        values = self._flat[genomes @ self._strides + self._offsets]
+        return {name: values[:, t] for t, name in enumerate(self._names)}

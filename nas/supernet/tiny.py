@@ -133,6 +133,7 @@ class Tiny(Supernet):
         space = self.space
         ends = [[self._ends(cost, r, w) for w in space.widths] for r in space.resolutions]
         terms = [self._term([], np.array(ends))]
+        names = ["stem, features, classifier"]
         for stage, layer in product(range(len(self._stage_widths)), range(space.max_depth)):
             choices = product(space.kernel_sizes, space.expand_ratios, space.resolutions, space.widths)
             layers = np.array(
@@ -144,7 +145,8 @@ class Tiny(Supernet):
             )
             genes = [space.depth_gene(stage), space.kernel_gene(stage, layer), space.expand_gene(stage, layer)]
             terms.append(self._term(genes, values))
-        return AdditiveTable(space.n_genes, terms)
+            names.append(f"stage{stage + 1}.layer{layer + 1}")
+        return AdditiveTable(space.n_genes, terms, names)
 
     def _term(self, genes: list[int], values: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Complete a term whose values' last two axes are resolution and width."""

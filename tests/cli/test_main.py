@@ -23,7 +23,7 @@ SMALL = (
 )
 WRONG = {
     "group": (["supernett=tiny"], "unknown key 'supernett'; did you mean 'supernet'?"),
-    "choice": (["supernet=tini"], "unknown choice for supernet: 'tini'; did you mean 'tiny'? (choices: tiny)"),
+    "choice": (["supernet=tini"], "unknown choice for supernet: 'tini'; did you mean 'tiny'? (choices: "),
     "key": (["algorithm.n_itr=4"], "unknown key 'algorithm.n_itr'; did you mean 'algorithm.n_iter'?"),
     "type": (["algorithm.n_iter=eight"], "algorithm.n_iter='eight' is wrong: it should be a valid integer"),
     "negative": (["algorithm.n_iter=-3"], "algorithm.n_iter=-3 is wrong: it should be greater than 0"),
