@@ -1,40 +1,21 @@
 """Any folder of images with one folder a class."""
 
 import logging
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
 from nas.dataset.base import Augmentation, Dataset, Images
-from nas.dataset.decoding import ENDINGS
 from nas.dataset.image_cache import Corrupt, decoded_images, open_pixels
+from nas.dataset.listing import Listing, class_folders, image_files
 from nas.dataset.splits import Indices, stratified
 from nas.dataset.summary import fingerprint, mean_and_std
 from nas.errors import UserError
 from nas.types import NonNegativeInt, PositiveInt, Probability
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """The image files of a data set, class by class, the test folder's last.
-
-    Attributes:
-        class_names: one a class; the index is the label.
-        paths: the n files, relative to the data set's folder.
-        labels: class indices, shape (n,).
-        test: which files are in the test folder, shape (n,).
-    """
-
-    class_names: tuple[str, ...]
-    paths: tuple[str, ...]
-    labels: Indices
-    test: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 class ImageFolder(Dataset):
@@ -97,17 +78,17 @@ class ImageFolder(Dataset):
         return Images(pixels=np.asarray(open_pixels(self._folder)[rows]), labels=self._labels[rows])
 
 
-def _list_images(root: Path) -> _Listing:
+def _list_images(root: Path) -> Listing:
     """Find class folders and image files; raise UserError where they are not as they must be."""
     try:
         if not root.is_dir():
             raise UserError(f"dataset.path: '{root}' {'is not a folder' if root.exists() else 'does not exist'}")
         train, test = _parts(root)
-        class_names = _class_names(train)
+        class_names = class_folders(train)
         if test:
             _check_same_classes(class_names, train, test)
         folders = [part / name for part in (train, test) if part for name in class_names]
-        files = [_image_files(folder, root) for folder in folders]
+        files = [image_files(folder, root) for folder in folders]
     except OSError as error:
         raise UserError(f"dataset.path: '{error.filename}' cannot be read ({error.strerror})") from error
     counts = [len(found) for found, _ in files]
@@ -115,7 +96,7 @@ def _list_images(root: Path) -> _Listing:
         "%s: %s images of %d classes%s", root, f"{sum(counts):,}", len(class_names),
         f"; ignored {ignored:,} other files" if (ignored := sum(others for _, others in files)) else "",
     )  # fmt: skip
-    return _Listing(
+    return Listing(
         class_names=class_names,
         paths=tuple(path for found, _ in files for path in found),
         labels=np.repeat(np.arange(len(files)) % len(class_names), counts),
@@ -135,16 +116,8 @@ def _parts(root: Path) -> tuple[Path, Path | None]:
     return test or root, None
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(names) < 2:
-        found = f"has only one, '{names[0]}'" if names else "has none"
-        raise UserError(f"dataset.path: '{folder}' must hold at least two class folders, but {found}")
-    return tuple(names)
-
-
 def _check_same_classes(class_names: tuple[str, ...], train: Path, test: Path) -> None:
-    test_names = _class_names(test)
+    test_names = class_folders(test)
     for present, names, other, others in (
         (test, test_names, train, class_names),
         (train, class_names, test, test_names),
@@ -155,27 +128,7 @@ def _check_same_classes(class_names: tuple[str, ...], train: Path, test: Path) -
             raise UserError(f"class '{missing[0]}'{more} is in '{present}', but not in '{other}'")
 
 
-def _image_files(folder: Path, root: Path) -> tuple[list[str], int]:
-    """Return the image files below a class folder, relative to ``root``, sorted, and the number of other files."""
-    found: list[str] = []
-    ignored = 0
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        prefix = Path(parent).relative_to(root).as_posix()
-        visible = [name for name in names if not name.startswith(".")]
-        images = [f"{prefix}/{name}" for name in visible if name.lower().endswith(ENDINGS)]
-        found += images
-        ignored += len(visible) - len(images)
-    if not found:
-        raise UserError(f"class folder '{folder}' holds no images (files that end in {', '.join(ENDINGS)})")
-    return sorted(found), ignored
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
-
-
-def _split(listing: _Listing, vld_size: int | None, test_size: int | None, seed: int) -> dict[str, Indices]:
+def _split(listing: Listing, vld_size: int | None, test_size: int | None, seed: int) -> dict[str, Indices]:
     """Split the files; a size of ``None`` stands for a fifth, but at least one image of each class."""
     pool = np.flatnonzero(~listing.test)
     fifth = max(len(pool) // 5, len(listing.class_names))
@@ -185,7 +138,7 @@ def _split(listing: _Listing, vld_size: int | None, test_size: int | None, seed:
     return {"test": np.flatnonzero(listing.test), **{name: pool[part] for name, part in parts.items()}}
 
 
-def _keep(listing: _Listing, readable: Sequence[str]) -> _Listing:
+def _keep(listing: Listing, readable: Sequence[str]) -> Listing:
     """Return the files that can be read, in the order of ``readable``; raise UserError if a class has none left."""
     position = {path: row for row, path in enumerate(listing.paths)}
     rows = np.array([position[path] for path in readable], dtype=np.int64)

@@ -10,7 +10,7 @@ from nas.seeding import rng_for
 
 Indices = npt.NDArray[np.int64]
 
-KEYS = {"validation": "dataset.vld_size", "test": "dataset.test_size"}
+KEYS = {"training": "dataset.train_size", "validation": "dataset.vld_size", "test": "dataset.test_size"}
 """The settings that hold the splits' sizes, for messages."""
 
 

@@ -32,3 +32,17 @@ def load_cut(subnet: nn.Module, supernet: nn.Module) -> None:
     """Give the subnet, whose own tensors may be on the meta device, copies of its part of the supernet's."""
     parts = tensors_of(supernet, subnet)
     subnet.load_state_dict({name: part.detach().clone() for name, part in parts.items()}, assign=True)
+
+
+def bind(subnet: nn.Module, supernet: nn.Module) -> None:
+    """Make the subnet compute with its part of the supernet's tensors themselves, for as long as it lives.
+
+    Gradients and batch-norm statistics reach the supernet, also where a backward pass computes parts of the forward
+    pass again. The subnet's own tensors may be on the meta device.
+    """
+    for name, part in tensors_of(supernet, subnet).items():
+        path, _, attribute = name.rpartition(".")
+        module = subnet.get_submodule(path)
+        if attribute in dict(module.named_parameters(recurse=False)):
+            delattr(module, attribute)  # a part is no parameter of its own
+        setattr(module, attribute, part)

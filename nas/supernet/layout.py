@@ -11,12 +11,13 @@ def make_divisible(channels: float, divisor: int) -> int:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with "same" padding, then batch-norm or a bias; a linear layer is one at a side of 1.
+    """A convolution with "same" padding, then batch-norm, a bias or neither; a linear layer is one at a side of 1.
 
     Attributes:
         inputs, outputs: channels.
         kernel, stride, groups: as in ``torch.nn.Conv2d``.
-        norm: whether batch-norm follows; otherwise there is a bias.
+        norm: whether batch-norm follows.
+        bias: whether there is a bias where no batch-norm follows.
     """
 
     inputs: int
@@ -25,6 +26,7 @@ class Conv:
     kernel: int = 1
     stride: int = 1
     groups: int = 1
+    bias: bool = True
 
     def side_after(self, side: int) -> int:
         """Return the side of the output for an input of this side, pixels."""
@@ -37,7 +39,8 @@ class Conv:
     @property
     def params(self) -> int:
         """The number of weights and biases, batch-norm's included."""
-        return self.inputs // self.groups * self.outputs * self.kernel**2 + self.outputs * (2 if self.norm else 1)
+        offsets = 2 if self.norm else int(self.bias)
+        return self.inputs // self.groups * self.outputs * self.kernel**2 + self.outputs * offsets
 
 
 @dataclass(frozen=True)
