@@ -1,6 +1,10 @@
 """Evaluation of a batch into files, so that what was measured survives the process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import logging
+import math
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,8 @@ from nas.evaluator.base import Evaluator
 from nas.executor.base import Executor
 from nas.files import read_json, write_json, write_text
 from nas.types import Architecture, Evaluation
+
+log = logging.getLogger(__name__)
 
 Finished = Callable[[int, int, int], None]
 """Told after each evaluation: how many are finished, of how many, and how many of those failed."""
@@ -17,7 +23,7 @@ class BatchFolder:
     """A folder with ``net_<i>.subnet`` and ``net_<i>.stats`` files, as NSGANetV2's tool leaves them.
 
     A ``.stats`` file holds the tool's keys (``params``, ``flops``, ``gpu``, ``cpu``, ``loss``, ``top1``,
-    ``top5``) and the genome it belongs to; what is there already is not evaluated again.
+    ``top5``), the genome it belongs to and a checksum; what is there already is not evaluated again.
     """
 
     def __init__(self, path: Path, failed: Path, label: str) -> None:
@@ -49,9 +55,9 @@ class BatchFolder:
         measure = _OnSplit(evaluator, split)
         for position, evaluation in executor.map(measure, [architectures[index] for index in missing]):
             index = missing[position]
-            results[index] = evaluation
-            self._store(index, architectures[index], evaluation)
-            failures += not evaluation.ok
+            results[index] = _finite(evaluation)
+            self._store(index, architectures[index], results[index])
+            failures += not results[index].ok
             finished(len(results), len(architectures), failures)
         return results
 
@@ -59,8 +65,8 @@ class BatchFolder:
         for index, architecture in architectures.items():
             path = self._path / f"net_{index}.stats"
             if path.exists():
-                stats = read_json(path)
-                if stats.pop("genome") == list(architecture.genome):
+                stats = _read(path)
+                if stats is not None and stats.pop("genome") == list(architecture.genome):
                     yield index, Evaluation({name: value for name, value in stats.items() if value is not None})
 
     def _store(self, index: int, architecture: Architecture, evaluation: Evaluation) -> None:
@@ -69,10 +75,15 @@ class BatchFolder:
             write_json(self._failed / name, architecture.config)
             write_text(self._failed / f"{name}.traceback", evaluation.error)
             return
-        stats: dict[str, Any] = {"gpu": None, "cpu": None} | dict(evaluation.metrics)
-        write_json(self._path / f"net_{index}.stats", stats | {"genome": architecture.genome})
-        for leftover in (name, f"{name}.traceback"):
-            (self._failed / leftover).unlink(missing_ok=True)
+        stats: dict[str, Any] = dict(evaluation.metrics)
+        stats |= {key: None for key in ("gpu", "cpu") if key not in stats} | {"genome": list(architecture.genome)}
+        write_json(self._path / f"net_{index}.stats", stats | {"sha256": _checksum(stats)})
+
+    def keep_only(self, indices: Container[int]) -> None:
+        """Remove architectures of other indices, which an earlier and longer batch left."""
+        for path in self._path.glob("net_*.*"):
+            if int(path.stem.removeprefix("net_")) not in indices:
+                path.unlink()
 
 
 class _OnSplit:
@@ -84,6 +95,27 @@ class _OnSplit:
 
     def __call__(self, architecture: Architecture) -> Mapping[str, float]:
         return self._evaluator(architecture, self._split)
+
+
+def _finite(evaluation: Evaluation) -> Evaluation:
+    wrong = {name: value for name, value in evaluation.metrics.items() if not math.isfinite(value)}
+    return Evaluation({}, error=f"ValueError: not finite: {wrong}") if wrong else evaluation
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a ``.stats`` file holds; ``None``, with a warning, where it is damaged."""
+    try:
+        stats: dict[str, Any] = read_json(path)
+        if stats.pop("sha256") == _checksum(stats):
+            return stats
+    except (ValueError, KeyError, AttributeError):
+        pass
+    log.warning("%s is damaged; the architecture is evaluated again", path)
+    return None
+
+
+def _checksum(stats: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(stats).encode()).hexdigest()
 
 
 def last_line(error: str) -> str:

@@ -101,6 +101,13 @@ class Results:
         }
         write_json(self._folder / "front.json", front, indent=2)
 
+    def forget_failures(self) -> None:
+        """Remove from ``failed/`` what has succeeded since; what is still there has no other result."""
+        good = {f"it_{e.step}_net_{e.index}" for e in self._archive.entries() if e.objectives is not None}
+        for path in (self._folder / "failed").glob("it_*"):
+            if path.name.removesuffix(".traceback") in good:
+                path.unlink()
+
     def conclusion(self) -> str:
         """Return the lines that end a run: the front in numbers, and the files to open."""
         front = np.array([entry.objectives for entry in self._archive.front()], dtype=np.float64)

@@ -53,7 +53,10 @@ class RunFolder:
         stored_path = self.path / "config.yaml"
         if not stored_path.exists():
             return
-        stored = _flat(yaml.safe_load(stored_path.read_text()))
+        try:
+            stored = _flat(yaml.safe_load(stored_path.read_text()))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{stored_path} is damaged; use another folder (paths.run=FOLDER)") from error
         wanted = _flat(json.loads(json.dumps(settings)))
         for key in sorted(stored.keys() | wanted.keys()):
             there, here = stored.get(key, "absent"), wanted.get(key, "absent")
@@ -62,6 +65,30 @@ class RunFolder:
                     f"the run folder {self.path} holds a run with other settings: {key} is {there} there and {here} "
                     f"here; use the same settings to go on, or another folder (paths.run=FOLDER)"
                 )
+
+    def check_data(self, fingerprints: Mapping[str, str]) -> None:
+        """Raise UserError if the run began with other data or another network under the same settings."""
+        path = self.path / "run.json"
+        stored = read_json(path).get("fingerprints", {}) if path.exists() else {}
+        for part, fingerprint in fingerprints.items():
+            if stored.get(part, fingerprint) != fingerprint:
+                raise UserError(
+                    f"the run folder {self.path} holds a run with another {part}: its content or code has changed "
+                    f"since; use another folder (paths.run=FOLDER)"
+                )
+
+    def check_free(self) -> None:
+        """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
+        place = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise UserError(f"the run folder {self.path} cannot be written: {place} is not a folder you may write to")
+        if self.path.exists() and not (self.path / "config.yaml").exists():
+            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name != "run.log")
+            if others:
+                raise UserError(f"{self.path} is no run folder: it holds {others[0]}; use another (paths.run=FOLDER)")
+        if (self.path / ".lease").exists():
+            with self.lease():
+                pass
 
     @contextmanager
     def lease(self) -> Iterator[None]:
@@ -83,13 +110,16 @@ class RunFolder:
             file.flush()
             yield
 
-    def begin(self, settings: Mapping[str, Any]) -> str:
-        """Record the settings and how this process was started; return the run's identity."""
+    def begin(self, settings: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
+        """Record settings, data and how this process was started; return the run's identity."""
         if not (self.path / "config.yaml").exists():
             write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
-        known = read_json(self.path / "run.json") if (self.path / "run.json").exists() else {"id": uuid4().hex[:12]}
+        path = self.path / "run.json"
+        known = {"id": uuid4().hex[:12], "fingerprints": dict(fingerprints)}
+        if path.exists():
+            known = read_json(path)
         start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | _versions()
-        write_json(self.path / "run.json", known | {"starts": [*known.get("starts", []), start]}, indent=2)
+        write_json(path, known | {"starts": [*known.get("starts", []), start]}, indent=2)
         return str(known["id"])
 
     def write_status(self, state: str, **facts: Any) -> None:
@@ -97,10 +127,14 @@ class RunFolder:
         place = {"host": socket.gethostname(), "pid": os.getpid(), "updated": _now()}
         write_json(self.path / "status.json", {"state": state} | facts | place, indent=2)
 
+    def state(self) -> str | None:
+        """Return ``running``, ``finished`` or ``failed``, as far as the folder says; ``None`` where it says nothing."""
+        path = self.path / "status.json"
+        return str(read_json(path)["state"]) if path.exists() else None
+
     def is_finished(self) -> bool:
         """Whether the run came to its end."""
-        path = self.path / "status.json"
-        return path.exists() and read_json(path)["state"] == "finished"
+        return self.state() == "finished"
 
 
 def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

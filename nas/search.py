@@ -66,7 +66,7 @@ class Search:
             retry_failed: evaluate again what failed in earlier steps.
 
         Raises:
-            RunError: if every evaluation of a step failed.
+            RunError: if every evaluation of the initial design, or of two steps in a row, failed.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "train"):
@@ -93,13 +93,16 @@ class Search:
         results = self._measure(architectures, step)
         predicted = [None] * len(results) if batch.predicted is None else batch.predicted.tolist()
         entries = self._entries(architectures, results, step, predicted)
-        if all(entry.objectives is None for entry in entries):
+        failed = all(entry.objectives is None for entry in entries)
+        previous = [entry for entry in self._archive.entries() if entry.step == step - 1]
+        if failed and all(entry.objectives is None for entry in previous):
             error = next(result.error for result in results.values() if result.error)
             raise RunError(
                 f"all {len(entries)} evaluations of step {step} failed, the first with: {last_line(error)} "
                 f"(tracebacks in {self._folder.path / 'failed'})"
             )
         self._archive.extend(Commit(step, batch.surrogate, batch.winner), entries)
+        self._results.forget_failures()
 
     def _retry(self) -> None:
         failed = [entry for entry in self._archive.entries() if entry.objectives is None]
@@ -109,7 +112,9 @@ class Search:
             results = self._measure(architectures, step)
             entries = self._entries(architectures, results, step, [entry.predicted for entry in chosen.values()])
             commit = next(commit for commit in self._archive.commits if commit.step == step)
-            self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
+            if any(result.ok for result in results.values()):
+                self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
+        self._results.forget_failures()
 
     def _measure(self, architectures: dict[int, Architecture], step: int) -> dict[int, Evaluation]:
         def finished(done: int, total: int, failed: int) -> None:
@@ -152,6 +157,7 @@ class Search:
             self._tracker.progress("measuring the final front on the test set", done, total, failed)
 
         results = folder.evaluate(front, self._evaluator, "test", self._executor, finished)
+        folder.keep_only(front)
         test = {front[index].genome: result.metrics for index, result in results.items() if result.ok}
         self._results.write_front(finished=True, test=test)
         self._results.draw(test)

@@ -14,7 +14,7 @@ SETTINGS = {"seed": 0, "algorithm": {"n_iter": 8}, "tracker": {"mode": "offline"
 
 def test_other_settings_are_refused_by_name(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.begin(SETTINGS)
+    folder.begin(SETTINGS, {"dataset": "d1"})
     folder.check_settings(SETTINGS)
     with pytest.raises(UserError, match=r"algorithm\.n_iter is 8 there and 4 here"):
         folder.check_settings(SETTINGS | {"algorithm": {"n_iter": 4}})
@@ -24,7 +24,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 def test_settings_that_do_not_change_results_may_differ(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.begin(SETTINGS)
+    folder.begin(SETTINGS, {"dataset": "d1"})
     folder.check_settings(SETTINGS | {"tracker": {"mode": "online", "project": "x"}, "retry_failed": True})
 
 
@@ -36,13 +36,13 @@ def test_a_file_is_no_folder(tmp_path):
 
 def test_identity_stays_and_every_start_is_recorded(tmp_path):
     folder = RunFolder(tmp_path)
-    assert folder.begin(SETTINGS) == folder.begin(SETTINGS)
+    assert folder.begin(SETTINGS, {"dataset": "d1"}) == folder.begin(SETTINGS, {"dataset": "d1"})
     run = json.loads((tmp_path / "run.json").read_text())
     assert len(run["starts"]) == 2
     assert run["starts"][0].keys() >= {"time", "command", "host", "pid", "python", "packages", "git"}
     assert run["starts"][0]["packages"]["numpy"]
     assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == SETTINGS
-    assert RunFolder(tmp_path / "other").begin(SETTINGS) != run["id"]
+    assert RunFolder(tmp_path / "other").begin(SETTINGS, {"dataset": "d1"}) != run["id"]
 
 
 def test_status_follows_the_run(tmp_path):
@@ -72,3 +72,24 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     process.communicate()
     with RunFolder(tmp_path).lease():
         assert f"process {os.getpid()}" in (tmp_path / ".lease").read_text()
+
+
+def test_other_data_under_the_same_settings_are_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.check_data({"dataset": "d1"})
+    folder.begin(SETTINGS, {"dataset": "d1"})
+    folder.check_data({"dataset": "d1"})
+    with pytest.raises(UserError, match="holds a run with another dataset"):
+        folder.check_data({"dataset": "d2"})
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("")
+    with pytest.raises(UserError, match=r"is no run folder: it holds thesis\.txt"):
+        RunFolder(tmp_path).check_free()
+
+
+def test_damaged_settings_are_named(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: [")
+    with pytest.raises(UserError, match=r"config\.yaml is damaged"):
+        RunFolder(tmp_path).check_settings(SETTINGS)

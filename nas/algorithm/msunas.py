@@ -78,7 +78,7 @@ class MSuNAS(Algorithm):
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
         self._surrogate.fit(genomes, evaluated[:, 0])  # l. 9
         front = non_dominated(evaluated)
-        problem = Problem(self._space, self._predict)
+        problem = Problem(self._space, self._predict, evaluated.shape[1])
         population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
         candidates = new_rows(population, seen)
         chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11

@@ -101,7 +101,7 @@ def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozen
 
 
 def _check_value(key: str, value: Any, hint: Any) -> None:
-    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     try:
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:

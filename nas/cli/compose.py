@@ -107,7 +107,7 @@ def _check_overrides(hydra: Hydra, name: str, overrides: Sequence[Override]) -> 
         for choice in choices:
             if choice not in options:
                 raise unknown(f"choice for {group}:", choice, options)
-        if group in GROUPS and group != "sec_obj" and len(choices) != 1:
+        if group in GROUPS and (len(choices) != 1 if group != "sec_obj" else not choices):
             several = f"; to run several, write launch.py -m {group}={','.join(choices)}" if choices else ""
             raise UserError(f"{group} takes one of its choices: {', '.join(options)}{several}")
     plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
@@ -141,5 +141,6 @@ def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"^", "~"}]
-    return " ".join(lines[:3]) if lines else type(error).__name__
+    text = str(error) or str(error.__cause__ or type(error).__name__)
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not set(line.strip()) <= {"^", "~"}]
+    return " ".join(lines[:3])

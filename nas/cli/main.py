@@ -14,10 +14,11 @@ from nas.cli.compose import compose_jobs
 from nas.cli.naming import register_resolvers
 from nas.cli.setup import make_task, without_hydra
 from nas.errors import NasError, UserError
+from nas.run_folder import RunFolder
 
 _CONFIG_NAME = "config"
-_exit_codes: list[int] = []
-log = logging.getLogger(__name__)
+_exit_codes: list[int] = []  # of the jobs that ran in this process
+log = logging.getLogger("nas.failures")  # to the run's log file alone, see conf/hydra/default.yaml
 
 
 def main(conf: Path) -> None:
@@ -31,33 +32,37 @@ def main(conf: Path) -> None:
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
-    introspection = (arguments.help, arguments.hydra_help, arguments.cfg, arguments.info, arguments.shell_completion)
+    introspection = (arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)
+    folders: list[Path] = []
     try:
         if not any(introspection):
-            check_jobs(compose_jobs(arguments, conf, _CONFIG_NAME))
+            jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
+            folders = [] if arguments.cfg else check_jobs(jobs)
         hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
-    except UserError as error:
+    except (UserError, OSError) as error:
         sys.exit(_complain(error, 2))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-    sys.exit(max(_exit_codes, default=0))
+    failed = any(RunFolder(folder).state() == "failed" for folder in folders)
+    sys.exit(max([*_exit_codes, int(failed)]))
 
 
-def check_jobs(jobs: list[DictConfig]) -> None:
-    """Check all jobs of a command line before the first one starts.
+def check_jobs(jobs: list[DictConfig]) -> list[Path]:
+    """Check all jobs of a command line before the first one starts, and return their run folders.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
-    folders: set[Path] = set()
+    folders: list[Path] = []
     for config in jobs:
         HydraConfig.instance().set_config(config)
         folder = Path(config.hydra.run.dir)
         if folder in folders:
             raise UserError(f"two jobs would share the run folder {folder}: let paths.run contain what differs")
-        folders.add(folder)
+        folders.append(folder)
         make_task(without_hydra(config), config.hydra, folder).check()
+    return folders
 
 
 def _job(config: DictConfig) -> int:
@@ -68,9 +73,10 @@ def _job(config: DictConfig) -> int:
         print(make_task(config, hydra_config, folder).run())
         code = 0
     except NasError as error:
+        log.error("%s", error)
         code = _complain(error, 2 if isinstance(error, UserError) else 1)
     except Exception as error:
-        log.exception("the run failed")
+        log.error("the run failed", exc_info=error)
         code = _complain(f"{type(error).__name__}: {error}; the traceback is in {folder / 'run.log'}", 1)
     _exit_codes.append(code)
     return code

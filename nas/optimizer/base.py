@@ -18,10 +18,12 @@ class Problem:
         space: bounds and the canonical form of genomes.
         evaluate: objectives of canonical genomes, (n, d) -> (n, m), all minimised; called with whole
             populations, and never twice with one genome.
+        n_objectives: m.
     """
 
     space: SearchSpace
     evaluate: Callable[[Genomes], Floats]
+    n_objectives: int
 
 
 class Optimizer(ABC):

@@ -5,15 +5,14 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 from pymoo.algorithms.moo.nsga2 import NSGA2 as PymooNSGA2
+from pymoo.core.duplicate import DefaultDuplicateElimination
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem as PymooProblem
-from pymoo.core.repair import Repair
 from pymoo.operators.crossover.pntx import TwoPointCrossover
 from pymoo.operators.mutation.pm import mut_pm
 from pymoo.optimize import minimize
 
 from nas.optimizer.base import Optimizer, Problem
-from nas.space.base import SearchSpace
 from nas.types import Floats, Genomes, PositiveFloat, PositiveInt, Probability
 
 
@@ -23,7 +22,8 @@ class NSGA2(Optimizer):
 
     This is the search for candidates in NSGANetV2 (Alg. 1, line 10): the population starts from the initial
     genomes alone, each gene mutates with probability 1/d, and mutation acts on the interval that reaches half a
-    unit beyond each bound, so that the bounds are as likely as other values.
+    unit beyond each bound, so that the bounds are as likely as other values. Individuals keep genes that are not
+    expressed, as the published code does; what is a duplicate, and what is evaluated, is their canonical form.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class NSGA2(Optimizer):
 
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
         """Return the last population, (k, d), and its objectives, (k, m)."""
-        repair = _Canonical(problem.space)
+        space = problem.space
         algorithm = PymooNSGA2(
             pop_size=self._population,
             sampling=initial,
-            crossover=TwoPointCrossover(prob=self._crossover_probability, repair=repair),
-            mutation=_IntegerMutation(self._mutation_eta, repair),
-            eliminate_duplicates=True,
+            crossover=TwoPointCrossover(prob=self._crossover_probability),
+            mutation=_IntegerMutation(self._mutation_eta),
+            eliminate_duplicates=DefaultDuplicateElimination(func=lambda pop: space.canonical(_integers(pop.get("X")))),
         )
         result = minimize(_Cached(problem), algorithm, ("n_gen", self._generations), seed=rng)
-        return result.pop.get("X").astype(np.int64), result.pop.get("F").astype(np.float64)
+        return space.canonical(_integers(result.pop.get("X"))), result.pop.get("F").astype(np.float64)
 
 
 class _Cached(PymooProblem):  # type: ignore[misc]
@@ -67,12 +67,11 @@ class _Cached(PymooProblem):  # type: ignore[misc]
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._known: dict[bytes, Floats] = {}
-        n_objectives = problem.evaluate(problem.space.smallest[None]).shape[1]
         space = problem.space
-        super().__init__(n_var=space.n_genes, n_obj=n_objectives, xl=space.lower, xu=space.upper, vtype=int)
+        super().__init__(n_var=space.n_genes, n_obj=problem.n_objectives, xl=space.lower, xu=space.upper, vtype=int)
 
     def _evaluate(self, x: npt.NDArray[Any], out: dict[str, Floats], *args: Any, **kwargs: Any) -> None:
-        genomes = np.ascontiguousarray(x, dtype=np.int64)
+        genomes = self._problem.space.canonical(_integers(x))
         keys = [row.tobytes() for row in genomes]
         fresh = {key: i for i, key in enumerate(keys) if key not in self._known}
         if fresh:
@@ -81,22 +80,11 @@ class _Cached(PymooProblem):  # type: ignore[misc]
         out["F"] = np.array([self._known[key] for key in keys])
 
 
-class _Canonical(Repair):  # type: ignore[misc]
-    """Makes genomes canonical, so that pymoo recognises two genomes of one architecture as duplicates."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        super().__init__()
-        self._space = space
-
-    def _do(self, problem: PymooProblem, X: npt.NDArray[Any], **kwargs: Any) -> Genomes:  # noqa: N803
-        return self._space.canonical(np.rint(X).astype(np.int64))
-
-
 class _IntegerMutation(Mutation):  # type: ignore[misc]
     """Polynomial mutation of integers by rounding."""
 
-    def __init__(self, eta: float, repair: Repair) -> None:
-        super().__init__(repair=repair)
+    def __init__(self, eta: float) -> None:
+        super().__init__()
         self._eta = eta
 
     def _do(
@@ -119,3 +107,7 @@ class _IntegerMutation(Mutation):  # type: ignore[misc]
         )
         rounded: npt.NDArray[np.float64] = np.rint(mutated)
         return rounded
+
+
+def _integers(genomes: npt.NDArray[Any]) -> Genomes:
+    return np.ascontiguousarray(np.rint(genomes.astype(np.float64)), dtype=np.int64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
@@ -29,6 +30,7 @@ from nas.training.base import Training
 class _Parts:
     space: SearchSpace
     objectives: list[Objective]
+    fingerprints: dict[str, str]
     training: Training
     evaluator: Evaluator
     algorithm: Algorithm
@@ -47,16 +49,19 @@ class SearchTask(Task):
         """Build every part but the trackers, and look at the run folder; nothing is trained or written."""
         self._folder.check_settings(self._setup.resolved)
         if not self._is_done():
-            self._build()
+            self._folder.check_free()
+            self._folder.check_data(self._build().fingerprints)
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
-        self._folder.check_settings(self._setup.resolved)
         if self._is_done():
+            self._folder.check_settings(self._setup.resolved)
             return f"This run is finished: see {os.path.relpath(self._folder.path / 'front.json')}"
         torch.set_num_threads(self._setup.settings.threads)
-        parts = self._build()
-        with self._folder.lease():
+        with threadpool_limits(self._setup.settings.threads), self._folder.lease():
+            self._folder.check_settings(self._setup.resolved)
+            parts = self._build()
+            self._folder.check_data(parts.fingerprints)
             measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
             archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
             results = Results(archive, self._folder.path, self._setup.settings.reference_point)
@@ -88,6 +93,8 @@ class SearchTask(Task):
         supernet = build(parts["supernet"], offers)
         offers |= {"supernet": supernet, "space": supernet.space, "tables": supernet.costs()}
         objectives = [build(objective, offers) for objective in parts["sec_obj"].values()]
+        if not objectives:
+            raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         if settings.reference_point is not None and len(settings.reference_point) != len(objectives) + 1:
             raise UserError(
                 f"reference_point has {len(settings.reference_point)} values; this run has {len(objectives) + 1} "
@@ -98,6 +105,7 @@ class SearchTask(Task):
         return _Parts(
             space=supernet.space,
             objectives=objectives,
+            fingerprints={"dataset": dataset.fingerprint, "supernet": supernet.fingerprint},
             training=build(parts["training"], offers),
             evaluator=build(parts["evaluator"], offers),
             algorithm=build(parts["algorithm"], offers),
@@ -110,7 +118,7 @@ class SearchTask(Task):
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved),
+            id=self._folder.begin(setup.resolved, parts.fingerprints),
             group=setup.group,
             name=f"{setup.group}-seed{setup.settings.seed}",
             task=setup.choices["task"],

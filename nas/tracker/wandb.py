@@ -84,6 +84,7 @@ class WandbTracker(Tracker):
         import wandb
 
         self._last_step = run.folder / "wandb" / "last_step"
+        self._step = history[-1].step if history else -1
         self._objectives = [objective.name for objective in run.objectives]
         settings = wandb.Settings(
             reinit="create_new",
@@ -118,7 +119,7 @@ class WandbTracker(Tracker):
         self._run.define_metric("*", step_metric="step")
         logged = int(self._last_step.read_text()) if self._last_step.exists() else -1
         for summary in history:
-            if summary.step > logged:  # the process that completed this step died before it logged it
+            if summary.step > logged:  # a process that dies may take what it logged with it
                 self._log(self._run, summary, None)
 
     @harmless
@@ -138,7 +139,7 @@ class WandbTracker(Tracker):
         if picture is not None:
             data["front_picture"] = wandb.Image(str(picture))
         run.log(data, step=summary.step)
-        write_text(self._last_step, str(summary.step))
+        self._step = summary.step
 
     def _numbers(self, summary: StepSummary) -> dict[str, Any]:
         surrogate: Mapping[str, float | None] = {"rmse": summary.rmse, "rho": summary.rho, "tau": summary.tau}
@@ -157,3 +158,4 @@ class WandbTracker(Tracker):
     def _close(self, run: "wandb.Run", error: str | None) -> None:
         self._run = None
         run.finish(exit_code=0 if error is None else 1)
+        write_text(self._last_step, str(self._step))

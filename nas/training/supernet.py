@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, softmax
 from nas.dataset import batches
 from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches, resize
-from nas.errors import UserError
+from nas.errors import RunError, UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.training import checkpoint
@@ -94,6 +94,7 @@ class SupernetTraining(Training):
         self._random_subnets = random_subnets
         self._checkpoint_every = checkpoint_every
         self._seed = seed
+        settings |= {"torch": torch.__version__, "device": self._device.type, "threads": torch.get_num_threads()}
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
         self._prepared = False
 
@@ -116,6 +117,10 @@ class SupernetTraining(Training):
             weights = checkpoint.load(self._path)
             if weights is None:
                 weights = self._train(progress)
+                if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+                    raise RunError(
+                        f"the supernet's weights are not finite after training; lower training.lr={self._lr}"
+                    )
                 checkpoint.save(self._path, weights)
             self._partial_path.unlink(missing_ok=True)
         finally:

@@ -17,7 +17,7 @@ def problem(space):
         total = genomes @ weights
         return np.column_stack([100 - 10 * np.sqrt(total), total])
 
-    return Problem(space, evaluate), asked
+    return Problem(space, evaluate, 2), asked
 
 
 def optimizer(generations=20):
@@ -36,8 +36,7 @@ def test_population_is_canonical_different_and_truly_evaluated(problem, space):
 def test_never_evaluates_a_genome_twice(problem, space):
     problem, asked = problem
     optimizer().minimize(problem, space.sample(10, np.random.default_rng(1)), np.random.default_rng(0))
-    extra = 1  # one look at how many objectives there are
-    assert len(asked) - extra <= len(set(asked))
+    assert len(asked) == len(set(asked))
 
 
 def test_same_generator_same_result_and_it_is_the_only_randomness(problem, space):
@@ -53,5 +52,5 @@ def test_beats_random_sampling(problem, space):
     problem, _ = problem
     reference = np.array([101.0, 50.0])
     _, found = optimizer().minimize(problem, space.sample(5, np.random.default_rng(1)), np.random.default_rng(0))
-    sampled = problem.evaluate(space.sample(400, np.random.default_rng(2)))
+    sampled = problem.evaluate(space.sample(100, np.random.default_rng(2)))
     assert hypervolume(found, reference) > hypervolume(sampled, reference)

@@ -1,0 +1,129 @@
+"""ImageNet with ImageNetV2 as its validation set."""
+
+import os
+from collections import defaultdict
+from hashlib import sha256
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from nas.dataset.base import Augmentation, Dataset, Images
+from nas.dataset.decoded_splits import DecodedSplits
+from nas.dataset.image_cache import Corrupt
+from nas.dataset.listing import Listing, class_folders, image_files, list_folders, sample
+from nas.errors import UserError
+from nas.types import NonNegativeInt, PositiveInt, Probability
+
+
+@final
+class ImageNetV2(Dataset):
+    """Training images of ImageNet, ImageNetV2 for validation, ImageNet's own validation images for testing.
+
+    ImageNetV2 (Recht et al., ICML 2019) is three sets of 10,000 images that share many; without duplicates they are
+    20,683. A search on supernets that were trained on all of ImageNet's training images can be guided by them, as
+    ENCAS does (Chebykin et al., GECCO 2022).
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        imagenet: Path,
+        sets: tuple[str, ...],
+        size: PositiveInt,
+        train_size: PositiveInt | None,
+        test_size: PositiveInt | None,
+        split_seed: NonNegativeInt,
+        resolutions: tuple[PositiveInt, ...],
+        shift: Probability,
+        flip: bool,
+        cutout: Probability,
+        corrupt: Corrupt,
+        cache: Path,
+    ) -> None:
+        """List the files and decode those that are not in the cache.
+
+        Args:
+            path: folder of ImageNetV2's sets, each with folders named by the class's number.
+            imagenet: folder of ImageNet, with ``train`` and ``val``.
+            sets: folders in ``path``; an image that is in several is taken from the first.
+            size: side in pixels to which images are decoded.
+            train_size: number of training images; all if ``None``.
+            test_size: number of test images; all if ``None``.
+            split_seed: of the choice of training and test images.
+            resolutions: recommended sides of a network's input, in pixels.
+            shift: largest translation of training images, as a share of the side.
+            flip: whether training images are mirrored left to right at random.
+            cutout: side of the square that is blanked out in training images, as a share of the side.
+            corrupt: whether to refuse or to skip images that cannot be read.
+            cache: where decoded images are kept.
+
+        Raises:
+            UserError: if the folders do not hold what they must, or images cannot be read.
+        """
+        here, there = (Path(folder).expanduser().resolve() for folder in (path, imagenet))
+        root = Path(os.path.commonpath([here, there]))
+        known = list_folders(there, ("train",), "val", "dataset.imagenet")
+        files, labels = _merged(here, sets, len(known.class_names))
+        listing = Listing(
+            class_names=known.class_names,
+            paths=(
+                *((there / name).relative_to(root).as_posix() for name in known.paths),
+                *((here / name).relative_to(root).as_posix() for name in files),
+            ),
+            labels=np.concatenate([known.labels, np.array(labels, np.int64)]),
+            test=np.concatenate([known.test, np.zeros(len(files), np.bool_)]),
+        )
+        splits = {
+            "train": sample(listing, np.flatnonzero(~known.test), "training", train_size, split_seed),
+            "validation": np.arange(len(known.paths), len(listing.paths)),
+            "test": sample(listing, np.flatnonzero(known.test), "test", test_size, split_seed),
+        }
+        self._decoded = DecodedSplits(
+            root=root, listing=listing, splits=splits, size=size, corrupt=corrupt, cache=cache
+        )
+        self.class_names = listing.class_names
+        self.mean, self.std = self._decoded.mean, self._decoded.std
+        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
+        self.resolutions = tuple(resolutions)
+        self.fingerprint = self._decoded.fingerprint
+
+    def split(self, name: str) -> Images:
+        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; they may be memory-mapped."""
+        return self._decoded.split(name)
+
+
+def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str], list[int]]:
+    """Return the files of all sets without duplicates, class by class, relative to ``root``, and their labels."""
+    numbers = {str(number) for number in range(n_classes)}
+    for folder in (root / name for name in sets):
+        if not folder.is_dir():
+            raise UserError(f"dataset.path: '{root}' must hold the folders {', '.join(sets)}: no '{folder}'")
+        if set(class_folders(folder)) != numbers:
+            raise UserError(f"'{folder}' must hold the folders 0 to {n_classes - 1}, one for each class of ImageNet")
+    files: list[str] = []
+    labels: list[int] = []
+    for label in range(n_classes):
+        found = [file for name in sets for file in image_files(root / name / str(label), root)[0]]
+        kept = _without_duplicates(root, found)
+        files += kept
+        labels += [label] * len(kept)
+    return files, labels
+
+
+def _without_duplicates(root: Path, files: list[str]) -> list[str]:
+    """Drop files with a name that came before, or with the content of one that came before."""
+    named: dict[str, str] = {}
+    for file in files:
+        named.setdefault(Path(file).name, file)
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for file in named.values():
+        by_size[(root / file).stat().st_size].append(file)
+    kept: set[str] = set()
+    for group in by_size.values():
+        contents: dict[bytes, str] = {}
+        for file in group if len(group) > 1 else ():  # only files of one size can be equal
+            contents.setdefault(sha256((root / file).read_bytes()).digest(), file)
+        kept.update(contents.values() or group)
+    return [file for file in files if file in kept]

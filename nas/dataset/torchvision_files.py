@@ -1,0 +1,98 @@
+"""Data sets of photos with lists of their own: Aircraft, DTD, Pets and Flowers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+
+from nas.dataset.base import Augmentation, Dataset, Images
+from nas.dataset.decoded_splits import DecodedSplits
+from nas.dataset.image_cache import Corrupt
+from nas.dataset.listing import Listing, split_listing
+from nas.dataset.torchvision_source import open_parts
+from nas.types import NonNegativeInt, PositiveInt, Probability
+
+SOURCES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+    "aircraft": ("FGVCAircraft", ("trainval",), "_image_files"),
+    "dtd": ("DTD", ("train", "val"), "_image_files"),
+    "flowers102": ("Flowers102", ("train", "val"), "_image_files"),
+    "pets": ("OxfordIIITPet", ("trainval",), "_images"),
+}
+"""torchvision's class, its parts that are not the test set, and its list of files."""
+
+
+@final
+class TorchvisionFiles(Dataset):
+    """Photos of many sizes, decoded once and then memory-mapped. Training and validation parts are pooled.
+
+    Aircraft: Maji et al., 2013 (100 variants); DTD: Cimpoi et al., CVPR 2014 (its first partition); Pets: Parkhi et
+    al., CVPR 2012 (37 breeds); Flowers: Nilsback and Zisserman, ICVGIP 2008.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: Literal["aircraft", "dtd", "flowers102", "pets"],
+        path: Path,
+        download: bool,
+        size: PositiveInt,
+        vld_size: PositiveInt,
+        split_seed: NonNegativeInt,
+        resolutions: tuple[PositiveInt, ...],
+        shift: Probability,
+        flip: bool,
+        cutout: Probability,
+        corrupt: Corrupt,
+        cache: Path,
+    ) -> None:
+        """List the files, downloading them if needed, and decode those that are not in the cache.
+
+        Args:
+            name: which data set.
+            path: the folder that holds the data set's own folder, as torchvision expects it.
+            download: whether to download what is absent.
+            size: side in pixels to which images are decoded.
+            vld_size: number of validation images, which are taken from the published training and validation parts.
+            split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
+            resolutions: recommended sides of a network's input, in pixels.
+            shift: largest translation of training images, as a share of the side.
+            flip: whether training images are mirrored left to right at random.
+            cutout: side of the square that is blanked out in training images, as a share of the side.
+            corrupt: whether to refuse or to skip images that cannot be read.
+            cache: where decoded images are kept.
+
+        Raises:
+            UserError: if files are absent or damaged and cannot be downloaded, or the split is impossible.
+        """
+        root = Path(path).expanduser()
+        source, train, files = SOURCES[name]
+        parts = open_parts(source, root, {part: {"split": part} for part in (*train, "test")}, download)
+        listing = _listing(parts, files, root)
+        splits = split_listing(listing, train_size=None, vld_size=vld_size, test_size=None, seed=split_seed)
+        self._decoded = DecodedSplits(
+            root=root, listing=listing, splits=splits, size=size, corrupt=corrupt, cache=cache
+        )
+        self.class_names = listing.class_names
+        self.mean, self.std = self._decoded.mean, self._decoded.std
+        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
+        self.resolutions = tuple(resolutions)
+        self.fingerprint = self._decoded.fingerprint
+
+    def split(self, name: str) -> Images:
+        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; they may be memory-mapped."""
+        return self._decoded.split(name)
+
+
+def _listing(parts: Mapping[str, Any], files: str, root: Path) -> Listing:
+    """Return all files of torchvision's objects; those of the part ``"test"`` are the test set."""
+    labels = np.concatenate([np.asarray(part._labels, dtype=np.int64) for part in parts.values()])
+    names = getattr(parts["test"], "classes", range(int(labels.max()) + 1))  # not all versions name the flowers
+    return Listing(
+        class_names=tuple(map(str, names)),
+        paths=tuple(
+            Path(file).relative_to(root).as_posix() for part in parts.values() for file in getattr(part, files)
+        ),
+        labels=labels,
+        test=np.repeat([name == "test" for name in parts], [len(part) for part in parts.values()]),
+    )

@@ -1,0 +1,58 @@
+"""Data sets that torchvision knows: found on the disk, or downloaded by it."""
+
+import importlib
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from nas.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any]], download: bool) -> dict[str, Any]:
+    """Return objects of one of torchvision's data sets, one for each of its parts.
+
+    Several processes may call this at once: one of them downloads, and the others wait for it.
+
+    Args:
+        class_name: name of the class in ``torchvision.datasets``.
+        root: the folder that holds the data set's own folder.
+        parts: the arguments that choose a part, by a name of one's own.
+        download: whether to download what is absent.
+
+    Raises:
+        UserError: if the files are absent or damaged, or cannot be downloaded.
+    """
+    constructor = getattr(importlib.import_module("torchvision.datasets"), class_name)
+    if download:
+        with suppress(OSError):  # said below, if there is something to download
+            root.mkdir(parents=True, exist_ok=True)
+    shared = download and os.access(root, os.W_OK)
+    with FileLock(root / f".{class_name}.lock") if shared else nullcontext():
+        try:
+            return {name: constructor(root=root, download=False, **arguments) for name, arguments in parts.items()}
+        except (RuntimeError, OSError) as error:  # torchvision's word for absent or damaged, or half a folder
+            if not download:
+                raise UserError(
+                    f"dataset.path: '{root}' does not hold {class_name} ({_reason(error)}): put it there as "
+                    "torchvision.datasets expects it, or set dataset.download=true"
+                ) from error
+        logger.info("downloading %s to %s", class_name, root)
+        try:
+            return {name: constructor(root=root, download=True, **arguments) for name, arguments in parts.items()}
+        except Exception as error:  # of the connection, the archive or the disk
+            raise UserError(
+                f"cannot download {class_name} ({_reason(error)}): try again, or put it into '{root}' by hand as "
+                "torchvision.datasets expects it"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join((str(error) or type(error).__name__).split())
+    return text.partition(". You can use download=True")[0]

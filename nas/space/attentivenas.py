@@ -1,0 +1,149 @@
+"""Stages with elastic width, depth, kernel size and expansion, and the resolution, as in AttentiveNAS."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from nas.errors import UserError, unknown
+from nas.space.base import SearchSpace
+from nas.types import Architecture, Genomes, PositiveInt
+
+KEYS = ("r", "w", "d", "ks", "e")
+
+
+@final
+class AttentiveNasSpace(SearchSpace):
+    """The search space of AttentiveNAS (Wang et al. 2021, table 1), which AlphaNet shares.
+
+    A gene is the index of a choice: the resolution; the widths of the first convolution, of each stage and of the
+    last convolution; then of each stage the depth, of each the kernel size, and of each the expansion. With seven
+    stages that makes 31 genes. All layers of a stage share its choices and every stage has a layer, so that every
+    gene is expressed; one with a single choice is always 0.
+
+    ``Architecture.config`` has the keys ``r`` (a number), ``w`` (nine numbers, in channels), ``d``, ``ks``, ``e``
+    (seven each).
+    """
+
+    def __init__(
+        self,
+        *,
+        resolutions: tuple[PositiveInt, ...],
+        widths: tuple[tuple[PositiveInt, ...], ...],
+        depths: tuple[tuple[PositiveInt, ...], ...],
+        kernel_sizes: tuple[tuple[PositiveInt, ...], ...],
+        expand_ratios: tuple[tuple[PositiveInt, ...], ...],
+    ) -> None:
+        """Build the space from its choices.
+
+        Args:
+            resolutions: side of the square input, pixels.
+            widths: channels after the first convolution, after each stage, and after the last convolution.
+            depths: layers of each stage.
+            kernel_sizes: of the depthwise convolutions of each stage.
+            expand_ratios: hidden channels over input channels of the layers of each stage.
+
+        Raises:
+            UserError: if choices are missing or not ascending, or there are not as many as stages.
+        """
+        n_stages = len(depths)
+        for name, given, expected in (
+            ("widths", widths, n_stages + 2),
+            ("kernel_sizes", kernel_sizes, n_stages),
+            ("expand_ratios", expand_ratios, n_stages),
+        ):
+            if len(given) != expected:
+                raise UserError(f"{name} has {len(given)} lists; with depths for {n_stages} stages it needs {expected}")
+        places = ("first", *(f"stage{stage}" for stage in range(n_stages)), "last")
+        genes = [("resolution", "resolutions", resolutions)]
+        genes += [(f"{place}.width", f"widths[{i}]", widths[i]) for i, place in enumerate(places)]
+        for gene, name, lists in (
+            ("depth", "depths", depths),
+            ("kernel_size", "kernel_sizes", kernel_sizes),
+            ("expand_ratio", "expand_ratios", expand_ratios),
+        ):
+            genes += [(f"stage{stage}.{gene}", f"{name}[{stage}]", choices) for stage, choices in enumerate(lists)]
+        for _, name, choices in genes:
+            if len(choices) == 0 or sorted(set(choices)) != list(choices):
+                raise UserError(f"{name} must be different numbers in ascending order, got {_listed(choices)}")
+        self.n_stages = n_stages
+        self.names = tuple(gene for gene, _, _ in genes)
+        self.choices = tuple(tuple(choices) for _, _, choices in genes)
+        self.upper = np.array([len(choices) - 1 for choices in self.choices], dtype=np.int64)
+        self.lower = np.zeros_like(self.upper)
+
+    @property
+    def resolution_gene(self) -> int:
+        """The index of the resolution's gene."""
+        return 0
+
+    def width_gene(self, place: int) -> int:
+        """Return the index of a width's gene: 0 the first convolution, then the stages, then the last convolution."""
+        return 1 + place
+
+    def depth_gene(self, stage: int) -> int:
+        """Return the index of the gene of a stage's depth."""
+        return self.n_stages + 3 + stage
+
+    def kernel_gene(self, stage: int) -> int:
+        """Return the index of the gene of a stage's kernel size."""
+        return self.depth_gene(stage) + self.n_stages
+
+    def expand_gene(self, stage: int) -> int:
+        """Return the index of the gene of a stage's expansion."""
+        return self.kernel_gene(stage) + self.n_stages
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return a copy of the genomes, shape (n, d): all genes are expressed."""
+        self.validate(genomes)
+        return np.array(genomes, dtype=np.int64)
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the architecture of one genome, shape (d,)."""
+        genes: list[int] = self.canonical(np.asarray(genome)[None])[0].tolist()
+        values = [choices[gene] for choices, gene in zip(self.choices, genes, strict=True)]
+        config: dict[str, Any] = {"r": values[self.resolution_gene]}
+        config |= {key: values[first : first + length] for key, (first, length) in self._lists().items()}
+        return Architecture(genome=tuple(genes), config=config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the genome, shape (d,).
+
+        Raises:
+            UserError: if it is none of this space; the message names the key and the choices.
+        """
+        for key in config:
+            if key not in KEYS:
+                raise unknown("key of an architecture", str(key), KEYS)
+        for key in KEYS:
+            if key not in config:
+                raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
+        genome = np.zeros(self.n_genes, dtype=np.int64)
+        genome[self.resolution_gene] = _index("r", config["r"], self.choices[self.resolution_gene])
+        for key, (first, length) in self._lists().items():
+            values = config[key]
+            if not isinstance(values, list | tuple) or len(values) != length:
+                given = f"has {len(values)}" if isinstance(values, list | tuple) else f"is {values!r}"
+                raise UserError(f"{key} {given}; it must be a list of {length} numbers")
+            for i, value in enumerate(values):
+                genome[first + i] = _index(f"{key}[{i}]", value, self.choices[first + i])
+        return genome
+
+    def _lists(self) -> dict[str, tuple[int, int]]:
+        """Return the first gene and the number of genes of each key that is a list."""
+        return {
+            "w": (self.width_gene(0), self.n_stages + 2),
+            "d": (self.depth_gene(0), self.n_stages),
+            "ks": (self.kernel_gene(0), self.n_stages),
+            "e": (self.expand_gene(0), self.n_stages),
+        }
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _index(key: str, value: object, choices: Sequence[int]) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
+        raise UserError(f"{key} is {value!r}; choices are {_listed(choices)}")
+    return choices.index(int(value))

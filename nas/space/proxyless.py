@@ -1,0 +1,112 @@
+"""OFA's ProxylessNAS networks: elastic stages, and one layer after them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.space.base import SearchSpace
+from nas.space.ofa import OfaSpace
+from nas.types import Architecture, Genomes, PositiveInt
+
+LAST = 1
+"""The number of layers of the last stage."""
+
+
+@final
+class ProxylessSpace(SearchSpace):
+    """Stages as in :class:`nas.space.ofa.OfaSpace`, then the kernel size and the expansion of a last layer.
+
+    ``Architecture.config`` is as OFA writes it (Cai et al. 2020): the last layer is a stage of its own, whose depth
+    is 1. Architectures of ENCAS (Chebykin et al. 2022), which have no such stage, are read as well: its layer is the
+    largest one there.
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: OfaSpace,
+        last_kernel_sizes: tuple[PositiveInt, ...],
+        last_expand_ratios: tuple[PositiveInt, ...],
+    ) -> None:
+        """Build the space.
+
+        Args:
+            stages: the elastic stages.
+            last_kernel_sizes: of the last layer, some of the stages' ones.
+            last_expand_ratios: of the last layer, some of the stages' ones.
+
+        Raises:
+            UserError: if choices of the last layer are missing, not ascending, or none of the stages' ones.
+        """
+        check_choices("last_kernel_sizes", last_kernel_sizes, stages.kernel_sizes)
+        check_choices("last_expand_ratios", last_expand_ratios, stages.expand_ratios)
+        self.stages = stages
+        self.last_kernel_sizes = tuple(last_kernel_sizes)
+        self.last_expand_ratios = tuple(last_expand_ratios)
+        self.last_kernel_gene = stages.n_genes
+        self.last_expand_gene = stages.n_genes + 1
+        self.names = (*stages.names, "last.kernel_size", "last.expand_ratio")
+        upper = [len(self.last_kernel_sizes) - 1, len(self.last_expand_ratios) - 1]
+        self.upper = np.concatenate([stages.upper, np.array(upper, dtype=np.int64)])
+        self.lower = np.zeros_like(self.upper)
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the genomes, shape (n, d), with the genes of absent layers set to 0."""
+        self.validate(genomes)
+        n = self.stages.n_genes
+        return np.concatenate([self.stages.canonical(genomes[:, :n]), genomes[:, n:]], axis=1)
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the architecture of one genome, shape (d,), canonical or not."""
+        genes: list[int] = self.canonical(np.asarray(genome)[None])[0].tolist()
+        stages = self.stages.decode(np.array(genes[: self.stages.n_genes])).config
+        config = {
+            "ks": [*stages["ks"], self.last_kernel_sizes[genes[self.last_kernel_gene]]],
+            "e": [*stages["e"], self.last_expand_ratios[genes[self.last_expand_gene]]],
+            "d": [*stages["d"], LAST],
+            "r": stages["r"],
+            "w": stages["w"],
+        }
+        return Architecture(genome=tuple(genes), config=config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,); the last stage may be absent, and ``w`` as well.
+
+        Raises:
+            UserError: if it is none of this space; the message names the key and the choices.
+        """
+        kernel: Any = self.last_kernel_sizes[-1]
+        expand: Any = self.last_expand_ratios[-1]
+        stages = dict(config)
+        if _length(config.get("d")) == self.stages.n_stages + 1:
+            if config["d"][-1] != LAST:
+                raise UserError(f"d[{self.stages.n_stages}] is {config['d'][-1]!r}; the last stage has {LAST} layer")
+            for key in ("ks", "e"):
+                if _length(config.get(key)) == 0:
+                    raise UserError(f"{key} must be a list with a number for each layer")
+            kernel, expand = config["ks"][-1], config["e"][-1]
+            stages |= {key: config[key][:-1] for key in ("ks", "e", "d")}
+        genome = self.stages.encode(stages)
+        last = [
+            _index("the last of ks", kernel, self.last_kernel_sizes),
+            _index("the last of e", expand, self.last_expand_ratios),
+        ]
+        return np.concatenate([genome, np.array(last, dtype=np.int64)])
+
+
+def check_choices(name: str, choices: Sequence[float], of: Sequence[float]) -> None:
+    """Raise UserError unless ``choices`` are some of ``of``, ascending."""
+    if not choices or [value for value in of if value in choices] != list(choices):
+        raise UserError(f"{name} must be some of {list(of)}, ascending, got {list(choices)}")
+
+
+def _length(values: object) -> int:
+    return len(values) if isinstance(values, list | tuple) else 0
+
+
+def _index(key: str, value: object, choices: Sequence[float]) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
+        raise UserError(f"{key} is {value!r}; choices are {', '.join(map(str, choices))}")
+    return choices.index(value)

@@ -1,0 +1,247 @@
+"""AttentiveNAS's supernet, for which AttentiveNAS and AlphaNet published weights."""
+
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Literal, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.seeding import rng_for
+from nas.space import attentivenas as space_module
+from nas.space.attentivenas import AttentiveNasSpace
+from nas.space.table import AdditiveTable
+from nas.supernet import attentivenas_layout, attentivenas_network, elastic, layout
+from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
+from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
+from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import Published, load_into, locate, read_state_dict
+from nas.supernet.elastic import bind, load_cut
+from nas.supernet.layout import Conv
+from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
+
+PUBLISHED = {
+    "attentivenas": Published(
+        name="attentive_nas_pretrained.pth.tar",
+        url="https://drive.google.com/uc?id=1cCla-OQNIAn-rjsY2b832DuP59ZKr8uh",
+        sha256=None,
+    ),
+    "alphanet": Published(
+        name="alphanet_pretrained.pth.tar",
+        url="https://drive.google.com/uc?id=1CyZoPyiCoGJ0qv8bqi7s7TQRUum_8FeG",
+        sha256=None,
+    ),
+}
+CLASSIFIER = ("classifier.linear.linear.weight", "classifier.linear.linear.bias")
+DROP_PATH_STAGES = 2  # the last ones, as in the published training
+SHARED_MOMENTUM = 0.0  # shared batch-norm statistics are nobody's: the published training leaves them alone
+
+Term = tuple[list[int], npt.NDArray[np.int64]]
+
+
+@final
+class AttentiveNas(Supernet):
+    """Elastic width, depth, kernel size, expansion and resolution on one set of weights.
+
+    Trained by attentive sampling (AttentiveNAS, Wang et al. 2021, CVPR) or with the alpha-divergence (AlphaNet, Wang
+    et al. 2021, ICML). A smaller layer uses the first channels and the centre of the kernels of the largest one.
+    With the published choices and 1000 classes ``module.state_dict()`` has the keys and shapes of the published files.
+    """
+
+    space: AttentiveNasSpace
+
+    def __init__(
+        self,
+        *,
+        n_classes: PositiveInt,
+        cache: Path,
+        weights: Literal["attentivenas", "alphanet"],
+        checkpoint: str | None,
+        resolutions: tuple[PositiveInt, ...],
+        widths: tuple[tuple[PositiveInt, ...], ...],
+        depths: tuple[tuple[PositiveInt, ...], ...],
+        kernel_sizes: tuple[tuple[PositiveInt, ...], ...],
+        expand_ratios: tuple[tuple[PositiveInt, ...], ...],
+        stem_stride: Literal[1, 2],
+        strides: tuple[Literal[1, 2], ...],
+        squeeze_excite: tuple[bool, ...],
+        dropout: Probability,
+        drop_path: Probability,
+        gradient_checkpointing: bool,
+        seed: NonNegativeInt,
+    ) -> None:
+        """Build the network and load its weights.
+
+        Args:
+            n_classes: outputs of the classifier; where the checkpoint has others, the classifier stays random.
+            cache: folder; downloaded weights are kept below ``checkpoints/`` in it.
+            weights: which published ones, where ``checkpoint`` does not say otherwise.
+            checkpoint: a path; ``None`` for the published weights; ``"random"`` for none.
+            resolutions: side of the square input, pixels.
+            widths: channels after the first convolution, after each stage, and after the last convolution.
+            depths: layers of each stage.
+            kernel_sizes: of the depthwise convolutions of each stage, odd.
+            expand_ratios: hidden channels over input channels of the layers of each stage.
+            stem_stride: of the first convolution.
+            strides: of each stage's first layer.
+            squeeze_excite: whether the layers of each stage have it.
+            dropout: probability that a feature is zeroed in training.
+            drop_path: in training, the probability that a layer is dropped for an image; it grows linearly with the
+                layer's position, to this value after the last one, and is 0 before the last two stages.
+            gradient_checkpointing: whether training computes each layer a second time instead of storing what lies
+                inside it.
+            seed: of the random weights.
+
+        Raises:
+            UserError: if settings do not fit each other, or the checkpoint does not fit the network.
+        """
+        settings = {k: v for k, v in locals().items() if k not in {"self", "__class__", "cache", "weights"}}
+        for name, values in (("strides", strides), ("squeeze_excite", squeeze_excite)):
+            if len(values) != len(depths):
+                raise UserError(f"{name} has {len(values)} values; depths has {len(depths)}, one a stage")
+        if any(kernel % 2 == 0 for choices in kernel_sizes for kernel in choices):
+            raise UserError(f"kernel_sizes must be odd, got {[list(choices) for choices in kernel_sizes]}")
+        self.space = AttentiveNasSpace(
+            resolutions=resolutions,
+            widths=widths,
+            depths=depths,
+            kernel_sizes=kernel_sizes,
+            expand_ratios=expand_ratios,
+        )
+        self._design = Design(
+            stem_stride=stem_stride,
+            strides=tuple(strides),
+            squeeze_excite=tuple(squeeze_excite),
+            n_classes=n_classes,
+        )
+        self._dropout = dropout
+        self._drop_path = drop_path
+        self._gradient_checkpointing = gradient_checkpointing
+        self._positions = np.cumsum([0, *(max(choices) for choices in depths)]).tolist()
+        self.module = self._largest(seed)
+        path = locate(checkpoint, PUBLISHED[weights], cache)
+        if path is not None:
+            load_into(self.module, read_state_dict(path), head=CLASSIFIER, path=path)
+        self.fingerprint = _fingerprint(settings, path)
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes).
+
+        Batch-norm's shared statistics are read in eval mode and never changed.
+        """
+        subnet = self._on_meta(architecture).train(self.module.training)
+        for module in subnet.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = SHARED_MOMENTUM
+        bind(subnet, self.module)
+        logits: Tensor = subnet(images)
+        return logits
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        subnet = self._on_meta(architecture)
+        load_cut(subnet, self.module)
+        return subnet.eval()
+
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
+        return {
+            "macs": self._table(lambda part, side: part.macs(side)),
+            "params": self._table(lambda part, side: part.params),
+        }
+
+    def _table(self, cost: Callable[[Conv | Bottleneck | Head, int], int]) -> AdditiveTable:
+        """Sum a term for the stem, one a layer and one for the head; ``cost`` is a part's for its input's side."""
+        space, design, last = self.space, self._design, self.space.n_stages
+
+        def one(s: int, layer: int, r: int, choices: Sequence[int]) -> int:
+            before, width, depth, kernel, expand = choices if layer == 0 else (choices[0], *choices)
+            block = design.block(s, layer, inputs=before, outputs=width, kernel=kernel, expand_ratio=expand)
+            return cost(block, design.side(r, s, layer)) if layer < depth else 0
+
+        terms = {"stem": self._term([space.width_gene(0)], lambda r, choices: cost(design.stem(choices[0]), r))}
+        for s in range(last):
+            genes = [space.width_gene(s + 1), space.depth_gene(s), space.kernel_gene(s), space.expand_gene(s)]
+            for layer in range(max(space.choices[space.depth_gene(s)])):
+                before = [space.width_gene(s)] if layer == 0 else []
+                terms[f"stage{s + 1}.layer{layer + 1}"] = self._term([*before, *genes], partial(one, s, layer))
+        genes = [space.width_gene(last), space.width_gene(last + 1)]
+        terms["head"] = self._term(genes, lambda r, choices: cost(design.head(*choices), design.side(r, last, 0)))
+        return AdditiveTable(space.n_genes, list(terms.values()), list(terms))
+
+    def _term(self, genes: list[int], cost: Callable[[int, Sequence[int]], int]) -> Term:
+        """Evaluate a term for all choices of the resolution and of these genes."""
+        genes = [self.space.resolution_gene, *genes]
+        choices = [self.space.choices[gene] for gene in genes]
+        values = np.array([cost(r, chosen) for r, *chosen in product(*choices)], dtype=np.int64)
+        return genes, values.reshape([len(each) for each in choices])
+
+    def _layout(self, architecture: Architecture) -> AttentiveNasLayout:
+        config, design = architecture.config, self._design
+        widths, blocks = config["w"], {}
+        for s, (depth, kernel, expand) in enumerate(zip(config["d"], config["ks"], config["e"], strict=True)):
+            for layer in range(depth):
+                blocks[self._positions[s] + layer] = design.block(
+                    s,
+                    layer,
+                    inputs=widths[s + 1 if layer else s],
+                    outputs=widths[s + 1],
+                    kernel=kernel,
+                    expand_ratio=expand,
+                )
+        start, end = self._positions[-1 - min(DROP_PATH_STAGES, self.space.n_stages)], self._positions[-1]
+        return AttentiveNasLayout(
+            stem=design.stem(widths[0]),
+            blocks=blocks,
+            drop_path={i: self._drop_path * i / end if i >= start else 0.0 for i in blocks},
+            head=design.head(widths[-2], widths[-1]),
+        )
+
+    def _on_meta(self, architecture: Architecture) -> AttentiveNetwork:
+        with torch.device("meta"):
+            return AttentiveNetwork(self._layout(architecture), self._dropout, self._gradient_checkpointing)
+
+    def _largest(self, seed: int) -> nn.Module:
+        """Return the network of the largest architecture, with all that checkpoints hold, and random weights."""
+        network = self._on_meta(self.space.decode(self.space.largest))
+        for module in list(network.modules()):
+            if isinstance(module, Norm):
+                module.add_tracking()
+        network.to_empty(device="cpu")
+        _initialise(network, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
+        return network
+
+
+def _initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Fill a network's tensors: He's normal weights, small ones for the classifier, batch-norm as the identity.
+
+    Batch-norm is no zero where a block ends: choices inside blocks would not matter until the network is trained.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01, generator=generator)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()  # statistics too
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _fingerprint(settings: dict[str, object], checkpoint: Path | None) -> str:
+    """Hash what decides the network and its weights: of a checkpoint that is its content, wherever it lies."""
+    if checkpoint is not None:
+        with checkpoint.open("rb") as file:
+            settings = settings | {"checkpoint": hashlib.file_digest(file, "sha256").hexdigest()}
+    modules = (space_module, layout, elastic, attentivenas_layout, attentivenas_network, sys.modules[__name__])
+    sources = [inspect.getsource(module) for module in modules]
+    return hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()

@@ -1,0 +1,204 @@
+"""AttentiveNAS's networks (Wang et al. 2021), built after a description; names of tensors are the published ones."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, silu
+from torch.utils.checkpoint import checkpoint
+
+from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Head
+from nas.supernet.layout import Conv
+
+BN_EPS = 1e-5
+BN_MOMENTUM = 0.1
+
+
+def _named(**modules: nn.Module | None) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, module) for name, module in modules.items() if module is not None))
+
+
+def _conv(conv: Conv) -> nn.Conv2d:
+    return nn.Conv2d(
+        conv.inputs,
+        conv.outputs,
+        conv.kernel,
+        stride=conv.stride,
+        padding=conv.kernel // 2,
+        groups=conv.groups,
+        bias=conv.bias and not conv.norm,
+    )
+
+
+class Norm(nn.Module):
+    """Batch-norm."""
+
+    def __init__(self, channels: int) -> None:
+        """Build it."""
+        super().__init__()
+        self.bn = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
+
+    def add_tracking(self) -> None:
+        """Add what published checkpoints hold and no network uses: statistics of two architectures."""
+        tracking = [nn.BatchNorm2d(self.bn.num_features, affine=False) for _ in range(2)]
+        self.bn_tracking = nn.ModuleList(tracking)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, side, side) to the same shape."""
+        out: Tensor = self.bn(x)
+        return out
+
+
+def _layer(conv: Conv, activation: bool = True) -> nn.Sequential:
+    norm = Norm(conv.outputs) if conv.norm else None
+    return _named(conv=_named(conv=_conv(conv)), bn=norm, act=Swish() if activation else None)
+
+
+class Swish(nn.Module):
+    """x sigmoid(x) (Ramachandran et al. 2017), in eval mode rounded as the original code does it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to the same shape."""
+        return silu(x) if self.training else x * torch.sigmoid(x)
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate computed from all channels' means (Hu et al. 2018)."""
+
+    def __init__(self, squeeze: Conv, excite: Conv) -> None:
+        """Build from the two convolutions' descriptions."""
+        super().__init__()
+        self.fc = _named(reduce=_conv(squeeze), relu=nn.ReLU(), expand=_conv(excite), h_sigmoid=nn.Hardsigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, side, side) to the same shape."""
+        gate: Tensor = self.fc(x.mean(3, keepdim=True).mean(2, keepdim=True))
+        return x * gate
+
+
+class Shortcut(nn.Module):
+    """The input itself, average-pooled where the stride asks for it, convolved where channels change."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        """Build from the block's description."""
+        super().__init__()
+        self.stride = block.stride
+        self.convolve = block.inputs != block.outputs
+        self.conv = _named(conv=_conv(block.shortcut))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, inputs, side, side) to (n, outputs, side after the stride, side after the stride)."""
+        pooled = avg_pool2d(x, self.stride, padding=x.shape[-1] % 2) if self.stride > 1 else x
+        out: Tensor = self.conv(pooled) if self.convolve else pooled
+        return out
+
+
+class DropPath(nn.Module):
+    """Drops a path for some images of a batch and scales it up for the others (Huang et al. 2016), in training."""
+
+    def __init__(self, probability: float) -> None:
+        """Keep the probability, less than 1."""
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, side, side) to the same shape."""
+        if not self.training or self.probability == 0:
+            return x
+        keep = 1 - self.probability
+        return x * x.new_empty(len(x), 1, 1, 1).bernoulli_(keep) / keep
+
+
+class ResidualBottleneck(nn.Module):
+    """Expansion, depthwise convolution, squeeze-excite, projection; plus the shortcut."""
+
+    def __init__(self, block: Bottleneck, drop_path: float) -> None:
+        """Build from a description.
+
+        Args:
+            block: the description.
+            drop_path: probability that an image's path beside an unchanged input is dropped in training.
+        """
+        super().__init__()
+        depthwise = _layer(block.depthwise)
+        if block.excite:
+            depthwise.add_module("se", SqueezeExcite(*block.excite))
+        self.mobile_inverted_conv = _named(
+            inverted_bottleneck=_layer(block.expand) if block.expand is not None else None,
+            depth_conv=depthwise,
+            point_linear=_layer(block.project, activation=False),
+        )
+        self.shortcut = Shortcut(block)
+        self.drop_path = DropPath(drop_path if block.identity else 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, inputs, side, side) to (n, outputs, side after the stride, side after the stride)."""
+        shortcut: Tensor = self.shortcut(x)
+        path: Tensor = self.drop_path(self.mobile_inverted_conv(x))
+        return path + shortcut
+
+
+def _last_conv(head: Head) -> nn.Sequential:
+    return _named(
+        final_expand_layer=_layer(head.expand),
+        pool=nn.AdaptiveAvgPool2d(1),
+        feature_mix_layer=_layer(head.mix),
+    )
+
+
+class AttentiveNetwork(nn.Module):
+    """A classification network as its layout describes it.
+
+    A block's name is its position in the largest network, so that a smaller network's tensors have the names of
+    those of the larger ones that they are parts of.
+    """
+
+    def __init__(self, layout: AttentiveNasLayout, dropout: float, gradient_checkpointing: bool) -> None:
+        """Build from a description.
+
+        Args:
+            layout: the description.
+            dropout: probability that a feature is zeroed in training.
+            gradient_checkpointing: whether training computes each block a second time instead of storing what
+                lies inside it.
+        """
+        super().__init__()
+        self.gradient_checkpointing = gradient_checkpointing
+        self.first_conv = _layer(layout.stem)
+        self.blocks = nn.ModuleDict(
+            {str(i): ResidualBottleneck(block, layout.drop_path[i]) for i, block in layout.blocks.items()}
+        )
+        self.last_conv = _last_conv(layout.head)
+        self.dropout = nn.Dropout(dropout)
+        classifier = layout.head.classifier
+        self.classifier = _named(linear=_named(linear=nn.Linear(classifier.inputs, classifier.outputs)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images, (n, 3, side, side), to logits, (n, classes)."""
+        x: Tensor = self.first_conv(images)
+        recompute = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+        for block in self.blocks.values():
+            x = _recomputed(block, x) if recompute else block(x)
+        logits: Tensor = self.classifier(self.dropout(self.last_conv(x).flatten(1)))
+        return logits
+
+
+def _recomputed(block: nn.Module, x: Tensor) -> Tensor:
+    out: Tensor = checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block)))
+    return out
+
+
+@contextmanager
+def _untracked(block: nn.Module) -> Iterator[None]:
+    """Keep the batch-norm statistics as they are: the first pass has counted this batch."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, counter) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, counter

@@ -1,0 +1,119 @@
+"""OFA's networks of inverted residuals, MobileNetV3 and ProxylessNAS: in place and cut out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ofa.imagenet_classification.networks import MobileNetV3, ProxylessNASNets
+from ofa.utils import MyNetwork, SEModule
+from torch import Tensor, nn
+
+from nas.supernet.layout import Block, make_divisible
+from nas.supernet.ofa import fill, static
+from nas.supernet.ofa_modules import regularize
+
+DEPTHS = (2, 3, 4)
+KERNEL_SIZES = (3, 5, 7)
+EXPAND_RATIOS = (3, 4, 6)
+"""What the published weights were trained for: layers of a stage, sides of kernels, hidden over input channels."""
+
+CHOICES = {"depth_list": list(DEPTHS), "ks_list": list(KERNEL_SIZES), "expand_ratio_list": list(EXPAND_RATIOS)}
+"""The same as the package's constructors take it."""
+
+
+class MobileSubnets:
+    """The subnets of one dynamic network of the package.
+
+    Attributes:
+        network: ``OFAMobileNetV3`` or ``OFAProxylessNASNets``; its state dict is as the package's.
+    """
+
+    def __init__(self, network: Any, drop_path: float, gradient_checkpointing: bool) -> None:
+        """Prepare the network for fine-tuning, in place; see :func:`nas.supernet.ofa_modules.regularize`."""
+        self.network = network
+        self._drop_path = drop_path
+        self._gradient_checkpointing = gradient_checkpointing
+        self._regularize(network, range(len(network.blocks)))
+
+    def forward(self, images: Tensor, config: Mapping[str, Any]) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        self._activate(config)
+        logits: Tensor = self.network(images)
+        return logits
+
+    def extract(self, config: Mapping[str, Any]) -> nn.Module:
+        """Return an ordinary network of the package, in eval mode, with copies of the architecture's weights."""
+        present = self._activate(config)
+        kind = MobileNetV3 if hasattr(self.network, "final_expand_layer") else ProxylessNASNets
+        subnet = static(kind.build_from_config, self.network.get_active_net_config())
+        fill(subnet, self.network, {"blocks": present})
+        self._regularize(subnet, present)
+        network: nn.Module = subnet.eval()
+        return network
+
+    def _activate(self, config: Mapping[str, Any]) -> list[int]:
+        """Set an architecture and return the indices of its blocks in the whole network."""
+        stages = self.network.block_group_info
+        present = [index for stage, depth in zip(stages, config["d"], strict=True) for index in stage[:depth]]
+        kernels: list[int | None] = [None] * sum(map(len, stages))
+        expands = kernels.copy()
+        for index, kernel, expand in zip(present, config["ks"], config["e"], strict=True):
+            kernels[index - 1], expands[index - 1] = kernel, expand
+        self.network.set_active_subnet(ks=kernels, e=expands, d=list(config["d"]))
+        return [0, *present]
+
+    def _regularize(self, network: Any, indices: Sequence[int]) -> None:
+        n = len(self.network.blocks)
+        blocks = (
+            (index / n, block, None if block.shortcut is None else block.conv.point_linear)
+            for index, block in zip(indices, network.blocks, strict=True)
+        )
+        regularize(blocks, self._drop_path, self._gradient_checkpointing)
+
+    def layer(self, stage: int, layer: int, kernel: int, expand: int) -> Block:
+        """Describe a layer; stages and layers are counted from 0."""
+        conv = self.network.blocks[self.network.block_group_info[stage][layer]].conv
+        hidden = make_divisible(round(conv.in_channels * expand), MyNetwork.CHANNEL_DIVISIBLE)
+        squeeze = make_divisible(hidden // SEModule.REDUCTION, MyNetwork.CHANNEL_DIVISIBLE)
+        return Block(
+            inputs=conv.in_channels,
+            hidden=hidden,
+            outputs=conv.out_channels,
+            kernel=kernel,
+            stride=conv.stride,
+            squeeze=squeeze if conv.use_se else 0,
+            hard_swish=conv.act_func == "h_swish",
+        )
+
+    def side(self, resolution: int, stage: int, layer: int) -> int:
+        """Return the side of the input of a layer, pixels; that of the features for the stage after the last."""
+        side = _after(resolution, self.network.first_conv.stride)
+        for earlier in self.network.block_group_info[: stage + (layer > 0)]:
+            side = _after(side, self.network.blocks[earlier[0]].conv.stride)
+        return side
+
+    def ends_macs(self, resolution: int) -> int:
+        """Return the multiply-adds of what every architecture has: stem, first block, features, classifier."""
+        network = self.network
+        first = self.side(resolution, 0, 0)
+        last = self.side(resolution, len(network.block_group_info), 0)
+        macs: int = (_weights(network.first_conv) + _weights(network.blocks[0])) * first**2
+        if hasattr(network, "final_expand_layer"):  # MobileNetV3 pools before the features, ProxylessNAS after them
+            macs += _weights(network.final_expand_layer) * last**2 + _weights(network.feature_mix_layer)
+        else:
+            macs += _weights(network.feature_mix_layer) * last**2
+        return macs + _weights(network.classifier)
+
+    def ends_params(self) -> int:
+        """Return the number of parameters of what every architecture has."""
+        elastic: int = sum(p.numel() for block in self.network.blocks[1:] for p in block.parameters())
+        whole: int = sum(p.numel() for p in self.network.parameters())
+        return whole - elastic
+
+
+def _after(side: int, stride: int) -> int:
+    return (side - 1) // stride + 1
+
+
+def _weights(part: nn.Module) -> int:
+    """Return the number of weights of a part's convolutions and linear layers."""
+    return sum(m.weight.numel() for m in part.modules() if isinstance(m, nn.Conv2d | nn.Linear))
