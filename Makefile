@@ -28,7 +28,7 @@ test: environment ## run the fast tests
 
 # pytest's exit code 5 says that no test was selected.
 test-slow: environment ## run the slow tests: whole runs, kills and resumes
-	$(PY) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n 2 $(ARGS) || [ $$? -eq 5 ]
 
 lint: environment ## check style, format and the layers of imports
 	$(PY) -m ruff check .
