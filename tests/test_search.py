@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -163,3 +164,51 @@ def test_the_summary_of_a_past_step_does_not_change(make_search, tmp_path):
     assert values == sorted(values)
     assert json.loads((tmp_path / "iter_1.stats").read_text())["hv"] == values[1]
     assert archive.measures[0] == TOP1_ERROR
+
+
+def test_a_damaged_result_is_evaluated_again(make_search, tmp_path, space, caplog):
+    make_search(tmp_path / "whole", **SMALL)[0].run(retry_failed=False)
+    shutil.copytree(tmp_path / "whole" / "iter_0", tmp_path / "killed" / "iter_0")
+    damaged, torn = (tmp_path / "killed" / "iter_0" / f"net_{i}.stats" for i in (3, 4))
+    damaged.write_text(damaged.read_text().replace("top1\": 7", "top1\": 9"))
+    torn.write_text(torn.read_text()[:30])
+    evaluator = Tabular(space)
+    make_search(tmp_path / "killed", evaluator=evaluator, **{**SMALL, "iterations": 0})[0].run(retry_failed=False)
+    assert "net_4.stats is damaged" in caplog.text
+    assert contents(tmp_path / "killed" / "iter_0") == contents(tmp_path / "whole" / "iter_0")
+
+
+def test_a_number_that_is_none_is_a_failure(make_search, tmp_path, space, monkeypatch):
+    real = Tabular.__call__
+
+    def with_nan(self, architecture, split):
+        bad = architecture.genome == tuple(space.largest.tolist())
+        return dict(real(self, architecture, split)) | ({"loss": float("nan")} if bad else {})
+
+    monkeypatch.setattr(Tabular, "__call__", with_nan)
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=False)
+    assert sum(entry.objectives is None for entry in archive.entries()) == 1
+    assert "not finite: {'loss': nan}" in (tmp_path / "failed" / "it_0_net_1.traceback").read_text()
+
+
+def test_one_step_without_results_is_passed_over_two_in_a_row_are_not(make_search, tmp_path, space):
+    evaluator = Tabular(space)
+    evaluator.fails = lambda _: evaluator.calls in (14, 15)
+    search, archive = make_search(tmp_path / "one", evaluator=evaluator, **SMALL)
+    search.run(retry_failed=False)
+    assert [e.step for e in archive.entries() if e.objectives is None] == [1, 1]
+
+    evaluator.calls, evaluator.fails = 0, lambda _: evaluator.calls > 13
+    search, archive = make_search(tmp_path / "two", evaluator=evaluator, **SMALL)
+    with pytest.raises(RunError, match="all 2 evaluations of step 2 failed"):
+        search.run(retry_failed=False)
+
+
+def test_a_retry_that_fails_again_adds_nothing(make_search, tmp_path, space):
+    bad = tuple(space.largest.tolist())
+    for retry in (False, True, True):
+        search, archive = make_search(tmp_path, evaluator=Tabular(space, lambda a: a.genome == bad), **SMALL)
+        search.run(retry_failed=retry)
+    assert len(archive.history) == 17
+    assert (tmp_path / "failed" / "it_0_net_1.traceback").exists()
