@@ -129,8 +129,10 @@ class RunFolder:
 
     def state(self) -> str | None:
         """Return ``running``, ``finished`` or ``failed``, as far as the folder says; ``None`` where it says nothing."""
-        path = self.path / "status.json"
-        return str(read_json(path)["state"]) if path.exists() else None
+        try:
+            return str(read_json(self.path / "status.json")["state"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
 
     def is_finished(self) -> bool:
         """Whether the run came to its end."""

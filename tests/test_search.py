@@ -170,7 +170,7 @@ def test_a_damaged_result_is_evaluated_again(make_search, tmp_path, space, caplo
     make_search(tmp_path / "whole", **SMALL)[0].run(retry_failed=False)
     shutil.copytree(tmp_path / "whole" / "iter_0", tmp_path / "killed" / "iter_0")
     damaged, torn = (tmp_path / "killed" / "iter_0" / f"net_{i}.stats" for i in (3, 4))
-    damaged.write_text(damaged.read_text().replace("top1\": 7", "top1\": 9"))
+    damaged.write_text(damaged.read_text().replace('top1": 7', 'top1": 9'))
     torn.write_text(torn.read_text()[:30])
     evaluator = Tabular(space)
     make_search(tmp_path / "killed", evaluator=evaluator, **{**SMALL, "iterations": 0})[0].run(retry_failed=False)

@@ -42,7 +42,7 @@ def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) ->
         try:
             return _jobs(hydra, name, arguments)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(_one_line(error)) from error
+            raise UserError(one_line(error)) from error
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
 
 def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictConfig]:
     parser = OverridesParser.create(config_loader=hydra.config_loader)
-    typed = parser.parse_overrides(arguments.overrides)
+    typed = [_parsed(parser, text) for text in arguments.overrides]
     master = [override for override in typed if not override.is_sweep_override()]
     _check_overrides(hydra, name, [o for o in master if o.key_or_group.startswith("hydra")])
     composed = _compose(hydra, name, [o.input_line or "" for o in master if o.key_or_group.startswith("hydra")])
@@ -87,6 +87,15 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictCo
         _check_overrides(hydra, name, parser.parse_overrides(job))
         jobs.append(_compose(hydra, name, job))
     return jobs
+
+
+def _parsed(parser: OverridesParser, text: str) -> Override:
+    try:
+        return parser.parse_override(text)
+    except HydraException as error:
+        key, equals, value = text.partition("=")
+        hint = f"\"{key}='{value}'\" for a text with spaces or special letters" if equals else "key=value"
+        raise UserError(f"cannot read '{text}': write {hint}") from error
 
 
 def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
@@ -140,7 +149,8 @@ def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
         path.append(part)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what an error of Hydra or OmegaConf says, without its pictures."""
     text = str(error) or str(error.__cause__ or type(error).__name__)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not set(line.strip()) <= {"^", "~"}]
     return " ".join(lines[:3])

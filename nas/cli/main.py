@@ -8,9 +8,11 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.compose import compose_jobs
+from nas.cli.compose import compose_jobs, one_line
 from nas.cli.naming import register_resolvers
 from nas.cli.setup import make_task, without_hydra
 from nas.errors import NasError, UserError
@@ -41,6 +43,8 @@ def main(conf: Path) -> None:
         hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
     except (UserError, OSError) as error:
         sys.exit(_complain(error, 2))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        sys.exit(_complain(one_line(error), 2))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

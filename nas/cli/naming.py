@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nas.run_folder import result_settings
 
@@ -23,14 +24,22 @@ def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
 
     Letters, digits, ``-`` and ``_`` only. The six digits at the end are a hash of the settings.
     """
-    plain = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(plain, dict)
-    settings = result_settings({str(key): value for key, value in plain.items() if key != "hydra"})
+    settings = {
+        key: _resolved(config, key) for key in result_settings(dict.fromkeys(map(str, config))) if key != "hydra"
+    }
     digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
     words = [choices.get("experiment") or "-".join(str(choices[g]) for g in ("dataset", "supernet", "algorithm"))]
     words += [str(name) for name in config.sec_obj]
     name = "-".join([*words, digest])
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _resolved(config: DictConfig, key: str) -> Any:
+    node = config._get_node(key)
+    try:
+        return OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig | ListConfig) else config[key]
+    except OmegaConfBaseException:  # a value is missing, which the checks report
+        return None
 
 
 def _run_group(*, _root_: Container) -> str:

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.check import check
 from nas.cli.naming import run_group
+from nas.errors import UserError
 from nas.task.base import GROUPS, Paths, Settings, Setup, Task
 
 
@@ -24,6 +25,9 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
     """
     choices = {str(group): choice for group, choice in hydra.runtime.choices.items()}
     plain = check(config)
+    for name, path in plain["paths"].items():
+        if not str(path).strip():
+            raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
     paths = plain["paths"] | {"run": run_folder}
     parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in GROUPS - {"paths", "task"}}
     setup = Setup(

@@ -47,7 +47,12 @@ WRONG = {
     "device": (["device=gpu"], "device=gpu is unknown; choices: auto, cpu, cuda, cuda:<n>"),
     "reference point": (["reference_point=[1,2,3]"], "this run has 2 objectives: top1_error, flops"),
     "inner value": (["supernet.depths=[1,x]"], "supernet.depths[1]='x' is wrong"),
-    "grammar": (["seed=[1"], "error: "),
+    "grammar": (["seed=[1"], "cannot read 'seed=[1': write"),
+    "spaces": (["dataset=imagefolder", "dataset.path=~/my photos"], "write \"dataset.path='~/my photos'\""),
+    "no equals sign": (["digits"], "cannot read 'digits': write key=value"),
+    "empty folder name": (["paths.run="], "paths.run is empty"),
+    "no second objective": (["sec_obj=[]"], "sec_obj takes one of its choices"),
+    "unknown interpolation": (["algorithm.n_doe=${sed}"], "Interpolation key 'sed' not found"),
     "experiment": (["experiment=dmeo"], "unknown choice for experiment: 'dmeo'; did you mean 'demo'?"),
     "one bad job of a sweep": (["-m", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
 }
@@ -189,3 +194,17 @@ def test_six_runs_of_a_sweep_leave_six_wandb_runs_with_their_groups(tmp_path):
     for folder in folders:
         assert json.loads((folder / "status.json").read_text())["state"] == "finished"
         assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1
+
+
+def test_the_group_is_the_folders_name_and_depends_on_values_alone(launch, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("RGB", (8, 8), (i, i, 9 * i)).save(tmp_path / "images" / name / f"{i}.png")
+    settings = ("dataset=imagefolder", "dataset.path=images", "dataset.size=8", "training=none", "tracker=csv")
+    budget = ("algorithm.n_doe=24", "algorithm.iterations=0", f"paths.cache={tmp_path / 'cache'}")
+    for extra in ((), ("supernet.resolutions=[8]",)):
+        code, _, err = launch(*settings, *budget, *extra)
+        assert code == 0, err
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert folder.name.startswith("imagefolder-tiny-msunas-flops-")
