@@ -146,6 +146,10 @@ class Archive:
         """The first step that is not complete."""
         return max((commit.step for commit in self.commits), default=-1) + 1
 
+    def commit_of(self, step: int) -> Commit:
+        """Return the first commit of a complete step."""
+        return next(commit for commit in self.commits if commit.step == step)
+
     def entries(self, last_step: int | None = None) -> list[Entry]:
         """Return the newest entry of each architecture, in the order of first evaluation.
 

@@ -66,7 +66,7 @@ class Results:
 
     def write_step(self, step: int) -> None:
         """Write ``iter_<step>.stats`` with the keys and layout of NSGANetV2's tool."""
-        commit = next(commit for commit in self._archive.commits if commit.step == step)
+        commit = self._archive.commit_of(step)
         entries = [entry for entry in self._archive.entries(step) if entry.objectives is not None]
         rows = [[entry.architecture.config, *(entry.objectives or ())] for entry in entries]
         candidates = [row for row, entry in zip(rows, entries, strict=True) if entry.step == step]

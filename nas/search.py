@@ -111,7 +111,7 @@ class Search:
             architectures = {index: entry.architecture for index, entry in chosen.items()}
             results = self._measure(architectures, step)
             entries = self._entries(architectures, results, step, [entry.predicted for entry in chosen.values()])
-            commit = next(commit for commit in self._archive.commits if commit.step == step)
+            commit = self._archive.commit_of(step)
             if any(result.ok for result in results.values()):
                 self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
         self._results.forget_failures()

@@ -1,12 +1,12 @@
 """Stages with elastic width, depth, kernel size and expansion, and the resolution, as in AttentiveNAS."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
 
 from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, choice_index
 from nas.types import Architecture, Genomes, PositiveInt
 
 KEYS = ("r", "w", "d", "ks", "e")
@@ -65,7 +65,9 @@ class AttentiveNasSpace(SearchSpace):
             genes += [(f"stage{stage}.{gene}", f"{name}[{stage}]", choices) for stage, choices in enumerate(lists)]
         for _, name, choices in genes:
             if len(choices) == 0 or sorted(set(choices)) != list(choices):
-                raise UserError(f"{name} must be different numbers in ascending order, got {_listed(choices)}")
+                raise UserError(
+                    f"{name} must be different numbers in ascending order, got {', '.join(map(str, choices))}"
+                )
         self.n_stages = n_stages
         self.names = tuple(gene for gene, _, _ in genes)
         self.choices = tuple(tuple(choices) for _, _, choices in genes)
@@ -119,14 +121,14 @@ class AttentiveNasSpace(SearchSpace):
             if key not in config:
                 raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
         genome = np.zeros(self.n_genes, dtype=np.int64)
-        genome[self.resolution_gene] = _index("r", config["r"], self.choices[self.resolution_gene])
+        genome[self.resolution_gene] = choice_index("r", config["r"], self.choices[self.resolution_gene])
         for key, (first, length) in self._lists().items():
             values = config[key]
             if not isinstance(values, list | tuple) or len(values) != length:
                 given = f"has {len(values)}" if isinstance(values, list | tuple) else f"is {values!r}"
                 raise UserError(f"{key} {given}; it must be a list of {length} numbers")
             for i, value in enumerate(values):
-                genome[first + i] = _index(f"{key}[{i}]", value, self.choices[first + i])
+                genome[first + i] = choice_index(f"{key}[{i}]", value, self.choices[first + i])
         return genome
 
     def _lists(self) -> dict[str, tuple[int, int]]:
@@ -137,13 +139,3 @@ class AttentiveNasSpace(SearchSpace):
             "ks": (self.kernel_gene(0), self.n_stages),
             "e": (self.expand_gene(0), self.n_stages),
         }
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)
-
-
-def _index(key: str, value: object, choices: Sequence[int]) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
-        raise UserError(f"{key} is {value!r}; choices are {_listed(choices)}")
-    return choices.index(int(value))

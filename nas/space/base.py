@@ -1,7 +1,7 @@
 """Search spaces: genomes of integers and the architectures they stand for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,13 @@ def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
             known.add(row.tobytes())
             keep.append(i)
     return genomes[keep]
+
+
+def choice_index(key: str, value: object, choices: Sequence[float]) -> int:
+    """Return the gene that stands for ``value``; UserError, naming ``key`` and the choices, if it is none of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
+        raise UserError(f"{key} is {value!r}; choices are {', '.join(map(str, choices))}")
+    return choices.index(value)
 
 
 class SearchSpace(ABC):

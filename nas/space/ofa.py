@@ -1,12 +1,12 @@
 """Stages of layers with elastic depth, kernel size, expansion, resolution and width, as in Once-for-All."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 
 from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, choice_index
 from nas.types import Architecture, Genomes, PositiveFloat, PositiveInt
 
 KEYS = ("ks", "e", "d", "r", "w")
@@ -55,7 +55,9 @@ class OfaSpace(SearchSpace):
         }
         for name, choices in named.items():
             if len(choices) == 0 or sorted(set(choices)) != list(choices):
-                raise UserError(f"{name} must be different numbers in ascending order, got {_listed(choices)}")
+                raise UserError(
+                    f"{name} must be different numbers in ascending order, got {', '.join(map(str, choices))}"
+                )
         self.n_stages = n_stages
         self.depths = tuple(depths)
         self.kernel_sizes = tuple(kernel_sizes)
@@ -141,28 +143,18 @@ class OfaSpace(SearchSpace):
         genome = np.zeros(self.n_genes, dtype=np.int64)
         depths = _sequence("d", values["d"], self.n_stages, "stages")
         for s, depth in enumerate(depths):
-            genome[self.depth_gene(s)] = _index(f"d[{s}]", depth, self.depths)
+            genome[self.depth_gene(s)] = choice_index(f"d[{s}]", depth, self.depths)
         layers = [(s, i) for s, depth in enumerate(depths) for i in range(depth)]
         kernels = _sequence("ks", values["ks"], len(layers), "layers, the sum of d")
         expands = _sequence("e", values["e"], len(layers), "layers, the sum of d")
         for n, (s, i) in enumerate(layers):
-            genome[self.kernel_gene(s, i)] = _index(f"ks[{n}]", kernels[n], self.kernel_sizes)
-            genome[self.expand_gene(s, i)] = _index(f"e[{n}]", expands[n], self.expand_ratios)
-        genome[self.resolution_gene] = _index("r", values["r"], self.resolutions)
-        width = _index("w", values["w"], self.widths)
+            genome[self.kernel_gene(s, i)] = choice_index(f"ks[{n}]", kernels[n], self.kernel_sizes)
+            genome[self.expand_gene(s, i)] = choice_index(f"e[{n}]", expands[n], self.expand_ratios)
+        genome[self.resolution_gene] = choice_index("r", values["r"], self.resolutions)
+        width = choice_index("w", values["w"], self.widths)
         if self.width_gene is not None:
             genome[self.width_gene] = width
         return genome
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)
-
-
-def _index(key: str, value: object, choices: Sequence[float]) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
-        raise UserError(f"{key} is {value!r}; choices are {_listed(choices)}")
-    return choices.index(value)
 
 
 def _sequence(key: str, values: object, length: int, of: str) -> Sequence[Any]:

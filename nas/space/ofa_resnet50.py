@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, choice_index
 from nas.types import Architecture, Genomes, PositiveInt
 
 KEYS = ("d", "e", "w", "r")
@@ -127,17 +127,17 @@ class OfaResnet50Space(SearchSpace):
                 raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
         genome = np.zeros(self.n_genes, dtype=np.int64)
         depths = _sequence("d", config["d"], (1 + N_STAGES,))
-        genome[self.stem_gene] = _index("d[0]", depths[0], STEM_DEPTHS)
+        genome[self.stem_gene] = choice_index("d[0]", depths[0], STEM_DEPTHS)
         for stage, depth in enumerate(depths[1:]):
-            genome[self.depth_gene(stage)] = _index(f"d[{stage + 1}]", depth, DEPTHS)
+            genome[self.depth_gene(stage)] = choice_index(f"d[{stage + 1}]", depth, DEPTHS)
         present = self.present(depths[1:])
         expands = _sequence("e", config["e"], (N_LAYERS, len(present)))
         for i, layer in enumerate(present):
             n = layer if len(expands) == N_LAYERS else i
-            genome[self.expand_gene(0, layer)] = _index(f"e[{n}]", expands[n], EXPAND_RATIOS)
+            genome[self.expand_gene(0, layer)] = choice_index(f"e[{n}]", expands[n], EXPAND_RATIOS)
         for place, width in enumerate(_sequence("w", config["w"], (2 + N_STAGES,))):
-            genome[self.width_gene(place)] = _index(f"w[{place}]", width, range(len(WIDTHS)))
-        genome[self.resolution_gene] = _index("r", config["r"], self.resolutions)
+            genome[self.width_gene(place)] = choice_index(f"w[{place}]", width, range(len(WIDTHS)))
+        genome[self.resolution_gene] = choice_index("r", config["r"], self.resolutions)
         return genome
 
     def present(self, depths: Sequence[int]) -> list[int]:
@@ -147,12 +147,6 @@ class OfaResnet50Space(SearchSpace):
             for start, base, depth in zip(self._starts, BASE_DEPTHS, depths, strict=True)
             for layer in range(base + depth)
         ]
-
-
-def _index(key: str, value: object, choices: Sequence[float]) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
-        raise UserError(f"{key} is {value!r}; choices are {', '.join(map(str, choices))}")
-    return choices.index(value)
 
 
 def _sequence(key: str, values: object, lengths: tuple[int, ...]) -> Sequence[Any]:

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from nas.errors import UserError
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, choice_index
 from nas.space.ofa import OfaSpace
 from nas.types import Architecture, Genomes, PositiveInt
 
@@ -90,8 +90,8 @@ class ProxylessSpace(SearchSpace):
             stages |= {key: config[key][:-1] for key in ("ks", "e", "d")}
         genome = self.stages.encode(stages)
         last = [
-            _index("the last of ks", kernel, self.last_kernel_sizes),
-            _index("the last of e", expand, self.last_expand_ratios),
+            choice_index("the last of ks", kernel, self.last_kernel_sizes),
+            choice_index("the last of e", expand, self.last_expand_ratios),
         ]
         return np.concatenate([genome, np.array(last, dtype=np.int64)])
 
@@ -104,9 +104,3 @@ def check_choices(name: str, choices: Sequence[float], of: Sequence[float]) -> N
 
 def _length(values: object) -> int:
     return len(values) if isinstance(values, list | tuple) else 0
-
-
-def _index(key: str, value: object, choices: Sequence[float]) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
-        raise UserError(f"{key} is {value!r}; choices are {', '.join(map(str, choices))}")
-    return choices.index(value)
