@@ -13,7 +13,7 @@ from nas.errors import RunError
 from nas.evaluations import BatchFolder, last_line
 from nas.evaluator.base import Evaluator
 from nas.executor.base import Executor
-from nas.objective.base import Objective
+from nas.objective.base import Objective, values
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.seeding import rng_for
@@ -130,14 +130,14 @@ class Search:
         step: int,
         predicted: Sequence[float | None],
     ) -> list[Entry]:
-        genomes = np.array([architecture.genome for architecture in architectures.values()], dtype=np.int64)
-        costs = np.column_stack([objective(genomes) for objective in self._objectives]).tolist()
-        entries = []
-        for (index, architecture), cost, prediction in zip(architectures.items(), costs, predicted, strict=True):
-            metrics = results[index].metrics
-            objectives = (100 - metrics["top1"], *cost) if results[index].ok else None
-            entries.append(Entry(step, index, architecture, objectives, metrics, prediction))
-        return entries
+        good = [index for index in architectures if results[index].ok]
+        genomes = np.array([architectures[index].genome for index in good], dtype=np.int64)
+        found = values(self._objectives, genomes.reshape(-1, self._space.n_genes), [results[i].metrics for i in good])
+        objectives = dict(zip(good, map(tuple, found.tolist()), strict=True))
+        return [
+            Entry(step, index, architecture, objectives.get(index), results[index].metrics, prediction)
+            for (index, architecture), prediction in zip(architectures.items(), predicted, strict=True)
+        ]
 
     def _report(self, step: int, seconds: dict[str, float]) -> None:
         self._results.write_step(step)

@@ -9,7 +9,7 @@ from nas.algorithm.base import Algorithm
 from nas.algorithm.design import initial_design
 from nas.archive import Archive
 from nas.errors import UserError
-from nas.objective.base import Objective
+from nas.objective.base import Cost, Objective
 from nas.optimizer.base import Optimizer, Problem
 from nas.pareto import non_dominated
 from nas.selector.base import Selector
@@ -20,7 +20,7 @@ from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
 
 @final
 class MSuNAS(Algorithm):
-    """Bi-objective surrogate-assisted search: the surrogate predicts the error, the other objectives are exact."""
+    """Surrogate-assisted search: the surrogate predicts the error, exact costs are taken as they are."""
 
     def __init__(
         self,
@@ -38,8 +38,8 @@ class MSuNAS(Algorithm):
 
         Args:
             space: what to search.
-            objectives: exact costs; the error is the first objective and not among them.
-            surrogate: model of the top-1 error.
+            objectives: what is minimised beside the error, which is not among them.
+            surrogate: model of the top-1 error, and of those objectives that are not known exactly.
             optimizer: searches for candidates on predicted error and exact costs.
             selector: chooses which candidates are evaluated.
             n_doe: architectures in the initial design (published: 100).
@@ -62,6 +62,7 @@ class MSuNAS(Algorithm):
         self._selector = selector
         self._n_doe = n_doe
         self._n_iter = n_iter
+        self._modelled = [0, *(i for i, objective in enumerate(objectives, 1) if not isinstance(objective, Cost))]
         self.steps = iterations + 1
         self.evaluations = n_doe + iterations * n_iter
 
@@ -76,7 +77,7 @@ class MSuNAS(Algorithm):
         genomes, evaluated = archive.arrays()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
-        self._surrogate.fit(genomes, evaluated[:, 0])  # l. 9
+        self._surrogate.fit(genomes, evaluated[:, self._modelled])  # l. 9
         front = non_dominated(evaluated)
         problem = Problem(self._space, self._predict, evaluated.shape[1])
         population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
@@ -85,8 +86,12 @@ class MSuNAS(Algorithm):
         batch = candidates[chosen]
         filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
         batch = np.concatenate([batch, filling])
-        return Batch(batch, self._surrogate.predict(batch), self._surrogate.name, self._surrogate.winner)
+        return Batch(batch, self._surrogate.predict(batch)[:, 0], self._surrogate.name, self._surrogate.winner)
 
     def _predict(self, genomes: Genomes) -> Floats:
-        costs = [objective(genomes) for objective in self._objectives]
-        return np.column_stack([self._surrogate.predict(genomes), *costs])
+        predicted = np.empty((len(genomes), 1 + len(self._objectives)))
+        predicted[:, self._modelled] = self._surrogate.predict(genomes)
+        for i, objective in enumerate(self._objectives, 1):
+            if isinstance(objective, Cost):
+                predicted[:, i] = objective(genomes)
+        return predicted

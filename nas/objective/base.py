@@ -1,6 +1,9 @@
-"""What is minimised: a name, a unit, and, for costs that need no evaluation, the values themselves."""
+"""What is minimised beside the error: a name, a unit, and how a value is found."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from nas.types import Floats, Genomes, Measure
 
@@ -8,8 +11,8 @@ TOP1_ERROR = Measure("top1_error", "%")
 """The first objective of every search: 100 minus the top-1 accuracy on the validation split."""
 
 
-class Objective(ABC):
-    """A cost that is known without evaluating the network; always minimised.
+class Objective(ABC):  # noqa: B024 -- what all kinds have in common
+    """A quantity that is minimised: a :class:`Cost`, or found in an evaluation's metrics under the measure's name.
 
     Attributes:
         measure: its name (a key of the run's metrics, for example ``"flops"``) and unit.
@@ -17,6 +20,27 @@ class Objective(ABC):
 
     measure: Measure
 
+
+class Cost(Objective):
+    """An objective that is known without evaluating the network."""
+
     @abstractmethod
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the cost of each canonical genome, (n, d) -> (n,), in the measure's unit."""
+
+
+def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[Mapping[str, float]]) -> Floats:
+    """Return the objectives of evaluated genomes, (n, d) -> (n, m), the error first.
+
+    Args:
+        objectives: what is minimised beside the error.
+        genomes: canonical genomes, shape (n, d).
+        metrics: what their evaluations measured, length n.
+    """
+    columns = [np.array([100 - found["top1"] for found in metrics], dtype=np.float64)]
+    for objective in objectives:
+        if isinstance(objective, Cost):
+            columns.append(objective(genomes))
+        else:
+            columns.append(np.array([found[objective.measure.name] for found in metrics], dtype=np.float64))
+    return np.column_stack(columns)

@@ -5,7 +5,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from nas.objective.base import Objective
+from nas.objective.base import Cost
 from nas.space.table import AdditiveTable
 from nas.types import Floats, Genomes, Measure
 
@@ -16,7 +16,7 @@ _TABLES = {
 
 
 @final
-class TableCost(Objective):
+class TableCost(Cost):
     """A cost in millions, summed from a supernet's table by one gather for a whole population."""
 
     def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, AdditiveTable]) -> None:

@@ -2,11 +2,26 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from nas.types import Floats, Genomes
 
 
+def unique_rows(genomes: Genomes, values: Floats) -> tuple[Genomes, Floats]:
+    """Return the different genomes, (u, d), in ascending order, and the mean values of each, (u, m).
+
+    Args:
+        genomes: shape (n, d).
+        values: shape (n, m).
+    """
+    rows, inverse, counts = np.unique(genomes, axis=0, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(rows), values.shape[1]))
+    np.add.at(sums, inverse.ravel(), values)
+    return rows, sums / counts[:, None]
+
+
 class Surrogate(ABC):
-    """Predicts one objective from genomes; whole arrays at once.
+    """Predicts objectives from genomes; whole arrays at once.
 
     Attributes:
         name: the word that selects it on the command line.
@@ -20,7 +35,7 @@ class Surrogate(ABC):
 
     @abstractmethod
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Fit to genomes, shape (n, d), and their values, shape (n,); forgets earlier fits.
+        """Fit to genomes, shape (n, d), and their values, shape (n, m); forgets earlier fits.
 
         Raises:
             ValueError: if there are fewer different points than ``minimum_points``.
@@ -28,7 +43,11 @@ class Surrogate(ABC):
 
     @abstractmethod
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k,), in the unit they were fitted in."""
+        """Predict values, (k, d) -> (k, m), in the units they were fitted in."""
+
+    def deviation(self, genomes: Genomes) -> Floats | None:
+        """Return the standard deviation of each prediction, (k, d) -> (k, m); ``None`` where the model has none."""
+        return None
 
     @property
     def winner(self) -> str:

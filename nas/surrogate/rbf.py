@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, LinAlgWarning, lstsq, solve
 from scipy.spatial.distance import cdist
 
-from nas.surrogate.base import Surrogate
+from nas.surrogate.base import Surrogate, unique_rows
 from nas.types import Floats, Genomes
 
 _ETA = 1e-6
@@ -31,21 +31,20 @@ class RBF(Surrogate):
         return n_genes + 1
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Interpolate the values, (n, d) and (n,); ValueError below d + 1 different points."""
-        centers, inverse = np.unique(genomes, axis=0, return_inverse=True)
+        """Interpolate the values, (n, d) and (n, m); ValueError below d + 1 different points."""
+        centers, means = unique_rows(genomes, values)
         needed = self.minimum_points(genomes.shape[1])
         if len(centers) < needed:
             raise ValueError(f"the rbf surrogate needs {needed} different points, got {len(centers)}")
-        means = np.bincount(inverse.ravel(), weights=values) / np.bincount(inverse.ravel())
         self._centers = centers.astype(np.float64)
         tail = _tail(self._centers)
         kernel = cdist(self._centers, self._centers) ** 3 + _ETA * np.eye(len(centers))
         size = tail.shape[1]
         system = np.block([[np.zeros((size, size)), tail.T], [tail, kernel]])
-        self._coefficients = _solve(system, np.concatenate([np.zeros(size), means]))
+        self._coefficients = _solve(system, np.concatenate([np.zeros((size, means.shape[1])), means]))
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k,)."""
+        """Predict values, (k, d) -> (k, m)."""
         points = genomes.astype(np.float64)
         features = np.hstack([_tail(points), cdist(points, self._centers) ** 3])
         predicted: Floats = features @ self._coefficients

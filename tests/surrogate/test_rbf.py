@@ -7,7 +7,7 @@ from nas.surrogate.rbf import RBF
 def data(n=60, d=12, seed=0):
     rng = np.random.default_rng(seed)
     genomes = rng.integers(0, 3, size=(n, d))
-    return genomes, rng.normal(20, 3, size=n), rng.integers(0, 3, size=(25, d))
+    return genomes, rng.normal(20, 3, size=(n, 2)), rng.integers(0, 3, size=(25, d))
 
 
 def test_equals_pysot():
@@ -16,10 +16,10 @@ def test_equals_pysot():
     reference = rbf.RBFInterpolant(
         dim=12, lb=np.zeros(12), ub=np.ones(12), kernel=rbf.CubicKernel(), tail=rbf.LinearTail(12)
     )
-    reference.add_points(genomes.astype(float), values[:, None])
+    reference.add_points(genomes.astype(float), values[:, :1])
     surrogate = RBF()
     surrogate.fit(genomes, values)
-    np.testing.assert_allclose(surrogate.predict(points), reference.predict(points)[:, 0], rtol=1e-8)
+    np.testing.assert_allclose(surrogate.predict(points)[:, :1], reference.predict(points), rtol=1e-8)
 
 
 def test_interpolates():
@@ -32,8 +32,8 @@ def test_interpolates():
 def test_duplicates_count_once_with_their_mean():
     genomes, values, points = data()
     repeated, single = RBF(), RBF()
-    repeated.fit(np.vstack([genomes, genomes[:1]]), np.append(values, values[0] + 2))
-    single.fit(genomes, np.append(values[0] + 1, values[1:]))
+    repeated.fit(np.vstack([genomes, genomes[:1]]), np.vstack([values, values[:1] + 2]))
+    single.fit(genomes, np.vstack([values[:1] + 1, values[1:]]))
     np.testing.assert_allclose(repeated.predict(points), single.predict(points))
 
 
