@@ -79,7 +79,12 @@ class MSuNAS(Algorithm):
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
         self._surrogate.fit(genomes, evaluated[:, self._modelled])  # l. 9
         front = non_dominated(evaluated)
-        problem = Problem(self._space, self._predict, evaluated.shape[1])
+        problem = Problem(
+            space=self._space,
+            evaluate=self._predict,
+            n_objectives=evaluated.shape[1],
+            violation=lambda population, _: self._space.violation(population),
+        )
         population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
         candidates = new_rows(population, seen)
         chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11

@@ -11,7 +11,7 @@ TOP1_ERROR = Measure("top1_error", "%")
 """The first objective of every search: 100 minus the top-1 accuracy on the validation split."""
 
 
-class Objective(ABC):  # noqa: B024 -- what all kinds have in common
+class Objective(ABC):
     """A quantity that is minimised: a :class:`Cost`, or found in an evaluation's metrics under the measure's name.
 
     Attributes:

@@ -19,11 +19,14 @@ class Problem:
         evaluate: objectives of canonical genomes, (n, d) -> (n, m), all minimised; called with whole
             populations, and never twice with one genome.
         n_objectives: m.
+        violation: how far genomes, (n, d), with these objectives, (n, m), are from the allowed ones, (n,); 0 where
+            they are allowed. What is allowed dominates what is not, and less violation dominates more.
     """
 
     space: SearchSpace
     evaluate: Callable[[Genomes], Floats]
     n_objectives: int
+    violation: Callable[[Genomes, Floats], Floats]
 
 
 class Optimizer(ABC):
@@ -31,7 +34,9 @@ class Optimizer(ABC):
 
     @abstractmethod
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
-        """Return the final population: different canonical genomes, (k, d), and their objectives, (k, m).
+        """Return the best that was found: different canonical genomes, (k, d), and their objectives, (k, m).
+
+        All of them are allowed, as long as one of ``initial`` is.
 
         Args:
             problem: what to minimise.

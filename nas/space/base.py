@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import UserError
-from nas.types import Architecture, Genomes
+from nas.types import Architecture, Floats, Genomes
 
 
 def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
@@ -60,6 +60,10 @@ class SearchSpace(ABC):
         Raises:
             UserError: if it is none of this space; the message names the key and the choices.
         """
+
+    def violation(self, genomes: Genomes) -> Floats:
+        """Return by how much canonical genomes, (n, d), break hard constraints, (n,): 0 for allowed ones."""
+        return np.zeros(len(genomes))
 
     def sample(self, n: int, rng: np.random.Generator) -> Genomes:
         """Draw ``n`` canonical genomes, shape (n, d), each gene uniformly and on its own."""
