@@ -19,7 +19,13 @@ from nas.types import Floats
 class Results:
     """Derives summaries and files from an archive."""
 
-    def __init__(self, archive: Archive, folder: Path, reference_point: tuple[float, ...] | None) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        folder: Path,
+        reference_point: tuple[float, ...] | None,
+        ideal_point: tuple[float, ...] | None = None,
+    ) -> None:
         """Set where the results come from and go to.
 
         Args:
@@ -27,10 +33,12 @@ class Results:
             folder: the run's.
             reference_point: one value an objective for the hypervolume; ``None`` for 1.01 times the worst values of
                 the initial design, as in the paper.
+            ideal_point: the other corner of what hypervolumes are a share of; ``None`` for the origin.
         """
         self._archive = archive
         self._folder = folder
         self._reference_point = reference_point
+        self._ideal_point = None if ideal_point is None else np.array(ideal_point, dtype=np.float64)
 
     @property
     def reference_point(self) -> Floats:
@@ -42,7 +50,8 @@ class Results:
     def hypervolume(self, step: int) -> float:
         """Return the normalised hypervolume, 0 to 1, of the front after ``step``."""
         front = np.array([entry.objectives for entry in self._archive.front(step)], dtype=np.float64)
-        return hypervolume(front.reshape(-1, len(self._archive.measures)), self.reference_point)
+        front = front.reshape(-1, len(self._archive.measures))
+        return hypervolume(front, self.reference_point, self._ideal_point)
 
     def summary(self, step: int, seconds: Mapping[str, float]) -> StepSummary:
         """Return the summary of a completed step, which took ``seconds`` by activity."""
@@ -96,6 +105,7 @@ class Results:
             "evaluations": len(self._archive.entries()),
             "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
             "reference_point": self.reference_point.tolist(),
+            "ideal_point": [0.0] * len(self._archive.measures) if self._ideal_point is None else self._ideal_point.tolist(),
             "hypervolume": self.hypervolume(step),
             "front": members,
         }

@@ -23,6 +23,7 @@ from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
 from nas.selector.subset import Subset
+from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.surrogate.rbf import RBF
@@ -78,7 +79,11 @@ def tables(space: OfaSpace) -> dict[str, AdditiveTable]:
 def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callable[..., Algorithm]:
     """Build an algorithm by name on the tabular problem."""
 
-    def make(name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3) -> Algorithm:
+    whole = space
+
+    def make(
+        name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3, space: SearchSpace = whole
+    ) -> Algorithm:
         budget: dict[str, Any] = {"n_doe": n_doe, "n_iter": n_iter, "iterations": iterations}
         if name == "random":
             return RandomSearch(space=space, **budget)
@@ -99,9 +104,15 @@ def make_search(
     space: OfaSpace, tables: dict[str, AdditiveTable], make_algorithm: Callable[..., Algorithm]
 ) -> Callable[..., tuple[Search, Archive]]:
     """Build a search on the tabular problem in a folder; what the folder holds already is gone on with."""
+    whole = space
 
     def make(
-        folder: Path, name: str = "msunas", evaluator: Evaluator | None = None, seed: int = 0, **budget: int
+        folder: Path,
+        name: str = "msunas",
+        evaluator: Evaluator | None = None,
+        seed: int = 0,
+        space: SearchSpace = whole,
+        **budget: int,
     ) -> tuple[Search, Archive]:
         objective = TableCost(cost="flops", tables=tables)
         archive = Archive.open(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)
@@ -110,9 +121,9 @@ def make_search(
             archive=archive,
             space=space,
             objectives=[objective],
-            algorithm=make_algorithm(name, **budget),
+            algorithm=make_algorithm(name, space=space, **budget),
             training=NoTraining(),
-            evaluator=evaluator or Tabular(space),
+            evaluator=evaluator or Tabular(whole),
             executor=Serial(),
             tracker=Together([]),
             results=Results(archive, folder, None),

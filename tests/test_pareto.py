@@ -21,3 +21,11 @@ def test_hypervolume_of_two_points():
 
 def test_points_beyond_the_reference_add_nothing():
     assert hypervolume(np.array([[5.0, 1.0]]), np.array([4.0, 5.0])) == 0
+
+
+def test_hypervolume_between_two_corners():
+    points = np.array([[1.0, 4.0], [3.0, 2.0], [9.0, 0.0], [0.0, 9.0]])
+    # The box from (1, 2) to (5, 6) has area 16; (1, 4) dominates 4 x 2 of it and (3, 2) another 2 x 2.
+    assert hypervolume(points, np.array([5.0, 6.0]), np.array([1.0, 2.0])) == pytest.approx(12 / 16)
+    assert hypervolume(points - 1, np.array([4.0, 5.0]), np.array([1.0, 2.0])) > 12 / 16
+    assert hypervolume(np.zeros((1, 2)), np.array([4.0, 5.0]), np.array([1.0, 2.0])) == 1

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from hydra.errors import InstantiationException
@@ -106,6 +106,17 @@ def _check_value(key: str, value: Any, hint: Any) -> None:
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
+        where = _place(value, first["loc"])
         reason = first["msg"][0].lower() + first["msg"][1:]
         raise UserError(f"{key}{where}={first['input']!r} is wrong: {reason.replace('input ', 'it ')}") from error
+
+
+def _place(value: Any, location: Sequence[int | str]) -> str:
+    """Return where in ``value`` something is, for example ``.flops.max`` or ``[2]``."""
+    place = ""
+    for part in location:  # names of alternatives of a type are among them
+        if isinstance(value, dict) and part in value:
+            place, value = f"{place}.{part}", value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            place, value = f"{place}[{part}]", value[part]
+    return place

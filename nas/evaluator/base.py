@@ -13,8 +13,8 @@ class Evaluator(ABC):
     def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
         """Return metrics by name.
 
-        These are at least ``top1`` and ``top5`` accuracy (percent), ``loss`` (nats), ``flops`` (millions of
-        multiply-adds) and ``params`` (millions).
+        These are at least ``top1`` accuracy (percent), ``flops`` (millions of multiply-adds) and ``params``
+        (millions); on images also ``top5`` accuracy (percent) and ``loss`` (nats).
 
         Args:
             architecture: one of the evaluator's search space.

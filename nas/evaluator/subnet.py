@@ -1,6 +1,6 @@
 """Subnets with the supernet's weights, evaluated as they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -12,6 +12,8 @@ from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
 from nas.evaluator.recalibration import recalibrate
+from nas.objective.base import Objective
+from nas.objective.measurement import Measurement
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.types import Architecture, NonNegativeInt, PositiveInt
@@ -24,7 +26,8 @@ TOP_K = 5
 class SubnetEvaluator(Evaluator):
     """Cuts the architecture out of the supernet, recalibrates its batch-norm statistics, and evaluates it.
 
-    A result depends on the architecture and the supernet's weights alone, not on earlier evaluations.
+    A result depends on the architecture and the supernet's weights alone, not on earlier evaluations; only what
+    objectives measure, such as the latency, differs from one time to the next.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class SubnetEvaluator(Evaluator):
         supernet: Supernet,
         dataset: Dataset,
         device: torch.device | str,
+        objectives: Sequence[Objective],
         batch_size: PositiveInt,
         recalibration_images: NonNegativeInt,
         recalibration_batch_size: PositiveInt,
@@ -45,6 +49,7 @@ class SubnetEvaluator(Evaluator):
             supernet: where the weights are.
             dataset: what networks are evaluated on.
             device: where they are.
+            objectives: of the search; those that are measured on the network itself are metrics.
             batch_size: images at once.
             recalibration_images: training images that batch-norm statistics are computed from, un-augmented; all
                 of them where there are fewer; 0 leaves the supernet's statistics.
@@ -60,6 +65,7 @@ class SubnetEvaluator(Evaluator):
         self._supernet = supernet
         self._dataset = dataset
         self._device = torch.device(device)
+        self._measurements = [objective for objective in objectives if isinstance(objective, Measurement)]
         self._batch_size = batch_size
         self._recalibration_batch_size = recalibration_batch_size
         self._cache_bytes = cache_mib * 2**20
@@ -74,7 +80,7 @@ class SubnetEvaluator(Evaluator):
 
     @torch.no_grad()
     def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
-        """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions).
+        """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), and what is measured.
 
         With fewer than five classes ``top5`` counts all of them.
 
@@ -104,6 +110,7 @@ class SubnetEvaluator(Evaluator):
             "loss": loss.item() / len(data),
             "flops": int(self._costs["macs"](genome)[0]) / MILLION,
             "params": int(self._costs["params"](genome)[0]) / MILLION,
+            **{each.measure.name: each.of(network, resolution) for each in self._measurements},
         }
 
     def _split(self, name: str) -> Batches:

@@ -91,13 +91,15 @@ class OfaResnet50Space(SearchSpace):
         return self.n_genes - 1
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the genomes, shape (n, d), with the genes of absent layers set to 0."""
+        """Return the genomes, shape (n, d), with the genes of absent layers, and equal widths of the stem, set to 0."""
         self.validate(genomes)
         result = np.array(genomes, dtype=np.int64)
         stage, layer = self._place.T
         depths = np.array(BASE_DEPTHS) + np.array(DEPTHS)[result[:, 1 : 1 + N_STAGES]]
         first = self.expand_gene(0, 0)
         result[:, first : first + N_LAYERS] *= layer < depths[:, stage]
+        inner = self.width_gene(0)
+        result[:, inner][result[:, inner] == 1] = 0  # the stem's inner convolutions have 24 channels at both widths
         return result
 
     def decode(self, genome: Genomes) -> Architecture:
@@ -138,7 +140,8 @@ class OfaResnet50Space(SearchSpace):
         for place, width in enumerate(_sequence("w", config["w"], (2 + N_STAGES,))):
             genome[self.width_gene(place)] = choice_index(f"w[{place}]", width, range(len(WIDTHS)))
         genome[self.resolution_gene] = choice_index("r", config["r"], self.resolutions)
-        return genome
+        canonical: Genomes = self.canonical(genome[None])[0]
+        return canonical
 
     def present(self, depths: Sequence[int]) -> list[int]:
         """Return the indices, out of 18, of the layers that are there at these depths of the stages."""

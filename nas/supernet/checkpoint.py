@@ -82,7 +82,7 @@ def locate(checkpoint: str | None, published: Published, cache: Path) -> Path | 
     path = Path(checkpoint).expanduser()
     if not path.is_file():
         raise UserError(
-            f"supernet.checkpoint: '{path}' {'is not a file' if path.exists() else 'does not exist'}; give a file, "
+            f"checkpoint '{path}' {'is not a file' if path.exists() else 'does not exist'}; give a file, "
             f"null for the published weights, or {RANDOM}"
         )
     return path

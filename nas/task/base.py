@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
+from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 T = TypeVar("T")
 
@@ -57,7 +57,9 @@ class Settings:
     seed: NonNegativeInt
     device: str
     threads: PositiveInt
+    constraints: dict[str, dict[Literal["min", "max"], NonNegativeFloat | None]]
     reference_point: tuple[PositiveFloat, ...] | None
+    ideal_point: tuple[NonNegativeFloat, ...] | None
     retry_failed: bool
 
 

@@ -6,66 +6,127 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
+from nas.objective.base import Cost
+from nas.report.architecture import FORMATS, architecture_figure, layers_of
+from nas.space.net_config import architectures, is_net_config, outputs
 from nas.supernet.base import Supernet
 from nas.task.base import Setup, Task, build
-from nas.types import PositiveInt
+from nas.types import Genomes, PositiveInt
 
 PUBLISHED_CLASSES = 1000
+_EXACT = ("flops", "params")
+"""Costs that are printed in any case, as integers."""
 
 
 @final
 class ProfileTask(Task):
     """Prints one JSON object: ``macs``, ``params`` and the architecture."""
 
-    def __init__(self, *, setup: Setup, arch: str | dict[str, Any], classes: PositiveInt | None, detail: bool) -> None:
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        arch: str | dict[str, Any],
+        r: PositiveInt | None,
+        classes: PositiveInt | None,
+        detail: bool,
+        picture: Path | None,
+    ) -> None:
         """Take what to profile.
 
         Args:
-            setup: what the command line says; only ``supernet`` and, for its number of classes, ``dataset`` count.
-            arch: an architecture as the original tools write it: JSON, or a file that holds it (``.subnet``).
+            setup: what the command line says; only ``supernet``, ``sec_obj`` and ``dataset`` count, the latter for its
+                number of classes.
+            arch: an architecture as the original tools write it: JSON, or a file that holds it (``.subnet``,
+                ``net.config``).
+            r: side of the square input, pixels; ``None`` for the one that ``arch`` says.
             classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
                 for one that is trained from scratch.
             detail: whether each part's share is listed too.
+            picture: where to draw the architecture; ``None`` for nowhere.
         """
         self._setup = setup
         self._arch = arch
+        self._resolution = r
         self._classes = classes
         self._detail = detail
+        self._picture = None if picture is None else Path(picture).expanduser()
 
     def check(self) -> None:
         """Read the architecture and look it up."""
-        self._profile()
+        if self._picture is not None and self._picture.suffix[1:].lower() not in FORMATS:
+            raise UserError(f"picture={self._picture} must end in .{', .'.join(FORMATS)}")
+        supernet = self._supernet()
+        self._genome(supernet)
+        self._costs(supernet)
 
     def run(self) -> str:
         """Return the JSON object as one line."""
-        return json.dumps(self._profile())
-
-    def _profile(self) -> dict[str, Any]:
         supernet = self._supernet()
-        genome = supernet.space.encode(_read(self._arch))
+        genome = self._genome(supernet)
         tables = supernet.costs()
         profile: dict[str, Any] = {name: int(table(genome[None])[0]) for name, table in tables.items()}
-        profile["arch"] = dict(supernet.space.decode(genome).config)
+        for cost in self._costs(supernet):
+            if cost.measure.name not in _EXACT:
+                profile[f"{cost.measure.name}_{cost.measure.unit}"] = float(cost(genome[None])[0])
+        architecture = supernet.space.decode(genome)
+        profile["arch"] = dict(architecture.config)
         if self._detail:
             profile["detail"] = {
                 name: {part: int(value[0]) for part, value in table.parts(genome[None]).items() if value[0]}
                 for name, table in tables.items()
             }
-        return profile
+        if self._picture is not None:
+            resolution = architecture.config["r"]
+            million = 1e6
+            architecture_figure(
+                self._picture,
+                title=f"{self._setup.choices['supernet']}: {profile['macs'] / million:.4g} M multiply-adds, "
+                f"{profile['params'] / million:.3g} M parameters",
+                resolution=resolution,
+                layers=layers_of(supernet.extract(architecture), resolution),
+            )
+        return json.dumps(profile)
+
+    def _costs(self, supernet: Supernet) -> list[Cost]:
+        offers = {"space": supernet.space, "tables": supernet.costs(), "supernet": supernet, "device": "cpu"}
+        offers |= {"n_classes": self._n_classes()}
+        objectives = [build(part, offers) for part in self._setup.parts["sec_obj"].values()]
+        return [objective for objective in objectives if isinstance(objective, Cost)]
+
+    def _genome(self, supernet: Supernet) -> Genomes:
+        config = dict(_read(self._arch))
+        resolution = {} if self._resolution is None else {"r": self._resolution}
+        if not is_net_config(config):
+            return supernet.space.encode(config | resolution)
+        wanted, found = outputs(config), list[int]()
+        for meant in architectures(config, getattr(supernet.space, "widths", (1.0,))):
+            given = meant | resolution
+            if "r" not in given:
+                raise UserError(f"{self._arch} does not say the resolution: add r=224, or what it is")
+            genome = supernet.space.encode(given)
+            layers = layers_of(supernet.extract(supernet.space.decode(genome)), given["r"])
+            found = [layer.outputs for layer in layers if layer.name.startswith("blocks.")]
+            if found == wanted:
+                return genome
+        raise UserError(
+            f"{self._arch} is of another width than supernet={self._setup.choices['supernet']}: its blocks have "
+            f"{', '.join(map(str, wanted))} channels and the supernet's {', '.join(map(str, found))}"
+        )
+
+    def _n_classes(self) -> int:
+        if self._classes is not None:
+            return self._classes
+        if "checkpoint" in self._setup.resolved["supernet"]:
+            return PUBLISHED_CLASSES
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu"}
+        return int(build(self._setup.parts["dataset"], offers).n_classes)
 
     def _supernet(self) -> Supernet:
-        part = self._setup.parts["supernet"]
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu"}
-        published = "checkpoint" in self._setup.resolved["supernet"]
-        if self._classes is not None:
-            offers["n_classes"] = self._classes
-        elif published:
-            offers["n_classes"] = PUBLISHED_CLASSES
-        else:
-            offers["n_classes"] = build(self._setup.parts["dataset"], offers).n_classes
-        if published:
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu", "n_classes": self._n_classes()}
+        if "checkpoint" in self._setup.resolved["supernet"]:
             offers["checkpoint"] = "random"  # costs do not depend on weights
-        supernet: Supernet = build(part, offers)
+        supernet: Supernet = build(self._setup.parts["supernet"], offers)
         return supernet
 
 

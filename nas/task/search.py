@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
@@ -14,12 +14,15 @@ from nas.algorithm.base import Algorithm
 from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
-from nas.objective.base import TOP1_ERROR, Objective
+from nas.objective.base import TOP1_ERROR, Cost, Objective
+from nas.objective.cost import TableCost
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
 from nas.space.base import SearchSpace
-from nas.task.base import Setup, Task, build
+from nas.space.constrained import Bound, Constrained
+from nas.space.table import AdditiveTable
+from nas.task.base import Settings, Setup, Task, build
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
@@ -64,7 +67,8 @@ class SearchTask(Task):
             self._folder.check_data(parts.fingerprints)
             measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
             archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
-            results = Results(archive, self._folder.path, self._setup.settings.reference_point)
+            points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
+            results = Results(archive, self._folder.path, *points)
             with self._tracked(parts, archive, results) as tracker:
                 search = Search(
                     folder=self._folder,
@@ -95,15 +99,12 @@ class SearchTask(Task):
         objectives = [build(objective, offers) for objective in parts["sec_obj"].values()]
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
-        if settings.reference_point is not None and len(settings.reference_point) != len(objectives) + 1:
-            raise UserError(
-                f"reference_point has {len(settings.reference_point)} values; this run has {len(objectives) + 1} "
-                f"objectives: {', '.join([TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])}"
-            )
-        offers["objectives"] = objectives
+        _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
+        space = constrained(supernet.space, settings.constraints, objectives, offers["tables"])
+        offers |= {"objectives": objectives, "space": space}
         offers |= {group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector")}
         return _Parts(
-            space=supernet.space,
+            space=space,
             objectives=objectives,
             fingerprints={"dataset": dataset.fingerprint, "supernet": supernet.fingerprint},
             training=build(parts["training"], offers),
@@ -143,6 +144,54 @@ class SearchTask(Task):
             state = "finished" if error is None else "failed"
             self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
             tracker.finish(error)
+
+
+def _check_points(settings: Settings, names: Sequence[str]) -> None:
+    """Raise UserError if the corners of the hypervolume's box do not fit the objectives of these names."""
+    for key, point in (("reference_point", settings.reference_point), ("ideal_point", settings.ideal_point)):
+        if point is not None and len(point) != len(names):
+            raise UserError(
+                f"{key} has {len(point)} values; this run has {len(names)} objectives: {', '.join(names)}"
+            )
+    if settings.ideal_point is None:
+        return
+    if settings.reference_point is None:
+        raise UserError("ideal_point needs reference_point, the other corner of the hypervolume's box")
+    for ideal, worst, name in zip(settings.ideal_point, settings.reference_point, names, strict=True):
+        if ideal >= worst:
+            raise UserError(f"ideal_point's {name}, {ideal:g}, must be below reference_point's, {worst:g}")
+
+
+def constrained(
+    space: SearchSpace,
+    constraints: Mapping[str, Mapping[str, float | None]],
+    objectives: Sequence[Objective],
+    tables: Mapping[str, AdditiveTable],
+) -> SearchSpace:
+    """Return the part of a space that keeps the constraints; the space itself where there are none.
+
+    Args:
+        space: the whole space.
+        constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
+        objectives: of the run; their costs may be constrained.
+        tables: of the supernet: FLOPs and parameters may be constrained in any run.
+
+    Raises:
+        UserError: if a constraint is on no exact cost, or no architecture keeps them.
+    """
+    costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
+    known = costs | {o.measure.name: o for o in objectives if isinstance(o, Cost)}
+    bounds = []
+    for name, limits in constraints.items():
+        least, most = limits.get("min"), limits.get("max")
+        if least is None and most is None:
+            continue
+        if name not in known:
+            raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
+        if least is not None and most is not None and least > most:
+            raise UserError(f"constraints.{name}.min={least:g} is more than constraints.{name}.max={most:g}")
+        bounds.append(Bound(name, known[name], least, most))
+    return Constrained(space, bounds) if bounds else space
 
 
 def _device(name: str) -> str:

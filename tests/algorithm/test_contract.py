@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from nas.objective.cost import TableCost
+from nas.space.constrained import Bound, Constrained
 from nas.space.ofa import OfaSpace
 
 NAMES = ["msunas", "random"]
@@ -33,6 +35,20 @@ def test_initial_designs_are_equal_and_hold_both_ends(name, make_algorithm, make
     other = make_algorithm("random").propose(archive, 0, np.random.default_rng(5)).genomes
     np.testing.assert_array_equal(design, other)
     np.testing.assert_array_equal(design[:2], [space.smallest, space.largest])
+
+
+class TestConstraints:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_hard_constraints_are_kept(self, name, make_search, tmp_path, space, tables):
+        cost = TableCost(cost="flops", tables=tables)
+        smallest, largest = cost(np.stack([space.smallest, space.largest]))
+        most = smallest + 0.3 * (largest - smallest)
+        constrained = Constrained(space, [Bound("flops", cost, None, most)])
+        search, archive = make_search(tmp_path, name, space=constrained)
+        search.run(retry_failed=False)
+        genomes, _ = archive.arrays()
+        assert len(genomes) == 16 + 3 * 4
+        assert (cost(genomes) <= most).all()
 
 
 class TestSmallSpace:

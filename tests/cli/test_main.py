@@ -46,6 +46,25 @@ WRONG = {
     "literal": (["tracker.mode=onlin"], "it should be 'offline', 'online' or 'disabled'"),
     "device": (["device=gpu"], "device=gpu is unknown; choices: auto, cpu, cuda, cuda:<n>"),
     "reference point": (["reference_point=[1,2,3]"], "this run has 2 objectives: top1_error, flops"),
+    "ideal point": (["ideal_point=[1,2]"], "ideal_point needs reference_point"),
+    "ideal beyond reference": (
+        ["ideal_point=[1,2]", "reference_point=[3,2]"],
+        "ideal_point's flops, 2, must be below reference_point's, 2",
+    ),
+    "constraint of no cost": (["constraints.top1.max=3"], "unknown key 'constraints.top1.max'"),
+    "constraint without its objective": (
+        ["constraints.latency_table.max=3"],
+        "constraints.latency_table needs sec_obj=latency_table",
+    ),
+    "constraint that nothing keeps": (
+        ["constraints.flops.max=1e-6"],
+        "no architecture found within constraints.flops.max=1e-06: flops is 0.0",
+    ),
+    "constraints that contradict": (
+        ["constraints.params.min=3", "constraints.params.max=2"],
+        "constraints.params.min=3 is more than constraints.params.max=2",
+    ),
+    "constraint's type": (["constraints.flops.max=few"], "constraints.flops.max='few' is wrong"),
     "inner value": (["supernet.depths=[1,x]"], "supernet.depths[1]='x' is wrong"),
     "grammar": (["seed=[1"], "cannot read 'seed=[1': write"),
     "spaces": (["dataset=imagefolder", "dataset.path=~/my photos"], "write \"dataset.path='~/my photos'\""),

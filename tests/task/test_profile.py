@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 
 ARCH = '{"ks":[3,5,3],"e":[2,4,1],"d":[1,1,1],"r":8,"w":1.0}'
 
@@ -57,3 +58,41 @@ def test_wrong_architectures(launch, tmp_path, arch, message):
     code, _, err = launch("task=profile", f"arch={arch}")
     assert code == 2
     assert message in err
+
+
+def test_picture(launch, tmp_path):
+    profile(launch, f"arch={ARCH}", "picture=arch.png")
+    assert (tmp_path / "arch.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = launch("task=profile", f"arch={ARCH}", "picture=arch.txt")
+    assert code == 2
+    assert "picture=arch.txt must end in .png, .pdf, .svg" in err
+
+
+class TestNetConfig:
+    @pytest.fixture
+    def net_config(self, tmp_path):
+        """A file of OFA's largest network at width 1.2."""
+        network = OFAMobileNetV3(width_mult=1.2, ks_list=[3, 5, 7], expand_ratio_list=[3, 4, 6], depth_list=[2, 3, 4])
+        network.set_max_net()
+        path = tmp_path / "net.config"
+        path.write_text(json.dumps(network.get_active_net_config()))
+        return path
+
+    @pytest.mark.parametrize("supernet", ["ofa_w12", "nat"])
+    def test_is_read_with_the_resolution_from_the_command_line(self, launch, net_config, supernet):
+        largest = {"ks": [7] * 20, "e": [6] * 20, "d": [4] * 5, "w": 1.2, "r": 224}
+        given = profile(launch, f"supernet={supernet}", f"arch={json.dumps(largest)}")
+        assert profile(launch, f"supernet={supernet}", f"arch={net_config}", "r=224") == given
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["supernet=ofa_w12"], "does not say the resolution: add r=224"),
+            (["supernet=ofa_w10", "r=224"], "is of another width than supernet=ofa_w10: its blocks have 24, 32"),
+            (["supernet=ofa_w12", "r=223"], "r is 223; choices are 192"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, launch, net_config, arguments, message):
+        code, _, err = launch("task=profile", f"arch={net_config}", *arguments)
+        assert code == 2
+        assert message in err

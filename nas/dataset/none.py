@@ -1,0 +1,29 @@
+"""No data at all, where results come from tables or predictors."""
+
+from typing import final
+
+from nas.dataset.base import Augmentation, Dataset, Images
+from nas.errors import UserError
+from nas.types import PositiveInt
+
+
+@final
+class NoImages(Dataset):
+    """Classes without images."""
+
+    def __init__(self, *, classes: PositiveInt, resolutions: tuple[PositiveInt, ...]) -> None:
+        """Set what supernets want to know.
+
+        Args:
+            classes: outputs of the classifier, which count in the costs.
+            resolutions: recommended sides of a network's input, in pixels.
+        """
+        self.class_names = tuple(str(label) for label in range(classes))
+        self.mean = self.std = (1.0, 1.0, 1.0)
+        self.augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0)
+        self.resolutions = tuple(resolutions)
+        self.fingerprint = f"none{classes}"
+
+    def split(self, name: str) -> Images:
+        """Raise UserError: there is nothing to look at."""
+        raise UserError("dataset=none has no images: choose a data set, or an evaluator such as evaluator=predictor")

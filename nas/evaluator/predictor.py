@@ -1,0 +1,117 @@
+"""A published accuracy predictor in place of images, to study search methods in seconds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas.errors import UserError
+from nas.evaluator.base import Evaluator
+from nas.space.base import SearchSpace
+from nas.space.ofa import OfaSpace
+from nas.space.table import AdditiveTable
+from nas.supernet.checkpoint import Published, locate, read_state_dict
+from nas.types import Architecture, Floats
+
+PUBLISHED = Published(
+    name="ofa_mbv3_acc_predictor.pth",
+    url="https://raw.githubusercontent.com/han-cai/files/master/ofa/acc_predictor.pth",
+    sha256=None,
+)
+KERNEL_SIZES = (3, 5, 7)
+EXPAND_RATIOS = (3, 4, 6)
+RESOLUTIONS = tuple(range(112, 225, 16))
+N_STAGES, MAX_DEPTH = 5, 4
+HIDDEN = 400
+MILLION = 1e6
+
+
+@final
+class PredictorEvaluator(Evaluator):
+    """The predictor of top-1 accuracy on ImageNet that comes with Once-for-All's MobileNetV3 (Cai et al. 2020).
+
+    A network of three hidden layers on 128 features: kernel size and expansion of each of the 20 layers as one of
+    three, neither where the layer is absent, then the resolution as one of eight. Its results are the same for the
+    validation and the test set, and the supernet's weights do not matter.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        tables: Mapping[str, AdditiveTable],
+        cache: Path,
+        checkpoint: str | None,
+    ) -> None:
+        """Load the predictor.
+
+        Args:
+            space: of OFA's MobileNetV3.
+            tables: exact costs, see :meth:`nas.supernet.base.Supernet.costs`.
+            cache: folder; the downloaded predictor is kept below ``checkpoints/`` in it.
+            checkpoint: path of the predictor's weights; ``None`` for the published ones.
+
+        Raises:
+            UserError: if the predictor knows nothing about this space, or the file holds another one.
+        """
+        self._check(space)
+        path = locate(checkpoint, PUBLISHED, cache)
+        if path is None:
+            raise UserError("evaluator.checkpoint=random predicts nothing: give a path, or null for the published file")
+
+        state = read_state_dict(path)
+        width = 2 * N_STAGES * MAX_DEPTH * len(KERNEL_SIZES) + len(RESOLUTIONS)
+        sizes = (width, HIDDEN, HIDDEN, HIDDEN, 1)
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self._model = nn.Sequential(*layers[:-1])
+        try:
+            self._model.load_state_dict(state)
+        except RuntimeError as error:
+            raise UserError(f"evaluator.checkpoint={path} is not OFA's accuracy predictor: {error}") from error
+        self._tables = tables
+
+    @staticmethod
+    def _check(space: SearchSpace) -> None:
+        if not isinstance(space, OfaSpace) or (space.n_stages, space.max_depth) != (N_STAGES, MAX_DEPTH):
+            raise UserError("evaluator=predictor knows OFA's MobileNetV3 alone: use supernet=ofa_w12 or ofa_w10")
+        for name, known in (
+            ("kernel_sizes", KERNEL_SIZES),
+            ("expand_ratios", EXPAND_RATIOS),
+            ("resolutions", RESOLUTIONS),
+        ):
+            for choice in getattr(space, name):
+                if choice not in known:
+                    raise UserError(
+                        f"evaluator=predictor does not know supernet.{name} {choice}; "
+                        f"choices are {', '.join(map(str, known))}"
+                    )
+
+    @torch.no_grad()
+    def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
+        """Return ``top1`` (percent), ``flops``, ``params`` (millions), the same for every split."""
+        genome = np.array([architecture.genome])
+        top1 = 100 * self._model(torch.from_numpy(features(architecture))[None]).item()
+        return {
+            "top1": top1,
+            "flops": int(self._tables["macs"](genome)[0]) / MILLION,
+            "params": int(self._tables["params"](genome)[0]) / MILLION,
+        }
+
+
+def features(architecture: Architecture) -> Floats:
+    """Return what the predictor reads, shape (128,), float32: ones at the choices made, zeros elsewhere."""
+    config = architecture.config
+    layers = [(s, i) for s, depth in enumerate(config["d"]) for i in range(depth)]
+    chosen = np.zeros((2, N_STAGES * MAX_DEPTH, len(KERNEL_SIZES)), dtype=np.float32)
+    for (stage, layer), kernel, expand in zip(layers, config["ks"], config["e"], strict=True):
+        chosen[0, MAX_DEPTH * stage + layer, KERNEL_SIZES.index(kernel)] = 1
+        chosen[1, MAX_DEPTH * stage + layer, EXPAND_RATIOS.index(expand)] = 1
+    side = np.zeros(len(RESOLUTIONS), dtype=np.float32)
+    side[RESOLUTIONS.index(config["r"])] = 1
+    result: Floats = np.concatenate([chosen.ravel(), side])
+    return result

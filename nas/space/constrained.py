@@ -1,0 +1,126 @@
+"""A search space within hard bounds on exact costs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.space.base import SearchSpace
+from nas.types import Architecture, Floats, Genomes
+
+ROUNDS = 20
+"""Rounds of rejection before what is still missing is repaired."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Limits of one cost.
+
+    Attributes:
+        name: of the cost, for example ``"flops"``.
+        cost: canonical genomes, (n, d), to their cost, (n,).
+        least, most: inclusive limits in the cost's unit; ``None`` for no limit.
+    """
+
+    name: str
+    cost: Callable[[Genomes], Floats]
+    least: float | None
+    most: float | None
+
+    def excess(self, genomes: Genomes) -> Floats:
+        """Return how far genomes, (n, d), are outside, (n,), as a share of the limit."""
+        values = self.cost(genomes)
+        total = np.zeros(len(genomes))
+        if self.most is not None:
+            total += np.maximum(values - self.most, 0) / max(self.most, np.finfo(float).tiny)
+        if self.least is not None:
+            total += np.maximum(self.least - values, 0) / max(self.least, np.finfo(float).tiny)
+        return total
+
+
+@final
+class Constrained(SearchSpace):
+    """The genomes of a space whose costs are within bounds; everything else is the space's own.
+
+    Samples are uniform over the allowed genomes where at least a few in a hundred are allowed. Where it is fewer,
+    draws that break a bound are mixed, gene by gene in random order, with an allowed genome until they keep it.
+    """
+
+    def __init__(self, space: SearchSpace, bounds: Sequence[Bound]) -> None:
+        """Wrap a space.
+
+        Raises:
+            UserError: if no architecture within the bounds is found; the message names the costs that there are.
+        """
+        self._space = space
+        self._bounds = tuple(bounds)
+        self.lower, self.upper, self.names = space.lower, space.upper, space.names
+        self._anchor = self._find_anchor()
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the wrapped space's canonical form of genomes, shape (n, d)."""
+        return self._space.canonical(genomes)
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the architecture of one genome, shape (d,)."""
+        return self._space.decode(genome)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,), of an architecture, within the bounds or not."""
+        return self._space.encode(config)
+
+    def violation(self, genomes: Genomes) -> Floats:
+        """Return the sum of all excesses over the bounds, (n, d) -> (n,), each as a share of its limit."""
+        return np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genomes:
+        """Draw ``n`` canonical genomes within the bounds, shape (n, d)."""
+        found = np.zeros((0, self.n_genes), dtype=np.int64)
+        rejected = found
+        for _ in range(ROUNDS):
+            if len(found) >= n:
+                break
+            drawn = self._space.sample(max(n, 1), rng)
+            allowed = self.violation(drawn) == 0
+            found, rejected = np.concatenate([found, drawn[allowed]]), drawn[~allowed]
+        missing = n - len(found)
+        if missing > 0:
+            found = np.concatenate([found, self._repaired(rejected[:missing], self._anchor, rng)])
+        return found[:n]
+
+    def _repaired(self, genomes: Genomes, anchor: Genomes, rng: np.random.Generator) -> Genomes:
+        """Return genomes, (n, d), with as many genes of ``anchor``, (d,), as it takes to keep the bounds."""
+        order = rng.permuted(np.tile(np.arange(self.n_genes), (len(genomes), 1)), axis=1)
+        result, broken = genomes.copy(), np.ones(len(genomes), dtype=bool)
+        for replaced in range(self.n_genes + 1):
+            mixed = self.canonical(np.where(order[broken] < replaced, anchor, genomes[broken]))
+            result[broken] = mixed
+            broken[broken] = self.violation(mixed) > 0
+            if not broken.any():
+                break
+        return result
+
+    def _find_anchor(self) -> Genomes:
+        """Return a genome within the bounds, shape (d,): an end of the space, or something between the ends."""
+        ends = np.stack([self._space.smallest, self._space.largest])
+        rng = np.random.default_rng(0)
+        small, large = np.tile(ends[0], (200, 1)), ends[1]
+        for tried in (ends, self._space.sample(1000, rng), self._repaired(small, large, rng)):
+            allowed = np.flatnonzero(self.violation(tried) == 0)
+            if len(allowed):
+                anchor: Genomes = tried[allowed[0]]
+                return anchor
+        ranges = "; ".join(
+            f"{bound.name} is {low:.4g} for the smallest and {high:.4g} for the largest architecture"
+            for bound in self._bounds
+            for low, high in [bound.cost(ends)]
+        )
+        wanted = " ".join(
+            f"constraints.{bound.name}.{key}={limit:g}"
+            for bound in self._bounds
+            for key, limit in (("min", bound.least), ("max", bound.most))
+            if limit is not None
+        )
+        raise UserError(f"no architecture found within {wanted}: {ranges}")

@@ -1,0 +1,132 @@
+"""Architectures from the ``net.config`` files of the original tools, which describe networks layer by layer."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from nas.errors import UserError
+from nas.space.ofa_resnet50 import ABSENT, BASE_DEPTHS, STAGE_SIZES
+
+NAMES = ("MobileNetV3", "ProxylessNASNets", "ResNets", "AttentiveNasStaticModel")
+"""What the networks call themselves under ``name``; the first three are OFA's."""
+
+_ATTENTIVENAS_STAGES = 7
+
+_RESNET_CHANNELS = (
+    (24, 24, 32),
+    (40, 48, 64),
+    (168, 208, 256),
+    (336, 408, 512),
+    (664, 816, 1024),
+    (1328, 1640, 2048),
+)
+"""Channels of OFA's ResNet-50 at each width: inside the stem, after it, after each stage."""
+
+_BLOCKS = ("conv", "mobile_inverted_conv")
+"""The key of a residual block's layer, as newer and older versions of the packages write it."""
+
+
+def is_net_config(config: Mapping[str, Any]) -> bool:
+    """Return whether this is a layer-by-layer description and not the choices that make an architecture."""
+    return "name" in config and "blocks" in config
+
+
+def outputs(config: Mapping[str, Any]) -> list[int]:
+    """Return the output channels of each block of a ``net.config``."""
+    return [int(layer["out_channels"]) for layer in _layers(config)]
+
+
+def architectures(config: Mapping[str, Any], widths: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the architectures that a ``net.config`` may mean, without their resolution where it does not say it.
+
+    OFA's networks do not name their width multiplier: there is one architecture for each of ``widths``, and
+    :func:`outputs` tells which it is.
+
+    Args:
+        config: the file's content.
+        widths: the multipliers of the search space; ignored where the file itself says all widths.
+
+    Raises:
+        UserError: if it describes no network of these families.
+    """
+    kind = config.get("name")
+    try:
+        if kind == "AttentiveNasStaticModel":
+            return [_attentivenas(config)]
+        if kind == "ResNets":
+            return [_resnet(config)]
+        if kind in NAMES:
+            return [{**_mobile(config), "w": width} for width in widths]
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
+    raise UserError(f"a net.config of '{kind}' is unknown; known are {', '.join(NAMES)}")
+
+
+def _layers(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    layers = []
+    for block in config["blocks"]:
+        key = next((key for key in _BLOCKS if key in block), None)
+        layers.append(block[key] if key else block)
+    return layers
+
+
+def _stages(layers: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Split layers where the number of channels or the resolution changes."""
+    starts = [i for i, layer in enumerate(layers) if layer["in_channels"] != layer["out_channels"] or _halves(layer)]
+    starts = sorted({0, *starts})
+    return [list(layers[a:b]) for a, b in pairwise([*starts, len(layers)])]
+
+
+def _alike(layers: Sequence[Mapping[str, Any]]) -> bool:
+    return len({layer["kernel_size"] for layer in layers}) == 1
+
+
+def _halves(layer: Mapping[str, Any]) -> bool:
+    return bool(layer["stride"] == 2)
+
+
+def _mobile(config: Mapping[str, Any]) -> dict[str, Any]:
+    layers = _layers(config)[1:]  # the first has no choices
+    return {
+        "ks": [layer["kernel_size"] for layer in layers],
+        "e": [layer["expand_ratio"] for layer in layers],
+        "d": [len(stage) for stage in _stages(layers)],
+    }
+
+
+def _attentivenas(config: Mapping[str, Any]) -> dict[str, Any]:
+    stages = _stages(_layers(config))
+    if len(stages) == _ATTENTIVENAS_STAGES - 1:  # the last two have equal widths
+        both = stages.pop()
+        cut = next((cut for cut in (-1, -2) if _alike(both[:cut]) and _alike(both[cut:])), -1)
+        stages += [both[:cut], both[cut:]]
+    widths = [config["first_conv"]["out_channels"], *(stage[-1]["out_channels"] for stage in stages)]
+    return {
+        "r": config["resolution"],
+        "w": [*widths, config["classifier"]["in_features"]],
+        "d": [len(stage) for stage in stages],
+        "ks": [stage[0]["kernel_size"] for stage in stages],
+        "e": [stage[0]["expand_ratio"] for stage in stages],
+    }
+
+
+def _resnet(config: Mapping[str, Any]) -> dict[str, Any]:
+    stages = _stages(_layers(config))
+    depths = [len(stage) - base for stage, base in zip(stages, BASE_DEPTHS, strict=True)]
+    expands: list[float] = []
+    for stage, size in zip(stages, STAGE_SIZES, strict=True):
+        expands += [layer["expand_ratio"] for layer in stage] + [ABSENT] * (size - len(stage))
+    stem = config["input_stem"]
+    first, last = (_out_channels(stem[i]) for i in (0, -1))
+    channels = [first, last, *(stage[-1]["out_channels"] for stage in stages)]
+    return {
+        "d": [2 if len(stem) > 2 else 0, *depths],
+        "e": expands,
+        "w": [_RESNET_CHANNELS[place].index(value) for place, value in enumerate(channels)],
+    }
+
+
+def _out_channels(layer: Mapping[str, Any]) -> int:
+    return int(layer["out_channels"])
+
+

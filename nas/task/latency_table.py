@@ -1,0 +1,246 @@
+"""``task=latency_table``: measures the latency table of a supernet on this machine."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from threadpoolctl import threadpool_limits
+
+from nas.errors import UserError
+from nas.files import write_text
+from nas.objective.latency_file import content
+from nas.objective.latency_fit import accuracy, fit
+from nas.objective.latency_terms import ABSENT, Term, covering, terms_of
+from nas.objective.timing import Clock, forward_times, hardware, noise
+from nas.seeding import rng_for
+from nas.space.base import new_rows
+from nas.supernet.base import Supernet
+from nas.supernet.blocks import layers
+from nas.task.base import Setup, Task, build
+from nas.task.search import _device
+from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt, Probability
+
+PUBLISHED_CLASSES = 1000
+_MIN_CALIBRATION = 2
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """What is measured: canonical genomes, each (n, d).
+
+    Attributes:
+        parts: in which every block is measured.
+        calibration: whole ones, to which the sums of blocks are fitted.
+        held_out: whole ones, on which the table is judged.
+    """
+
+    parts: Genomes
+    calibration: Genomes
+    held_out: Genomes
+
+
+@final
+class LatencyTableTask(Task):
+    """Times every block of a supernet inside whole networks, and judges the sums by other whole networks.
+
+    A few networks hold every block with every choice several times. In each of them the blocks are timed where they
+    run, so that caches and memory are as they will be, and a network's blocks add up to its latency. One scale and one
+    offset are then fitted to whole networks that are timed without looking inside, and the table's error is that on
+    others again. All networks are measured in rounds, in random order, so that a machine that gets slower for a while
+    does so for all of them. Of all times of a block a low quantile counts, not the mean, which other programs on the
+    same machine raise; and with one thread on the CPU the times are those that this program computes, not those that
+    it waits for its turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        path: Path,
+        overwrite: bool,
+        classes: PositiveInt | None,
+        batch_size: PositiveInt,
+        coverage: PositiveInt,
+        calibration_networks: PositiveInt,
+        held_out_networks: PositiveInt,
+        rounds: PositiveInt,
+        warmup: NonNegativeInt,
+        repeats: PositiveInt,
+        quantile: Probability,
+        seed: NonNegativeInt,
+    ) -> None:
+        """Take what to measure.
+
+        Args:
+            setup: what the command line says; ``supernet``, ``device``, ``threads`` and, for its number of classes,
+                ``dataset`` count.
+            path: of the table.
+            overwrite: whether an existing file may be replaced.
+            classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
+                for one that is trained from scratch.
+            batch_size: images of a pass.
+            coverage: how many networks each block with each choice is measured in, at least.
+            calibration_networks: whole networks that a scale and an offset are fitted to, 2 or more.
+            held_out_networks: whole networks that the error is computed on, 2 or more.
+            rounds: how often each network is measured.
+            warmup: passes of a network that do not count, in each round.
+            repeats: passes that count, in each round.
+            quantile: of all times of one thing, which counts; 0 is the shortest, 0.5 the median.
+            seed: of the networks' choice and order.
+        """
+        self._setup = setup
+        self._path = Path(path).expanduser()
+        self._overwrite = overwrite
+        self._classes = classes
+        self._batch_size = batch_size
+        self._coverage = coverage
+        self._calibration_networks = calibration_networks
+        self._held_out_networks = held_out_networks
+        self._rounds = rounds
+        self._warmup = warmup
+        self._repeats = repeats
+        self._quantile = quantile
+        self._seed = seed
+
+    def check(self) -> None:
+        """Look at the settings, the path and the device, and build the supernet."""
+        if min(self._calibration_networks, self._held_out_networks) < _MIN_CALIBRATION:
+            raise UserError("task.calibration_networks and task.held_out_networks must be 2 or more")
+        if self._path.is_dir() or not self._path.name:
+            raise UserError(f"path={self._path} is a folder; give a file, for example {self._path / 'table.json'}")
+        if self._path.exists() and not self._overwrite:
+            raise UserError(f"path={self._path} exists; add overwrite=true to replace it")
+        _device(self._setup.settings.device)
+        supernet, _ = self._supernet()
+        self._networks(supernet, terms_of(supernet.space, supernet.costs()["macs"]))
+
+    def run(self) -> str:
+        """Measure, write the table, and return what it says of itself."""
+        settings = self._setup.settings
+        torch.set_num_threads(settings.threads)
+        supernet, n_classes = self._supernet()
+        terms = terms_of(supernet.space, supernet.costs()["macs"])
+        networks = self._networks(supernet, terms)
+        with threadpool_limits(settings.threads):
+            segments, whole, spread = self._reduced(self._measure(supernet, terms, networks), len(networks.parts))
+        n = len(networks.calibration)
+        found = fit(supernet.space.n_genes, terms, (networks.parts, segments), (networks.calibration, whole[:n]))
+        predicted = found.table(networks.held_out)
+        error = accuracy(predicted, whole[n:])
+        about = {
+            "supernet": self._setup.choices["supernet"],
+            "n_classes": n_classes,
+            "measured": self._circumstances() | {"networks": len(segments), "spread_percent": spread},
+            "calibration": {"networks": n, **asdict(found.calibration)},
+            "error": asdict(error),
+            "held_out": _listed(supernet, networks.held_out, whole[n:], predicted),
+        }
+        written = content(supernet.space, terms, found.values, about)
+        write_text(self._path, json.dumps(written, allow_nan=False) + "\n")
+        return (
+            f"{sum(term.n_kinds for term in terms)} blocks, timed in {len(segments)} networks: {self._path}\n"
+            f"spread of the times of one network: {spread:.1f} %; calibration on {n} whole networks: "
+            f"{found.calibration.scale:.3f} times the sum of the blocks, {found.calibration.offset:+.3f} ms\n"
+            f"error on {error.networks} other networks, {whole[n:].min():.2f} to {whole[n:].max():.2f} ms: "
+            f"{error.mean_error:.2f} % on average; rank correlation {error.spearman:.3f} (Spearman), "
+            f"{error.kendall:.3f} (Kendall)"
+        )
+
+    @property
+    def _clock(self) -> Clock:
+        """What does not count other programs' turns, where that is possible."""
+        settings = self._setup.settings
+        return "processor" if _device(settings.device) == "cpu" and settings.threads == 1 else "wall"
+
+    def _supernet(self) -> tuple[Supernet, int]:
+        """Return the supernet with random weights, which are as fast as others, and its number of classes."""
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu"}
+        published = "checkpoint" in self._setup.resolved["supernet"]
+        if self._classes is not None:
+            offers["n_classes"] = self._classes
+        elif published:
+            offers["n_classes"] = PUBLISHED_CLASSES
+        else:
+            offers["n_classes"] = build(self._setup.parts["dataset"], offers).n_classes
+        if published:
+            offers["checkpoint"] = "random"
+        supernet: Supernet = build(self._setup.parts["supernet"], offers)
+        return supernet, offers["n_classes"]
+
+    def _networks(self, supernet: Supernet, terms: Sequence[Term]) -> _Networks:
+        rng = rng_for(self._seed, 0, "latency table")
+        n, m = self._calibration_networks, self._held_out_networks
+        whole = supernet.space.sample_unseen(n + m, np.zeros((0, supernet.space.n_genes), dtype=np.int64), rng)
+        if len(whole) < n + m:
+            raise UserError(
+                f"task.calibration_networks and task.held_out_networks are {n + m} together; "
+                f"the search space has {len(whole)} architectures"
+            )
+        parts = np.concatenate([covering(supernet.space, terms, rng) for _ in range(self._coverage)])
+        # A held-out network must not be one that the table is made from.
+        return _Networks(new_rows(parts, whole[n:]), whole[:n], whole[n:])
+
+    def _measure(self, supernet: Supernet, terms: Sequence[Term], networks: _Networks) -> list[list[Floats]]:
+        """Return the times of each network, (repeats, segments) a round; whole networks are one segment."""
+        genomes = np.concatenate([networks.parts, networks.calibration, networks.held_out])
+        n_layers = sum((term.kind(genomes) != ABSENT).astype(int) for term in terms if term.is_layer)
+        n_layers = np.where(np.arange(len(genomes)) < len(networks.parts), n_layers, 0)
+        times: list[list[Floats]] = [[] for _ in genomes]
+        rng = rng_for(self._seed, 0, "order")
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("measuring", total=self._rounds * len(genomes))
+            for _ in range(self._rounds):
+                for index in rng.permutation(len(genomes)).tolist():
+                    times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
+                    progress.advance(task)
+        return times
+
+    def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:
+        device = torch.device(_device(self._setup.settings.device))
+        architecture = supernet.space.decode(genome)
+        network = supernet.extract(architecture).to(device)
+        return forward_times(
+            network,
+            noise(self._batch_size, architecture.config["r"], device),
+            warmup=self._warmup,
+            repeats=self._repeats,
+            clock=self._clock,
+            parts=layers(network, n_layers) if n_layers else (),
+        )
+
+    def _reduced(self, times: Sequence[Sequence[Floats]], n_parts: int) -> tuple[list[Floats], Floats, float]:
+        """Return the segments of the first networks, latencies of the others, and their spread in percent."""
+        together = [np.concatenate(rounds) for rounds in times]
+        counting = [np.quantile(each, self._quantile, axis=0) for each in together]
+        quartiles = [np.quantile(each, [0.25, 0.5, 0.75]) for each in together[n_parts:]]
+        spread = float(np.median([100 * (high - low) / middle for low, middle, high in quartiles]))
+        return counting[:n_parts], np.concatenate(counting[n_parts:]), round(spread, 2)
+
+    def _circumstances(self) -> dict[str, Any]:
+        settings = self._setup.settings
+        device = _device(settings.device)
+        return {
+            "device": device,
+            "hardware": hardware(torch.device(device)),
+            "torch": torch.__version__,
+            "threads": settings.threads,
+            "clock": self._clock,
+            "batch_size": self._batch_size,
+            "coverage": self._coverage,
+            "rounds": self._rounds,
+            "warmup": self._warmup,
+            "repeats": self._repeats,
+            "quantile": self._quantile,
+        }
+
+
+def _listed(supernet: Supernet, genomes: Genomes, measured: Floats, predicted: Floats) -> list[dict[str, Any]]:
+    configs = [dict(supernet.space.decode(genome).config) for genome in genomes]
+    rows = zip(configs, np.round(measured, 6).tolist(), np.round(predicted, 6).tolist(), strict=True)
+    return [{"arch": arch, "measured": one, "predicted": other} for arch, one, other in rows]
