@@ -105,7 +105,9 @@ class Results:
             "evaluations": len(self._archive.entries()),
             "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
             "reference_point": self.reference_point.tolist(),
-            "ideal_point": [0.0] * len(self._archive.measures) if self._ideal_point is None else self._ideal_point.tolist(),
+            "ideal_point": [0.0] * len(self._archive.measures)
+            if self._ideal_point is None
+            else self._ideal_point.tolist(),
             "hypervolume": self.hypervolume(step),
             "front": members,
         }

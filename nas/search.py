@@ -11,7 +11,7 @@ from nas.algorithm.base import Algorithm
 from nas.archive import Archive, Commit, Entry
 from nas.errors import RunError
 from nas.evaluations import BatchFolder, last_line
-from nas.evaluator.base import Evaluator
+from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.executor.base import Executor
 from nas.objective.base import Objective, values
 from nas.results import Results
@@ -40,7 +40,7 @@ class Search:
         objectives: Sequence[Objective],
         algorithm: Algorithm,
         training: Training,
-        evaluator: Evaluator,
+        evaluator: Evaluator | ArrayEvaluator,
         executor: Executor,
         tracker: Tracker,
         results: Results,
@@ -90,7 +90,8 @@ class Search:
 
     def _evaluate(self, batch: Batch, step: int) -> None:
         architectures = dict(enumerate(self._space.decode(genome) for genome in batch.genomes))
-        results = self._measure(architectures, step)
+        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
+        results = self._measure(architectures, "validation", folder, f"evaluating step {step}")
         predicted = [None] * len(results) if batch.predicted is None else batch.predicted.tolist()
         entries = self._entries(architectures, results, step, predicted)
         failed = all(entry.objectives is None for entry in entries)
@@ -109,19 +110,25 @@ class Search:
         for step in sorted({entry.step for entry in failed}):
             chosen = {entry.index: entry for entry in failed if entry.step == step}
             architectures = {index: entry.architecture for index, entry in chosen.items()}
-            results = self._measure(architectures, step)
+            folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
+            results = self._measure(architectures, "validation", folder, f"evaluating step {step}")
             entries = self._entries(architectures, results, step, [entry.predicted for entry in chosen.values()])
             commit = self._archive.commit_of(step)
             if any(result.ok for result in results.values()):
                 self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
         self._results.forget_failures()
 
-    def _measure(self, architectures: dict[int, Architecture], step: int) -> dict[int, Evaluation]:
+    def _measure(
+        self, architectures: dict[int, Architecture], split: str, folder: BatchFolder, activity: str
+    ) -> dict[int, Evaluation]:
         def finished(done: int, total: int, failed: int) -> None:
-            self._tracker.progress(f"evaluating step {step}", done, total, failed)
+            self._tracker.progress(activity, done, total, failed)
 
-        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
-        return folder.evaluate(architectures, self._evaluator, "validation", self._executor, finished)
+        if isinstance(self._evaluator, ArrayEvaluator):
+            genomes = np.array([architecture.genome for architecture in architectures.values()], dtype=np.int64)
+            found = self._evaluator.measure(genomes, split)
+            return {index: Evaluation(metrics) for index, metrics in zip(architectures, found, strict=True)}
+        return folder.evaluate(architectures, self._evaluator, split, self._executor, finished)
 
     def _entries(
         self,
@@ -152,11 +159,7 @@ class Search:
     def _test(self) -> None:
         front = dict(enumerate(entry.architecture for entry in self._archive.front()))
         folder = BatchFolder(self._folder.path / "test", self._folder.path / "failed", "test")
-
-        def finished(done: int, total: int, failed: int) -> None:
-            self._tracker.progress("measuring the final front on the test set", done, total, failed)
-
-        results = folder.evaluate(front, self._evaluator, "test", self._executor, finished)
+        results = self._measure(front, "test", folder, "measuring the final front on the test set")
         folder.keep_only(front)
         test = {front[index].genome: result.metrics for index, result in results.items() if result.ok}
         self._results.write_front(finished=True, test=test)

@@ -81,9 +81,7 @@ def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callabl
 
     whole = space
 
-    def make(
-        name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3, space: SearchSpace = whole
-    ) -> Algorithm:
+    def make(name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3, space: SearchSpace = whole) -> Algorithm:
         budget: dict[str, Any] = {"n_doe": n_doe, "n_iter": n_iter, "iterations": iterations}
         if name == "random":
             return RandomSearch(space=space, **budget)

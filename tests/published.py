@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from PIL import Image
 
-from nas.dataset.base import Dataset
+from nas.dataset.base import Augmentation, Dataset
 
 CONF = Path(__file__).parent.parent / "conf" / "dataset"
 
@@ -15,6 +16,9 @@ CONF = Path(__file__).parent.parent / "conf" / "dataset"
 def settings(name: str, **changed: Any) -> dict[str, Any]:
     """Return the settings of ``conf/dataset/<name>.yaml`` with some changed; those must exist, or be the cache."""
     written = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    (default,) = (entry["augmentation"] for entry in written.pop("defaults") if "augmentation" in entry)
+    recipe = yaml.safe_load((CONF / "augmentation" / f"{default}.yaml").read_text())
+    written["augmentation"] = Augmentation(**{key: value for key, value in recipe.items() if key != "_target_"})
     plain = {key: value for key, value in written.items() if not key.startswith("_")}
     assert set(changed) <= {*plain, "cache"}
     return plain | changed
@@ -29,7 +33,7 @@ def save(path: Path, label: int, number: int) -> None:
 def contents(dataset: Dataset, name: str) -> set[tuple[int, int]]:
     """Return label and number of each image of a split, and assert that images have their labels."""
     images = dataset.split(name)
-    colours = images.pixels.reshape(len(images), 3, -1).mean(axis=2)
+    colours = np.asarray(images.pixels).reshape(len(images), 3, -1).mean(axis=2)
     found = [tuple(round(value / 10) for value in colour) for colour in colours[:, :2].tolist()]
     assert [label for label, _ in found] == images.labels.tolist()
     assert len(set(found)) == len(found)

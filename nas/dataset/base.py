@@ -1,22 +1,36 @@
-"""Images in memory, split into training, validation and test set."""
+"""Images with their classes, split into training, validation and test set."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nas.types import NonNegativeFloat, NonNegativeInt, Probability
+
+
+class Pixels(Protocol):
+    """Images that are there when they are asked for: an array, or files that are read then."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, 3, height, width)."""
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64], /) -> npt.NDArray[np.uint8]:
+        """Return some of the images, (k, 3, height, width), RGB."""
+
 
 @dataclass(frozen=True)
 class Images:
-    """The decoded images of one split.
+    """The images of one split.
 
     Attributes:
-        pixels: RGB, shape (n, 3, height, width), uint8; may be memory-mapped.
+        pixels: RGB, shape (n, 3, height, width), uint8.
         labels: class indices, shape (n,), int64.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -25,17 +39,42 @@ class Images:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images, applied to whole batches.
+    """Random changes of training images, and how many processes make them.
+
+    Whole batches are shifted, mirrored, cut out and mixed. Each image on its own is cropped, jittered, changed by a
+    policy and erased: that takes processes. What is left out changes nothing.
 
     Attributes:
         shift: largest translation in each direction, as a share of the image's side.
         flip: whether images are mirrored left to right, each with probability one half.
         cutout: side of the square that is blanked out, as a share of the image's side; 0 for none.
+        crop: smallest share of an image's area that a random crop of random shape has, which is then resized; 1 for
+            the square in the centre.
+        jitter: largest relative change of brightness, contrast and saturation; 0 for none.
+        policy: RandAugment, AutoAugment or AugMix as timm writes them, for example ``"rand-m9-mstd0.5-inc1"``,
+            ``"original"``, ``"augmix-m3-w3"``; ``None`` for none.
+        erasing: probability that a random rectangle of an image gets the mean colour (Zhong et al., AAAI 2020).
+        mixup: alpha of mixup (Zhang et al., ICLR 2018), for whole batches; 0 for none. Labels become
+            probabilities.
+        cutmix: alpha of CutMix (Yun et al., ICCV 2019); 0 for none. With both, each batch gets one of them.
+        workers: processes that read and change images; 0 for the main process. Images are the same with any number.
     """
 
-    shift: float
+    shift: Probability
     flip: bool
-    cutout: float
+    cutout: Probability
+    crop: Probability = 1.0
+    jitter: NonNegativeFloat = 0.0
+    policy: str | None = None
+    erasing: Probability = 0.0
+    mixup: NonNegativeFloat = 0.0
+    cutmix: NonNegativeFloat = 0.0
+    workers: NonNegativeInt = 0
+
+    @property
+    def per_image(self) -> bool:
+        """Whether each image is changed on its own before images become a batch."""
+        return self.crop < 1 or self.jitter > 0 or self.policy is not None or self.erasing > 0
 
 
 class Dataset(ABC):
@@ -43,9 +82,9 @@ class Dataset(ABC):
 
     Attributes:
         class_names: one a class; the index is the label.
-        mean, std: of the training pixels scaled to 0..1, per channel, length 3.
+        mean, std: of the training pixels scaled to 0..1, per channel, length 3; what images are normalised with.
         augmentation: what training images go through.
-        fingerprint: SHA-256 of pixels, labels and splits, as hexadecimal digits: equal data, equal fingerprint.
+        fingerprint: SHA-256 of images, labels and splits, as hexadecimal digits: equal data, equal fingerprint.
         resolutions: recommended sides of a network's square input in pixels, smallest first; supernets take
             them over by ``${dataset.resolutions}``.
     """

@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import final
 
-from nas.dataset.base import Augmentation, Dataset, Images
-from nas.dataset.decoded_splits import DecodedSplits
+from nas.dataset.base import Augmentation
+from nas.dataset.file_dataset import FileDataset, Storage
 from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import list_folders, split_listing
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.dataset.summary import Channels, Std
+from nas.types import NonNegativeInt, PositiveInt
 
 
 @final
-class ClassFolders(Dataset):
+class ClassFolders(FileDataset):
     """Class folders below folders for training and a folder for testing.
 
-    Only the images that are in a split are decoded, once, and then memory-mapped. So of a data set as large as
-    ImageNet (Deng et al., CVPR 2009), a part of the training images is enough for a search on published weights:
-    those it recalibrates batch-norm statistics with.
+    Of a data set as large as ImageNet (Deng et al., CVPR 2009), a part of the training images is enough for a search
+    on published weights: those it recalibrates batch-norm statistics with.
     """
 
     def __init__(
@@ -30,14 +30,15 @@ class ClassFolders(Dataset):
         vld_size: PositiveInt,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        storage: Storage,
         corrupt: Corrupt,
+        mean: Channels | None,
+        std: Std | None,
+        resolutions: tuple[PositiveInt, ...],
+        augmentation: Augmentation,
         cache: Path,
     ) -> None:
-        """List the files and decode those that are not in the cache.
+        """List the files.
 
         Args:
             path: the data set's folder.
@@ -48,28 +49,30 @@ class ClassFolders(Dataset):
             vld_size: number of validation images, which are taken from the training images.
             test_size: number of test images; all if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored left to right at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            storage: whether decoded images are kept, see :class:`FileDataset`.
             corrupt: whether to refuse or to skip images that cannot be read.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
+            resolutions: recommended sides of a network's input, in pixels.
+            augmentation: what training images go through.
             cache: where decoded images are kept.
 
         Raises:
-            UserError: if the folder does not hold what the splits need, or images cannot be read.
+            UserError: if the folder does not hold what the splits need.
         """
         root = Path(path).expanduser()
         listing = list_folders(root, train_folders, test_folder, "dataset.path")
         splits = split_listing(listing, train_size=train_size, vld_size=vld_size, test_size=test_size, seed=split_seed)
-        self._decoded = DecodedSplits(
-            root=root, listing=listing, splits=splits, size=size, corrupt=corrupt, cache=cache
+        super().__init__(
+            root=root,
+            listing=listing,
+            splits=splits,
+            size=size,
+            storage=storage,
+            corrupt=corrupt,
+            mean=mean,
+            std=std,
+            resolutions=resolutions,
+            augmentation=augmentation,
+            cache=cache,
         )
-        self.class_names = listing.class_names
-        self.mean, self.std = self._decoded.mean, self._decoded.std
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
-        self.resolutions = tuple(resolutions)
-        self.fingerprint = self._decoded.fingerprint
-
-    def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; they may be memory-mapped."""
-        return self._decoded.split(name)

@@ -20,7 +20,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
 CHUNK = 128
-"""Images that a thread decodes before it hands them over."""
+"""Most images that a thread decodes before it hands them over."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -51,7 +51,8 @@ def decode_files(root: Path, paths: Sequence[str], size: int) -> Iterator[Chunk]
     Yields:
         The files in their order.
     """
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    length = max(1, min(CHUNK, -(-len(paths) // (os.cpu_count() or 1))))  # a few images are decoded in parallel too
+    chunks = [paths[start : start + length] for start in range(0, len(paths), length)]
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # odd but readable files, for example with a damaged EXIF block
         yield from pool.map(partial(_decode_chunk, root, size), chunks)
@@ -60,19 +61,32 @@ def decode_files(root: Path, paths: Sequence[str], size: int) -> Iterator[Chunk]
 def decode_image(path: Path, size: int) -> Pixels:
     """Decode one image file to RGB, shape (3, size, size).
 
-    The shorter side is resized to ``size`` with antialiasing and the centre is cut out. The camera's orientation is
-    applied, and what is transparent becomes white. Of a large JPEG no more detail is decoded than twice the size
-    needs. Whatever the decoder raises for a damaged file is passed on.
+    The shorter side is resized to ``size`` with antialiasing and the centre is cut out. Whatever the decoder raises
+    for a damaged file is passed on.
+    """
+    return np.asarray(centre_square(open_rgb(path, size), size)).transpose(2, 0, 1)
+
+
+def open_rgb(path: Path, size: int) -> Image.Image:
+    """Open one image file as RGB in its own shape, with the detail that a part of it needs at ``size`` pixels.
+
+    The camera's orientation is applied, and what is transparent becomes white. Of a large JPEG no more detail is
+    decoded than twice the size needs. Whatever the decoder raises for a damaged file is passed on.
     """
     with Image.open(path, formats=FORMATS) as image:
         image.draft(None, (2 * size, 2 * size))
         with suppress(Exception):  # unreadable EXIF data: the image itself may be fine, and is read below
             ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image)
-        side = min(rgb.size)
-        left, top = (rgb.width - side) / 2, (rgb.height - side) / 2
-        square = rgb.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
-    return np.asarray(square).transpose(2, 0, 1)
+        rgb.load()
+        return rgb
+
+
+def centre_square(image: Image.Image, size: int) -> Image.Image:
+    """Resize the largest square in the centre of an image to ``size`` pixels, with antialiasing."""
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -93,11 +107,11 @@ def _decode_chunk(root: Path, size: int, paths: Sequence[str]) -> Chunk:
             chunk.images[len(chunk.paths)] = decode_image(root / path, size)
             chunk.paths.append(path)
         except Exception as error:  # decoders raise almost anything on damaged files
-            chunk.unreadable.append((path, _reason(error)))
+            chunk.unreadable.append((path, reason(error)))
     return replace(chunk, images=chunk.images[: len(chunk.paths)])
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return what is wrong with a file in a few words on one line, without its path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"

@@ -1,15 +1,17 @@
 """scikit-learn's handwritten digits: 1,797 real images that come with the package."""
 
 from hashlib import sha256
+from typing import final
 
 import numpy as np
 
 from nas.dataset.base import Augmentation, Dataset, Images
 from nas.dataset.splits import stratified
-from nas.dataset.summary import channel_sums, fingerprint, mean_and_std
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.dataset.summary import Channels, Std, channel_sums, channels, fingerprint, mean_and_std
+from nas.types import NonNegativeInt, PositiveInt
 
 
+@final
 class Digits(Dataset):
     """The digits 0 to 9, 8x8 pixels, gray values repeated in three channels (Alpaydin and Kaynak, UCI, 1998)."""
 
@@ -19,10 +21,10 @@ class Digits(Dataset):
         split_seed: NonNegativeInt,
         vld_size: PositiveInt,
         test_size: PositiveInt,
+        mean: Channels | None,
+        std: Std | None,
         resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        augmentation: Augmentation,
     ) -> None:
         """Load and split the images.
 
@@ -30,10 +32,10 @@ class Digits(Dataset):
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
             vld_size: number of validation images.
             test_size: number of test images.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
             resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            augmentation: what training images go through.
 
         Raises:
             UserError: if the splits do not leave an image of every class to each other.
@@ -48,8 +50,9 @@ class Digits(Dataset):
         self._splits = stratified(
             self._labels, self.class_names, {"test": test_size, "validation": vld_size}, split_seed
         )
-        self.mean, self.std = mean_and_std(channel_sums(self._pixels[self._splits["train"]]), gray[0].size)
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
+        moments = mean_and_std(channel_sums(self._pixels[self._splits["train"]]), gray[0].size)
+        self.mean, self.std = channels(mean, moments[0]), channels(std, moments[1])
+        self.augmentation = augmentation
         self.resolutions = tuple(resolutions)
         self.fingerprint = fingerprint(sha256(self._pixels.data).hexdigest(), self._labels, self._splits)
 

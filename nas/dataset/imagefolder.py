@@ -1,28 +1,28 @@
 """Any folder of images with one folder a class."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import final
 
 import numpy as np
 
-from nas.dataset.base import Augmentation, Dataset, Images
-from nas.dataset.image_cache import Corrupt, decoded_images, open_pixels
+from nas.dataset.base import Augmentation
+from nas.dataset.file_dataset import FileDataset, Storage
+from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import Listing, class_folders, image_files
-from nas.dataset.splits import Indices, stratified
-from nas.dataset.summary import fingerprint, mean_and_std
+from nas.dataset.splits import Indices, fewest, stratified
+from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.types import NonNegativeInt, PositiveInt
 
 logger = logging.getLogger(__name__)
 
 
-class ImageFolder(Dataset):
+@final
+class ImageFolder(FileDataset):
     """Images in class folders: below ``train/`` and ``test/`` (or ``val/``), below one of them, or directly.
 
     Class folders may have folders in them. Hidden files are ignored, and so are files without an image's ending.
-    Images are decoded once and then memory-mapped; ``split`` copies a split into memory.
     """
 
     def __init__(
@@ -33,14 +33,15 @@ class ImageFolder(Dataset):
         vld_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        storage: Storage,
         corrupt: Corrupt,
+        mean: Channels | None,
+        std: Std | None,
+        resolutions: tuple[PositiveInt, ...],
+        augmentation: Augmentation,
         cache: Path,
     ) -> None:
-        """List the files, check them, and decode those that are not in the cache.
+        """List the files.
 
         Args:
             path: the folder.
@@ -48,11 +49,12 @@ class ImageFolder(Dataset):
             vld_size: number of validation images, which are taken from the training images; a fifth if ``None``.
             test_size: number of test images where there is no test folder; a fifth of all images if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored left to right at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            storage: whether decoded images are kept, see :class:`FileDataset`.
             corrupt: whether to refuse or to skip images that cannot be read.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
+            resolutions: recommended sides of a network's input, in pixels.
+            augmentation: what training images go through.
             cache: where decoded images are kept.
 
         Raises:
@@ -60,22 +62,20 @@ class ImageFolder(Dataset):
         """
         root = Path(path).expanduser()  # settings arrive as text
         listing = _list_images(root)
-        _split(listing, vld_size, test_size, split_seed)  # refuses sizes before the work of decoding
-        decoded = decoded_images(root, listing.paths, size, corrupt, cache)
-        listing = _keep(listing, decoded.index.paths)
-        self._splits = _split(listing, vld_size, test_size, split_seed)
-        self._labels = listing.labels
-        self._folder = decoded.folder
-        self.class_names = listing.class_names
-        self.mean, self.std = mean_and_std(decoded.sums[self._splits["train"]], size * size)
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
-        self.resolutions = tuple(resolutions)
-        self.fingerprint = fingerprint(decoded.index.pixels_digest, self._labels, self._splits)
-
-    def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``, copied into memory."""
-        rows = self._splits[name]
-        return Images(pixels=np.asarray(open_pixels(self._folder)[rows]), labels=self._labels[rows])
+        splits = _split(listing, vld_size, test_size, split_seed)
+        super().__init__(
+            root=root,
+            listing=listing,
+            splits=splits,
+            size=size,
+            storage=storage,
+            corrupt=corrupt,
+            mean=mean,
+            std=std,
+            resolutions=resolutions,
+            augmentation=augmentation,
+            cache=cache,
+        )
 
 
 def _list_images(root: Path) -> Listing:
@@ -129,23 +129,11 @@ def _check_same_classes(class_names: tuple[str, ...], train: Path, test: Path) -
 
 
 def _split(listing: Listing, vld_size: int | None, test_size: int | None, seed: int) -> dict[str, Indices]:
-    """Split the files; a size of ``None`` stands for a fifth, but at least one image of each class."""
+    """Split the files; a size of ``None`` stands for a fifth, but at least one image of each class with enough."""
     pool = np.flatnonzero(~listing.test)
-    fifth = max(len(pool) // 5, len(listing.class_names))
-    sizes = {} if listing.test.any() else {"test": fifth if test_size is None else test_size}
+    tested = bool(listing.test.any())
+    fifth = max(len(pool) // 5, fewest(listing.labels[pool], 2 if tested else 3))
+    sizes = {} if tested else {"test": fifth if test_size is None else test_size}
     sizes["validation"] = fifth if vld_size is None else vld_size
     parts = stratified(listing.labels[pool], listing.class_names, sizes, seed)
     return {"test": np.flatnonzero(listing.test), **{name: pool[part] for name, part in parts.items()}}
-
-
-def _keep(listing: Listing, readable: Sequence[str]) -> Listing:
-    """Return the files that can be read, in the order of ``readable``; raise UserError if a class has none left."""
-    position = {path: row for row, path in enumerate(listing.paths)}
-    rows = np.array([position[path] for path in readable], dtype=np.int64)
-    for test in (False, True):
-        left = set(listing.labels[rows][listing.test[rows] == test])
-        empty = sorted(set(listing.labels[listing.test == test]) - left)
-        if empty:
-            part = "test" if test else "training"
-            raise UserError(f"none of the {part} images of class '{listing.class_names[empty[0]]}' can be read")
-    return replace(listing, paths=tuple(readable), labels=listing.labels[rows], test=listing.test[rows])

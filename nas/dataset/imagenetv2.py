@@ -8,16 +8,17 @@ from typing import final
 
 import numpy as np
 
-from nas.dataset.base import Augmentation, Dataset, Images
-from nas.dataset.decoded_splits import DecodedSplits
+from nas.dataset.base import Augmentation
+from nas.dataset.file_dataset import FileDataset, Storage
 from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import Listing, class_folders, image_files, list_folders, sample
+from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.types import NonNegativeInt, PositiveInt
 
 
 @final
-class ImageNetV2(Dataset):
+class ImageNetV2(FileDataset):
     """Training images of ImageNet, ImageNetV2 for validation, ImageNet's own validation images for testing.
 
     ImageNetV2 (Recht et al., ICML 2019) is three sets of 10,000 images that share many; without duplicates they are
@@ -35,14 +36,15 @@ class ImageNetV2(Dataset):
         train_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        storage: Storage,
         corrupt: Corrupt,
+        mean: Channels | None,
+        std: Std | None,
+        resolutions: tuple[PositiveInt, ...],
+        augmentation: Augmentation,
         cache: Path,
     ) -> None:
-        """List the files and decode those that are not in the cache.
+        """List the files.
 
         Args:
             path: folder of ImageNetV2's sets, each with folders named by the class's number.
@@ -52,15 +54,16 @@ class ImageNetV2(Dataset):
             train_size: number of training images; all if ``None``.
             test_size: number of test images; all if ``None``.
             split_seed: of the choice of training and test images.
-            resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored left to right at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            storage: whether decoded images are kept, see :class:`FileDataset`.
             corrupt: whether to refuse or to skip images that cannot be read.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
+            resolutions: recommended sides of a network's input, in pixels.
+            augmentation: what training images go through.
             cache: where decoded images are kept.
 
         Raises:
-            UserError: if the folders do not hold what they must, or images cannot be read.
+            UserError: if the folders do not hold what they must.
         """
         here, there = (Path(folder).expanduser().resolve() for folder in (path, imagenet))
         root = Path(os.path.commonpath([here, there]))
@@ -80,18 +83,19 @@ class ImageNetV2(Dataset):
             "validation": np.arange(len(known.paths), len(listing.paths)),
             "test": sample(listing, np.flatnonzero(known.test), "test", test_size, split_seed),
         }
-        self._decoded = DecodedSplits(
-            root=root, listing=listing, splits=splits, size=size, corrupt=corrupt, cache=cache
+        super().__init__(
+            root=root,
+            listing=listing,
+            splits=splits,
+            size=size,
+            storage=storage,
+            corrupt=corrupt,
+            mean=mean,
+            std=std,
+            resolutions=resolutions,
+            augmentation=augmentation,
+            cache=cache,
         )
-        self.class_names = listing.class_names
-        self.mean, self.std = self._decoded.mean, self._decoded.std
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
-        self.resolutions = tuple(resolutions)
-        self.fingerprint = self._decoded.fingerprint
-
-    def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; they may be memory-mapped."""
-        return self._decoded.split(name)
 
 
 def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str], list[int]]:

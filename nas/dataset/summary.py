@@ -1,14 +1,17 @@
-"""What is computed from the pixels of a data set: moments for normalisation and the fingerprint."""
+"""What is computed from the images of a data set: moments for normalisation and the fingerprint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from nas.dataset.splits import Indices
+from nas.types import PositiveFloat
 
 Channels = tuple[float, float, float]
+Std = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
 def channel_sums(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -44,6 +47,20 @@ def fingerprint(pixel_digest: str, labels: Indices, splits: Mapping[str, Indices
     for name, values in [("labels", labels), *sorted(splits.items())]:
         digest.update(f"{name} {len(values)} ".encode())
         digest.update(np.ascontiguousarray(values, dtype="<i8").data)
+    return digest.hexdigest()
+
+
+def channels(given: Channels | None, computed: Channels) -> Channels:
+    """Return what a setting gives, which arrives as a list, or what was computed."""
+    red, green, blue = given or computed
+    return red, green, blue
+
+
+def file_digest(root: Path, paths: Sequence[str]) -> str:
+    """Return the SHA-256 of files' names and sizes, as hexadecimal digits: for files too many to read."""
+    digest = sha256()
+    for path in paths:
+        digest.update(f"{path}\0{(root / path).stat().st_size}\0".encode())
     return digest.hexdigest()
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from nas.dataset.base import Augmentation, Dataset, Images
 from nas.dataset.decoding import Pixels
 from nas.dataset.splits import Indices, stratified
-from nas.dataset.summary import channel_sums, fingerprint, mean_and_std
+from nas.dataset.summary import Channels, Std, channel_sums, channels, fingerprint, mean_and_std
 from nas.dataset.torchvision_source import open_parts
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.types import NonNegativeInt, PositiveInt
 
 SOURCES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "cifar10": ("CIFAR10", {"train": {"train": True}, "test": {"train": False}}),
@@ -38,10 +38,10 @@ class TorchvisionArrays(Dataset):
         download: bool,
         vld_size: PositiveInt,
         split_seed: NonNegativeInt,
+        mean: Channels | None,
+        std: Std | None,
         resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        augmentation: Augmentation,
     ) -> None:
         """Read the images, downloading them if needed.
 
@@ -51,10 +51,10 @@ class TorchvisionArrays(Dataset):
             download: whether to download what is absent.
             vld_size: number of validation images, which are taken from the training images.
             split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
             resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored left to right at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            augmentation: what training images go through.
 
         Raises:
             UserError: if the files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -67,8 +67,9 @@ class TorchvisionArrays(Dataset):
         self._splits["test"] = np.arange(len(labels[0]), len(labels[0]) + len(labels[1]))
         self._pixels, self._labels = np.concatenate(pixels), np.concatenate(labels)
         train = self._pixels[self._splits["train"]]
-        self.mean, self.std = mean_and_std(channel_sums(train), train[0, 0].size)
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
+        moments = mean_and_std(channel_sums(train), train[0, 0].size)
+        self.mean, self.std = channels(mean, moments[0]), channels(std, moments[1])
+        self.augmentation = augmentation
         self.resolutions = tuple(resolutions)
         self.fingerprint = fingerprint(sha256(self._pixels.data).hexdigest(), self._labels, self._splits)
 

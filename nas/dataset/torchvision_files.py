@@ -6,12 +6,13 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from nas.dataset.base import Augmentation, Dataset, Images
-from nas.dataset.decoded_splits import DecodedSplits
+from nas.dataset.base import Augmentation
+from nas.dataset.file_dataset import FileDataset, Storage
 from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import Listing, split_listing
+from nas.dataset.summary import Channels, Std
 from nas.dataset.torchvision_source import open_parts
-from nas.types import NonNegativeInt, PositiveInt, Probability
+from nas.types import NonNegativeInt, PositiveInt
 
 SOURCES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "aircraft": ("FGVCAircraft", ("trainval",), "_image_files"),
@@ -23,8 +24,8 @@ SOURCES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
 
 
 @final
-class TorchvisionFiles(Dataset):
-    """Photos of many sizes, decoded once and then memory-mapped. Training and validation parts are pooled.
+class TorchvisionFiles(FileDataset):
+    """Photos of many sizes. Training and validation parts are pooled.
 
     Aircraft: Maji et al., 2013 (100 variants); DTD: Cimpoi et al., CVPR 2014 (its first partition); Pets: Parkhi et
     al., CVPR 2012 (37 breeds); Flowers: Nilsback and Zisserman, ICVGIP 2008.
@@ -39,14 +40,15 @@ class TorchvisionFiles(Dataset):
         size: PositiveInt,
         vld_size: PositiveInt,
         split_seed: NonNegativeInt,
-        resolutions: tuple[PositiveInt, ...],
-        shift: Probability,
-        flip: bool,
-        cutout: Probability,
+        storage: Storage,
         corrupt: Corrupt,
+        mean: Channels | None,
+        std: Std | None,
+        resolutions: tuple[PositiveInt, ...],
+        augmentation: Augmentation,
         cache: Path,
     ) -> None:
-        """List the files, downloading them if needed, and decode those that are not in the cache.
+        """List the files, downloading them if needed.
 
         Args:
             name: which data set.
@@ -55,11 +57,12 @@ class TorchvisionFiles(Dataset):
             size: side in pixels to which images are decoded.
             vld_size: number of validation images, which are taken from the published training and validation parts.
             split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            resolutions: recommended sides of a network's input, in pixels.
-            shift: largest translation of training images, as a share of the side.
-            flip: whether training images are mirrored left to right at random.
-            cutout: side of the square that is blanked out in training images, as a share of the side.
+            storage: whether decoded images are kept, see :class:`FileDataset`.
             corrupt: whether to refuse or to skip images that cannot be read.
+            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+            std: likewise.
+            resolutions: recommended sides of a network's input, in pixels.
+            augmentation: what training images go through.
             cache: where decoded images are kept.
 
         Raises:
@@ -70,18 +73,19 @@ class TorchvisionFiles(Dataset):
         parts = open_parts(source, root, {part: {"split": part} for part in (*train, "test")}, download)
         listing = _listing(parts, files, root)
         splits = split_listing(listing, train_size=None, vld_size=vld_size, test_size=None, seed=split_seed)
-        self._decoded = DecodedSplits(
-            root=root, listing=listing, splits=splits, size=size, corrupt=corrupt, cache=cache
+        super().__init__(
+            root=root,
+            listing=listing,
+            splits=splits,
+            size=size,
+            storage=storage,
+            corrupt=corrupt,
+            mean=mean,
+            std=std,
+            resolutions=resolutions,
+            augmentation=augmentation,
+            cache=cache,
         )
-        self.class_names = listing.class_names
-        self.mean, self.std = self._decoded.mean, self._decoded.std
-        self.augmentation = Augmentation(shift=shift, flip=flip, cutout=cutout)
-        self.resolutions = tuple(resolutions)
-        self.fingerprint = self._decoded.fingerprint
-
-    def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; they may be memory-mapped."""
-        return self._decoded.split(name)
 
 
 def _listing(parts: Mapping[str, Any], files: str, root: Path) -> Listing:

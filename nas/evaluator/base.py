@@ -1,9 +1,9 @@
 """What an architecture is worth."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from nas.types import Architecture
+from nas.types import Architecture, Genomes
 
 
 class Evaluator(ABC):
@@ -20,3 +20,11 @@ class Evaluator(ABC):
             architecture: one of the evaluator's search space.
             split: ``"validation"`` during a search, ``"test"`` once after it.
         """
+
+
+class ArrayEvaluator(ABC):
+    """Knows results without running a network: whole arrays at once, in this process, and no files between."""
+
+    @abstractmethod
+    def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
+        """Return the metrics of canonical genomes, shape (n, d), by name, length n; names as in :class:`Evaluator`."""

@@ -1,6 +1,7 @@
 """A published accuracy predictor in place of images, to study search methods in seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import final
 
@@ -9,12 +10,12 @@ import torch
 from torch import nn
 
 from nas.errors import UserError
-from nas.evaluator.base import Evaluator
+from nas.evaluator.base import ArrayEvaluator
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.checkpoint import Published, locate, read_state_dict
-from nas.types import Architecture, Floats
+from nas.types import Architecture, Floats, Genomes
 
 PUBLISHED = Published(
     name="ofa_mbv3_acc_predictor.pth",
@@ -30,7 +31,7 @@ MILLION = 1e6
 
 
 @final
-class PredictorEvaluator(Evaluator):
+class PredictorEvaluator(ArrayEvaluator):
     """The predictor of top-1 accuracy on ImageNet that comes with Once-for-All's MobileNetV3 (Cai et al. 2020).
 
     A network of three hidden layers on 128 features: kernel size and expansion of each of the 20 layers as one of
@@ -66,14 +67,14 @@ class PredictorEvaluator(Evaluator):
         width = 2 * N_STAGES * MAX_DEPTH * len(KERNEL_SIZES) + len(RESOLUTIONS)
         sizes = (width, HIDDEN, HIDDEN, HIDDEN, 1)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         self._model = nn.Sequential(*layers[:-1])
         try:
             self._model.load_state_dict(state)
         except RuntimeError as error:
             raise UserError(f"evaluator.checkpoint={path} is not OFA's accuracy predictor: {error}") from error
-        self._tables = tables
+        self._space, self._tables = space, tables
 
     @staticmethod
     def _check(space: SearchSpace) -> None:
@@ -92,15 +93,16 @@ class PredictorEvaluator(Evaluator):
                     )
 
     @torch.no_grad()
-    def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
+    def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
         """Return ``top1`` (percent), ``flops``, ``params`` (millions), the same for every split."""
-        genome = np.array([architecture.genome])
-        top1 = 100 * self._model(torch.from_numpy(features(architecture))[None]).item()
-        return {
+        rows = np.stack([features(self._space.decode(genome)) for genome in genomes])
+        top1 = 100 * self._model(torch.from_numpy(rows)).double().numpy()[:, 0]
+        found = {
             "top1": top1,
-            "flops": int(self._tables["macs"](genome)[0]) / MILLION,
-            "params": int(self._tables["params"](genome)[0]) / MILLION,
+            "flops": self._tables["macs"](genomes) / MILLION,
+            "params": self._tables["params"](genomes) / MILLION,
         }
+        return [dict(zip(found, values, strict=True)) for values in np.column_stack(list(found.values())).tolist()]
 
 
 def features(architecture: Architecture) -> Floats:

@@ -73,7 +73,8 @@ class Constrained(SearchSpace):
 
     def violation(self, genomes: Genomes) -> Floats:
         """Return the sum of all excesses over the bounds, (n, d) -> (n,), each as a share of its limit."""
-        return np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
+        total: Floats = np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
+        return total
 
     def sample(self, n: int, rng: np.random.Generator) -> Genomes:
         """Draw ``n`` canonical genomes within the bounds, shape (n, d)."""

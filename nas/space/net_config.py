@@ -128,5 +128,3 @@ def _resnet(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _out_channels(layer: Mapping[str, Any]) -> int:
     return int(layer["out_channels"])
-
-

@@ -1,10 +1,9 @@
 """Radial basis function interpolation with a cubic kernel and a linear tail."""
 
-import warnings
 from typing import final
 
 import numpy as np
-from scipy.linalg import LinAlgError, LinAlgWarning, lstsq, solve
+from scipy.linalg import lapack, lstsq
 from scipy.spatial.distance import cdist
 
 from nas.surrogate.base import Surrogate, unique_rows
@@ -56,11 +55,16 @@ def _tail(points: Floats) -> Floats:
 
 
 def _solve(system: Floats, right: Floats) -> Floats:
-    solution: Floats
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", LinAlgWarning)
-        try:
-            solution = solve(system, right, assume_a="sym")
-        except (LinAlgError, LinAlgWarning):
-            solution = lstsq(system, right)[0]
-    return solution
+    """Solve a symmetric system; where it is singular in double precision, for the solution of least norm.
+
+    Not through ``scipy.linalg.solve``: to hear of a bad condition from it takes a filter of warnings, and these are
+    shared by all threads.
+    """
+    work = int(lapack.dsytrf_lwork(len(system), lower=1)[0])
+    factor, pivots, failed = lapack.dsytrf(system, lower=1, lwork=work)
+    size = np.abs(system).sum(axis=0).max()
+    if failed or lapack.dsycon(factor, pivots, size, lower=1)[0] < np.finfo(np.float64).eps:
+        solution: Floats = lstsq(system, right)[0]
+        return solution
+    solved: Floats = lapack.dsytrs(factor, pivots, right, lower=1)[0]
+    return solved

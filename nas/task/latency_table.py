@@ -193,9 +193,12 @@ class LatencyTableTask(Task):
         n_layers = np.where(np.arange(len(genomes)) < len(networks.parts), n_layers, 0)
         times: list[list[Floats]] = [[] for _ in genomes]
         rng = rng_for(self._seed, 0, "order")
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("measuring", total=self._rounds * len(genomes))
-            for _ in range(self._rounds):
+            for done in range(self._rounds):
+                if not console.is_terminal:
+                    console.print(f"measuring {len(genomes)} networks, round {done + 1} of {self._rounds}")
                 for index in rng.permutation(len(genomes)).tolist():
                     times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
                     progress.advance(task)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
 from nas.errors import UserError
-from nas.evaluator.base import Evaluator
+from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.cost import TableCost
 from nas.results import Results
@@ -35,7 +35,7 @@ class _Parts:
     objectives: list[Objective]
     fingerprints: dict[str, str]
     training: Training
-    evaluator: Evaluator
+    evaluator: Evaluator | ArrayEvaluator
     algorithm: Algorithm
 
 
@@ -150,9 +150,7 @@ def _check_points(settings: Settings, names: Sequence[str]) -> None:
     """Raise UserError if the corners of the hypervolume's box do not fit the objectives of these names."""
     for key, point in (("reference_point", settings.reference_point), ("ideal_point", settings.ideal_point)):
         if point is not None and len(point) != len(names):
-            raise UserError(
-                f"{key} has {len(point)} values; this run has {len(names)} objectives: {', '.join(names)}"
-            )
+            raise UserError(f"{key} has {len(point)} values; this run has {len(names)} objectives: {', '.join(names)}")
     if settings.ideal_point is None:
         return
     if settings.reference_point is None:
@@ -164,7 +162,7 @@ def _check_points(settings: Settings, names: Sequence[str]) -> None:
 
 def constrained(
     space: SearchSpace,
-    constraints: Mapping[str, Mapping[str, float | None]],
+    constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]],
     objectives: Sequence[Objective],
     tables: Mapping[str, AdditiveTable],
 ) -> SearchSpace:

@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -14,9 +14,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
-from nas.dataset import batches
+from nas.dataset import augment, batches, per_image, training_batches
 from nas.dataset.base import Dataset
-from nas.dataset.batches import Batches, resize
+from nas.dataset.batches import resize
+from nas.dataset.training_batches import TrainingBatches
 from nas.errors import RunError, UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
@@ -82,11 +83,12 @@ class SupernetTraining(Training):
         if batch_size < 2:
             raise UserError("batch_size is 1; batch-norm needs 2 or more")
         self._supernet = supernet
-        self._dataset = dataset
+        self._batches = TrainingBatches(
+            dataset=dataset, batch_size=batch_size, resolutions=None, seed=seed, device=device
+        )
         self._device = torch.device(device)
         self._epochs = epochs
         self._warmup_epochs = warmup_epochs
-        self._batch_size = batch_size
         self._lr = lr
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
@@ -146,16 +148,9 @@ class SupernetTraining(Training):
             done = partial["epochs"]
             module.load_state_dict(partial["weights"])
             optimizer.load_state_dict(partial["optimizer"])
-        split = Batches(
-            images=self._dataset.split("train"),
-            mean=self._dataset.mean,
-            std=self._dataset.std,
-            device=self._device,
-            cache_bytes=0,
-        )
         progress(ACTIVITY, done, self._epochs)
         for epoch in range(done, self._epochs):
-            self._train_epoch(epoch, split, optimizer)
+            self._train_epoch(epoch, optimizer)
             if (epoch + 1) % self._checkpoint_every == 0 and epoch + 1 < self._epochs:
                 state = {"epochs": epoch + 1, "weights": dict(module.state_dict()), "optimizer": optimizer.state_dict()}
                 checkpoint.save(self._partial_path, state)
@@ -170,17 +165,15 @@ class SupernetTraining(Training):
         ]
         return torch.optim.AdamW(groups, lr=self._lr, fused=True)
 
-    def _train_epoch(self, epoch: int, split: Batches, optimizer: torch.optim.Optimizer) -> None:
+    def _train_epoch(self, epoch: int, optimizer: torch.optim.Optimizer) -> None:
         """Train one epoch; all random numbers come from the seed and the epoch's number."""
         space = self._supernet.space
         rng = rng_for(self._seed, epoch, "architectures")
-        generator = torch.Generator().manual_seed(_torch_seed(self._seed, epoch, "batches"))
-        n_steps = split.n_shuffled(self._batch_size)
+        n_steps = len(self._batches)
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(_torch_seed(self._seed, epoch, "dropout"))
-            shuffled = split.shuffled(self._batch_size, self._dataset.augmentation, generator)
-            for step, (images, labels) in enumerate(shuffled):
+            torch.manual_seed(int(rng_for(self._seed, epoch, "dropout").integers(2**63)))
+            for step, (images, labels) in enumerate(self._batches.epoch(epoch)):
                 for group in optimizer.param_groups:
                     group["lr"] = self._lr * self._rate(epoch * n_steps + step, n_steps)
                 genomes = [space.smallest, *space.sample(self._random_subnets, rng)]
@@ -211,12 +204,10 @@ class SupernetTraining(Training):
         return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (self._epochs * steps_per_epoch - warmup))
 
 
-def _torch_seed(seed: int, epoch: int, purpose: str) -> int:
-    return int(rng_for(seed, epoch, purpose).integers(2**63))
-
-
 def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:
     """Return a short hash of all that decides the weights."""
-    sources = [inspect.getsource(module) for module in (batches, sys.modules[__name__])]
-    decisive = [settings, supernet.fingerprint, dataset.fingerprint, asdict(dataset.augmentation), sources]
+    modules = (augment, batches, per_image, training_batches, sys.modules[__name__])
+    sources = [inspect.getsource(module) for module in modules]
+    augmentation = asdict(replace(dataset.augmentation, workers=0))  # their number changes nothing
+    decisive = [settings, supernet.fingerprint, dataset.fingerprint, dataset.mean, dataset.std, augmentation, sources]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

@@ -4,13 +4,10 @@ import torch
 from torch import Tensor
 
 from nas.dataset import batches
-from nas.dataset.base import Augmentation, Images
-from nas.dataset.batches import Batches, augment, resize
-from nas.errors import UserError
+from nas.dataset.base import Images
+from nas.dataset.batches import Batches, Normalise, resize
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
-NOTHING = Augmentation(shift=0.0, flip=False, cutout=0.0)
-BLACK = torch.full((3, 1, 1), -9.0)
 
 
 def split(n: int = 10, height: int = 6, width: int = 6) -> Images:
@@ -27,13 +24,12 @@ def expected(images: Images) -> Tensor:
     return torch.from_numpy((images.pixels.astype(np.float32) / 255 - mean) / std)
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def test_pixels_are_normalised() -> None:
     images = split()
     torch.testing.assert_close(wrap(images).at(6), expected(images))
+    normalise = Normalise(mean=MEAN, std=STD, device="cpu")
+    black = normalise(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+    torch.testing.assert_close(black, normalise.black.expand(1, 3, 2, 2))
 
 
 @pytest.mark.parametrize("resolution", [4, 9])
@@ -70,65 +66,6 @@ def test_sequential_batches_are_about_equal_and_in_order(n: int, size: int, part
     assert sorted(len(labels) for _, labels in found) == parts
     assert torch.equal(torch.cat([labels for _, labels in found]), torch.arange(n))
     torch.testing.assert_close(torch.cat([images for images, _ in found]), expected(split(n)))
-
-
-def test_an_epoch_has_every_image_at_most_once_with_its_label() -> None:
-    images = split(10)
-    found = list(wrap(images).shuffled(4, NOTHING, generator()))
-    assert [len(labels) for _, labels in found] == [4, 4]
-    assert wrap(images).n_shuffled(4) == 2
-    labels = torch.cat([labels for _, labels in found])
-    assert len(set(labels.tolist())) == 8
-    assert labels.tolist() != sorted(labels.tolist())
-    torch.testing.assert_close(torch.cat([images for images, _ in found]), expected(images)[labels])
-
-
-def test_order_and_augmentation_come_from_the_generator() -> None:
-    augmentation = Augmentation(shift=0.4, flip=True, cutout=0.5)
-    first, again, other = (
-        torch.cat([images for images, _ in wrap(split()).shuffled(4, augmentation, generator(seed))])
-        for seed in (0, 0, 1)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_small_splits_are_one_batch_and_never_one_image() -> None:
-    assert [len(labels) for _, labels in wrap(split(3)).shuffled(64, NOTHING, generator())] == [3]
-    with pytest.raises(UserError, match="2 images or more"):
-        next(wrap(split(1)).shuffled(64, NOTHING, generator()))
-
-
-def test_shift_moves_each_image_and_fills_with_black() -> None:
-    images = torch.rand(200, 3, 5, 7) + 1
-    moved = augment(images, Augmentation(shift=0.2, flip=False, cutout=0.0), BLACK, generator())
-    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), value=-9.0)
-    windows = {(i, j): padded[:, :, i : i + 5, j : j + 7] for i in range(3) for j in range(3)}
-    seen = set()
-    for n in range(200):
-        found = [place for place, window in windows.items() if torch.equal(window[n], moved[n])]
-        assert len(found) == 1
-        seen.add(found[0])
-    assert len(seen) == 9
-
-
-def test_flip_mirrors_half_of_the_images() -> None:
-    images = torch.rand(400, 3, 4, 5)
-    changed = augment(images, Augmentation(shift=0.0, flip=True, cutout=0.0), BLACK, generator())
-    mirrored = torch.tensor([torch.equal(a, b.flip(2)) for a, b in zip(changed, images, strict=True)])
-    same = torch.tensor([torch.equal(a, b) for a, b in zip(changed, images, strict=True)])
-    assert bool((mirrored ^ same).all())
-    assert 150 < int(mirrored.sum()) < 250
-
-
-def test_cutout_blanks_a_square_with_the_mean() -> None:
-    images = torch.rand(100, 3, 8, 8) + 1
-    changed = augment(images, Augmentation(shift=0.0, flip=False, cutout=0.25), BLACK, generator())
-    hole = changed == 0
-    assert torch.equal(torch.where(hole, images, changed), images)
-    assert set(hole[:, 0].sum(dim=(1, 2)).tolist()) <= {1, 2, 4}
-    assert int(hole[:, 0].sum(dim=(1, 2)).max()) == 4
-    assert torch.equal(hole[:, 0], hole[:, 2])
 
 
 def test_resizing_to_the_same_side_changes_nothing() -> None:

@@ -1,3 +1,4 @@
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def test_files_come_in_their_order_whatever_the_chunks(tmp_path: Path, monkeypat
     assert all(np.array_equal(images[i], np.asarray(noise(seed=i)).transpose(2, 0, 1)) for i in range(10))
 
 
-def test_unreadable_files_are_told_apart_with_a_reason_in_one_line(tmp_path: Path) -> None:
+def test_unreadable_files_are_told_apart_with_a_reason_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved(tmp_path / "good.png", noise())
     saved(tmp_path / "cut.jpg", noise(64))
     whole = (tmp_path / "cut.jpg").read_bytes()
@@ -115,6 +118,7 @@ def test_unreadable_files_are_told_apart_with_a_reason_in_one_line(tmp_path: Pat
     (tmp_path / "link.png").symlink_to(tmp_path / "nowhere")
     (tmp_path / "folder.png").mkdir()
     names = ["cut.jpg", "empty.jpg", "good.png", "text.png", "link.png", "folder.png"]
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     (chunk,) = decode_files(tmp_path, names, 8)
     assert chunk.paths == ["good.png"]
     assert np.array_equal(chunk.images, np.asarray(noise()).transpose(2, 0, 1)[None])

@@ -12,9 +12,9 @@ SETTINGS: dict[str, Any] = {
     "vld_size": 450,
     "test_size": 450,
     "resolutions": (8, 12),
-    "shift": 0.125,
-    "flip": False,
-    "cutout": 0.25,
+    "mean": None,
+    "std": None,
+    "augmentation": Augmentation(shift=0.125, flip=False, cutout=0.25),
 }
 
 

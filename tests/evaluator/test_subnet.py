@@ -5,16 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.cost import TableCost
+from nas.objective.measurement import Measurement
 from nas.supernet.tiny import Tiny
+from nas.types import Measure
 from tests.small import Bars, tiny
 
 
 def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> SubnetEvaluator:
     settings: dict[str, Any] = {
+        "objectives": [],
         "batch_size": 20,
         "recalibration_images": 24,
         "recalibration_batch_size": 8,
@@ -40,6 +45,24 @@ def test_metrics_are_those_of_the_extracted_network() -> None:
     assert metrics["params"] == sum(p.numel() for p in network.parameters()) / 1e6
     assert metrics["flops"] == int(supernet.costs()["macs"](supernet.space.largest[None])[0]) / 1e6
     assert set(metrics) == {"top1", "top5", "loss", "flops", "params"}
+
+
+class Doubled(Measurement):
+    """Twice the resolution, and whether the network is ready to be measured."""
+
+    measure = Measure("doubled", "pixels")
+
+    def of(self, network: nn.Module, resolution: int) -> float:
+        assert not network.training
+        return 2 * resolution
+
+
+def test_what_objectives_measure_is_a_metric() -> None:
+    supernet = tiny(resolutions=(8,))
+    objectives = [TableCost(cost="flops", tables=supernet.costs()), Doubled()]
+    architecture = supernet.space.decode(supernet.space.smallest)
+    plain, measured = (evaluator(supernet, objectives=some)(architecture, "validation") for some in ([], objectives))
+    assert measured == plain | {"doubled": 16}
 
 
 def test_top5_counts_five_of_ten_classes() -> None:

@@ -169,6 +169,19 @@ def test_other_settings_are_another_file(change: str, trained: tuple[Path, Weigh
     assert calls[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # with workers, on Python 3.12
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    results, names = [], []
+    for workers in (0, 2):
+        settings = Augmentation(shift=0.1, flip=False, cutout=0.0, erasing=0.5, mixup=0.2, workers=workers)
+        supernet = small()
+        training(tmp_path / str(workers), supernet, Bars(augmentation=settings)).prepare(silent)
+        results.append(weights(supernet))
+        names.append([path.name for path in (tmp_path / str(workers) / "supernets").glob("*.pt")])
+    assert equal(*results)
+    assert names[0] == names[1]
+
+
 def test_training_learns(tmp_path: Path) -> None:
     dataset, supernet = Bars(), small()
     training(tmp_path, supernet, dataset, epochs=15).prepare(silent)

@@ -1,0 +1,138 @@
+"""Searches on OFA's accuracy predictor in this process: what the benchmarks of search methods share."""
+
+import copy
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+
+from nas.archive import Archive, Commit, Entry
+from nas.cli.naming import register_resolvers
+from nas.evaluator.predictor import features
+from nas.objective.base import TOP1_ERROR
+from nas.pareto import hypervolume
+from nas.seeding import rng_for
+from nas.task.base import build
+from nas.types import Architecture
+
+CONF = Path(__file__).parent.parent / "conf"
+IDEAL, REFERENCE = np.array([15.0, 100.0]), np.array([35.0, 600.0])
+"""Corners of the hypervolume's box: top-1 error in percent, FLOPs in millions."""
+
+LIMITS = (200, 300, 400, 500)
+"""FLOPs, in millions, up to which the best accuracy is reported."""
+
+
+class Study:
+    """The parts of a search by their names on the command line, and a loop without files.
+
+    Attributes:
+        space, tables, objective: of OFA's MobileNetV3 at width 1.2.
+    """
+
+    def __init__(self, predictor: Path | None) -> None:
+        """Build the supernet; ``predictor`` is the file of the accuracy predictor, ``None`` for the published one."""
+        register_resolvers()
+        self._predictor = predictor
+        config = self._compose([])
+        self.supernet = build(instantiate(config.supernet, _convert_="all"), self._offers())
+        self.space, self.tables = self.supernet.space, self.supernet.costs()
+        self._offered = {"space": self.space, "tables": self.tables, "supernet": self.supernet, **self._offers()}
+        self.objective = build(instantiate(config.sec_obj, _convert_="all")["flops"], self._offered)
+        self._evaluator = build(instantiate(config.evaluator, _convert_="all"), self._offered)
+
+    def _compose(self, overrides: list[str]) -> Any:
+        GlobalHydra.instance().clear()
+        checkpoint = "null" if self._predictor is None else str(self._predictor)
+        fixed = [
+            "evaluator=predictor",
+            f"evaluator.checkpoint={checkpoint}",
+            "supernet=ofa_w12",
+            "supernet.checkpoint=random",
+            "supernet.resolutions=[160,176,192,208,224]",
+        ]
+        with initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
+            return compose("config", [*fixed, *overrides])
+
+    def _offers(self) -> dict[str, Any]:
+        return {"cache": Path("~/.cache/nas").expanduser(), "device": "cpu", "n_classes": 1000}
+
+    def part(self, group: str, choice: str, *overrides: str) -> Any:
+        """Return a part as the command line would make it from ``group=choice`` and further settings."""
+        config = self._compose([f"{group}={choice}", *overrides])
+        return build(instantiate(config[group], _convert_="all"), {**self._offered, "objectives": [self.objective]})
+
+    def algorithm(self, name: str, *overrides: str) -> Any:
+        """Return an algorithm with its surrogate, optimizer and selector."""
+        config = self._compose([f"algorithm={name}", *overrides])
+        offers = {**self._offered, "objectives": [self.objective]}
+        for group in ("surrogate", "optimizer", "selector"):
+            offers[group] = build(instantiate(config[group], _convert_="all"), offers)
+        return build(instantiate(config.algorithm, _convert_="all"), offers)
+
+    @torch.no_grad()
+    def errors(self, genomes: np.ndarray) -> np.ndarray:
+        """Return the predictor's top-1 error in percent, (n, d) -> (n,)."""
+        rows = np.stack([features(self.space.decode(genome)) for genome in genomes])
+        return 100 - 100 * self._evaluator._model(torch.from_numpy(rows)).numpy()[:, 0].astype(np.float64)
+
+    def objectives(self, genomes: np.ndarray) -> np.ndarray:
+        """Return top-1 error in percent and FLOPs in millions, (n, d) -> (n, 2)."""
+        return np.column_stack([self.errors(genomes), self.objective(genomes)])
+
+    def run(self, algorithm: Any, seed: int) -> "Trace":
+        """Search, and return what happened."""
+        algorithm = copy.deepcopy(algorithm)
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Archive.open(
+                Path(folder) / "archive.jsonl", [TOP1_ERROR, self.objective.measure], self.space.names
+            )
+            trace = Trace()
+            for step in range(algorithm.steps):
+                start = time.perf_counter()
+                batch = algorithm.propose(archive, step, rng_for(seed, step, "propose"))
+                trace.seconds += time.perf_counter() - start
+                found = self.objectives(batch.genomes)
+                if batch.predicted is not None:
+                    trace.predicted.append((batch.predicted, found[:, 0]))
+                archive.extend(Commit(step, batch.surrogate, batch.winner), _entries(step, batch.genomes, found))
+                trace.evaluations.append(len(archive.history))
+                trace.hypervolumes.append(hypervolume(archive.arrays()[1], REFERENCE, IDEAL))
+            trace.objectives = archive.arrays()[1]
+        return trace
+
+
+class Trace:
+    """One search.
+
+    Attributes:
+        evaluations, hypervolumes: after each step.
+        predicted: predictions and evaluations of each step's candidates.
+        objectives: of everything evaluated, shape (n, 2).
+        seconds: spent on proposing.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.evaluations: list[int] = []
+        self.hypervolumes: list[float] = []
+        self.predicted: list[tuple[np.ndarray, np.ndarray]] = []
+        self.objectives = np.zeros((0, 2))
+        self.seconds = 0.0
+
+    def best(self) -> list[float]:
+        """Return the best accuracy, percent, up to each of ``LIMITS``."""
+        return [float(100 - self.objectives[self.objectives[:, 1] <= limit, 0].min()) for limit in LIMITS]
+
+
+def _entries(step: int, genomes: np.ndarray, objectives: np.ndarray) -> list[Entry]:
+    return [
+        Entry(step, i, Architecture(tuple(genome.tolist()), {}), tuple(values.tolist()), {})
+        for i, (genome, values) in enumerate(zip(genomes, objectives, strict=True))
+    ]

@@ -1,0 +1,54 @@
+"""Random changes of whole batches, each image in its own way."""
+
+import torch
+from torch import Tensor
+
+from nas.dataset.base import Augmentation
+
+
+def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift, mirror and blank out parts of images, each image in its own way.
+
+    Args:
+        images: normalised, shape (n, 3, height, width).
+        augmentation: how much.
+        black: the normalised value of black pixels, shape (3, 1, 1); fills what a shift uncovers.
+        generator: on the CPU, so that all devices see the same changes.
+
+    Returns:
+        New images of the same shape; what is cut out is 0, the mean colour.
+    """
+    n, _, height, width = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device) + _offsets(n, augmentation.shift, height, generator).to(device)
+    columns = torch.arange(width, device=device) + _offsets(n, augmentation.shift, width, generator).to(device)
+    if augmentation.flip:
+        mirrored = torch.randint(2, (n, 1), generator=generator).bool().to(device)
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    inside = _inside(rows, height)[:, :, None] & _inside(columns, width)[:, None, :]
+    index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+    moved = images.flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, 3, -1)).reshape(images.shape)
+    result = torch.where(inside[:, None], moved, black)
+    if augmentation.cutout > 0:
+        hole = _hole(n, augmentation.cutout, height, generator)[:, :, None]
+        hole = hole & _hole(n, augmentation.cutout, width, generator)[:, None, :]
+        result = result.masked_fill(hole[:, None].to(device), 0.0)
+    return result
+
+
+def _offsets(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:
+    """Draw ``n`` shifts of up to ``share`` of the side, pixels, shape (n, 1)."""
+    most = round(share * side)
+    return torch.randint(-most, most + 1, (n, 1), generator=generator)
+
+
+def _inside(index: Tensor, side: int) -> Tensor:
+    return (index >= 0) & (index < side)
+
+
+def _hole(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:
+    """Draw where a stretch of ``share`` of the side lies, centred on any pixel; mask of shape (n, side)."""
+    length = round(share * side)
+    start = torch.randint(side, (n, 1), generator=generator) - length // 2
+    place = torch.arange(side)
+    return (place >= start) & (place < start + length)

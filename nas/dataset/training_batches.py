@@ -1,0 +1,135 @@
+"""Training images, epoch by epoch: shuffled, changed at random, one resolution a batch."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nas.dataset.augment import augment
+from nas.dataset.base import Dataset, Images
+from nas.dataset.batches import Normalise, resize
+from nas.dataset.file_rows import FileRows
+from nas.dataset.per_image import PerImage, policy_of, seeded
+from nas.errors import RunError, UserError
+from nas.seeding import rng_for
+from nas.types import NonNegativeInt, PositiveInt
+
+Order = list[tuple[Tensor, int]]
+"""Of each batch, the rows of its images, shape (b,), and its resolution."""
+
+
+@final
+class TrainingBatches:
+    """The training split of a data set, as its ``augmentation`` says.
+
+    An epoch follows from the seed and its number alone: it is the same after an interruption, in any process, and
+    with any number of ``augmentation.workers``. Images in memory are changed a batch at a time, on the device;
+    files, and changes that differ from image to image in kind, go through a torch ``DataLoader``.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        batch_size: PositiveInt,
+        resolutions: tuple[PositiveInt, ...] | None,
+        seed: NonNegativeInt,
+        device: torch.device | str,
+    ) -> None:
+        """Describe the batches; no image is read yet.
+
+        Args:
+            dataset: its training split, normalisation and augmentation.
+            batch_size: images a batch.
+            resolutions: one of them is drawn for each batch; ``None`` for the images' own side.
+            seed: of order, resolutions and augmentation.
+            device: where batches lie.
+
+        Raises:
+            UserError: if the augmentation's policy is unknown.
+        """
+        self._dataset = dataset
+        self._augmentation = dataset.augmentation
+        self._batch_size = batch_size
+        self._resolutions = resolutions
+        self._seed = seed
+        self._device = torch.device(device)
+        if self._augmentation.policy is not None:
+            policy_of(self._augmentation.policy, 1, [0, 0, 0])
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch."""
+        return max(1, len(self._images) // self._batch_size)
+
+    def epoch(self, number: NonNegativeInt) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images, (b, 3, resolution, resolution), and what they show.
+
+        That is the labels, (b,), int64; with mixup or CutMix it is probabilities, (b, n_classes). The last
+        incomplete batch is dropped; a split smaller than the batch size is one batch.
+
+        Raises:
+            UserError: if batches would have fewer than two images, which batch-norm cannot be trained on.
+            RunError: if a file cannot be read.
+        """
+        n = len(self._images)
+        size = min(self._batch_size, n)
+        if size < 2:
+            raise UserError(f"training needs batches of 2 images or more: batch_size {self._batch_size}, images {n}")
+        generator = torch.Generator().manual_seed(int(rng_for(self._seed, number, "batches").integers(2**63)))
+        shuffled = torch.randperm(n, generator=generator)[: len(self) * size].reshape(-1, size)
+        order = list(zip(shuffled, self._sides(number), strict=True))
+        labels = torch.from_numpy(np.array(self._images.labels))
+        normalise = Normalise(mean=self._dataset.mean, std=self._dataset.std, device=self._device)
+        for step, (pixels, (rows, side)) in enumerate(zip(self._pixels(number, order), order, strict=True)):
+            images = augment(normalise(pixels), self._augmentation, normalise.black, generator)
+            targets = labels[rows].to(self._device)
+            images, targets = self._mixed(images, targets, number, step)
+            yield images if self._resolutions is None else resize(images, side), targets
+
+    @cached_property
+    def _images(self) -> Images:
+        return self._dataset.split("train")
+
+    def _sides(self, epoch: int) -> list[int]:
+        if self._resolutions is None:
+            return [self._images.pixels.shape[-1]] * len(self)
+        drawn = rng_for(self._seed, epoch, "resolutions").choice(self._resolutions, len(self))
+        return [int(side) for side in drawn]
+
+    def _pixels(self, epoch: int, order: Order) -> Iterator[Tensor]:
+        """Yield the pixels of each batch, (b, 3, height, width), uint8."""
+        pixels = self._images.pixels
+        if not (self._augmentation.per_image or isinstance(pixels, FileRows)):
+            for rows, _ in order:
+                yield torch.from_numpy(pixels[rows.numpy()])
+            return
+        loader = DataLoader(
+            PerImage(images=self._images, augmentation=self._augmentation, mean=self._dataset.mean, seed=self._seed),
+            batch_sampler=[[(epoch, row, side) for row in rows.tolist()] for rows, side in order],
+            num_workers=self._augmentation.workers,
+            collate_fn=torch.stack,
+            pin_memory=self._device.type == "cuda",
+            generator=torch.Generator(),  # else the loader would draw from the global one
+        )
+        try:
+            yield from loader
+        except RunError as error:  # out of a worker, with its traceback
+            raise RunError(str(error).splitlines()[-1].removeprefix("nas.errors.RunError: ")) from error
+
+    def _mixed(self, images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """Apply mixup or CutMix to a batch."""
+        if not (self._augmentation.mixup or self._augmentation.cutmix):
+            return images, labels
+        from torchvision.transforms import v2
+
+        settings = [(v2.MixUp, self._augmentation.mixup), (v2.CutMix, self._augmentation.cutmix)]
+        wanted = [(kind, alpha) for kind, alpha in settings if alpha > 0]
+        rng = rng_for(self._seed, epoch, f"mix {step}")
+        kind, alpha = wanted[int(rng.integers(len(wanted)))]
+        with seeded(int(rng.integers(2**32))):
+            mixed: tuple[Tensor, Tensor] = kind(alpha=alpha, num_classes=self._dataset.n_classes)(images, labels)
+        return mixed

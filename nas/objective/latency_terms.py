@@ -1,0 +1,127 @@
+"""What a network's latency is the sum of: a term for each of its blocks, read off a table of exact costs."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.space.base import SearchSpace
+from nas.space.table import AdditiveTable
+from nas.types import Floats, Genomes
+
+ABSENT = -1
+"""The kind of a block that is not there."""
+
+_LAYER = re.compile(r"stage\d+\.layer\d+")
+_PROBES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A block of all networks of a space.
+
+    Attributes:
+        name: as in the table of costs: ``"stage1.layer2"`` for a layer, others for what every network has.
+        genes: indices of the genes that it depends on.
+        macs: its multiply-adds, one axis a gene; 0 where it is absent.
+    """
+
+    name: str
+    genes: tuple[int, ...]
+    macs: npt.NDArray[np.int64]
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is a layer of a stage, not what lies before or behind all of them."""
+        return _LAYER.fullmatch(self.name) is not None
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.int64]:
+        """Which choices make the same block: a number for each kind from 0, ``ABSENT`` for none; shaped as ``macs``.
+
+        A gene that decides only whether the block is there, such as the depth, makes no kinds.
+        """
+        present = self.macs > 0
+        index = np.indices((1, *self.macs.shape))[:, 0]
+        for axis in range(self.macs.ndim):
+            most = np.where(present, self.macs, 0).max(axis=axis)
+            least = np.where(present, self.macs, most.max() + 1).min(axis=axis)
+            if (most == least)[present.any(axis=axis)].all():
+                index[1 + axis] = 0
+        kinds = np.full(self.macs.shape, ABSENT, dtype=np.int64)
+        kinds[present] = np.unique(index[:, present], axis=1, return_inverse=True)[1].ravel()
+        return kinds
+
+    @property
+    def n_kinds(self) -> int:
+        """The number of kinds."""
+        return int(self.kinds.max()) + 1
+
+    def kind(self, genomes: Genomes) -> npt.NDArray[np.int64]:
+        """Return the kind of the block in each genome, (n, d) -> (n,)."""
+        found: npt.NDArray[np.int64] = self.kinds[tuple(genomes[:, list(self.genes)].T)]
+        return np.broadcast_to(found, len(genomes))
+
+    def values(self, of_kinds: Floats) -> Floats:
+        """Return a value for each choice, shaped as ``macs``, from one for each kind; 0 where it is absent."""
+        return np.where(self.kinds == ABSENT, 0.0, of_kinds[self.kinds])
+
+
+def terms_of(space: SearchSpace, macs: AdditiveTable) -> list[Term]:
+    """Return the terms of a supernet's table of multiply-adds, in the order of the network's blocks."""
+    genes = _genes_of(space, macs)
+    return [Term(name, which, _spread(space, macs, name, which)) for name, which in genes.items()]
+
+
+def _genes_of(space: SearchSpace, macs: AdditiveTable) -> dict[str, tuple[int, ...]]:
+    """Return, by name, the genes on which each term depends: those that change it in some of many genomes."""
+    rng = np.random.default_rng(0)
+    random = rng.integers(space.lower, space.upper, size=(_PROBES, space.n_genes), endpoint=True)
+    base = np.concatenate([random, space.largest[None]])
+    found: dict[str, list[int]] = {name: [] for name in macs.parts(base[:1])}
+    for gene in range(space.n_genes):
+        n_choices = int(space.upper[gene]) + 1
+        varied = np.repeat(base[None], n_choices, axis=0)
+        varied[:, :, gene] = np.arange(n_choices)[:, None]
+        for name, values in macs.parts(varied.reshape(-1, space.n_genes)).items():
+            each = values.reshape(n_choices, len(base))
+            if (each != each[0]).any():
+                found[name].append(gene)
+    return {name: tuple(genes) for name, genes in found.items()}
+
+
+def _spread(space: SearchSpace, macs: AdditiveTable, name: str, genes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return a term's values for all choices of its genes."""
+    shape = tuple(int(space.upper[gene]) + 1 for gene in genes)
+    genomes = np.zeros((int(np.prod(shape)), space.n_genes), dtype=np.int64)
+    genomes[:, list(genes)] = np.indices(shape).reshape(len(shape), len(genomes)).T
+    values: npt.NDArray[np.int64] = macs.parts(genomes)[name].reshape(shape)
+    return values
+
+
+def covering(space: SearchSpace, terms: Sequence[Term], rng: np.random.Generator) -> Genomes:
+    """Return few canonical genomes, (n, d), that hold each kind of each term at least once."""
+    choices = [np.argwhere(term.kinds != ABSENT) for term in terms]
+    kinds = [term.kinds[term.kinds != ABSENT] for term in terms]
+    missing = [np.ones(term.n_kinds, dtype=bool) for term in terms]
+    rarity = np.array([(term.kinds != ABSENT).mean() for term in terms])
+    genomes: list[Genomes] = []
+    while any(each.any() for each in missing):
+        genome = np.full(space.n_genes, ABSENT)
+        # Blocks that are rarely there first: they decide depths.
+        for t in np.lexsort((rng.random(len(terms)), rarity)):
+            genes = list(terms[t].genes)
+            agrees = ((genome[genes] == ABSENT) | (choices[t] == genome[genes])).all(axis=1)
+            candidates = np.flatnonzero(agrees & missing[t][kinds[t]])
+            if len(candidates):
+                genome[genes] = choices[t][rng.choice(candidates)]
+        anything = rng.integers(space.lower, space.upper, endpoint=True)
+        genomes.append(space.canonical(np.where(genome == ABSENT, anything, genome)[None])[0])
+        for term, each in zip(terms, missing, strict=True):
+            kind = int(term.kind(genomes[-1][None])[0])
+            if kind != ABSENT:
+                each[kind] = False
+    return np.array(genomes)

@@ -1,0 +1,89 @@
+"""The evaluations of one call of an optimizer: each genome once, whole populations at a time, within a budget."""
+
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.optimizer.base import Problem
+from nas.types import Floats, Genomes
+
+Ids = npt.NDArray[np.int64]
+
+
+@final
+class Evaluations:
+    """Evaluates genomes in their canonical form and remembers them; each has an id, counted from 0.
+
+    A genome is known again by its exact bytes, one or two a gene; 600,000 genomes of ten genes take some 100 MB.
+
+    Attributes:
+        n: genomes evaluated so far, k.
+        budget: how many may be.
+        objectives: of the genomes, shape (k, m) and beyond it unused rows; index it by ids.
+        violations: of the genomes, shape (k,) and beyond it unused entries; 0 where a genome is allowed.
+    """
+
+    def __init__(self, problem: Problem, budget: int) -> None:
+        """Start with nothing evaluated; at most ``budget`` genomes will be."""
+        self.n = 0
+        self.budget = budget
+        self._problem = problem
+        self._lower = problem.space.lower
+        self._known: dict[bytes, int] = {}
+        largest = int((problem.space.upper - self._lower).max())
+        self._genomes: npt.NDArray[np.unsignedinteger] = np.empty(
+            (0, problem.space.n_genes), dtype=np.min_scalar_type(largest)
+        )
+        self.objectives: Floats = np.empty((0, problem.n_objectives))
+        self.violations: Floats = np.empty(0)
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing new may be evaluated."""
+        return self.n >= self.budget
+
+    def genomes(self, ids: Ids) -> Genomes:
+        """Return the canonical genomes, shape (k, d), with these ids, shape (k,)."""
+        return self._genomes[ids] + self._lower
+
+    def __call__(self, genomes: Genomes) -> Ids:
+        """Return the ids of genomes, canonical or not, (n, d) -> (n,); -1 where the budget was spent before.
+
+        Those that are new have ids from the old ``n`` on, in their order.
+        """
+        canonical = self._problem.space.canonical(genomes)
+        compact = np.ascontiguousarray(canonical - self._lower, dtype=self._genomes.dtype)
+        keys: list[bytes] = compact.view(f"V{compact.shape[1] * compact.itemsize}").ravel().tolist()
+        known = self._known
+        ids = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
+        if len(known) > self.n:
+            new = np.arange(self.n, len(known))
+            first = np.searchsorted(np.maximum.accumulate(ids), new)  # where each of them comes up
+            if len(known) > self.budget:
+                for row in first[new >= self.budget]:
+                    del known[keys[row]]
+                ids[ids >= self.budget] = -1
+                first = first[new < self.budget]
+            if len(first):
+                self._evaluate(canonical[first], compact[first])
+        return ids
+
+    def _evaluate(self, canonical: Genomes, compact: npt.NDArray[np.unsignedinteger]) -> None:
+        start, end = self.n, self.n + len(canonical)
+        if end > len(self.violations):
+            room = min(max(2 * end, 1024), self.budget)
+            self._genomes = _longer(self._genomes, room)
+            self.objectives = _longer(self.objectives, room)
+            self.violations = _longer(self.violations, room)
+        values = self._problem.evaluate(canonical)
+        self._genomes[start:end] = compact
+        self.objectives[start:end] = values
+        self.violations[start:end] = self._problem.violation(canonical, values)
+        self.n = end
+
+
+def _longer(array: npt.NDArray, length: int) -> npt.NDArray:  # type: ignore[type-arg]
+    longer = np.empty((length, *array.shape[1:]), dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer

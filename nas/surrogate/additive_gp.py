@@ -1,0 +1,170 @@
+"""A Gaussian process whose prior is a sum of effects of single choices and a smooth interaction of all."""
+
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+from scipy.optimize import minimize
+
+from nas.space.base import SearchSpace
+from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.encoding import Encoding
+from nas.types import Floats, Genomes, NonNegativeInt, PositiveFloat
+
+_NOISE = 1e-6
+"""The least variance of noise, in units of the values' variance."""
+_START_NOISE = -4.0
+"""Logarithm of the noise's standard deviation at which the fit starts, in units of the values'."""
+_FARTHER = 0.5
+"""Interactions start with a reach as much longer as this factor is smaller than one."""
+
+
+@final
+class AdditiveGP(Surrogate):
+    """Gaussian process regression on features that know which genes are expressed (``Encoding``).
+
+    The covariance of x and z is a sum over the kinds k of features (all depths, all kernel sizes, ...)
+
+        sum_k a_k^2 x_k.z_k  +  b^2 Matern52(sqrt(sum_k c_k^2 |x_k - z_k|^2))  +  noise
+
+    Its first part is a linear model with an effect for each value and for each choice of each gene, where effects of
+    one kind are equally large in the mean; the second part is what choices do together. All logarithms of a, b, c
+    and the noise maximise the marginal likelihood (Rasmussen & Williams 2006, eq. 5.8 and 5.9) with a normal prior
+    around scales at which each part explains all of the values. Outputs share them.
+    """
+
+    name = "additive_gp"
+
+    def __init__(self, *, space: SearchSpace, iterations: NonNegativeInt, prior: PositiveFloat) -> None:
+        """Set how scales are fitted.
+
+        Args:
+            space: tells which genes are expressed, and which are alike.
+            iterations: of L-BFGS, at most.
+            prior: standard deviation of the scales' logarithms.
+        """
+        self._encoding = Encoding(space)
+        self._iterations = iterations
+        self._prior = prior
+
+    def minimum_points(self, n_genes: int) -> int:
+        """Return 2."""
+        return 2
+
+    def fit(self, genomes: Genomes, values: Floats) -> None:
+        """Fit scales and condition on the values, (n, d) and (n, m); ValueError below two different points."""
+        points, means = unique_rows(genomes, values)
+        if len(points) < 2:
+            raise ValueError(f"the additive_gp surrogate needs 2 different points, got {len(points)}")
+        self._center, spread = means.mean(axis=0), means.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
+        features = self._encoding(points)
+        self._middle = features.mean(axis=0)
+        self._features = features - self._middle
+        targets = (means - self._center) / self._scale
+        parts = self._parts(self._features, self._features)
+        start = self._start()
+        found = minimize(
+            self._loss,
+            start,
+            (start, parts, targets),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(value - 8, value + 8) for value in start],
+            options={"maxiter": self._iterations},
+        )
+        self._scales: Floats = found.x
+        covariance = self._covariance(self._scales, parts)[0]
+        covariance[np.diag_indices_from(covariance)] += self._noise(self._scales)
+        self._factor = cholesky(covariance, lower=True)
+        self._weights = cho_solve((self._factor, True), targets)
+
+    def predict(self, genomes: Genomes) -> Floats:
+        """Predict values, (k, d) -> (k, m)."""
+        predicted: Floats = self._across(genomes)[0] @ self._weights * self._scale + self._center
+        return predicted
+
+    def deviation(self, genomes: Genomes) -> Floats:
+        """Return the standard deviations of the predictions, without noise, (k, d) -> (k, m)."""
+        across, own = self._across(genomes)
+        explained = solve_triangular(self._factor, across.T, lower=True)
+        deviation: Floats = np.sqrt(np.maximum(own - (explained**2).sum(axis=0), 0))[:, None] * self._scale
+        return deviation
+
+    def _across(self, genomes: Genomes) -> tuple[Floats, Floats]:
+        """Return covariances with the fitted points, (k, n), and the own variances, (k,)."""
+        features = self._encoding(genomes) - self._middle
+        linear, reach, size, _ = _split(self._scales, self._encoding.n_kinds)
+        kinds = self._encoding.kinds
+        gram = (features * np.exp(2 * linear)[kinds]) @ self._features.T
+        near = np.exp(reach)[kinds]
+        squares = _squares(features * near, self._features * near)
+        own = (features**2) @ np.exp(2 * linear)[kinds] + np.exp(2 * size)
+        return gram + np.exp(2 * size) * _matern(squares)[0], own
+
+    def _parts(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """Return the inner products and the squared distances of each kind, both (kinds, n, n)."""
+        columns = [self._encoding.kinds == kind for kind in range(self._encoding.n_kinds)]
+        products = np.array([left[:, used] @ right[:, used].T for used in columns])
+        squares = np.array([_squares(left[:, used], right[:, used]) for used in columns])
+        return products, squares
+
+    def _start(self) -> Floats:
+        """Return logarithms of scales at which the features' mean square length is one."""
+        length = -0.5 * np.log(max((self._features**2).sum(axis=1).mean(), 1e-12))
+        n = self._encoding.n_kinds
+        return np.concatenate([np.full(n, length), np.full(n, length + np.log(_FARTHER)), [0.0, _START_NOISE]])
+
+    def _noise(self, scales: Floats) -> float:
+        return float(np.exp(2 * scales[-1]) + _NOISE)
+
+    def _covariance(self, scales: Floats, parts: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
+        """Return the covariance without noise, its Matern part, and that one's derivative by the squared distance."""
+        linear, reach, size, _ = _split(scales, self._encoding.n_kinds)
+        matern, slope = _matern(np.tensordot(np.exp(2 * reach), parts[1], 1))
+        matern *= np.exp(2 * size)
+        slope *= np.exp(2 * size)
+        return np.tensordot(np.exp(2 * linear), parts[0], 1) + matern, matern, slope
+
+    def _loss(
+        self, scales: Floats, start: Floats, parts: tuple[Floats, Floats], targets: Floats
+    ) -> tuple[float, Floats]:
+        """Return the negative logarithm of the posterior of the scales, and its gradient."""
+        linear, reach, _, noise = _split(scales, self._encoding.n_kinds)
+        covariance, matern, slope = self._covariance(scales, parts)
+        covariance[np.diag_indices_from(covariance)] += self._noise(scales)
+        factor = cholesky(covariance, lower=True)
+        weights = cho_solve((factor, True), targets)
+        inverse = lapack.dpotri(factor, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        n_outputs = targets.shape[1]
+        loss = 0.5 * (targets * weights).sum() + n_outputs * np.log(np.diag(factor)).sum()
+        by_covariance = 0.5 * (n_outputs * inverse - weights @ weights.T)
+        gradient = np.concatenate(
+            [
+                2 * np.exp(2 * linear) * np.tensordot(parts[0], by_covariance, 2),
+                2 * np.exp(2 * reach) * np.tensordot(parts[1], by_covariance * slope, 2),
+                [2 * (by_covariance * matern).sum(), 2 * np.exp(2 * noise) * np.trace(by_covariance)],
+            ]
+        )
+        away = (scales - start) / self._prior
+        return float(loss + 0.5 * (away**2).sum()), gradient + away / self._prior
+
+
+def _split(scales: Floats, n_kinds: int) -> tuple[Floats, Floats, float, float]:
+    """Return the logarithms of a and c, (kinds,) each, of b, and of the noise."""
+    return scales[:n_kinds], scales[n_kinds:-2], float(scales[-2]), float(scales[-1])
+
+
+def _squares(left: Floats, right: Floats) -> Floats:
+    lengths = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
+    squares: Floats = np.maximum(lengths - 2 * left @ right.T, 0)
+    return squares
+
+
+def _matern(squares: Floats) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """Return the Matern-5/2 correlation at squared distances, and its derivative by them."""
+    scaled = np.sqrt(5 * squares)
+    decay = np.exp(-scaled)
+    return (1 + scaled + scaled**2 / 3) * decay, -5 / 6 * (1 + scaled) * decay

@@ -1,0 +1,106 @@
+"""Many regression trees, each on a random subset of the genes."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.tree import DecisionTreeRegressor
+
+from nas.surrogate.base import Surrogate, unique_rows
+from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
+
+_STATES = 2_000_000
+"""Pairs of a genome and a tree that are followed together."""
+
+
+@final
+class CART(Surrogate):
+    """The mean of regression trees on random subsets of the genes (NSGANetV2, section 3.2; E2EPP, Sun et al. 2019).
+
+    A subset's size is uniform from 1 to the number of genes, and each tree is grown on all points until its leaves
+    are pure, as in the published code, by scikit-learn. Trees are then laid out in arrays and followed all at once.
+    They grow in as many threads as torch uses; subsets and trees depend on ``seed`` and the points alone.
+    """
+
+    name = "cart"
+
+    def __init__(self, *, trees: PositiveInt, seed: NonNegativeInt) -> None:
+        """Set the size.
+
+        Args:
+            trees: how many (published: 1,000, and 5,000 in the experiments' code).
+            seed: of the subsets, and of which of two equally good splits is taken.
+        """
+        self._n_trees = trees
+        self._seed = seed
+
+    def minimum_points(self, n_genes: int) -> int:
+        """Return 2."""
+        return 2
+
+    def fit(self, genomes: Genomes, values: Floats) -> None:
+        """Grow the trees on values, (n, d) and (n, m); ValueError below two different points."""
+        points, means = unique_rows(genomes, values)
+        if len(points) < 2:
+            raise ValueError(f"the cart surrogate needs 2 different points, got {len(points)}")
+        self._center = means.mean(axis=0)
+        spread = means.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
+        places, targets = points.astype(np.float32), (means - self._center) / self._scale
+        rng, n_genes = np.random.default_rng(self._seed), points.shape[1]
+        subsets = [
+            np.sort(rng.permutation(n_genes)[: rng.integers(1, n_genes, endpoint=True)]) for _ in range(self._n_trees)
+        ]
+
+        def grow(tree: int) -> DecisionTreeRegressor:
+            own = np.ascontiguousarray(places[:, subsets[tree]])
+            return DecisionTreeRegressor(random_state=tree).fit(own, targets, check_input=False)
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            grown = list(pool.map(grow, range(self._n_trees)))
+        self._lay_out(grown, subsets)
+
+    def predict(self, genomes: Genomes) -> Floats:
+        """Predict values, (k, d) -> (k, m): the mean of the trees."""
+        parts = [self._of_trees(part).mean(axis=1) for part in self._split(genomes)]
+        mean: Floats = np.concatenate(parts) * self._scale + self._center
+        return mean
+
+    def deviation(self, genomes: Genomes) -> Floats:
+        """Return the standard deviation of the trees' predictions, (k, d) -> (k, m)."""
+        parts = [self._of_trees(part).std(axis=1) for part in self._split(genomes)]
+        deviation: Floats = np.concatenate(parts) * self._scale
+        return deviation
+
+    def _lay_out(self, grown: Sequence[DecisionTreeRegressor], subsets: Sequence[npt.NDArray[np.int64]]) -> None:
+        """Put all trees' nodes in a row: a leaf is its own child, so that all trees can be followed equally long."""
+        counts = [tree.tree_.node_count for tree in grown]
+        starts = np.cumsum([0, *counts[:-1]])
+        places = np.arange(sum(counts))
+        left = np.concatenate([tree.tree_.children_left + start for tree, start in zip(grown, starts, strict=True)])
+        right = np.concatenate([tree.tree_.children_right + start for tree, start in zip(grown, starts, strict=True)])
+        leaf = np.concatenate([tree.tree_.children_left < 0 for tree in grown])
+        genes = [own[np.maximum(tree.tree_.feature, 0)] for tree, own in zip(grown, subsets, strict=True)]
+        self._children = np.stack([np.where(leaf, places, left), np.where(leaf, places, right)], axis=1).ravel()
+        self._genes = np.concatenate(genes)
+        self._thresholds = np.concatenate([tree.tree_.threshold for tree in grown])
+        self._values = np.concatenate([tree.tree_.value[:, :, 0] for tree in grown])
+        self._roots = starts
+        self._depth = max(tree.get_depth() for tree in grown)
+
+    def _split(self, genomes: Genomes) -> list[Genomes]:
+        rows = max(1, _STATES // self._n_trees)
+        return [genomes[start : start + rows] for start in range(0, max(len(genomes), 1), rows)]
+
+    def _of_trees(self, genomes: Genomes) -> Floats:
+        """Return what each tree predicts, standardised, (k, d) -> (k, trees, m)."""
+        nodes = np.tile(self._roots, (len(genomes), 1))
+        rows = np.arange(len(genomes))[:, None]
+        for _ in range(self._depth):
+            beyond = genomes[rows, self._genes[nodes]] > self._thresholds[nodes]
+            nodes = self._children[2 * nodes + beyond]
+        values: Floats = self._values[nodes]
+        return values

@@ -1,0 +1,86 @@
+"""Gaussian process regression through scikit-learn."""
+
+import warnings
+from typing import Literal, final
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
+
+from nas.surrogate.base import Surrogate, unique_rows
+from nas.types import Floats, Genomes
+
+_SIZES = (1e-3, 1e3)
+_LENGTHS = (0.1, 1e3)
+_NOISES = (1e-6, 1.0)
+
+
+@final
+class GP(Surrogate):
+    """A Gaussian process on the integer genes (NSGANetV2, section 3.2), its kernel fitted by marginal likelihood.
+
+    The kernel is stationary with one length for all genes, or that and a linear one, each with its size, and noise.
+    The start of the fit is fixed, and there is one: the result depends on the points alone. Outputs share a kernel.
+    """
+
+    name = "gp"
+
+    def __init__(self, *, kernel: Literal["gauss", "matern", "linear_gauss", "linear_matern"]) -> None:
+        """Choose the kernel.
+
+        Args:
+            kernel: Gaussian, or Matern of order 5/2; ``linear_`` adds a linear kernel.
+        """
+        self._kernel = kernel
+
+    def minimum_points(self, n_genes: int) -> int:
+        """Return 2."""
+        return 2
+
+    def fit(self, genomes: Genomes, values: Floats) -> None:
+        """Fit to values, (n, d) and (n, m); ValueError below two different points."""
+        points, means = unique_rows(genomes, values)
+        if len(points) < 2:
+            raise ValueError(f"the gp surrogate needs 2 different points, got {len(points)}")
+        self._center, spread = means.mean(axis=0), means.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
+        self._middle = points.mean(axis=0)
+        features = points - self._middle
+        length = max(float(np.sqrt((features**2).sum(axis=1).mean())), 0.1)
+        targets = (means - self._center) / self._scale
+        kernel = _kernel(self._kernel, length)
+        # Fitted here, as scikit-learn does it but for its warnings, whose filters are shared by all threads.
+        model = GaussianProcessRegressor(kernel, optimizer=None).fit(features, targets)
+        found = minimize(
+            lambda theta: [-part for part in model.log_marginal_likelihood(theta, True, clone_kernel=False)],
+            kernel.theta,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=kernel.bounds,
+        )
+        best = kernel.clone_with_theta(found.x)
+        self._model = GaussianProcessRegressor(best, optimizer=None).fit(features, targets)
+
+    def predict(self, genomes: Genomes) -> Floats:
+        """Predict values, (k, d) -> (k, m)."""
+        standard = self._model.predict(genomes - self._middle).reshape(len(genomes), -1)
+        predicted: Floats = standard * self._scale + self._center
+        return predicted
+
+    def deviation(self, genomes: Genomes) -> Floats:
+        """Return the standard deviations of the predictions, (k, d) -> (k, m)."""
+        with warnings.catch_warnings():  # variances that rounding makes negative are set to zero
+            warnings.simplefilter("ignore", UserWarning)
+            _, standard = self._model.predict(genomes - self._middle, return_std=True)
+        deviation: Floats = standard.reshape(len(genomes), -1) * self._scale
+        return deviation
+
+
+def _kernel(name: str, length: float) -> Kernel:
+    """Return a kernel that begins with the points' root mean square distance from their middle as its length."""
+    form = RBF(length, _LENGTHS) if name.endswith("gauss") else Matern(length, _LENGTHS, nu=2.5)
+    kernel = ConstantKernel(1.0, _SIZES) * form + WhiteKernel(1e-2, _NOISES)
+    if name.startswith("linear"):
+        kernel += ConstantKernel(1 / length**2, (1e-6, 1e3)) * DotProduct(0, "fixed")
+    return kernel

@@ -1,0 +1,133 @@
+"""A multilayer perceptron."""
+
+from itertools import pairwise
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas.surrogate.base import Surrogate, unique_rows
+from nas.types import Floats, Genomes, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+
+
+@final
+class MLP(Surrogate):
+    """Four linear layers with ReLU between them (NSGANetV2, section 3.2), trained on whole batches by Adam.
+
+    As in the published code: smooth L1 loss, a cosine schedule, dropout before the last layer, a random share of the
+    points held out, and of all epochs the weights with the lowest loss on these. Genes and values are standardised,
+    which the published code leaves out. All random numbers come from ``seed``.
+    """
+
+    name = "mlp"
+
+    def __init__(
+        self,
+        *,
+        hidden: PositiveInt,
+        dropout: Probability,
+        learning_rate: PositiveFloat,
+        epochs: PositiveInt,
+        held_out: Probability,
+        seed: NonNegativeInt,
+        device: str,
+    ) -> None:
+        """Set network and training.
+
+        Args:
+            hidden: features of each of the three hidden layers (published: 300).
+            dropout: probability that a feature before the last layer is zeroed in training (published: 0.2).
+            learning_rate: at the start (published: 8e-4); it falls to zero.
+            epochs: steps of the training, each on all points (published: 2,000).
+            held_out: share of the points that choose the epoch (published: 0.2).
+            seed: of weights, dropout and what is held out.
+            device: where to compute.
+        """
+        self._hidden = hidden
+        self._dropout = dropout
+        self._learning_rate = learning_rate
+        self._epochs = epochs
+        self._held_out = held_out
+        self._seed = seed
+        self._device = torch.device(device)
+
+    def minimum_points(self, n_genes: int) -> int:
+        """Return 4: enough to train on some and to hold out another."""
+        return 4
+
+    def fit(self, genomes: Genomes, values: Floats) -> None:
+        """Train on values, (n, d) and (n, m); ValueError below four different points."""
+        points, means = unique_rows(genomes, values)
+        needed = self.minimum_points(genomes.shape[1])
+        if len(points) < needed:
+            raise ValueError(f"the mlp surrogate needs {needed} different points, got {len(points)}")
+        self._middle, self._spread = points.mean(axis=0), _positive(points.std(axis=0))
+        self._center, self._scale = means.mean(axis=0), _positive(means.std(axis=0))
+        generator = torch.Generator(self._device).manual_seed(self._seed)
+        inputs = self._tensor((points - self._middle) / self._spread)
+        targets = self._tensor((means - self._center) / self._scale)
+        order = torch.randperm(len(points), generator=generator, device=self._device)
+        n_held_out = min(max(round(self._held_out * len(points)), 1), len(points) - 1)
+        self._weights = self._train(
+            inputs[order[n_held_out:]],
+            targets[order[n_held_out:]],
+            inputs[order[:n_held_out]],
+            targets[order[:n_held_out]],
+            generator,
+        )
+
+    def predict(self, genomes: Genomes) -> Floats:
+        """Predict values, (k, d) -> (k, m)."""
+        with torch.no_grad():
+            inputs = self._tensor((genomes - self._middle) / self._spread)
+            outputs = _forward(self._weights, inputs, None).cpu().numpy().astype(np.float64)
+        predicted: Floats = outputs * self._scale + self._center
+        return predicted
+
+    def _train(
+        self, inputs: Tensor, targets: Tensor, held_inputs: Tensor, held_targets: Tensor, generator: torch.Generator
+    ) -> list[Tensor]:
+        """Return weights and biases of the layers, in turn, of the best epoch."""
+        weights = self._first_weights(inputs.shape[1], targets.shape[1], generator)
+        optimizer = torch.optim.Adam(weights, lr=self._learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self._epochs)
+        best, lowest = [weight.detach().clone() for weight in weights], float("inf")
+        for _ in range(self._epochs):
+            keep = torch.rand(len(inputs), self._hidden, generator=generator, device=self._device) >= self._dropout
+            mask = keep / max(1 - self._dropout, 1e-9)
+            optimizer.zero_grad()
+            torch.autograd.backward(functional.smooth_l1_loss(_forward(weights, inputs, mask), targets))
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                loss = functional.smooth_l1_loss(_forward(weights, held_inputs, None), held_targets).item()
+                if loss < lowest:
+                    best, lowest = [weight.detach().clone() for weight in weights], loss
+        return best
+
+    def _first_weights(self, n_inputs: int, n_outputs: int, generator: torch.Generator) -> list[Tensor]:
+        """Return uniform weights and biases within one over the root of a layer's inputs, as torch begins."""
+        widths = (n_inputs, self._hidden, self._hidden, self._hidden, n_outputs)
+        weights = []
+        for before, after in pairwise(widths):
+            for shape in ((after, before), (after,)):
+                uniform = torch.rand(shape, generator=generator, device=self._device)
+                weights.append(((2 * uniform - 1) / before**0.5).requires_grad_())
+        return weights
+
+    def _tensor(self, array: Floats) -> Tensor:
+        return torch.tensor(array, dtype=torch.float32, device=self._device)
+
+
+def _forward(weights: list[Tensor], inputs: Tensor, mask: Tensor | None) -> Tensor:
+    features = inputs
+    for weight, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        features = functional.relu(functional.linear(features, weight, bias))
+    return functional.linear(features if mask is None else features * mask, weights[-2], weights[-1])
+
+
+def _positive(spread: Floats) -> Floats:
+    """Return the spreads with ones in place of zeros, for what never varies."""
+    return np.where(spread > 0, spread, 1.0)

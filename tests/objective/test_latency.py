@@ -1,0 +1,55 @@
+import json
+import pickle
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from nas.objective.latency import Latency
+from tests.objective.test_timing import Clock, Takes
+from tests.small import tiny
+
+
+def test_it_is_the_median_after_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("nas.objective.timing.perf_counter_ns", clock)
+    latency = Latency(device="cpu", batch_size=2, warmup=1, repeats=3)
+    assert latency.of(Takes(clock, 70, 3, 90, 2), 8) == 3
+    assert (latency.measure.name, latency.measure.unit) == ("latency", "ms")
+
+
+def test_large_batches_take_longer() -> None:
+    supernet = tiny()
+    network = supernet.extract(supernet.space.decode(supernet.space.largest))
+    one, many = (
+        statistics.median(Latency(device="cpu", batch_size=n, warmup=2, repeats=5).of(network, 11) for _ in range(3))
+        for n in (1, 64)
+    )
+    assert many > 3 * one
+
+
+def test_it_can_be_sent_to_another_process() -> None:
+    latency = Latency(device="cpu", batch_size=1, warmup=0, repeats=1)
+    assert pickle.loads(pickle.dumps(latency)).of(nn.Identity(), 4) > 0
+
+
+def test_searched_beside_flops(launch: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, _, err = launch(
+        "sec_obj=[flops,latency]",
+        "sec_obj.latency.warmup=1",
+        "sec_obj.latency.repeats=3",
+        "training=none",
+        "tracker=csv",
+        "algorithm=random",
+        "algorithm.n_doe=4",
+        "algorithm.n_iter=2",
+        "algorithm.iterations=1",
+        "evaluator.recalibration_images=16",
+        "dataset.resolutions=[8]",
+        "paths.run=run",
+    )
+    assert code == 0, err
+    front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
+    assert all(member["metrics"]["latency"] > 0 for member in front)
