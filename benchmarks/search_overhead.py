@@ -39,6 +39,7 @@ from nas.selector.subset import Subset
 from nas.space.base import new_rows
 
 HERE = Path(__file__).parent
+PAPER = "experiment=msunas_paper"
 ARCHIVED, POPULATION, GENERATIONS, CHOSEN = 340, 40, 20, 8
 
 
@@ -133,7 +134,9 @@ def iteration(study: Study, traced: int) -> list[str]:
         return Problem(study.space, evaluate, 2, lambda rows, _: np.zeros(len(rows)))
 
     def search(predict: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return study.part("optimizer", "nsga2").minimize(problem(predict), genomes[front], np.random.default_rng(0))
+        return study.part("optimizer", "nsga2", PAPER).minimize(
+            problem(predict), genomes[front], np.random.default_rng(0)
+        )
 
     theirs_search, _ = timed(search, lambda rows: model.predict(rows.astype(float))[:, 0])
     each = tracing(study, genomes[:traced])

@@ -40,11 +40,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class Commit:
-    """What closes a block of entries: the step, and the surrogate that chose them (``None`` without one)."""
+    """What closes a block of entries.
+
+    Attributes:
+        step: of the entries.
+        surrogate, winner: that chose them, see :class:`nas.types.Batch`; ``None`` without one.
+        rmse_archive, rho_archive, tau_archive: how the surrogate's predictions agree with the evaluations of these
+            entries and of all that it was fitted to; ``None`` without a surrogate, or where it is not defined.
+        retry: whether the entries are second attempts at failures.
+    """
 
     step: int
     surrogate: str | None = None
     winner: str | None = None
+    rmse_archive: float | None = None
+    rho_archive: float | None = None
+    tau_archive: float | None = None
     retry: bool = False
 
 

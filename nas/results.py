@@ -1,7 +1,8 @@
-"""What a run says about itself after each step; all of it follows from the archive."""
+"""What a run says about itself after each step; all of it but the times follows from the archive."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from nas.archive import Archive, Entry
-from nas.files import write_json
+from nas.files import write_json, write_text
 from nas.pareto import hypervolume
 from nas.report.figures import front_figure, hypervolume_figure
 from nas.tracker.base import StepSummary
 from nas.types import Floats
+
+Quality = tuple[float | None, float | None, float | None]
+"""Root-mean-square error, Spearman's rho and Kendall's tau; ``None`` where it is not defined."""
 
 
 class Results:
@@ -39,6 +43,8 @@ class Results:
         self._folder = folder
         self._reference_point = reference_point
         self._ideal_point = None if ideal_point is None else np.array(ideal_point, dtype=np.float64)
+        self._times = folder / "times.jsonl"
+        self._seconds = _read_seconds(self._times, archive.next_step)
 
     @property
     def reference_point(self) -> Floats:
@@ -53,8 +59,19 @@ class Results:
         front = front.reshape(-1, len(self._archive.measures))
         return hypervolume(front, self.reference_point, self._ideal_point)
 
-    def summary(self, step: int, seconds: Mapping[str, float]) -> StepSummary:
-        """Return the summary of a completed step, which took ``seconds`` by activity."""
+    def record_seconds(self, step: int, seconds: Mapping[str, float]) -> None:
+        """Write what a completed step took, in seconds by activity, into ``times.jsonl``, a line a step.
+
+        Times are beside the archive, not in it: equal seeds give equal archives, killed and resumed or not, and
+        times are never the same twice.
+        """
+        self._seconds[step] = {activity: round(value, 6) for activity, value in seconds.items()}
+        lines = [json.dumps({"step": k, "seconds": self._seconds[k]}) + "\n" for k in sorted(self._seconds)]
+        write_text(self._times, "".join(lines))
+
+    def summary(self, step: int) -> StepSummary:
+        """Return the summary of a completed step."""
+        commit = self._archive.commit_of(step)
         entries = self._archive.entries(step)
         front = self._archive.front(step)
         values = np.array([entry.objectives for entry in front], dtype=np.float64)
@@ -69,7 +86,10 @@ class Results:
             rmse=rmse,
             rho=rho,
             tau=tau,
-            seconds=seconds,
+            rmse_archive=commit.rmse_archive,
+            rho_archive=commit.rho_archive,
+            tau_archive=commit.tau_archive,
+            seconds=self._seconds.get(step, {}),
             front=[self._described(entry) for entry in front],
         )
 
@@ -167,18 +187,51 @@ class Results:
         return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
 
 
-def surrogate_quality(entries: list[Entry]) -> tuple[float | None, float | None, float | None]:
-    """Return RMSE, Spearman's rho and Kendall's tau of predictions against evaluations of the first objective.
+def surrogate_quality(entries: Sequence[Entry]) -> Quality:
+    """Return how predictions of the first objective agree with evaluations, for new candidates alone.
 
-    Only new candidates count, which the surrogate had not seen. (NSGANetV2's tool adds the archive it was
-    fitted to, which an interpolant reproduces by construction.) ``None`` where a number is not defined: fewer
-    than two predicted candidates, or no variation.
+    The surrogate had not seen them. All is ``None`` with fewer than two predicted candidates, and the correlations
+    are where nothing varies.
     """
-    pairs = [(e.predicted, e.objectives[0]) for e in entries if e.predicted is not None and e.objectives]
-    if len(pairs) < 2:
+    return _quality(*_pairs(entries))
+
+
+def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, evaluated: Floats) -> Quality:
+    """Return the same for new candidates and all that the surrogate was fitted to, as NSGANetV2's tool has it.
+
+    An interpolant reproduces the latter by construction, so that these numbers flatter it. The tool's root-mean-square
+    error is of every prediction against every evaluation; this is of each against its own.
+
+    Args:
+        entries: the new candidates.
+        fitted: the surrogate's predictions of what it was fitted to, shape (k,); ``None`` without a surrogate.
+        evaluated: the objectives of what it was fitted to, shape (k, m).
+    """
+    if fitted is None:
         return None, None, None
-    predicted, actual = np.array(pairs).T
+    predicted, actual = _pairs(entries)
+    return _quality(np.concatenate([fitted, predicted]), np.concatenate([evaluated[:, 0], actual]))
+
+
+def _pairs(entries: Sequence[Entry]) -> tuple[Floats, Floats]:
+    pairs = [(e.predicted, e.objectives[0]) for e in entries if e.predicted is not None and e.objectives]
+    predicted, actual = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    return predicted, actual
+
+
+def _quality(predicted: Floats, actual: Floats) -> Quality:
+    if len(predicted) < 2:
+        return None, None, None
     rmse = float(np.sqrt(np.mean((predicted - actual) ** 2)))
     if np.ptp(predicted) == 0 or np.ptp(actual) == 0:
         return rmse, None, None
     return rmse, float(spearmanr(predicted, actual).statistic), float(kendalltau(predicted, actual).statistic)
+
+
+def _read_seconds(path: Path, steps: int) -> dict[int, Mapping[str, float]]:
+    """Return what steps below ``steps`` took; nothing where the file is absent or damaged: no result needs it."""
+    try:
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        return {int(record["step"]): dict(record["seconds"]) for record in records if record["step"] < steps}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -34,6 +34,7 @@ class RunFolder:
     ``run.json``                identity, command line, versions, git revision
     ``status.json``             state, progress, host, process, last error
     ``archive.jsonl``           every evaluation (:class:`nas.archive.Archive`)
+    ``times.jsonl``             seconds of each step by activity; apart, because times are never the same twice
     ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
     ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate, as NSGANetV2's tool writes them
     ``failed/``                 architectures whose evaluation failed, with their traceback

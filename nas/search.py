@@ -1,20 +1,19 @@
 """The search loop: propose, adapt, evaluate, append; every method of this project is this loop."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from nas.algorithm.base import Algorithm
+from nas.algorithm.base import Algorithm, timed
 from nas.archive import Archive, Commit, Entry
 from nas.errors import RunError
 from nas.evaluations import BatchFolder, last_line
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.executor.base import Executor
 from nas.objective.base import Objective, values
-from nas.results import Results
+from nas.results import Results, quality_with_archive
 from nas.run_folder import RunFolder
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
@@ -69,24 +68,39 @@ class Search:
             RunError: if every evaluation of the initial design, or of two steps in a row, failed.
         """
         seconds: dict[str, float] = {}
-        with _timed(seconds, "train"):
+        with timed(seconds, "train"):
             self._training.prepare(self._tracker.progress)
         if retry_failed:
             self._retry()
         for step in range(self._archive.next_step):
             self._results.write_step(step)
         for step in range(self._archive.next_step, self._algorithm.steps):
-            with _timed(seconds, "search"):
-                batch = self._algorithm.propose(self._archive, step, rng_for(self._seed, step, "propose"))
+            batch = self._propose(step, seconds)
             if len(batch.genomes) == 0:
                 break  # the search space is used up
-            with _timed(seconds, "train"):
+            with timed(seconds, "train"):
                 self._training.adapt(batch, step)
-            with _timed(seconds, "evaluate"):
+            with timed(seconds, "evaluate"):
                 self._evaluate(batch, step)
-            self._report(step, seconds)
+            self._results.record_seconds(step, seconds)
+            self._report(step)
             seconds = {}
         self._test()
+
+    def _propose(self, step: int, seconds: dict[str, float]) -> Batch:
+        """Return the step's candidates and add what that took; what the algorithm does not name is search.
+
+        Linear algebra has one thread meanwhile, whatever the settings say: its results depend on their number, if in
+        the last digits alone, and with a few hundred architectures two are no quicker.
+        """
+        took: dict[str, float] = {}
+        with timed(took, "search"), threadpool_limits(1, user_api="blas"):
+            batch = self._algorithm.propose(self._archive, step, rng_for(self._seed, step, "propose"))
+        named = dict(batch.seconds)
+        named["search"] = named.get("search", 0.0) + took["search"] - sum(named.values())
+        for activity, value in named.items():
+            seconds[activity] = seconds.get(activity, 0.0) + value
+        return batch
 
     def _evaluate(self, batch: Batch, step: int) -> None:
         architectures = dict(enumerate(self._space.decode(genome) for genome in batch.genomes))
@@ -102,7 +116,8 @@ class Search:
                 f"all {len(entries)} evaluations of step {step} failed, the first with: {last_line(error)} "
                 f"(tracebacks in {self._folder.path / 'failed'})"
             )
-        self._archive.extend(Commit(step, batch.surrogate, batch.winner), entries)
+        quality = quality_with_archive(entries, batch.fitted, self._archive.arrays()[1])
+        self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality), entries)
         self._results.forget_failures()
 
     def _retry(self) -> None:
@@ -146,10 +161,10 @@ class Search:
             for (index, architecture), prediction in zip(architectures.items(), predicted, strict=True)
         ]
 
-    def _report(self, step: int, seconds: dict[str, float]) -> None:
+    def _report(self, step: int) -> None:
         self._results.write_step(step)
         self._results.write_front(finished=False, test={})
-        summary = self._results.summary(step, seconds)
+        summary = self._results.summary(step)
         self._results.draw({})
         self._folder.write_status(
             "running", step=step, steps=self._algorithm.steps, hypervolume=summary.hypervolume, failed=summary.failed
@@ -164,10 +179,3 @@ class Search:
         test = {front[index].genome: result.metrics for index, result in results.items() if result.ok}
         self._results.write_front(finished=True, test=test)
         self._results.draw(test)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], activity: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[activity] = seconds.get(activity, 0.0) + time.perf_counter() - start

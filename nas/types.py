@@ -76,9 +76,13 @@ class Batch:
             where candidates were not chosen by a surrogate.
         surrogate: name of the surrogate that predicted, for example ``"rbf"``.
         winner: the model that an adaptive surrogate chose; equals ``surrogate`` for all others.
+        fitted: its predictions of what it was fitted to, shape (k,): the archive's successful evaluations, in order.
+        seconds: what parts of choosing the candidates took, by activity, for example ``"fit"``.
     """
 
     genomes: Genomes
     predicted: Floats | None = None
     surrogate: str | None = None
     winner: str | None = None
+    fitted: Floats | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)

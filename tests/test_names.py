@@ -12,6 +12,8 @@ CONF = ROOT / "conf"
 EXCEPTIONS = {
     "sec_obj/flops": "nas.objective.cost",  # objectives that are read off a table share one class
     "sec_obj/params": "nas.objective.cost",
+    "sec_obj/latency": "nas.objective.latency",  # objectives are listed by name, so that several can be chosen
+    "sec_obj/latency_table": "nas.objective.latency_table",
     # data sets that differ in data alone
     **{f"dataset/{name}": "nas.dataset.torchvision_arrays" for name in ("cifar10", "cifar100", "stl10")},
     **{f"dataset/{name}": "nas.dataset.torchvision_files" for name in ("aircraft", "dtd", "flowers102", "pets")},

@@ -1,6 +1,9 @@
 """Search algorithms: what to evaluate next, as a function of what was evaluated."""
 
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -28,3 +31,11 @@ class Algorithm(ABC):
             step: 0 to ``steps - 1``.
             rng: the only source of randomness.
         """
+
+
+@contextmanager
+def timed(seconds: MutableMapping[str, float], activity: str) -> Iterator[None]:
+    """Add the seconds that the block takes to those of ``activity``."""
+    start = time.perf_counter()
+    yield
+    seconds[activity] = seconds.get(activity, 0.0) + time.perf_counter() - start

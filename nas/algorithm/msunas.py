@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from nas.algorithm.base import Algorithm
+from nas.algorithm.base import Algorithm, timed
 from nas.algorithm.design import initial_design
 from nas.archive import Archive
 from nas.errors import UserError
@@ -77,7 +77,10 @@ class MSuNAS(Algorithm):
         genomes, evaluated = archive.arrays()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
-        self._surrogate.fit(genomes, evaluated[:, self._modelled])  # l. 9
+        seconds: dict[str, float] = {}
+        with timed(seconds, "fit"):
+            self._surrogate.fit(genomes, evaluated[:, self._modelled])  # l. 9
+            fitted = self._surrogate.predict(genomes)[:, 0]
         front = non_dominated(evaluated)
         problem = Problem(
             space=self._space,
@@ -85,13 +88,16 @@ class MSuNAS(Algorithm):
             n_objectives=evaluated.shape[1],
             violation=lambda population, _: self._space.violation(population),
         )
-        population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
-        candidates = new_rows(population, seen)
-        chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11
-        batch = candidates[chosen]
-        filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
-        batch = np.concatenate([batch, filling])
-        return Batch(batch, self._surrogate.predict(batch)[:, 0], self._surrogate.name, self._surrogate.winner)
+        with timed(seconds, "search"):
+            population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
+        with timed(seconds, "select"):
+            candidates = new_rows(population, seen)
+            chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11
+            batch = candidates[chosen]
+            filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
+            batch = np.concatenate([batch, filling])
+            predicted = self._surrogate.predict(batch)[:, 0]
+        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, seconds)
 
     def _predict(self, genomes: Genomes) -> Floats:
         predicted = np.empty((len(genomes), 1 + len(self._objectives)))

@@ -28,7 +28,8 @@ def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
         key: _resolved(config, key) for key in result_settings(dict.fromkeys(map(str, config))) if key != "hydra"
     }
     digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
-    words = [choices.get("experiment") or "-".join(str(choices[g]) for g in ("dataset", "supernet", "algorithm"))]
+    shown = ("dataset", "supernet") if choices.get("space", "supernet") == "supernet" else ("space",)
+    words = [choices.get("experiment") or "-".join(str(choices[group]) for group in (*shown, "algorithm"))]
     words += [str(name) for name in config.sec_obj]
     name = "-".join([*words, digest])
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from nas.types import Architecture, Genomes
+import numpy as np
+
+from nas.types import Architecture, Floats, Genomes
 
 
 class Evaluator(ABC):
@@ -28,3 +30,7 @@ class ArrayEvaluator(ABC):
     @abstractmethod
     def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
         """Return the metrics of canonical genomes, shape (n, d), by name, length n; names as in :class:`Evaluator`."""
+
+    def errors(self, genomes: Genomes) -> Floats:
+        """Return the top-1 errors of canonical genomes on the validation split, (n, d) -> (n,), percent."""
+        return np.array([100 - metrics["top1"] for metrics in self.measure(genomes, "validation")], dtype=np.float64)

@@ -73,7 +73,8 @@ class PredictorEvaluator(ArrayEvaluator):
         try:
             self._model.load_state_dict(state)
         except RuntimeError as error:
-            raise UserError(f"evaluator.checkpoint={path} is not OFA's accuracy predictor: {error}") from error
+            reason = " ".join(str(error).split())
+            raise UserError(f"evaluator.checkpoint={path} is not OFA's accuracy predictor: {reason}") from error
         self._space, self._tables = space, tables
 
     @staticmethod

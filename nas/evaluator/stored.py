@@ -1,165 +1,141 @@
 """Cascades and ensembles of networks whose outputs are known, evaluated for whole populations at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, final
+from typing import final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from nas.evaluator.counting import LANES, count, widen
+from nas.space.cascade import compact
 from nas.types import Floats, Genomes, PositiveInt
 
-BLOCK_BYTES = 2**23
-"""Of outputs that are converted to float32 at once."""
+_HALF = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
+_CHUNK = 2**22  # outputs that are looked at at once
 
-WORST_ERROR, WORST_COST = 100.0, 1e5
-"""Of a genome without any network: percent, and millions of multiply-adds (ENCAS's values)."""
+Counts = npt.NDArray[np.int64]
 
 
 @final
 class StoredOutputs:
     """The outputs of a pool of networks on one split, and what their combinations are worth.
 
-    One pass over the outputs serves a population: outputs lie in memory image by image, so that those of one image,
-    of all networks, stay in the processor's cache while every genome looks at them. Blocks of images go to threads.
+    One pass over the outputs serves a population. They lie in blocks of images, in each block network by network and
+    class by class with the images beside each other, so that the processor averages many images at once and the block
+    stays in its cache while every genome looks at it. Blocks hold images of similar difficulty: where a cascade has
+    answered all images of a block, it is done with it. Threads take turns in the blocks.
     """
 
     def __init__(
         self,
         probabilities: npt.NDArray[np.float16],
         labels: npt.NDArray[np.int64],
-        costs: Floats,
         threads: PositiveInt,
+        memory_mib: PositiveInt,
     ) -> None:
         """Lay out the outputs.
 
         Args:
             probabilities: of each network, shape (k, n, c): n images, c classes; may be memory-mapped.
             labels: class indices, shape (n,).
-            costs: of each network for one image, shape (k,), for example in millions of multiply-adds.
             threads: for evaluations.
+            memory_mib: most memory for outputs in single precision; where they take more, they are kept in half
+                precision, and each call converts those of the networks that occur in it.
         """
-        self._outputs = np.ascontiguousarray(probabilities.transpose(1, 0, 2))
-        self._labels = np.ascontiguousarray(labels, dtype=np.int64)
-        self._costs = np.concatenate([[0.0], costs])
+        k, n, c = probabilities.shape
+        self.n_images = n
+        peaks = np.empty((k, n), dtype=np.float32)
+        rights = np.empty((k, n), dtype=np.bool_)
+        rows = max(1, _CHUNK // (k * c))
+        for start in range(0, n, rows):
+            part = slice(start, start + rows)
+            found = _widened(probabilities[:, part])
+            peaks[:, part] = found.max(axis=2)
+            rights[:, part] = found.argmax(axis=2) == labels[part]
+        order = np.argsort(-peaks.mean(axis=0), kind="stable")  # images that few networks are sure of come last
+        empty = -n % LANES
+        places = np.concatenate([order, order[:1].repeat(empty)]).reshape(-1, LANES)
+        valid = (np.arange(n + empty) < n).astype(np.float32).reshape(-1, LANES)
+        self._images = (labels[places].astype(np.int32), valid)
+        right = np.where(valid[:, None] > 0, rights[:, places].transpose(1, 0, 2), 1.0)
+        self._single = (np.ascontiguousarray(peaks[:, places].transpose(1, 0, 2)), right.astype(np.float32))
+        wide = 4 * places.size * k * c <= memory_mib * 2**20
+        self._outputs = np.empty((len(places), k, c, LANES), dtype=np.float32 if wide else np.float16)
+        for block, images in enumerate(places):
+            self._outputs[block] = self._block(probabilities, images, labels[images], wide)
         self._threads = threads
-        n, k, c = self._outputs.shape
-        rows = max(1, min(-(-n // threads), BLOCK_BYTES // (4 * k * c)))
-        self._blocks = [(start, min(start + rows, n)) for start in range(0, n, rows)]
-        self._highest = np.empty((n, k), dtype=np.float32)
-        self._correct = np.empty((n, k), dtype=np.bool_)
-        for start, stop in self._blocks:
-            block = self._outputs[start:stop].astype(np.float32)
-            self._highest[start:stop] = block.max(axis=2)
-            self._correct[start:stop] = block.argmax(axis=2) == self._labels[start:stop, None]
+        self._workers = ThreadPoolExecutor(threads)
+
+    @staticmethod
+    def _block(
+        probabilities: npt.NDArray[np.float16], images: Genomes, labels: npt.NDArray[np.int64], wide: bool
+    ) -> npt.NDArray[np.floating]:
+        """Return the outputs on the images of a block, (LANES,), shape (k, c, LANES); see ``counting.count``."""
+        order = np.argsort(images)  # a memory-mapped file is read in its order
+        block = np.empty((len(probabilities), len(images), probabilities.shape[2]), dtype=np.float16)
+        block[:, order] = probabilities[:, images[order]]
+        lanes = np.arange(len(images))
+        right = block[:, lanes, labels]
+        block[:, lanes, labels] = block[:, :, 0]
+        block[:, :, 0] = right
+        turned = np.ascontiguousarray(block.transpose(0, 2, 1))
+        return _widened(turned) if wide else turned
 
     @property
     def n_networks(self) -> int:
         """The number of networks, k."""
         return int(self._outputs.shape[1])
 
-    def cascades(self, networks: Genomes, thresholds: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Return error and expected cost of cascades, (p, 2), and how many images reach each position, (p, s).
+    def cascades(self, networks: Genomes, thresholds: Floats) -> tuple[Floats, Counts]:
+        """Return the error of cascades in percent, (p,), and how many images reach each position, (p, s).
 
         An image goes on to position j unless the largest of its averaged probabilities so far exceeds the threshold
         before it; then the network's probabilities are averaged in (ENCAS, Chebykin et al. 2022, section 3).
 
         Args:
-            networks: per position 0 for no network or 1 + its index, shape (p, s).
-            thresholds: before each position but the first, shape (p, s - 1).
+            networks: per position 0 for no network or 1 + its index, shape (p, s); no row is all 0.
+            thresholds: before each position but the first, shape (p, s - 1); infinite ones make an ensemble.
         """
-        return self._evaluate(networks, thresholds.astype(np.float32))
-
-    def ensembles(self, networks: Genomes) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Return error and cost of ensembles, (p, 2), and how many images reach each position, (p, s): all of them.
-
-        Args:
-            networks: 0 for no network or 1 + its index, shape (p, s); their probabilities are averaged.
-        """
-        return self._evaluate(networks, np.full((len(networks), networks.shape[1] - 1), np.inf, dtype=np.float32))
-
-    def _evaluate(self, networks: Genomes, thresholds: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[np.int64]]:
-        networks = np.ascontiguousarray(networks, dtype=np.int64)
-        thresholds = np.ascontiguousarray(thresholds)
-
-        def work(block: tuple[int, int]) -> tuple[Any, Any]:
-            rows = slice(*block)
-            wrong = np.zeros(len(networks), dtype=np.int64)
-            reached = np.zeros(networks.shape, dtype=np.int64)
-            outputs = self._outputs[rows].astype(np.float32)
-            _count(
-                outputs, self._labels[rows], self._highest[rows], self._correct[rows],
-                networks, thresholds, wrong, reached,
-            )  # fmt: skip
-            return wrong, reached
-
-        if self._threads == 1:
-            found = [work(block) for block in self._blocks]
+        order, networks, thresholds = compact(networks, thresholds)
+        wanted = np.ascontiguousarray(networks - 1, dtype=np.int16), thresholds.astype(np.float32)
+        if self._outputs.dtype == np.float32:
+            shares = [np.arange(start, len(self._outputs), self._threads) for start in range(self._threads)]
+            parts = self._workers.map(lambda blocks: self._count(self._outputs, blocks, *wanted), shares)
         else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                found = list(pool.map(work, self._blocks))
-        wrong = np.sum([w for w, _ in found], axis=0)
-        reached = np.sum([r for _, r in found], axis=0)
-        n = len(self._labels)
-        cost = np.zeros(len(networks))
-        for position in range(networks.shape[1]):  # in this order, as the published code adds them up
-            cost += self._costs[networks[:, position]] * (reached[:, position] / n)
-        empty = ~networks.any(axis=1)
-        error = np.where(empty, WORST_ERROR, 100 * (wrong / n))
-        return np.column_stack([error, np.where(empty, WORST_COST, cost)]), reached
+            parts = self._workers.map(lambda share: self._converted(share, *wanted), range(self._threads))
+        found: Counts = np.sum(list(parts), axis=0)
+        reached = np.zeros(networks.shape, dtype=np.int64)
+        found[:, 0] = self.n_images
+        np.put_along_axis(reached, order, found[:, :-1], axis=1)
+        return 100 * (found[:, -1] / self.n_images), reached
+
+    def _count(
+        self,
+        outputs: npt.NDArray[np.float32],
+        blocks: Counts,
+        networks: npt.NDArray[np.int16],
+        thresholds: npt.NDArray[np.float32],
+    ) -> Counts:
+        counts = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int32)
+        count(blocks, outputs, self._images, self._single, networks, thresholds, counts)
+        return counts.astype(np.int64)
+
+    def _converted(self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]) -> Counts:
+        """Count in every so many blocks, from ``share`` on, converting a block at a time."""
+        used, renumbered = np.unique(networks, return_inverse=True)
+        renumbered = (renumbered.reshape(networks.shape) - (used[0] < 0)).astype(np.int16)
+        used = used[used >= 0]
+        found = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int32)
+        first = np.zeros(1, dtype=np.int64)
+        for block in range(share, len(self._outputs), self._threads):
+            outputs = _widened(self._outputs[block, used])[None]
+            images = (self._images[0][block : block + 1], self._images[1][block : block + 1])
+            single = (self._single[0][block, used][None], self._single[1][block, used][None])
+            count(first, outputs, images, single, renumbered, thresholds, found)
+        return found.astype(np.int64)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _count(  # noqa: PLR0912, PLR0917 -- compiled: one loop, plain arguments
-    outputs: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    highest: npt.NDArray[np.float32],
-    correct: npt.NDArray[np.bool_],
-    networks: Genomes,
-    thresholds: npt.NDArray[np.float32],
-    wrong: npt.NDArray[np.int64],
-    reached: npt.NDArray[np.int64],
-) -> None:
-    """Add to ``wrong``, (p,), and ``reached``, (p, s), what cascades do with a block of images; see ``cascades``."""
-    n_images, _, n_classes = outputs.shape
-    n_genomes, size = networks.shape
-    mean = np.empty(n_classes, dtype=np.float32)
-    for image in range(n_images):
-        for genome in range(n_genomes):
-            used = 0
-            first = 0
-            peak = np.float32(0.0)
-            right = False
-            for position in range(size):
-                network = networks[genome, position] - 1
-                if network < 0:
-                    continue
-                if used > 0 and peak > thresholds[genome, position - 1]:
-                    break
-                used += 1
-                reached[genome, position] += 1
-                if used == 1:
-                    first = network
-                    peak = highest[image, network]
-                    right = correct[image, network]
-                    continue
-                old = np.float32((used - 1) / used)
-                new = np.float32(1 / used)
-                row = outputs[image, network]
-                if used == 2:
-                    start = outputs[image, first]
-                    for c in range(n_classes):
-                        mean[c] = old * start[c] + new * row[c]
-                else:
-                    for c in range(n_classes):
-                        mean[c] = old * mean[c] + new * row[c]
-                peak = mean[0]
-                for c in range(1, n_classes):
-                    peak = max(peak, mean[c])
-                label = labels[image]
-                right = mean[label] == peak
-                if right:
-                    for c in range(label):  # of equal probabilities the first counts
-                        right &= mean[c] != peak
-            if not right:
-                wrong[genome] += 1
+def _widened(half: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    wide = np.empty(half.shape, dtype=np.float32)
+    widen(np.ascontiguousarray(half).view(np.uint16).reshape(-1), _HALF, wide.reshape(-1))
+    return wide

@@ -22,11 +22,11 @@ from nas.seeding import rng_for
 from nas.space.base import new_rows
 from nas.supernet.base import Supernet
 from nas.supernet.blocks import layers
-from nas.task.base import Setup, Task, build
+from nas.task.base import Setup, Task
+from nas.task.random_supernet import random_supernet
 from nas.task.search import _device
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt, Probability
 
-PUBLISHED_CLASSES = 1000
 _MIN_CALIBRATION = 2
 
 
@@ -117,14 +117,14 @@ class LatencyTableTask(Task):
         if self._path.exists() and not self._overwrite:
             raise UserError(f"path={self._path} exists; add overwrite=true to replace it")
         _device(self._setup.settings.device)
-        supernet, _ = self._supernet()
+        supernet, _ = random_supernet(self._setup, self._classes)
         self._networks(supernet, terms_of(supernet.space, supernet.costs()["macs"]))
 
     def run(self) -> str:
         """Measure, write the table, and return what it says of itself."""
         settings = self._setup.settings
         torch.set_num_threads(settings.threads)
-        supernet, n_classes = self._supernet()
+        supernet, n_classes = random_supernet(self._setup, self._classes)
         terms = terms_of(supernet.space, supernet.costs()["macs"])
         networks = self._networks(supernet, terms)
         with threadpool_limits(settings.threads):
@@ -157,21 +157,6 @@ class LatencyTableTask(Task):
         """What does not count other programs' turns, where that is possible."""
         settings = self._setup.settings
         return "processor" if _device(settings.device) == "cpu" and settings.threads == 1 else "wall"
-
-    def _supernet(self) -> tuple[Supernet, int]:
-        """Return the supernet with random weights, which are as fast as others, and its number of classes."""
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu"}
-        published = "checkpoint" in self._setup.resolved["supernet"]
-        if self._classes is not None:
-            offers["n_classes"] = self._classes
-        elif published:
-            offers["n_classes"] = PUBLISHED_CLASSES
-        else:
-            offers["n_classes"] = build(self._setup.parts["dataset"], offers).n_classes
-        if published:
-            offers["checkpoint"] = "random"
-        supernet: Supernet = build(self._setup.parts["supernet"], offers)
-        return supernet, offers["n_classes"]
 
     def _networks(self, supernet: Supernet, terms: Sequence[Term]) -> _Networks:
         rng = rng_for(self._seed, 0, "latency table")

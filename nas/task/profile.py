@@ -7,13 +7,14 @@ from typing import Any, final
 
 from nas.errors import UserError
 from nas.objective.base import Cost
+from nas.objective.latency_table import LatencyTable
 from nas.report.architecture import FORMATS, architecture_figure, layers_of
 from nas.space.net_config import architectures, is_net_config, outputs
 from nas.supernet.base import Supernet
 from nas.task.base import Setup, Task, build
+from nas.task.random_supernet import random_supernet
 from nas.types import Genomes, PositiveInt
 
-PUBLISHED_CLASSES = 1000
 _EXACT = ("flops", "params")
 """Costs that are printed in any case, as integers."""
 
@@ -56,25 +57,30 @@ class ProfileTask(Task):
         """Read the architecture and look it up."""
         if self._picture is not None and self._picture.suffix[1:].lower() not in FORMATS:
             raise UserError(f"picture={self._picture} must end in .{', .'.join(FORMATS)}")
-        supernet = self._supernet()
+        supernet, n_classes = random_supernet(self._setup, self._classes)
         self._genome(supernet)
-        self._costs(supernet)
+        self._costs(supernet, n_classes)
 
     def run(self) -> str:
         """Return the JSON object as one line."""
-        supernet = self._supernet()
+        supernet, n_classes = random_supernet(self._setup, self._classes)
         genome = self._genome(supernet)
         tables = supernet.costs()
         profile: dict[str, Any] = {name: int(table(genome[None])[0]) for name, table in tables.items()}
-        for cost in self._costs(supernet):
-            if cost.measure.name not in _EXACT:
-                profile[f"{cost.measure.name}_{cost.measure.unit}"] = float(cost(genome[None])[0])
+        costs = [cost for cost in self._costs(supernet, n_classes) if cost.measure.name not in _EXACT]
+        for cost in costs:
+            profile[f"{cost.measure.name}_{cost.measure.unit}"] = float(cost(genome[None])[0])
         architecture = supernet.space.decode(genome)
         profile["arch"] = dict(architecture.config)
         if self._detail:
             profile["detail"] = {
                 name: {part: int(value[0]) for part, value in table.parts(genome[None]).items() if value[0]}
                 for name, table in tables.items()
+            }
+            profile["detail"] |= {
+                f"{cost.measure.name}_{cost.measure.unit}": cost.shares(genome)
+                for cost in costs
+                if isinstance(cost, LatencyTable)
             }
         if self._picture is not None:
             resolution = architecture.config["r"]
@@ -88,9 +94,9 @@ class ProfileTask(Task):
             )
         return json.dumps(profile)
 
-    def _costs(self, supernet: Supernet) -> list[Cost]:
+    def _costs(self, supernet: Supernet, n_classes: int) -> list[Cost]:
         offers = {"space": supernet.space, "tables": supernet.costs(), "supernet": supernet, "device": "cpu"}
-        offers |= {"n_classes": self._n_classes()}
+        offers |= {"n_classes": n_classes}
         objectives = [build(part, offers) for part in self._setup.parts["sec_obj"].values()]
         return [objective for objective in objectives if isinstance(objective, Cost)]
 
@@ -113,21 +119,6 @@ class ProfileTask(Task):
             f"{self._arch} is of another width than supernet={self._setup.choices['supernet']}: its blocks have "
             f"{', '.join(map(str, wanted))} channels and the supernet's {', '.join(map(str, found))}"
         )
-
-    def _n_classes(self) -> int:
-        if self._classes is not None:
-            return self._classes
-        if "checkpoint" in self._setup.resolved["supernet"]:
-            return PUBLISHED_CLASSES
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu"}
-        return int(build(self._setup.parts["dataset"], offers).n_classes)
-
-    def _supernet(self) -> Supernet:
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": "cpu", "n_classes": self._n_classes()}
-        if "checkpoint" in self._setup.resolved["supernet"]:
-            offers["checkpoint"] = "random"  # costs do not depend on weights
-        supernet: Supernet = build(self._setup.parts["supernet"], offers)
-        return supernet
 
 
 def _read(arch: str | Mapping[str, Any]) -> Mapping[str, Any]:

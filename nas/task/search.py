@@ -1,5 +1,7 @@
 """``task=search``: one search, from its settings to the front on the test set."""
 
+import inspect
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +17,9 @@ from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.objective.base import TOP1_ERROR, Cost, Objective
+from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
+from nas.pool.none import NoPool
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
@@ -27,6 +31,8 @@ from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
 from nas.training.base import Training
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,9 @@ class SearchTask(Task):
         self._folder.check_settings(self._setup.resolved)
         if not self._is_done():
             self._folder.check_free()
-            self._folder.check_data(self._build().fingerprints)
+            offers = self._offers()
+            if isinstance(offers["pool"], NoPool):  # what is in others is known when their outputs are stored
+                self._folder.check_data(self._build(offers).fingerprints)
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
@@ -63,7 +71,9 @@ class SearchTask(Task):
         torch.set_num_threads(self._setup.settings.threads)
         with threadpool_limits(self._setup.settings.threads), self._folder.lease():
             self._folder.check_settings(self._setup.resolved)
-            parts = self._build()
+            offers = self._offers()
+            offers["pool"].prepare(_stored)
+            parts = self._build(offers)
             self._folder.check_data(parts.fingerprints)
             measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
             archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
@@ -89,26 +99,42 @@ class SearchTask(Task):
     def _is_done(self) -> bool:
         return self._folder.is_finished() and not self._setup.settings.retry_failed
 
-    def _build(self) -> _Parts:
-        settings, parts = self._setup.settings, self._setup.parts
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": _device(settings.device)}
-        dataset = build(parts["dataset"], offers)
+    def _offers(self) -> dict[str, Any]:
+        """Return the runtime arguments that need no networks."""
+        device = _device(self._setup.settings.device)
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
+        dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
-        supernet = build(parts["supernet"], offers)
-        offers |= {"supernet": supernet, "space": supernet.space, "tables": supernet.costs()}
-        objectives = [build(objective, offers) for objective in parts["sec_obj"].values()]
+        return offers | {"pool": build(self._setup.parts["pool"], offers)}
+
+    def _build(self, offers: dict[str, Any]) -> _Parts:
+        settings, parts = self._setup.settings, self._setup.parts
+        dataset, supernet = offers["dataset"], build(parts["supernet"], offers)
+        offers["supernet"] = supernet
+        source = build(parts["space"], offers)
+        offers |= {"source": source, "space": source.space, "tables": source.costs()}
+        objectives = [tabulated(build(part, offers), offers["tables"]) for part in parts["sec_obj"].values()]
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
-        space = constrained(supernet.space, settings.constraints, objectives, offers["tables"])
+        space = constrained(source.space, settings.constraints, objectives, offers["tables"])
         offers |= {"objectives": objectives, "space": space}
-        offers |= {group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector")}
+        used = inspect.signature(parts["algorithm"]).parameters
+        offers |= {
+            group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
+        }
+        evaluator = build(parts["evaluator"], offers | {"space": source.space})
+        offers["evaluator"] = evaluator
         return _Parts(
             space=space,
             objectives=objectives,
-            fingerprints={"dataset": dataset.fingerprint, "supernet": supernet.fingerprint},
+            fingerprints={
+                "dataset": dataset.fingerprint,
+                "supernet": supernet.fingerprint,
+                "space": source.fingerprint,
+            },
             training=build(parts["training"], offers),
-            evaluator=build(parts["evaluator"], offers),
+            evaluator=evaluator,
             algorithm=build(parts["algorithm"], offers),
         )
 
@@ -133,7 +159,7 @@ class SearchTask(Task):
         tracker = chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen])
         error: str | None = "killed"
         self._folder.write_status("running", step=archive.next_step - 1, steps=run.steps)
-        tracker.start(run, [results.summary(step, {}) for step in range(archive.next_step)])
+        tracker.start(run, [results.summary(step) for step in range(archive.next_step)])
         try:
             yield tracker
             error = None
@@ -144,6 +170,10 @@ class SearchTask(Task):
             state = "finished" if error is None else "failed"
             self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
             tracker.finish(error)
+
+
+def _stored(done: int, total: int, name: str) -> None:
+    log.info("stored outputs of %d of %d models: %s", done, total, name)
 
 
 def _check_points(settings: Settings, names: Sequence[str]) -> None:

@@ -12,6 +12,9 @@ from nas.types import Measure
 
 log = logging.getLogger(__name__)
 
+ACTIVITIES = ("fit", "search", "select", "train", "evaluate")
+"""Of a step: the surrogate's, the optimizer's, the selector's, the training's and the evaluations' part."""
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -55,8 +58,9 @@ class StepSummary:
         rmse, rho, tau: of the surrogate's predictions of this step's candidates against their evaluations
             (root-mean-square error in the unit of the first objective, Spearman's and Kendall's rank
             correlation); ``None`` where there was no prediction or fewer than two candidates.
-        seconds: of this step by activity (``search``, ``train``, ``evaluate``); empty for a step that was
-            reported by an earlier process which died before it wrote its times.
+        rmse_archive, rho_archive, tau_archive: the same over these candidates and all that the surrogate was fitted
+            to, NSGANetV2's definition; ``None`` where there was no surrogate.
+        seconds: of this step by activity (``ACTIVITIES``); empty where the process died before it wrote them.
         front: objectives of the front so far with their architectures and steps, cheapest last.
     """
 
@@ -69,6 +73,9 @@ class StepSummary:
     rmse: float | None
     rho: float | None
     tau: float | None
+    rmse_archive: float | None
+    rho_archive: float | None
+    tau_archive: float | None
     seconds: Mapping[str, float]
     front: Sequence[Mapping[str, Any]]
 

@@ -1,7 +1,7 @@
 """Progress in the terminal, or as plain lines in a log file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.tracker.base import RunInfo, StepSummary, Tracker, harmless
+from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
 from nas.types import PositiveFloat, Probability
 
 RECENT = 5
@@ -132,14 +132,16 @@ class ConsoleTracker(Tracker):
         return f"{min(step, last)}/{last}"
 
     def _step_line(self, summary: StepSummary) -> str:
-        took = sum(summary.seconds.values())
         parts = [f"step {self._of(summary.step)}", f"{summary.evaluations} evaluations ({summary.failed} failed)"]
-        return "  ".join([*parts, *self._quality(summary), *([duration(took)] if summary.seconds else [])])
+        return "  ".join([*parts, *self._quality(summary), *([_spent(summary.seconds)] if summary.seconds else [])])
 
     def _quality(self, summary: StepSummary) -> list[str]:
         first = self._run.objectives[0]
         parts = [f"hypervolume {summary.hypervolume:.4f}", f"best {first.name} {summary.best[0]:.2f} {first.unit}"]
-        return parts if summary.tau is None else [*parts, f"tau {summary.tau:.2f}"]
+        if summary.tau is None:
+            return parts
+        whole = "" if summary.tau_archive is None else f" ({summary.tau_archive:.2f} with the archive)"
+        return [*parts, f"tau {summary.tau:.2f}{whole}"]
 
     def _seconds_left(self) -> float | None:
         """Estimate what all steps to come take from the mean of the recent ones.
@@ -176,6 +178,13 @@ class ConsoleTracker(Tracker):
             table.add_row(activity.what, bar, f"{activity.done}/{activity.total}{_failures(activity.failed)}")
         state = [f"{last.evaluations} evaluations ({last.failed} failed)", *self._quality(last)] if last else []
         return Group(table, Text("  ".join(state), no_wrap=True, overflow="ellipsis"))
+
+
+def _spent(seconds: Mapping[str, float]) -> str:
+    """Return the whole time, and what took at least a tenth of it: ``4.2 s (fit 1.2 s, evaluate 3.0 s)``."""
+    whole = sum(seconds.values())
+    shown = [f"{name} {duration(seconds[name])}" for name in ACTIVITIES if seconds.get(name, 0.0) >= whole / 10 > 0]
+    return f"{duration(whole)} ({', '.join(shown)})" if shown else duration(whole)
 
 
 def _failures(failed: int) -> str:

@@ -2,15 +2,14 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import final
 
 from nas.files import write_text
-from nas.tracker.base import RunInfo, StepSummary, Tracker, harmless
+from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
 
-ACTIVITIES = ("search", "train", "evaluate")
+QUALITY = ("rmse", "rho", "tau", "rmse_archive", "rho_archive", "tau_archive")
 
 
 @final
@@ -18,8 +17,9 @@ class CsvTracker(Tracker):
     """Writes ``metrics.csv`` into the run folder: a header and one row a step.
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
-    ``rmse``, ``rho``, ``tau`` and ``seconds_<activity>``, in the units of ``StepSummary``; a value that does not
-    exist is an empty cell. The file is replaced as a whole at every step, so that it is never half a row.
+    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, and ``seconds_<activity>``, in the units of
+    ``StepSummary``; a value that does not exist is an empty cell. The file is replaced as a whole at every step, so
+    that it is never half a row.
     """
 
     def __init__(self) -> None:
@@ -28,12 +28,10 @@ class CsvTracker(Tracker):
 
     @harmless
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """Write the steps of earlier processes; times that ``history`` lacks are taken from the file itself."""
+        """Write the steps of earlier processes."""
         self._path = run.folder / "metrics.csv"
         self._names = [objective.name for objective in run.objectives]
         self._steps = list(history)
-        written = _written_seconds(self._path)
-        self._steps = [s if s.seconds else replace(s, seconds=written.get(s.step, {})) for s in history]
         self._write()
 
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
@@ -56,26 +54,11 @@ class CsvTracker(Tracker):
         table.writerow(
             ["step", "evaluations", "failed", "hypervolume", "front_size"]
             + [f"best_{name}" for name in self._names]
-            + ["rmse", "rho", "tau"]
+            + [*QUALITY]
             + [f"seconds_{name}" for name in activities]
         )
         for s in self._steps:
             seconds = [f"{s.seconds[name]:.3f}" if name in s.seconds else None for name in activities]
-            row = [s.step, s.evaluations, s.failed, s.hypervolume, s.front_size, *s.best, s.rmse, s.rho, s.tau]
-            table.writerow(row + seconds)
+            row = [s.step, s.evaluations, s.failed, s.hypervolume, s.front_size, *s.best]
+            table.writerow([*row, *(getattr(s, name) for name in QUALITY), *seconds])
         write_text(self._path, text.getvalue())
-
-
-def _written_seconds(path: Path) -> dict[int, Mapping[str, float]]:
-    """Return the seconds by activity of each step in the file; nothing where there is no file."""
-    if not path.exists():
-        return {}
-    prefix = "seconds_"
-    return {
-        int(row["step"]): {
-            column.removeprefix(prefix): float(cell)
-            for column, cell in row.items()
-            if column.startswith(prefix) and cell
-        }
-        for row in csv.DictReader(io.StringIO(path.read_text()))
-    }

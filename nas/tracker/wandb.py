@@ -142,7 +142,14 @@ class WandbTracker(Tracker):
         self._step = summary.step
 
     def _numbers(self, summary: StepSummary) -> dict[str, Any]:
-        surrogate: Mapping[str, float | None] = {"rmse": summary.rmse, "rho": summary.rho, "tau": summary.tau}
+        surrogate: Mapping[str, float | None] = {
+            "rmse": summary.rmse,
+            "rho": summary.rho,
+            "tau": summary.tau,
+            "rmse_archive": summary.rmse_archive,
+            "rho_archive": summary.rho_archive,
+            "tau_archive": summary.tau_archive,
+        }
         return {
             "step": summary.step,
             "evaluations": summary.evaluations,

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from nas.errors import UserError
@@ -33,3 +34,15 @@ def test_beats_random_search_at_the_same_number_of_evaluations(make_search, tmp_
             values[name] = search._results.hypervolume(6)
         wins += values["msunas"] > values["random"]
     assert wins == 5
+
+
+def test_a_batch_says_what_the_surrogate_makes_of_the_archive_and_what_took_how_long(
+    make_search, make_algorithm, tmp_path
+):
+    search, archive = make_search(tmp_path, "msunas", n_doe=20, iterations=1)
+    search.run(retry_failed=False)
+    batch = make_algorithm("msunas").propose(archive, 2, np.random.default_rng(0))
+    _, objectives = archive.arrays()
+    np.testing.assert_allclose(batch.fitted, objectives[:, 0], atol=1e-6)  # it interpolates
+    assert batch.seconds.keys() == {"fit", "search", "select"}
+    assert make_algorithm("msunas").propose(archive, 0, np.random.default_rng(0)).fitted is None

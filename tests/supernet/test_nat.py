@@ -37,7 +37,7 @@ def compare(n: int, n_in_place: int, n_reference: int) -> None:
 
 
 def test_logits_and_costs_are_the_packages() -> None:
-    compare(20, 10, 6)
+    compare(50, 10, 6)
 
 
 @pytest.mark.slow

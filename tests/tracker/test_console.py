@@ -33,10 +33,13 @@ STEP = StepSummary(
     rmse=0.2,
     rho=0.8,
     tau=0.71,
+    rmse_archive=0.05,
+    rho_archive=0.99,
+    tau_archive=0.96,
     seconds={"search": 1.2, "evaluate": 3.0},
     front=[],
 )
-INITIAL = replace(STEP, step=0, evaluations=100, tau=None, seconds={"evaluate": 50.0})
+INITIAL = replace(STEP, step=0, evaluations=100, tau=None, tau_archive=None, seconds={"evaluate": 50.0})
 
 
 class Terminal(io.StringIO):
@@ -82,8 +85,8 @@ def test_plain_lines(clock: Clock) -> None:
     tracker.finish(None)
     assert stream.getvalue().splitlines() == [
         f"search tiny-0 in {RUN.folder}",
-        "step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %  tau 0.71  4.2 s"
-        "  about 2 min left",
+        "step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %"
+        "  tau 0.71 (0.96 with the archive)  4.2 s (search 1.2 s, evaluate 3.0 s)  about 2 min left",
         "finished in 2 min 5 s",
     ]
 
@@ -123,11 +126,11 @@ def test_time_left_follows_the_steps_not_the_initial_design() -> None:
     tracker = make(stream)
     tracker.start(RUN, [])
     tracker.step(INITIAL, None)
-    assert stream.getvalue().rstrip().endswith("50 s  about 2 min left")
+    assert stream.getvalue().rstrip().endswith("50 s (evaluate 50 s)  about 2 min left")
     tracker.step(replace(STEP, step=1, evaluations=108, seconds={"evaluate": 10.0}), None)
-    assert stream.getvalue().rstrip().endswith("10 s  about 5 min left")
+    assert stream.getvalue().rstrip().endswith("10 s (evaluate 10 s)  about 5 min left")
     tracker.step(replace(STEP, step=30, evaluations=340), None)
-    assert stream.getvalue().rstrip().endswith("tau 0.71  4.2 s")
+    assert stream.getvalue().rstrip().endswith("with the archive)  4.2 s (search 1.2 s, evaluate 3.0 s)")
 
 
 def test_resumed_run_says_where_it_goes_on() -> None:
@@ -135,7 +138,8 @@ def test_resumed_run_says_where_it_goes_on() -> None:
     tracker = make(stream)
     tracker.start(RUN, [INITIAL, replace(STEP, seconds={})])
     assert stream.getvalue().splitlines()[1] == (
-        "goes on after step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %  tau 0.71"
+        "goes on after step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %"
+        "  tau 0.71 (0.96 with the archive)"
     )
 
 

@@ -33,10 +33,13 @@ FIRST = StepSummary(
     rmse=None,
     rho=None,
     tau=None,
+    rmse_archive=None,
+    rho_archive=None,
+    tau_archive=None,
     seconds={"evaluate": 2.0},
     front=FRONT,
 )
-SECOND = replace(FIRST, step=1, evaluations=14, hypervolume=0.625, rmse=0.4, rho=0.9, tau=0.75)
+SECOND = replace(FIRST, step=1, evaluations=14, hypervolume=0.625, rmse=0.4, rho=0.9, tau=0.75, tau_archive=0.95)
 
 
 class Recorder(Tracker):
@@ -127,6 +130,8 @@ def test_offline_run_holds_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
     first, second = run["history"]
     assert (first["_step"], first["step"], first["evaluations"], first["failed"]) == (0, 0, 10, 1)
     assert "tau" not in first
+    assert "tau_archive" not in first
+    assert second["tau_archive"] == 0.95
     assert (second["_step"], second["hypervolume"], second["tau"], second["rmse"]) == (1, 0.625, 0.75, 0.4)
     assert (second["best/top1_error"], second["best/flops"], second["seconds/evaluate"]) == (1.5, 0.125, 2.0)
     assert run["summary"]["hypervolume"] == 0.625

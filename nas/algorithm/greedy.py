@@ -1,0 +1,168 @@
+"""GreedyCascade (Streeter 2018, *Approximation Algorithms for Cascading Prediction Models*, ICML), Algorithm 1."""
+
+from collections.abc import Sequence
+from typing import final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from nas.algorithm.base import Algorithm
+from nas.archive import Archive
+from nas.errors import UserError
+from nas.objective.base import Objective
+from nas.pool.base import Pool
+from nas.space.base import SearchSpace, new_rows
+from nas.types import Batch, Floats, PositiveFloat
+
+Bools = npt.NDArray[np.bool_]
+Gaps = npt.NDArray[np.float32]
+Order = npt.NDArray[np.int64]
+
+
+@final
+class GreedyCascade(Algorithm):
+    """Builds one cascade for each reference network and each share of its accuracy that has to be kept.
+
+    The next network of a cascade is the one that answers most images for its cost. It answers those left that it is
+    confident of: where its confidence gap exceeds the least threshold with which it is, on these images, at least as
+    accurate as the reference times the multiplier. One pass over the images in the order of their gaps finds it.
+    """
+
+    steps = 1
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        pool: Pool,
+        objectives: Sequence[Objective],
+        multipliers: tuple[PositiveFloat, ...],
+    ) -> None:
+        """Set what is built.
+
+        Args:
+            space: of cascades that stop on confidence gaps.
+            pool: whose outputs are stored.
+            objectives: the first one's cost is what networks answer for.
+            multipliers: of the reference's accuracy (published: 1.00 to 0.95).
+
+        Raises:
+            UserError: if the space is another, or the pool does not know that cost.
+        """
+        try:
+            space.encode({"networks": list(pool.names[:1]), "gaps": []})
+        except (UserError, KeyError) as error:
+            raise UserError("algorithm=greedy builds cascades that stop on gaps: choose space=gap_cascade") from error
+        cost = objectives[0].measure.name
+        if cost not in pool.costs:
+            raise UserError(f"algorithm=greedy needs what each network costs; the pool does not know {cost}")
+        self._space = space
+        self._pool = pool
+        self._costs = pool.costs[cost]
+        self._multipliers = multipliers
+        self.evaluations = len(pool.names) * len(multipliers)
+
+    def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
+        """Return the cascades of all references and multipliers, each once."""
+        stored = self._pool.outputs("validation")
+        right = np.stack([each.argmax(axis=1) == stored.labels for each in stored.probabilities])
+        genomes = []
+        for networks, gaps in cascades(right, stored.gaps, self._costs, self._multipliers):
+            names = [self._pool.names[network] for network in networks]
+            genomes.append(self._space.encode({"networks": names, "gaps": gaps[:-1]}))
+        return Batch(new_rows(np.array(genomes), np.zeros((0, self._space.n_genes), dtype=np.int64)))
+
+
+def cascades(
+    right: Bools, gaps: Gaps, costs: Floats, multipliers: Sequence[float]
+) -> list[tuple[list[int], list[float]]]:
+    """Return networks and the gaps they have to exceed, -1 where they answer all that is left.
+
+    Args:
+        right: which images, n, each of k networks answers rightly, shape (k, n).
+        gaps: largest minus second largest logit, shape (k, n).
+        costs: of each network, shape (k,).
+        multipliers: of the reference's accuracy.
+
+    Returns:
+        One cascade for each reference and, within it, for each multiplier.
+    """
+    order = np.argsort(gaps, axis=1, kind="stable")
+    ordered = np.ascontiguousarray(np.take_along_axis(gaps, order, axis=1), dtype=np.float32)
+    found = []
+    for reference in range(len(right)):
+        for multiplier in multipliers:
+            arrays = right, order, ordered, costs.astype(np.float32), reference, np.float32(multiplier)
+            networks, thresholds, used = _build(*arrays)
+            found.append((networks[:used].tolist(), thresholds[:used].tolist()))
+    return found
+
+
+@numba.njit(cache=True)
+def _build(  # noqa: PLR0917 -- compiled: plain arguments
+    right: Bools, order: Order, ordered: Gaps, costs: Gaps, reference: int, multiplier: np.float32
+) -> tuple[Order, Gaps, int]:
+    """Return the networks of one cascade, their thresholds, and how many there are; see :func:`cascades`.
+
+    Where no network is accurate enough on what is left, the last one answers it (the published code fails there).
+    """
+    k, n = right.shape
+    left, free = np.ones(n, dtype=np.bool_), np.ones(k, dtype=np.bool_)
+    networks, thresholds = np.zeros(k, dtype=np.int64), np.zeros(k, dtype=np.float32)
+    used, remaining = 0, n
+    while remaining > 0:
+        best, best_ratio, best_count, best_gap = -1, np.float32(0), 0, np.float32(-1)
+        for network in range(k):
+            if free[network]:  # Alg. 1, l. 4: the useful ones among the confident
+                count, gap = _confident(right, order, ordered, left, network, reference, multiplier)
+                ratio = np.float32(count) / costs[network]
+                if ratio > best_ratio:  # Alg. 1, l. 5
+                    best, best_ratio, best_count, best_gap = network, ratio, count, gap
+        if best < 0:
+            break
+        networks[used], thresholds[used] = best, best_gap
+        used += 1
+        free[best] = False
+        for place in range(n):
+            if ordered[best, place] > best_gap:
+                left[order[best, place]] = False
+        remaining -= best_count
+    if used == 0:
+        networks[0], used = reference, 1
+    thresholds[used - 1] = np.float32(-1)
+    return networks, thresholds, used
+
+
+@numba.njit(cache=True)
+def _confident(  # noqa: PLR0917 -- compiled: plain arguments
+    right: Bools, order: Order, ordered: Gaps, left: Bools, network: int, reference: int, multiplier: np.float32
+) -> tuple[int, np.float32]:
+    """Return how many of the images left the network may answer, 0 for none, and the gap to exceed, -1 for any."""
+    n = right.shape[1]
+    count, mine, theirs = 0, 0, 0
+    for image in range(n):
+        if left[image]:
+            count += 1
+            mine += right[network, image]
+            theirs += right[reference, image]
+    gap = np.float32(-1)
+    place = 0
+    while count > 0:
+        if mine > 0 and _share(mine, count) >= multiplier * _share(theirs, count):
+            return count, gap
+        gap = ordered[network, place]
+        while place < n and ordered[network, place] == gap:
+            image = order[network, place]
+            if left[image]:
+                count -= 1
+                mine -= right[network, image]
+                theirs -= right[reference, image]
+            place += 1
+    return 0, gap
+
+
+@numba.njit(cache=True)
+def _share(part: int, whole: int) -> np.float32:
+    """Return percent, rounded as the published code rounds them."""
+    return np.float32(np.float32(part) / np.float32(whole)) * np.float32(100)

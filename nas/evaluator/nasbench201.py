@@ -1,0 +1,46 @@
+"""The published results of NAS-Bench-201."""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.evaluator.base import ArrayEvaluator
+from nas.space.nasbench201 import NasBench201
+from nas.space.source import SpaceSource
+from nas.supernet.base import Supernet
+from nas.supernet.none import NoSupernet
+from nas.types import Genomes
+
+MILLION = 1e6
+
+
+@final
+class NasBench201Evaluator(ArrayEvaluator):
+    """Looks cells up in the tables of ``space=nasbench201``; nothing is trained or measured."""
+
+    def __init__(self, *, source: SpaceSource, supernet: Supernet) -> None:
+        """Take the tables.
+
+        Args:
+            source: of the search space.
+            supernet: must be none, or somebody expects that it matters.
+
+        Raises:
+            UserError: if the search space is another one, or there is a supernet.
+        """
+        if not isinstance(source, NasBench201):
+            raise UserError("evaluator=nasbench201 has results of space=nasbench201 alone")
+        if not isinstance(supernet, NoSupernet):
+            raise UserError("space=nasbench201 has results without networks: leave out supernet=")
+        self._source = source
+        self._tables = source.costs()
+
+    def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
+        """Return ``top1`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), ``latency`` (ms) if known."""
+        top1, loss = self._source.results(genomes, split)
+        names = {"flops": "macs", "params": "params", "latency": "latency"}
+        costs = {name: self._tables[table](genomes) / MILLION for name, table in names.items() if table in self._tables}
+        found = {"top1": top1, "loss": loss} | costs
+        return [dict(zip(found, values, strict=True)) for values in np.column_stack(list(found.values())).tolist()]

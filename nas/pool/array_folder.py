@@ -1,0 +1,162 @@
+"""Folders of arrays that are either whole, which a record of checksums proves, or made anew."""
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from nas.files import read_json, write_atomic, write_json
+
+RECORD = "record.json"
+
+log = logging.getLogger(__name__)
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array that is written a part at a time.
+
+    Attributes:
+        shape, dtype: of the whole array.
+        blocks: its parts, one after the other along the first axis.
+    """
+
+    shape: tuple[int, ...]
+    dtype: npt.DTypeLike
+    blocks: Iterable[Array]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made if needed, for one thread of one process; the lock ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        yield
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, Array | Stream], facts: Mapping[str, Any]) -> None:
+    """Write arrays to ``<name>.npy`` each, and then the record, without which they do not count.
+
+    Args:
+        folder: held by :func:`locked`; what a killed process left there is removed.
+        arrays: by name.
+        facts: plain values that are kept with them.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
+    (folder / RECORD).unlink(missing_ok=True)
+    files = {name: _write(folder / f"{name}.npy", array) for name, array in arrays.items()}
+    record = {"facts": dict(facts), "files": files}
+    write_json(folder / RECORD, record | {"sha256": _checksum(record)})
+
+
+def read_facts(folder: Path, *, thorough: bool) -> dict[str, Any] | None:
+    """Return the facts of a folder; ``None`` where it is absent or, with a warning that names the file, damaged.
+
+    Args:
+        folder: what :func:`write_arrays` wrote.
+        thorough: compare the content of each file with its checksum, not its size alone.
+    """
+    record = _record(folder)
+    if record is None:
+        return None
+    for name, stored in record["files"].items():
+        path = folder / f"{name}.npy"
+        damage = _damage(path, stored, thorough)
+        if damage is not None:
+            log.warning("%s is damaged (%s): it is made anew", path, damage)
+            return None
+    digests = {name: stored["sha256"] for name, stored in record["files"].items()}
+    return {**record["facts"], "digests": digests}
+
+
+def open_array(folder: Path, name: str) -> Array:
+    """Open an array of a folder, memory-mapped and read-only."""
+    array: Array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def digest_of(array: Array) -> str:
+    """Return the SHA-256 of an array's type, shape and values."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain_digest(value: object) -> str:
+    """Return the SHA-256 of plain values, as hexadecimal digits; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _write(path: Path, array: Array | Stream) -> dict[str, Any]:
+    """Write an array atomically; return the file's checksum and size."""
+    stream = array if isinstance(array, Stream) else Stream(array.shape, array.dtype, (array,))
+    digest, size = hashlib.sha256(), 0
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal size
+        for data in _bytes(stream):
+            file.write(data)
+            digest.update(data)
+            size += len(data)
+
+    write_atomic(path, write)
+    return {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def _bytes(stream: Stream) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a ``.npy`` file."""
+    header = io.BytesIO()
+    description = {"descr": np.lib.format.dtype_to_descr(np.dtype(stream.dtype)), "fortran_order": False}
+    np.lib.format.write_array_header_1_0(header, description | {"shape": tuple(stream.shape)})
+    yield header.getvalue()
+    for block in stream.blocks:
+        if block.size:
+            yield np.ascontiguousarray(block, dtype=stream.dtype).data.cast("B")
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    path = folder / RECORD
+    try:
+        record: dict[str, Any] = read_json(path)
+        if record.pop("sha256") == _checksum(record):
+            return record
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        pass
+    log.warning("%s is damaged: what it describes is made anew", path)
+    return None
+
+
+def _damage(path: Path, stored: Mapping[str, Any], thorough: bool) -> str | None:
+    """Return what is wrong with a file, ``None`` if nothing is."""
+    try:
+        if path.stat().st_size != stored["bytes"]:
+            return f"{path.stat().st_size:,} of {stored['bytes']:,} bytes"
+        if thorough and file_digest(path) != stored["sha256"]:
+            return "its content does not match its checksum"
+    except OSError as error:
+        return str(error.strerror)
+    return None
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return plain_digest({"facts": record["facts"], "files": record["files"]})

@@ -1,0 +1,148 @@
+"""``pool=files``: outputs that somebody else computed."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.errors import UserError
+from nas.pool.array_file import ArrayFile
+from nas.pool.array_folder import file_digest
+from nas.pool.base import Progress, Split
+from nas.pool.model import Computed, Model, SplitOutputs, from_logits, from_probabilities
+from nas.pool.naming import short_names
+from nas.pool.output_folder import ModelFiles, models_in
+from nas.pool.stored_pool import StoredPool
+from nas.types import PositiveInt
+
+CLASSES = "classes.txt"
+LABELS = "labels.npz"
+
+Labels = npt.NDArray[np.int64]
+
+
+@final
+class FilesPool(StoredPool):
+    """Arrays of outputs with their costs; see :func:`nas.pool.output_folder.models_in` for the two layouts.
+
+    Labels are each model's own, or ``labels.npz`` in the folder (arrays ``validation`` and ``test``), or those of the
+    settings. ``classes.txt`` in a folder has a name a line; without it classes are numbers.
+    """
+
+    def __init__(
+        self,
+        *,
+        folders: tuple[Path, ...],
+        content: Literal["probabilities", "logits"],
+        labels: dict[Literal["validation", "test"], Path | None],
+        suffix: str,
+        workers: PositiveInt,
+        cache: Path,
+    ) -> None:
+        """Find the models; of the arrays only shapes and labels are read.
+
+        Args:
+            folders: one for each group of models.
+            content: what the arrays hold.
+            labels: ``.npy`` files by split, for folders that hold none.
+            suffix: of the original tool's folders, for example ``"_swa20"``.
+            workers: models that are read at once.
+            cache: folder; outputs are kept below ``outputs/`` in it.
+
+        Raises:
+            UserError: if a folder does not hold what it must.
+        """
+        super().__init__(cache=cache, workers=workers, skip_failed=False)
+        places = [Path(folder).expanduser().resolve() for folder in folders]
+        self._content = content
+        self._given: dict[Split, Labels] = {
+            split: _labels(ArrayFile(Path(path).expanduser())) for split, path in labels.items() if path is not None
+        }
+        self._sizes: dict[Split, tuple[str, int]] = {}  # of the first model, and its name
+        self._found: list[Model] = []
+        for group, place in zip(short_names(places, "pool.folders"), places, strict=True):
+            self._found += self._models_of(group, place, models_in(place, suffix))
+        names = [model.name for model in self._found]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise UserError(f"pool.folders: two models are called {repeated}")
+
+    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+        return self._found, {}
+
+    def _models_of(self, group: str, folder: Path, found: Sequence[ModelFiles]) -> list[Model]:
+        shared = dict(self._given)
+        for split in ("validation", "test"):
+            stored = ArrayFile(folder / LABELS, split)
+            if stored.exists:
+                shared[split] = _labels(stored)
+        classes = (folder / CLASSES).read_text().splitlines() if (folder / CLASSES).is_file() else None
+        return [self._model(group, folder, files, shared, classes) for files in found]
+
+    def _model(
+        self, group: str, folder: Path, files: ModelFiles, shared: Mapping[Split, Labels], classes: list[str] | None
+    ) -> Model:
+        name = f"{group}/{files.name}"
+        shapes = {split: file.shape() for split, file in files.outputs.items()}
+        labels: dict[Split, Labels] = {}
+        for split, shape in shapes.items():
+            if len(shape) != 2 or shape[1] < 2 or shape[1] != shapes["validation"][1]:
+                raise UserError(f"{name}: outputs on the {split} split have the shape {shape}, not (images, classes)")
+            if split in files.labels:
+                labels[split] = _labels(files.labels[split])
+            elif split in shared:
+                labels[split] = shared[split]
+            else:
+                raise UserError(f"'{folder}' holds no {split} labels: add {LABELS}, or give pool.labels.{split}")
+            first, size = self._sizes.setdefault(split, (name, shape[0]))
+            if shape[0] != size:
+                sizes = f"{size:,} and {shape[0]:,} {split} images"
+                raise UserError(f"the pool's models {first} and {name} do not fit each other: {sizes}")
+            if len(labels[split]) != shape[0]:
+                raise UserError(f"{name}: outputs of {shape[0]:,} {split} images, but {len(labels[split]):,} labels")
+            if labels[split].min() < 0 or labels[split].max() >= shape[1]:
+                raise UserError(f"{name}: {split} labels are not 0 to {shape[1] - 1}, of {shape[1]} classes")
+        n_classes = shapes["validation"][1]
+        if classes is not None and len(classes) != n_classes:
+            raise UserError(f"'{folder / CLASSES}' has {len(classes)} names, {name} has {n_classes} classes")
+        arrays = [*files.outputs.values(), *files.gaps.values()]
+        stamps = [[str(a.path), a.member, a.path.stat().st_size, a.path.stat().st_mtime_ns] for a in arrays]
+        return Model(
+            name=name,
+            group=group,
+            architecture=files.architecture,
+            identity={"kind": "files", "content": self._content, "files": stamps},
+            data={},
+            class_names=tuple(classes or map(str, range(n_classes))),
+            labels=labels,
+            costs=files.costs,
+            run=partial(self._computed, files),
+        )
+
+    def _computed(self, files: ModelFiles) -> Computed:
+        """Read one model's arrays."""
+        splits = {split: self._outputs(files, split) for split in files.outputs}
+        sources = {str(file.path): file_digest(file.path) for file in files.outputs.values()}
+        return Computed(splits=splits, costs={}, facts={"sources": sources})
+
+    def _outputs(self, files: ModelFiles, split: Split) -> SplitOutputs:
+        values = files.outputs[split].read()
+        if not np.issubdtype(values.dtype, np.floating):
+            raise UserError(f"its outputs on the {split} split are of the type {values.dtype}, not floating")
+        gaps = files.gaps[split].read() if split in files.gaps else None
+        if gaps is not None and gaps.shape != values.shape[:1]:
+            raise UserError(f"its gaps on the {split} split have the shape {gaps.shape}, must have {values.shape[:1]}")
+        if self._content == "probabilities":
+            return from_probabilities(values, gaps)
+        found = from_logits(values.astype(np.float32))
+        return found if gaps is None else SplitOutputs(found.probabilities, gaps.astype(np.float32))
+
+
+def _labels(file: ArrayFile) -> Labels:
+    values: npt.NDArray[Any] = file.read()
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+        raise UserError(f"'{file.path}' holds no labels: whole numbers, one an image")
+    return values.astype(np.int64)

@@ -1,0 +1,138 @@
+"""Folders with the outputs of models, in our layout and in the one that ENCAS's tool writes."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.pool.array_file import ArrayFile
+from nas.pool.base import SPLITS, Split
+
+TABLES = ("models.json", "models.csv")
+ORIGINAL: Mapping[Split, str] = {"validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where the arrays of one model are.
+
+    Attributes:
+        name: unique in its folder.
+        costs: of one image, by name.
+        architecture: whatever describes it.
+        outputs: (n, c) each, by split.
+        gaps: (n,) each, where there are any.
+        labels: (n,) each, where the model has its own.
+    """
+
+    name: str
+    costs: Mapping[str, float]
+    architecture: Mapping[str, Any]
+    outputs: Mapping[Split, ArrayFile]
+    gaps: Mapping[Split, ArrayFile] = field(default_factory=dict)
+    labels: Mapping[Split, ArrayFile] = field(default_factory=dict)
+
+
+def models_in(folder: Path, suffix: str) -> list[ModelFiles]:
+    """Return the models of a folder.
+
+    Our layout: ``models.json``, a list of objects, or ``models.csv``, with ``name``, ``flops`` (millions of
+    multiply-adds) and any other costs. For each name ``<name>.npz`` with the arrays ``validation`` and ``test``,
+    (n, c), and where they are known ``validation_gaps``, ``validation_labels`` and the same of ``test``; or
+    ``<name>.validation.npy`` and so on.
+
+    The original's: ``output_distrs_val<suffix>/<j>.npy.gz`` with ``info.json``, ``logit_gaps_val<suffix>/<j>.npy.gz``,
+    and the same with ``test``.
+
+    Raises:
+        UserError: if it has neither layout, or is damaged.
+    """
+    if (folder / f"output_distrs_val{suffix}").is_dir():
+        return _original(folder, suffix)
+    for name in TABLES:
+        if (folder / name).is_file():
+            return [_ours(folder, row, folder / name) for row in _rows(folder / name)]
+    raise UserError(
+        f"pool.folders: '{folder}' holds neither {' nor '.join(TABLES)} nor output_distrs_val{suffix}, "
+        "which would say what its models are"
+    )
+
+
+def _rows(table: Path) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of ``models.json`` or ``models.csv``, at least one."""
+    try:
+        text = table.read_text()
+        rows = json.loads(text) if table.suffix == ".json" else list(csv.DictReader(text.splitlines()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{table}' cannot be read ({error})") from error
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"'{table}' must list at least one model")
+    return rows
+
+
+def _ours(folder: Path, row: Mapping[str, Any], table: Path) -> ModelFiles:
+    name = str(row.get("name", ""))
+    if not name or Path(name).name != name:
+        raise UserError(f"'{table}': '{name}' is no name of a model: give one without /")
+    costs = {key: _cost(value, f"'{table}': {key} of {name}") for key, value in row.items() if key != "name"}
+
+    def found(ending: str) -> dict[Split, ArrayFile]:
+        files = {split: _array(folder, name, f"{split}{ending}") for split in SPLITS}
+        return {split: file for split, file in files.items() if file is not None}
+
+    outputs = found("")
+    if "validation" not in outputs:
+        raise UserError(f"'{folder}' lacks the outputs of {name}: {name}.npz with an array 'validation'")
+    if "flops" not in costs:
+        raise UserError(f"'{table}': flops of {name} are missing, millions of multiply-adds")
+    return ModelFiles(name, costs, {"name": name}, outputs, found("_gaps"), found("_labels"))
+
+
+def _array(folder: Path, name: str, array: str) -> ArrayFile | None:
+    for file in (ArrayFile(folder / f"{name}.{array}.npy"), ArrayFile(folder / f"{name}.npz", array)):
+        if file.exists:
+            return file
+    return None
+
+
+def _original(folder: Path, suffix: str) -> list[ModelFiles]:
+    """Return the models of a folder as ENCAS's tool leaves it; costs are those of ``info.json``."""
+    path = folder / f"output_distrs_val{suffix}" / "info.json"
+    try:
+        info = json.loads(path.read_text())
+        costs = list(info["flops"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{path}' cannot be read, or lacks flops ({error})") from error
+    names = info.get("net_names") or [f"net_{j}" for j in range(len(costs))]
+    configs = info.get("cfgs") or [{"name": name} for name in names]
+    if not costs or not len(costs) == len(names) == len(configs):
+        raise UserError(f"'{path}' lists {len(costs)} costs and {len(names)} models")
+
+    def found(kind: str, j: int) -> dict[Split, ArrayFile]:
+        files = {
+            split: ArrayFile(folder / f"{kind}_{word}{suffix}" / f"{j}.npy.gz") for split, word in ORIGINAL.items()
+        }
+        return {split: file for split, file in files.items() if file.exists}
+
+    models = []
+    for j, (name, cost, config) in enumerate(zip(names, costs, configs, strict=True)):
+        architecture = config if isinstance(config, dict) else {"config": config}
+        outputs = found("output_distrs", j)
+        if "validation" not in outputs:
+            raise UserError(f"'{path.parent}' lacks the outputs of {name}: {j}.npy.gz")
+        flops = _cost(cost, f"'{path}': flops of {name}")
+        models.append(ModelFiles(str(name), {"flops": flops}, architecture, outputs, found("logit_gaps", j)))
+    return models
+
+
+def _cost(value: object, what: str) -> float:
+    try:
+        cost = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{what} are '{value}'; give a number") from error
+    if not 0 <= cost < float("inf"):
+        raise UserError(f"{what} are {cost}; give a number of 0 or more")
+    return cost

@@ -1,0 +1,235 @@
+"""``pool=runs``: the fronts of finished searches."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, final
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from nas.archive import Archive, Entry
+from nas.dataset import batches
+from nas.dataset.base import Dataset
+from nas.errors import RunError, UserError
+from nas.evaluator import recalibration, subnet
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.base import TOP1_ERROR
+from nas.pool.agreement import check_agreement
+from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.model import Computed, Model, SplitOutputs, from_logits
+from nas.pool.naming import short_names
+from nas.pool.stored_parts import part_from
+from nas.pool.stored_pool import StoredPool
+from nas.pool.weights import source_digest, weights_digest
+from nas.run_folder import RunFolder
+from nas.space.base import SearchSpace
+from nas.space.table import AdditiveTable
+from nas.supernet.base import Supernet
+from nas.training.base import Training
+from nas.types import Architecture, Measure, PositiveInt
+
+SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
+"""Settings of a data set that change neither which images are in a split nor their order."""
+
+TOLERANCE = 0.003
+"""Share of the images that a network may answer otherwise than in its run: on another device sums round otherwise."""
+
+
+@final
+class RunsPool(StoredPool):
+    """The networks on the cumulative fronts of finished searches, each with the weights its run measured it with.
+
+    Data, supernet, weights and evaluator are rebuilt from the settings in the run folder, and the accuracy on the
+    validation split is compared with the run's.
+    """
+
+    def __init__(self, *, runs: tuple[Path, ...], workers: PositiveInt, device: str, cache: Path) -> None:
+        """Read the fronts.
+
+        Args:
+            runs: folders of finished runs.
+            workers: networks that are evaluated at once.
+            device: where.
+            cache: folder of trained supernets, decoded images and outputs.
+
+        Raises:
+            UserError: if a folder holds no finished run.
+        """
+        super().__init__(cache=cache, workers=workers, skip_failed=False)
+        folders = [Path(folder).expanduser().resolve() for folder in runs]
+        names = short_names(folders, "pool.runs")
+        self._runs = [_Run(name, folder, device, cache) for name, folder in zip(names, folders, strict=True)]
+
+    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+        same = len({run.data_fingerprint for run in self._runs}) == 1
+        data: list[Mapping[str, Any]] = [{} if same else run.data for run in self._runs]
+        check_agreement([run.models(part, {})[0] for run, part in zip(self._runs, data, strict=True)])
+        identities = [run.identity(progress) for run in self._runs]
+        whole = zip(self._runs, data, identities, strict=True)
+        return [model for run, part, identity in whole for model in run.models(part, identity)], {}
+
+
+class _Run:
+    """One run folder, and what it was made of."""
+
+    def __init__(self, name: str, folder: Path, device: str, cache: Path) -> None:
+        """Read settings and archive."""
+        self._name = name
+        self._config = folder / "config.yaml"
+        self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
+        if not RunFolder(folder).is_finished():
+            raise UserError(f"pool.runs: '{folder}' holds no finished run")
+        try:
+            self._settings: Mapping[str, Any] = yaml.safe_load(self._config.read_text())
+            with (folder / "archive.jsonl").open() as file:
+                header = json.loads(file.readline())
+            measures = [Measure(*pair) for pair in header["objectives"]]
+            self._archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
+            self._threads = int(self._settings["threads"])
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            raise UserError(f"pool.runs: the run in '{folder}' is damaged ({error})") from error
+        self._local = threading.local()
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return part_from(self._settings, "dataset", Dataset, self._offers, self._config)  # type: ignore[type-abstract]
+
+    @cached_property
+    def _supernet(self) -> Supernet:
+        offers = self._offers | {"dataset": self._dataset, "n_classes": self._dataset.n_classes}
+        supernet = part_from(self._settings, "supernet", Supernet, offers, self._config)  # type: ignore[type-abstract]
+        if supernet.space.names != self._archive.gene_names:
+            raise UserError(f"{self._config}: this version's search space has other genes than the run's")
+        return supernet
+
+    def _train(self, progress: Progress) -> None:
+        """Give the supernet the weights that the run measured its networks with, from the cache if they are there."""
+
+        def told(activity: str, done: int, total: int) -> None:
+            progress(done, total, f"{activity} of {self._name}")
+
+        offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet, "space": self._supernet.space}
+        with _threads(self._threads):
+            training = part_from(self._settings, "training", Training, offers, self._config)  # type: ignore[type-abstract]
+            training.prepare(told)
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Of images and splits."""
+        return self._dataset.fingerprint
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The settings that decide which images are in which split."""
+        return {f"dataset.{k}": v for k, v in self._settings["dataset"].items() if k not in SAME_IMAGES}
+
+    def identity(self, progress: Progress) -> dict[str, Any]:
+        """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""
+        self._train(progress)
+        return {
+            "kind": "run",
+            "weights": weights_digest(self._supernet.module),
+            "supernet": self._supernet.fingerprint,
+            "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
+            "evaluator": self._settings.get("evaluator"),
+            "code": source_digest(batches, recalibration, subnet),
+            "torch": [torch.__version__, str(self._offers["device"]).partition(":")[0], self._threads],
+        }
+
+    def models(self, data: Mapping[str, Any], identity: Mapping[str, Any]) -> list[Model]:
+        """Return the networks on the front, ascending in error.
+
+        Args:
+            data: what the networks of other runs must agree with, see :class:`nas.pool.model.Model`.
+            identity: of the run.
+        """
+        labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}
+        return [
+            Model(
+                name=f"{self._name}/iter_{entry.step}/net_{entry.index}",
+                group=self._name,
+                architecture={"run": self._name} | dict(entry.architecture.config),
+                identity={**identity, "architecture": dict(entry.architecture.config)},
+                data=data,
+                class_names=self._dataset.class_names,
+                labels=labels,
+                costs=self._costs(entry),
+                run=partial(self._computed, entry),
+            )
+            for entry in self._archive.front()
+        ]
+
+    def _computed(self, entry: Entry) -> Computed:
+        """Evaluate one network on both splits."""
+        with _threads(self._threads):
+            found = {split: self._evaluated(entry, split) for split in SPLITS}
+        return Computed(splits=found, costs={}, facts={})
+
+    def _costs(self, entry: Entry) -> dict[str, float]:
+        """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
+        names = [measure.name for measure in self._archive.measures]
+        objectives = dict(zip(names, entry.objectives or (), strict=True))
+        costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
+        return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
+
+    def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
+        """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
+        if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
+            self._local.recorder = _Recorder(self._supernet)
+            offers = self._offers | {"dataset": self._dataset, "supernet": self._local.recorder}
+            self._local.evaluator = part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+        metrics = self._local.evaluator(entry.architecture, split)
+        labels = self._dataset.split(split).labels
+        if split == "validation" and abs(metrics["top1"] - entry.metrics["top1"]) > 100 * max(
+            TOLERANCE, 2 / len(labels)
+        ):
+            raise RunError(
+                f"its accuracy is {metrics['top1']:.2f} %, in its run it was {entry.metrics['top1']:.2f} %: weights, "
+                "data or code have changed since; make the run anew"
+            )
+        return from_logits(self._local.recorder.logits(len(labels)))
+
+
+class _Recorder(Supernet):
+    """A supernet whose extracted networks remember what they answered."""
+
+    def __init__(self, supernet: Supernet) -> None:
+        self._supernet = supernet
+        self._outputs: list[Tensor] = []
+        self.space: SearchSpace = supernet.space
+        self.module = supernet.module
+        self.fingerprint = supernet.fingerprint
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        return self._supernet.forward(images, architecture)
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        self._outputs = []
+        network = self._supernet.extract(architecture)
+        network.register_forward_hook(
+            lambda module, inputs, output: self._outputs.append(output.detach().float().cpu())
+        )
+        return network
+
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        return self._supernet.costs()
+
+    def logits(self, n: int) -> Any:
+        """Return the last n answers, (n, c): those before them are of batch-norm's recalibration."""
+        return torch.cat(self._outputs)[-n:].numpy()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Use so many threads of torch, on which the cached weights and the last digits of results depend."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,195 @@
+"""What all pools have in common: outputs on disk, computed once."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.errors import NasError, RunError, UserError
+from nas.pool.agreement import check_agreement
+from nas.pool.array_folder import (
+    RECORD,
+    Stream,
+    digest_of,
+    locked,
+    open_array,
+    plain_digest,
+    read_facts,
+    write_arrays,
+)
+from nas.pool.base import SPLITS, Outputs, Pool, Progress, Split
+from nas.pool.model import Computed, Model
+from nas.types import PositiveInt
+
+BLOCK_BYTES = 2**26
+"""Of outputs of all models that are brought together at once."""
+
+log = logging.getLogger(__name__)
+
+Facts = Mapping[str, Any]
+
+
+class StoredPool(Pool):
+    """Models whose outputs are in ``<cache>/outputs/<key>``, the key being a hash of weights, data and code.
+
+    The outputs of all of them together are in ``<cache>/outputs/pools/<key>/<split>``, image by image, so that a pass
+    over the images reads the file from its beginning to its end, and memory holds only what is being looked at.
+    """
+
+    def __init__(self, *, cache: Path, workers: PositiveInt, skip_failed: bool) -> None:
+        """Describe the store.
+
+        Args:
+            cache: folder; outputs are kept below ``outputs/`` in it.
+            workers: models that are run at once, in threads.
+            skip_failed: leave out models that raise errors; otherwise the first error ends it.
+        """
+        self._folder = cache / "outputs"
+        self._workers = workers
+        self._skip_failed = skip_failed
+        self._chosen: list[Model] = []
+        self._digests: list[Mapping[str, str]] = []  # of their files
+
+    @abstractmethod
+    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+        """Return the models, and those that cannot be used with the reason; ``progress`` as in :meth:`prepare`."""
+
+    def prepare(self, progress: Progress) -> None:
+        """Run the models whose outputs are missing, and bring all outputs together."""
+        if self._chosen:
+            return
+        models, failed = self._models(progress)
+        self.failed = dict(failed)
+        if models:
+            check_agreement(models)
+        facts = self._run_missing(models, progress)
+        chosen = [model for model in models if model.name in facts]
+        if self.failed:
+            order = [*failed, *(model.name for model in models if model.name not in facts)]
+            self.failed = {name: self.failed[name] for name in order}
+            reasons = [f"{name} ({reason})" for name, reason in self.failed.items()]
+            log.warning("%d models are left out of the pool: %s", len(reasons), "; ".join(reasons))
+        if not chosen:
+            raise UserError("no model of the pool can be used: " + "; ".join(self.failed.values()))
+        self._describe(chosen, [facts[model.name] for model in chosen])
+        self._chosen = chosen
+        for split in self.splits:
+            self._stacked(split, thorough=False)
+
+    def outputs(self, split: Split) -> Outputs:
+        """Return the outputs of all models on a split, memory-mapped; what was damaged is made anew."""
+        if not self._chosen:
+            raise RunError("the pool's outputs were asked for before they were prepared")
+        if split not in self.splits:
+            raise UserError(f"the pool has no outputs on the {split} split")
+        folder = self._stacked(split, thorough=True)
+        return Outputs(
+            probabilities=open_array(folder, "probabilities").transpose(1, 0, 2),
+            gaps=np.asarray(open_array(folder, "gaps")),
+            labels=np.array(self._chosen[0].labels[split], dtype=np.int64),
+        )
+
+    def _run_missing(self, models: Sequence[Model], progress: Progress) -> dict[str, Facts]:
+        """Return what is stored about each model by name, after running those of which nothing is."""
+        facts: dict[str, Facts] = {}
+        waiting: list[Model] = []
+        for model in models:
+            known = read_facts(self._folder / model.key, thorough=False)
+            if known is None:
+                waiting.append(model)
+            else:
+                facts[model.name] = known
+        with ThreadPoolExecutor(self._workers) as pool:
+            try:
+                started = {pool.submit(self._run, model): model for model in waiting}
+                for done, (name, stored) in enumerate(self._finished(started), start=1):
+                    if stored is not None:
+                        facts[name] = stored
+                    progress(len(models) - len(waiting) + done, len(models), name)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return facts
+
+    def _finished(self, started: Mapping[Future[Facts], Model]) -> Iterator[tuple[str, Facts | None]]:
+        """Yield each model's name and facts when it is finished; ``None`` for one that failed and may."""
+        for future in as_completed(started):
+            name = started[future].name
+            try:
+                yield name, future.result()
+            except Exception as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                if not self._skip_failed:
+                    kind = type(error) if isinstance(error, NasError) else RunError
+                    raise kind(f"the pool's model {name} cannot be used: {reason}") from error
+                self.failed = {**self.failed, name: reason}
+                yield name, None
+
+    def _run(self, model: Model) -> Facts:
+        """Run a model and store its outputs, unless another process did just now."""
+        folder = self._folder / model.key
+        with locked(folder):
+            if (known := read_facts(folder, thorough=False)) is not None:
+                return known
+            computed = model.run()
+            _check_shapes(model, computed)
+            arrays: dict[str, npt.NDArray[Any]] = {}
+            for split, found in computed.splits.items():
+                arrays |= {f"{split}_probabilities": found.probabilities, f"{split}_gaps": found.gaps}
+            facts = {"costs": dict(computed.costs), "identity": dict(model.identity)} | dict(computed.facts)
+            write_arrays(folder, arrays, facts)
+            return cast(Facts, read_facts(folder, thorough=False))
+
+    def _describe(self, models: Sequence[Model], facts: Sequence[Facts]) -> None:
+        """Set what the pool says about itself."""
+        self.names = tuple(model.name for model in models)
+        self.groups = tuple(model.group for model in models)
+        self.architectures = tuple(model.architecture for model in models)
+        self.class_names = models[0].class_names
+        self.splits = tuple(split for split in SPLITS if split in models[0].labels)
+        costs = [{**stored["costs"], **model.costs} for model, stored in zip(models, facts, strict=True)]
+        common = sorted(set.intersection(*map(set, costs)))
+        self.costs = {name: np.array([each[name] for each in costs], dtype=np.float64) for name in common}
+        self._digests = [stored["digests"] for stored in facts]
+        keys = [model.key for model in models]
+        labels = {split: digest_of(models[0].labels[split]) for split in self.splits}
+        self.fingerprint = plain_digest([keys, self._digests, costs, labels, list(self.class_names)])
+
+    def _stacked(self, split: Split, *, thorough: bool) -> Path:
+        """Return the folder of the outputs of all models on a split, which is made if it is absent or damaged."""
+        folder = self._folder / "pools" / self.fingerprint[:32] / split
+        if read_facts(folder, thorough=thorough) is None:
+            with locked(folder):
+                if read_facts(folder, thorough=thorough) is None:
+                    self._stack(split, folder)
+        return folder
+
+    def _stack(self, split: Split, folder: Path) -> None:
+        with ThreadPoolExecutor(self._workers) as pool:
+            whole = list(pool.map(lambda model: read_facts(self._folder / model.key, thorough=True), self._chosen))
+        for model, facts, digests in zip(self._chosen, whole, self._digests, strict=True):
+            if facts is None:
+                (self._folder / model.key / RECORD).unlink(missing_ok=True)
+                if self._run(model)["digests"] != digests:
+                    raise RunError(f"the pool's model {model.name} gives other outputs than before: begin a new search")
+        places = [self._folder / model.key for model in self._chosen]
+        sources = [open_array(place, f"{split}_probabilities") for place in places]
+        n, c = sources[0].shape
+        rows = max(1, BLOCK_BYTES // (2 * len(sources) * c))
+        blocks = (np.stack([source[start : start + rows] for source in sources], axis=1) for start in range(0, n, rows))
+        gaps = np.stack([open_array(place, f"{split}_gaps") for place in places])
+        probabilities = Stream((n, len(sources), c), np.float16, blocks)
+        write_arrays(folder, {"probabilities": probabilities, "gaps": gaps}, {"models": list(self.names)})
+
+
+def _check_shapes(model: Model, computed: Computed) -> None:
+    """Raise RunError if outputs do not fit the labels."""
+    for split, labels in model.labels.items():
+        found, expected = computed.splits[split].probabilities.shape, (len(labels), len(model.class_names))
+        if found != expected:
+            raise RunError(f"its outputs on the {split} split have the shape {found}, must have {expected}")

@@ -1,0 +1,135 @@
+"""``pool=timm``: models of the package timm on any data set."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nas.dataset.base import Dataset, Images
+from nas.dataset.file_rows import FileRows
+from nas.errors import UserError
+from nas.pool import multiply_adds, timm_models
+from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.model import Computed, Model, SplitOutputs, from_logits
+from nas.pool.multiply_adds import MultiplyAdds
+from nas.pool.stored_pool import StoredPool
+from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, transform_of, weights_identity
+from nas.pool.weights import source_digest, weights_digest
+from nas.types import NonNegativeInt, PositiveInt
+
+MILLION = 1e6
+FULL_DETAIL = 2**20
+"""Side in pixels that asks for all the detail a file has."""
+
+
+@final
+class TimmPool(StoredPool):
+    """Models of timm, each with the resolution, interpolation, crop and moments that its weights were trained for.
+
+    Models that cannot be had or run are left out, and named once.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: tuple[str, ...] | Literal["published"],
+        weights: str,
+        resolutions: tuple[PositiveInt, ...] | None,
+        batch_size: PositiveInt,
+        workers: PositiveInt,
+        seed: NonNegativeInt,
+        dataset: Dataset,
+        device: str,
+        cache: Path,
+    ) -> None:
+        """Find the models.
+
+        Args:
+            models: names and patterns, or the 518 models that ENCAS was applied to.
+            weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
+            resolutions: sides of the square input in pixels; each model counts once for each. ``None`` for each
+                model's own.
+            batch_size: images at once.
+            workers: models that are run at once.
+            seed: of random weights.
+            dataset: the images; read from files in full detail where the data set does not keep them decoded.
+            device: where models run.
+            cache: folder; outputs are kept below ``outputs/`` in it.
+
+        Raises:
+            UserError: if timm does not know a model, or ``weights`` is no place.
+        """
+        super().__init__(cache=cache, workers=workers, skip_failed=True)
+        self._names = model_names(models if isinstance(models, str) else tuple(models))
+        if weights not in (HUB, RANDOM) and not Path(weights).expanduser().exists():
+            raise UserError(f"pool.weights={weights} does not exist; give a file, a folder, {HUB} or {RANDOM}")
+        self._weights = weights
+        self._resolutions = [None] if resolutions is None else list(resolutions)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._dataset = dataset
+        self._device = torch.device(device)
+
+    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+        data = [self._dataset.fingerprint, type(self._dataset.split("validation").pixels).__name__]
+        code = source_digest(timm_models, multiply_adds, sys.modules[__name__])
+        labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}
+        models, failed = [], {}
+        for name in self._names:
+            try:
+                known = {"kind": "timm", "data": data, "code": code, "device": self._device.type}
+                known |= weights_identity(name, self._weights, self._seed)
+            except UserError as error:
+                failed[f"timm/{name}"] = str(error)
+                continue
+            for resolution in self._resolutions:
+                models.append(
+                    Model(
+                        name=f"timm/{name}" + ("" if resolution is None else f"@{resolution}"),
+                        group="timm",
+                        architecture={"timm": name, "r": resolution},
+                        identity=known | {"resolution": resolution, "batch_size": self._batch_size},
+                        data={},
+                        class_names=self._dataset.class_names,
+                        labels=labels,
+                        costs={},
+                        run=partial(self._computed, name, resolution),
+                    )
+                )
+        return models, failed
+
+    @torch.inference_mode()
+    def _computed(self, name: str, resolution: int | None) -> Computed:
+        """Run one model on both splits."""
+        network = make_model(name, self._weights, self._seed, self._dataset.n_classes, resolution)
+        transform, side = transform_of(network, resolution)
+        facts = {"weights": weights_digest(network), "r": side, "transform": str(transform)}
+        network.to(self._device).to(memory_format=torch.channels_last)  # convolutions on the CPU are twice as fast
+        with MultiplyAdds() as counter:
+            network(torch.zeros(1, 3, side, side, device=self._device))
+        params = sum(parameter.numel() for parameter in network.parameters())
+        found = {split: self._outputs_of(network, transform, self._dataset.split(split)) for split in SPLITS}
+        costs = {"flops": counter.total / MILLION, "params": params / MILLION}
+        return Computed(splits=found, costs=costs, facts=facts)
+
+    def _outputs_of(self, network: torch.nn.Module, transform: Any, images: Images) -> SplitOutputs:
+        logits = np.empty((len(images), self._dataset.n_classes), np.float32)
+        for start in range(0, len(images), self._batch_size):
+            rows = range(start, min(start + self._batch_size, len(images)))
+            batch = torch.stack([transform(photo) for photo in _photos(images, rows)])
+            batch = batch.to(device=self._device, memory_format=torch.channels_last)
+            logits[rows.start : rows.stop] = network(batch).float().cpu().numpy()
+        return from_logits(logits)
+
+
+def _photos(images: Images, rows: range) -> list[Image.Image]:
+    """Return images as they are in their files, or as the data set keeps them."""
+    pixels = images.pixels
+    if isinstance(pixels, FileRows):
+        return [pixels.photo(row, FULL_DETAIL) for row in rows]
+    return [Image.fromarray(image.transpose(1, 2, 0)) for image in np.asarray(pixels[rows.start : rows.stop])]

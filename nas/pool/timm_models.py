@@ -1,0 +1,140 @@
+"""Models of the package timm: which, with which weights, and what images they want."""
+
+import threading
+import warnings
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
+from torch import nn
+
+from nas.dataset.per_image import seeded
+from nas.errors import UserError, nearest
+from nas.pool.array_folder import file_digest
+from nas.supernet.checkpoint import read_state_dict
+
+PUBLISHED = "published"
+"""The word for the models that ENCAS was applied to."""
+
+HUB, RANDOM = "hub", "random"
+"""The words for weights that timm downloads, and for none."""
+
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+
+_making = threading.Lock()  # first weights come from torch's global generator
+
+
+def model_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names that are meant, each once, in their order.
+
+    Args:
+        wanted: ``"published"``, or names and patterns with ``*``, ``?`` or ``[]``; a name may end in the tag of its
+            weights, as in ``"resnet18.a1_in1k"``, and a pattern with a dot matches names with tags.
+
+    Raises:
+        UserError: for a name or pattern that timm does not know. The published names are all returned.
+    """
+    if isinstance(wanted, str):
+        if wanted != PUBLISHED:
+            raise UserError(f"pool.models={wanted} is wrong: give a list of names and patterns, or {PUBLISHED}")
+        lines = files("nas.pool").joinpath("timm_published.txt").read_text().splitlines()
+        return tuple(line for line in lines if line and not line.startswith("#"))
+    found: list[str] = []
+    for name in wanted:
+        if any(letter in name for letter in "*?["):
+            matching = timm.list_models(name, pretrained="." in name)
+            if not matching:
+                raise UserError(f"pool.models: no model of timm {timm.__version__} matches '{name}'")
+            found += matching
+        elif timm.is_model(name):
+            found.append(name)
+        else:
+            raise UserError(f"pool.models: timm {timm.__version__} has no '{name}'{nearest(name, timm.list_models())}")
+    if not found:
+        raise UserError(f"pool.models is empty; give names or patterns of timm's models, or {PUBLISHED}")
+    return tuple(dict.fromkeys(found))
+
+
+def weights_identity(name: str, weights: str, seed: int) -> dict[str, Any]:
+    """Return what decides a model's weights, as plain values.
+
+    Raises:
+        UserError: if they are to come from a file that is not there.
+    """
+    known = {"model": name, "timm": timm.__version__, "torch": torch.__version__}
+    if weights == HUB:
+        return known | {"weights": HUB}  # timm names the file, and its hash is kept with the outputs
+    if weights == RANDOM:
+        return known | {"weights": RANDOM, "seed": seed}
+    return known | {"weights": file_digest(weights_file(name, weights))}
+
+
+def weights_file(name: str, weights: str) -> Path:
+    """Return the file of a model's weights: ``weights`` itself, or the one in that folder that has the model's name.
+
+    Raises:
+        UserError: if it is not there.
+    """
+    place = Path(weights).expanduser()
+    if place.is_file():
+        return place
+    for ending in ENDINGS:
+        if (place / f"{name}{ending}").is_file():
+            return place / f"{name}{ending}"
+    raise UserError(f"no weights of it: '{place}' is no file, and no folder with {name}{'|'.join(ENDINGS)}")
+
+
+def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: int | None) -> nn.Module:
+    """Return a model in eval mode.
+
+    Args:
+        name: of timm.
+        weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
+        seed: of random weights.
+        n_classes: of the data set; weights from the hub must have as many.
+        resolution: side of its input in pixels, which some models are made for; ``None`` for its own.
+
+    Raises:
+        UserError: if it does not fit.
+    """
+    settings: dict[str, Any] = {"pretrained": weights == HUB} if weights == HUB else {"num_classes": n_classes}
+    with _making, warnings.catch_warnings(), seeded(seed):
+        warnings.simplefilter("ignore")  # old names
+        network: Any = timm.create_model(name, **settings)
+        fixed = network.pretrained_cfg.get("fixed_input_size", False)
+        if resolution is not None and fixed and network.pretrained_cfg["input_size"][1] != resolution:
+            network = timm.create_model(name, img_size=resolution, **settings)
+    if network.num_classes != n_classes:
+        raise UserError(f"it has {network.num_classes:,} classes, the data set has {n_classes:,}")
+    if weights not in (HUB, RANDOM):
+        _load(network, weights_file(name, weights))
+    model: nn.Module = network.eval()
+    return model
+
+
+def transform_of(network: nn.Module, resolution: int | None) -> tuple[Any, int]:
+    """Return the change from a PIL image to the network's input, as timm's own validation makes it, and its side."""
+    resolve: Any = resolve_data_config  # has no types
+    config = resolve({}, model=network, use_test_size=resolution is None)
+    if resolution is not None:
+        config["input_size"] = (3, resolution, resolution)
+    return create_transform(**config, is_training=False), int(config["input_size"][1])
+
+
+def _load(network: nn.Module, path: Path) -> None:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    else:
+        state = read_state_dict(path)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"'{path}' holds no weights of it: {text[:200]}") from error

@@ -1,0 +1,147 @@
+"""Cascades and ensembles of a pool's networks as a search space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.errors import UserError, unknown
+from nas.space.base import SearchSpace
+from nas.types import Architecture, Floats, Genomes
+
+N_THRESHOLDS = 51
+"""From 0 to 1 in steps of 0.02 (ENCAS, Chebykin et al. 2022, section 5.2)."""
+
+Goal = Literal["cascade", "ensemble"]
+
+
+def compact(networks: Genomes, thresholds: npt.NDArray[Any]) -> tuple[Genomes, Genomes, npt.NDArray[Any]]:
+    """Move "no network", 0, behind the networks, and each threshold with the network that follows it.
+
+    Args:
+        networks: per position 0 for no network or 1 + its index, shape (p, s).
+        thresholds: before each position but the first, shape (p, s - 1); that of the first network is not used.
+
+    Returns:
+        The positions in their new order, (p, s), the networks, (p, s), and the thresholds, (p, s - 1).
+    """
+    order = np.argsort(networks == 0, axis=1, kind="stable")
+    before = np.concatenate([np.zeros((len(thresholds), 1), dtype=thresholds.dtype), thresholds], axis=1)
+    return order, np.take_along_axis(networks, order, axis=1), np.take_along_axis(before, order, axis=1)[:, 1:]
+
+
+@final
+class CascadeSpace(SearchSpace):
+    """Up to ``size`` networks of k in an order, 0 for none, and a threshold before each position but the first.
+
+    A genome has the networks first, then the thresholds as multiples of 0.02. In canonical form "no network" comes
+    last, and thresholds before it are 0; so do networks that no image reaches, because a threshold before them is 0.
+    Where there is no network at all, the cheapest one alone takes its place.
+    An ensemble is its networks, ascending.
+    """
+
+    def __init__(self, *, names: Sequence[str], costs: Floats, size: int, goal: Goal) -> None:
+        """Describe the space.
+
+        Args:
+            names: of the networks, length k, all different.
+            costs: of each network, shape (k,); they decide which one stands for an empty cascade.
+            size: most networks in a cascade.
+            goal: cascades, or ensembles, which have no thresholds.
+        """
+        self._networks = tuple(names)
+        self._size = size
+        self._cascades = goal == "cascade"
+        self._cheapest, self._dearest = 1 + int(np.argmin(costs)), 1 + int(np.argmax(costs))
+        thresholds = size - 1 if self._cascades else 0
+        self.lower = np.zeros(size + thresholds, dtype=np.int64)
+        self.upper = np.array([len(self._networks)] * size + [N_THRESHOLDS - 1] * thresholds)
+        self.names = (
+            *(f"network{i}" for i in range(1, size + 1)),
+            *(f"threshold{i}" for i in range(1, thresholds + 1)),
+        )
+
+    def parts(self, genomes: Genomes) -> tuple[Genomes, Floats]:
+        """Return the networks, (n, d) -> (n, s), 0 for none, and the thresholds, (n, s - 1); infinite in ensembles."""
+        networks = genomes[:, : self._size]
+        if self._cascades:
+            return networks, genomes[:, self._size :] / (N_THRESHOLDS - 1)
+        return networks, np.full((len(genomes), self._size - 1), np.inf)
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the one genome of each cascade, shape (n, d)."""
+        self.validate(genomes)
+        networks, thresholds = genomes[:, : self._size], genomes[:, self._size :]
+        if not self._cascades:
+            networks = np.sort(np.where(networks == 0, self.upper[0] + 1, networks), axis=1)
+            networks[networks > self.upper[0]] = 0
+        else:
+            _, networks, thresholds = compact(networks, thresholds)
+            asked = np.logical_and.accumulate((networks[:, 1:] > 0) & (thresholds > 0), axis=1)
+            networks = np.concatenate([networks[:, :1], np.where(asked, networks[:, 1:], 0)], axis=1)
+            thresholds = np.where(asked, thresholds, 0)
+        result = np.concatenate([networks, thresholds], axis=1)
+        result[:, 0] = np.where(result[:, 0] == 0, self._cheapest, result[:, 0])
+        return result
+
+    @property
+    def smallest(self) -> Genomes:
+        """The genome of the cheapest network alone, shape (d,)."""
+        genome: Genomes = self.alone(np.array([self._cheapest]))[0]
+        return genome
+
+    @property
+    def largest(self) -> Genomes:
+        """The genome of the costliest network at every position, which all images reach, shape (d,)."""
+        genome = self.upper.copy()
+        genome[: self._size] = self._dearest
+        return genome
+
+    def alone(self, networks: Genomes) -> Genomes:
+        """Return the genomes of single networks, 1 + their indices, (n,) -> (n, d)."""
+        genomes = np.zeros((len(networks), self.n_genes), dtype=np.int64)
+        genomes[:, 0] = networks
+        return genomes
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the cascade: ``networks``, names in order, and ``thresholds`` between them, unless an ensemble."""
+        canonical = self.canonical(genome[None])[0]
+        used = int((canonical[: self._size] > 0).sum())
+        config: dict[str, Any] = {"networks": [self._networks[i - 1] for i in canonical[:used]]}
+        if self._cascades:
+            steps = canonical[self._size : self._size + used - 1]
+            config["thresholds"] = [round(float(step) / (N_THRESHOLDS - 1), 2) for step in steps]
+        return Architecture(tuple(canonical.tolist()), config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+
+        Raises:
+            UserError: if a network is not in the pool, there are too many, or a threshold is not in the space.
+        """
+        expected = {"networks", "thresholds"} if self._cascades else {"networks"}
+        if not isinstance(config, Mapping) or set(config) != expected:
+            raise UserError(f"a cascade of this space has the keys {', '.join(sorted(expected))}")
+        networks, thresholds = config["networks"], config.get("thresholds", [])
+        if not isinstance(networks, list) or not 1 <= len(networks) <= self._size:
+            raise UserError(f"networks is {networks!r}; wanted is a list of 1 to {self._size} names")
+        if self._cascades and (not isinstance(thresholds, list) or len(thresholds) != len(networks) - 1):
+            raise UserError(f"thresholds is {thresholds!r}; wanted is a list of {len(networks) - 1} numbers")
+        genome = np.zeros(self.n_genes, dtype=np.int64)
+        for position, name in enumerate(networks):
+            if name not in self._networks:
+                raise unknown("network", str(name), self._networks)
+            genome[position] = 1 + self._networks.index(name)
+        for position, threshold in enumerate(thresholds):
+            genome[self._size + position] = _step(threshold)
+        canonical: Genomes = self.canonical(genome[None])[0]
+        return canonical
+
+
+def _step(threshold: object) -> int:
+    if isinstance(threshold, int | float) and not isinstance(threshold, bool):
+        step = round(threshold * (N_THRESHOLDS - 1))
+        if 0 <= step < N_THRESHOLDS and abs(step / (N_THRESHOLDS - 1) - threshold) < 1e-9:
+            return step
+    raise UserError(f"thresholds holds {threshold!r}; choices are 0 to 1 in steps of {1 / (N_THRESHOLDS - 1):g}")

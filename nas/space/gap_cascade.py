@@ -1,0 +1,105 @@
+"""Cascades that stop on confidence gaps, as GreedyCascade builds them, as a search space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.errors import UserError, unknown
+from nas.space.base import SearchSpace
+from nas.types import Architecture, Floats, Genomes
+
+_INFINITE = int(np.float32(np.inf).view(np.int32))
+
+
+@final
+class GapCascadeSpace(SearchSpace):
+    """All networks of a pool in any order, each at most once, and a threshold of float32 behind each but the last.
+
+    A network answers what it is confident of: where the largest minus the second largest logit exceeds its threshold.
+    The last network answers the rest. A genome has the networks first, 1 + their indices and 0 for none, then the
+    thresholds: 0 for one that everything exceeds, else 1 + the bits of a number that is not negative, which are in
+    the order of the numbers. In canonical form "no network" comes last and the thresholds behind the last network
+    are 0; where a network comes again, it is left out.
+    """
+
+    def __init__(self, *, names: Sequence[str], costs: Floats) -> None:
+        """Describe the space of networks with these names, length k, and costs, shape (k,)."""
+        self._networks = tuple(names)
+        k = len(self._networks)
+        self._costs = costs
+        self.lower = np.zeros(2 * k - 1, dtype=np.int64)
+        self.upper = np.array([k] * k + [_INFINITE + 1] * (k - 1), dtype=np.int64)
+        self.names = (*(f"network{i}" for i in range(1, k + 1)), *(f"threshold{i}" for i in range(1, k)))
+
+    def parts(self, genomes: Genomes) -> tuple[Genomes, npt.NDArray[np.float32]]:
+        """Return networks, (n, d) -> (n, k), 0 for none, and the thresholds behind them, (n, k - 1)."""
+        k = len(self._networks)
+        steps = genomes[:, k:]
+        values = np.maximum(steps - 1, 0).astype(np.int32).view(np.float32)
+        return genomes[:, :k], np.where(steps == 0, np.float32(-1), values)
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the one genome of each cascade, shape (n, d)."""
+        self.validate(genomes)
+        k = len(self._networks)
+        networks = genomes[:, :k].copy()
+        thresholds = np.concatenate([genomes[:, k:], np.zeros((len(genomes), 1), dtype=np.int64)], axis=1)
+        for position in range(1, k):
+            again = (networks[:, :position] == networks[:, position, None]).any(axis=1)
+            networks[again, position] = 0
+        order = np.argsort(networks == 0, axis=1, kind="stable")
+        networks = np.take_along_axis(networks, order, axis=1)
+        thresholds = np.take_along_axis(thresholds, order, axis=1)[:, :-1]
+        result = np.concatenate([networks, np.where(networks[:, 1:] == 0, 0, thresholds)], axis=1)
+        result[:, 0] = np.where(result[:, 0] == 0, 1 + int(np.argmin(self._costs)), result[:, 0])
+        return result
+
+    @property
+    def smallest(self) -> Genomes:
+        """The genome of the cheapest network alone, shape (d,)."""
+        genome: Genomes = self.canonical(self.lower[None])[0]
+        return genome
+
+    @property
+    def largest(self) -> Genomes:
+        """The genome of all networks from the cheapest on, none but the last of which answers, shape (d,)."""
+        genome = self.upper.copy()
+        genome[: len(self._networks)] = 1 + np.argsort(self._costs, kind="stable")
+        return genome
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the cascade: ``networks``, names in order, and ``gaps`` that all but the last one must exceed."""
+        canonical = self.canonical(genome[None])
+        networks, thresholds = self.parts(canonical)
+        used = int((networks[0] > 0).sum())
+        config = {
+            "networks": [self._networks[i - 1] for i in networks[0, :used]],
+            "gaps": [None if gap == np.inf else float(gap) for gap in thresholds[0, : used - 1]],
+        }
+        return Architecture(tuple(canonical[0].tolist()), config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+
+        Raises:
+            UserError: if a network is not in the pool, or the gaps do not fit.
+        """
+        if not isinstance(config, Mapping) or set(config) != {"networks", "gaps"}:
+            raise UserError("a cascade of this space has the keys gaps, networks")
+        networks, gaps, k = config["networks"], config["gaps"], len(self._networks)
+        if not isinstance(networks, list) or not 1 <= len(networks) <= k or len(set(networks)) < len(networks):
+            raise UserError(f"networks is {networks!r}; wanted is a list of 1 to {k} different names")
+        if not isinstance(gaps, list) or len(gaps) != len(networks) - 1:
+            raise UserError(f"gaps is {gaps!r}; wanted is a list of {len(networks) - 1} numbers")
+        genome = np.zeros(self.n_genes, dtype=np.int64)
+        for position, name in enumerate(networks):
+            if name not in self._networks:
+                raise unknown("network", str(name), self._networks)
+            genome[position] = 1 + self._networks.index(name)
+        for position, gap in enumerate(gaps):
+            value = np.float32(np.inf if gap is None else gap)
+            genome[k + position] = 0 if value < 0 else 1 + int((value + np.float32(0)).view(np.int32))
+        canonical: Genomes = self.canonical(genome[None])[0]
+        return canonical

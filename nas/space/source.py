@@ -1,0 +1,27 @@
+"""Where the search space of a run comes from: the choices of the group ``space``."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from nas.space.base import SearchSpace
+from nas.space.table import AdditiveTable
+
+
+class SpaceSource(ABC):
+    """A search space and what its architectures cost.
+
+    Attributes:
+        space: the architectures.
+        fingerprint: hexadecimal digits that change when results do: with the networks, or the tables.
+    """
+
+    space: SearchSpace
+    fingerprint: str
+
+    @abstractmethod
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        """Return tables of exact costs.
+
+        They are ``"macs"``, multiply-adds of one image, ``"params"``, weights and biases, and ``"latency"``,
+        nanoseconds, where a benchmark has measured it.
+        """

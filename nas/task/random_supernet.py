@@ -1,0 +1,30 @@
+"""The supernet of a command line with random weights, for tasks about costs: those do not depend on weights."""
+
+from typing import Any
+
+from nas.supernet.base import Supernet
+from nas.task.base import Setup, build
+
+PUBLISHED_CLASSES = 1000
+
+
+def random_supernet(setup: Setup, classes: int | None) -> tuple[Supernet, int]:
+    """Return the supernet and its number of classes.
+
+    Args:
+        setup: what the command line says; ``supernet`` and, for its number of classes, ``dataset`` count.
+        classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's for one
+            that is trained from scratch.
+    """
+    offers: dict[str, Any] = {"cache": setup.paths.cache, "device": "cpu"}
+    published = "checkpoint" in setup.resolved["supernet"]
+    if classes is not None:
+        offers["n_classes"] = classes
+    elif published:
+        offers["n_classes"] = PUBLISHED_CLASSES
+    else:
+        offers["n_classes"] = build(setup.parts["dataset"], offers).n_classes
+    if published:
+        offers["checkpoint"] = "random"
+    supernet: Supernet = build(setup.parts["supernet"], offers)
+    return supernet, offers["n_classes"]

@@ -1,0 +1,145 @@
+"""Searches for cascades from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.pareto import hypervolume
+from tests.cascades import write_pool
+
+ROOT = Path(__file__).parent.parent.parent
+POOL = ("pool=files", "pool.folders=[models]", "dataset=none", "tracker=csv", "paths.cache=cache")
+ENCAS = ("algorithm=encas", "optimizer.evaluations=1500")
+
+
+def front(folder):
+    return json.loads((folder / "front.json").read_text())
+
+
+def test_a_search_writes_what_every_search_writes(launch, tmp_path):
+    write_pool(tmp_path / "models")
+    code, out, err = launch(*POOL, *ENCAS, "paths.run=run")
+    assert code == 0, err
+    assert "Front: " in out
+    found = front(tmp_path / "run")
+    assert [objective["name"] for objective in found["objectives"]] == ["top1_error", "flops"]
+    best = found["front"][0]
+    assert (
+        set(best["architecture"]) == {"networks", "thresholds"} and "models/net" in best["architecture"]["networks"][0]
+    )
+    assert {"top1", "flops", "answered_1", "kept"} <= set(best["test"])
+    for name in ("front.png", "hypervolume.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
+        assert (tmp_path / "run" / name).exists()
+    before = (tmp_path / "run" / "archive.jsonl").read_bytes()
+    code, out, err = launch(*POOL, *ENCAS, "paths.run=run")
+    assert code == 0 and "finished" in out, err
+    assert (tmp_path / "run" / "archive.jsonl").read_bytes() == before
+
+
+def test_constraints_hold_for_every_method(launch, tmp_path):
+    write_pool(tmp_path / "models", k=30)
+    runs = {
+        "encas": ENCAS,
+        "sampled": (*ENCAS, "optimizer=random"),
+        "random": ("space=cascade", "algorithm=random", "algorithm.n_doe=20", "algorithm.iterations=1"),
+        "ensemble": (*ENCAS, "space.search_goal=ensemble"),
+    }
+    for name, words in runs.items():
+        code, _, err = launch(*POOL, *words, "constraints.flops.max=60", f"paths.run={name}")
+        assert code == 0, err
+        costs = [member["objectives"]["flops"] for member in front(tmp_path / name)["front"]]
+        assert len(costs) > 1 and max(costs) <= 60 + 1e-9
+
+
+def test_mo_gomea_finds_more_than_random_search_with_its_budget(launch, tmp_path):
+    write_pool(tmp_path / "models", k=30)
+    reached = []
+    for name, words in (("encas", ()), ("sampled", ("optimizer=random",))):
+        code, _, err = launch(*POOL, "algorithm=encas", *words, "optimizer.evaluations=30000", f"paths.run={name}")
+        assert code == 0, err
+        found = [list(member["objectives"].values()) for member in front(tmp_path / name)["front"]]
+        reached.append(hypervolume(np.array(found), np.array([100.0, 150.0])))
+    assert reached[0] > reached[1] + 0.002
+
+
+def test_greedy(launch, tmp_path):
+    write_pool(tmp_path / "models")
+    code, _, err = launch(*POOL, "algorithm=greedy", "paths.run=run")
+    assert code == 0, err
+    found = front(tmp_path / "run")
+    assert 1 <= found["evaluations"] <= 42
+    assert all(set(member["architecture"]) == {"networks", "gaps"} for member in found["front"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("algorithm=encas", "pool=none", "~pool.folders"), "choose pool=runs, pool=timm or pool=files"),
+        (("algorithm=encas", "space=supernet", "supernet=tiny", "evaluator=subnet", "dataset=digits", "pool=none",
+          "~pool.folders"), "needs an evaluator that knows all results"),
+        (("algorithm=greedy", "space=cascade"), "choose space=gap_cascade"),
+        (("algorithm=encas", "sec_obj=latency"), "needs exact costs; latency is measured"),
+        (("algorithm=encas", "sec_obj=params"), "does not know params of all its networks; it knows flops"),
+        (("algorithm=encas", "constraints.flops.max=1"), "no architecture found within constraints.flops.max=1"),
+        (("algorithm=encas", "space.size=0"), "space.size=0 is wrong"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_said_in_one_line(words, message, launch, tmp_path):
+    write_pool(tmp_path / "models")
+    base = [
+        word
+        for word in POOL
+        if f"{word.partition('=')[0]}=" not in " ".join(words) and f"~{word.partition('=')[0]}" not in words
+    ]
+    code, _, err = launch(*base, *[word for word in words if not word.startswith("~")], "paths.run=run")
+    assert code == 2
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume(tmp_path):
+    """Killed while it searches, and again a little later; the archive is that of a run that was not killed."""
+    write_pool(tmp_path / "models", n=4000, k=20)
+    command = [sys.executable, str(ROOT / "launch.py"), *POOL, "algorithm=encas", "optimizer.evaluations=60000"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "paths.run=whole"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*command, "paths.run=killed"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
+        )
+        while process.poll() is None and not (tmp_path / "killed" / "status.json").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, "paths.run=killed"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    whole, killed = ((tmp_path / name / "archive.jsonl").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+
+
+@pytest.mark.slow
+def test_two_runs_become_cascades(launch, tmp_path):
+    """Two supernets of different sizes on digits, their fronts as a pool, and cascades of both."""
+    small = ("tracker=csv", "paths.cache=cache", "algorithm.n_doe=30", "algorithm.iterations=1", "algorithm.n_iter=4",
+             "evaluator.recalibration_images=64", "training.epochs=4")  # fmt: skip
+    for name, words in (("one", ()), ("two", ("supernet.stage_widths=[8,12,16]", "supernet.seed=1"))):
+        code, _, err = launch(*small, *words, f"paths.run={name}")
+        assert code == 0, err
+    pool = ("pool=runs", "pool.runs=[one,two]", "dataset=none", "tracker=csv", "paths.cache=cache")
+    code, _, err = launch(*pool, "algorithm=encas", "optimizer.evaluations=20000", "paths.run=cascades")
+    assert code == 0, err
+    cascades = front(tmp_path / "cascades")["front"]
+    points = np.array([list(member["objectives"].values()) for member in cascades])
+    groups = {name.split("/")[0] for member in cascades for name in member["architecture"]["networks"]}
+    assert groups == {"one", "two"}
+    for run in ("one", "two"):
+        for member in front(tmp_path / run)["front"]:
+            alone = np.array(list(member["objectives"].values()))
+            assert (points <= alone + np.array([0.5, 1e-6])).all(axis=1).any()  # outputs are in half precision
