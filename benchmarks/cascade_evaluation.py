@@ -44,19 +44,15 @@ def made_up(n: int, classes: int, models: int, rng: np.random.Generator) -> tupl
 
 
 def one_by_one(outputs: torch.Tensor, labels: torch.Tensor, networks: list[int], thresholds: list[float]) -> float:
-    """Return the error of a cascade in percent, as the definition says it."""
-    mean = torch.zeros(outputs.shape[1:])
+    """Return the error of a cascade in percent, step by step as the definition says it."""
+    positions = [position for position, network in enumerate(networks) if network > 0]
+    mean = outputs[networks[positions[0]] - 1].float()
     asking = torch.ones(len(labels), dtype=torch.bool)
-    used = 0
-    for position, network in enumerate(networks):
-        if network == 0:
-            continue
-        if used:
-            asking &= mean.amax(dim=1) <= thresholds[position - 1]
-            if not asking.any():
-                break
-        used += 1
-        new = outputs[network - 1][asking].float()
+    for used, position in enumerate(positions[1:], start=2):
+        asking[mean.max(dim=1).values > thresholds[position - 1]] = False
+        if not asking.any():
+            break
+        new = outputs[networks[position] - 1].float()[asking]
         mean[asking] = (used - 1) / used * mean[asking] + 1 / used * new
     return 100 * float((mean.argmax(dim=1) != labels).sum()) / len(labels)
 

@@ -14,6 +14,9 @@ EXCEPTIONS = {
     "sec_obj/params": "nas.objective.cost",
     "sec_obj/latency": "nas.objective.latency",  # objectives are listed by name, so that several can be chosen
     "sec_obj/latency_table": "nas.objective.latency_table",
+    "space/cascade": "nas.evaluator.pooled",  # spaces that come with their evaluator
+    "space/gap_cascade": "nas.evaluator.gap_cascade",
+    "optimizer/mo_gomea_encas": "nas.optimizer.mo_gomea",  # a larger budget
     # data sets that differ in data alone
     **{f"dataset/{name}": "nas.dataset.torchvision_arrays" for name in ("cifar10", "cifar100", "stl10")},
     **{f"dataset/{name}": "nas.dataset.torchvision_files" for name in ("aircraft", "dtd", "flowers102", "pets")},

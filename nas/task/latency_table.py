@@ -23,8 +23,8 @@ from nas.space.base import new_rows
 from nas.supernet.base import Supernet
 from nas.supernet.blocks import layers
 from nas.task.base import Setup, Task
+from nas.task.device import torch_device
 from nas.task.random_supernet import random_supernet
-from nas.task.search import _device
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt, Probability
 
 _MIN_CALIBRATION = 2
@@ -116,7 +116,7 @@ class LatencyTableTask(Task):
             raise UserError(f"path={self._path} is a folder; give a file, for example {self._path / 'table.json'}")
         if self._path.exists() and not self._overwrite:
             raise UserError(f"path={self._path} exists; add overwrite=true to replace it")
-        _device(self._setup.settings.device)
+        torch_device(self._setup.settings.device)
         supernet, _ = random_supernet(self._setup, self._classes)
         self._networks(supernet, terms_of(supernet.space, supernet.costs()["macs"]))
 
@@ -156,7 +156,7 @@ class LatencyTableTask(Task):
     def _clock(self) -> Clock:
         """What does not count other programs' turns, where that is possible."""
         settings = self._setup.settings
-        return "processor" if _device(settings.device) == "cpu" and settings.threads == 1 else "wall"
+        return "processor" if torch_device(settings.device) == "cpu" and settings.threads == 1 else "wall"
 
     def _networks(self, supernet: Supernet, terms: Sequence[Term]) -> _Networks:
         rng = rng_for(self._seed, 0, "latency table")
@@ -190,7 +190,7 @@ class LatencyTableTask(Task):
         return times
 
     def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:
-        device = torch.device(_device(self._setup.settings.device))
+        device = torch.device(torch_device(self._setup.settings.device))
         architecture = supernet.space.decode(genome)
         network = supernet.extract(architecture).to(device)
         return forward_times(
@@ -212,7 +212,7 @@ class LatencyTableTask(Task):
 
     def _circumstances(self) -> dict[str, Any]:
         settings = self._setup.settings
-        device = _device(settings.device)
+        device = torch_device(settings.device)
         return {
             "device": device,
             "hardware": hardware(torch.device(device)),

@@ -3,7 +3,6 @@
 import inspect
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
+from nas.task.device import torch_device
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
@@ -101,7 +101,7 @@ class SearchTask(Task):
 
     def _offers(self) -> dict[str, Any]:
         """Return the runtime arguments that need no networks."""
-        device = _device(self._setup.settings.device)
+        device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
@@ -220,17 +220,3 @@ def constrained(
             raise UserError(f"constraints.{name}.min={least:g} is more than constraints.{name}.max={most:g}")
         bounds.append(Bound(name, known[name], least, most))
     return Constrained(space, bounds) if bounds else space
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UserError(f"device={name} is unknown; choices: auto, cpu, cuda, cuda:<n>")
-    if name.startswith("cuda"):
-        index = int(name.partition(":")[2] or 0)
-        if index >= torch.cuda.device_count():
-            raise UserError(
-                f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu"
-            )
-    return name

@@ -76,7 +76,7 @@ WRONG = {
     "no second objective": (["sec_obj=[]"], "sec_obj takes one of its choices"),
     "unknown interpolation": (["algorithm.n_doe=${sed}"], "Interpolation key 'sed' not found"),
     "experiment": (["experiment=dmeo"], "unknown choice for experiment: 'dmeo'; did you mean 'demo'?"),
-    "one bad job of a sweep": (["-m", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
+    "one bad job of a sweep": (["-m", "surrogate=rbf", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
 }
 
 

@@ -35,7 +35,8 @@ every = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS
 
 
 def test_none_is_missing():
-    assert {path.stem for path in CONF.glob("*.yaml")} == set(OPTIMIZERS) == set(GOLDEN)
+    settings = {"mo_gomea_encas"}  # of mo_gomea
+    assert {path.stem for path in CONF.glob("*.yaml")} - settings == set(OPTIMIZERS) == set(GOLDEN)
 
 
 @every
