@@ -94,11 +94,12 @@ def _genes_of(space: SearchSpace, macs: AdditiveTable) -> dict[str, tuple[int, .
 
 
 def _spread(space: SearchSpace, macs: AdditiveTable, name: str, genes: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return a term's values for all choices of its genes."""
+    """Return a term's values for all choices of its genes; 0 for choices that no canonical genome makes."""
     shape = tuple(int(space.upper[gene]) + 1 for gene in genes)
     genomes = np.zeros((int(np.prod(shape)), space.n_genes), dtype=np.int64)
     genomes[:, list(genes)] = np.indices(shape).reshape(len(shape), len(genomes)).T
-    values: npt.NDArray[np.int64] = macs.parts(genomes)[name].reshape(shape)
+    made = (space.canonical(genomes)[:, list(genes)] == genomes[:, list(genes)]).all(axis=1)
+    values: npt.NDArray[np.int64] = np.where(made, macs.parts(genomes)[name], 0).reshape(shape)
     return values
 
 
