@@ -1,5 +1,6 @@
 """The command line in this process, and parts on a tabular problem (``tests/tabular.py``)."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -44,6 +45,9 @@ def no_fsync(monkeypatch):
 def launch(monkeypatch, capsys, tmp_path):
     """Run ``launch.py`` with arguments; return exit code, standard output and standard error."""
 
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers.copy()
+
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["launch.py", *arguments])
@@ -53,7 +57,9 @@ def launch(monkeypatch, capsys, tmp_path):
         out, err = capsys.readouterr()
         return int(stop.value.code or 0), out, err
 
-    return run
+    yield run
+    root.setLevel(level)  # Hydra has set up logging for the run
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

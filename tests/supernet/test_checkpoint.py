@@ -46,7 +46,7 @@ def test_random_is_no_file(tmp_path: Path) -> None:
 def test_a_path_is_that_file(path: Path, tmp_path: Path) -> None:
     path.touch()
     assert locate(str(path), PUBLISHED, tmp_path / "cache") == path
-    with pytest.raises(UserError, match=r"supernet\.checkpoint: '.*missing\.pt' does not exist; .* or random"):
+    with pytest.raises(UserError, match=r"checkpoint '.*missing\.pt' does not exist; .* or random"):
         locate(str(tmp_path / "missing.pt"), PUBLISHED, tmp_path)
     with pytest.raises(UserError, match="is not a file"):
         locate(str(tmp_path), PUBLISHED, tmp_path)

@@ -1,10 +1,6 @@
 import json
 
-import pytest
-
-from nas.errors import UserError
 from nas.run_folder import RunFolder
-from nas.task.search import _device
 
 SMALL = (
     "training=none",
@@ -56,11 +52,3 @@ def test_the_front_is_measured_on_the_test_set_once(launch, tmp_path):
     front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
     assert len(list((tmp_path / "run" / "test").glob("*.stats"))) == len(front)
     assert any(member["test"]["top1"] != member["metrics"]["top1"] for member in front)
-
-
-def test_devices():
-    assert _device("cpu") == "cpu"
-    with pytest.raises(UserError, match="choices: auto, cpu, cuda"):
-        _device("tpu")
-    with pytest.raises(UserError, match="is not there"):
-        _device("cuda:99")
