@@ -1,6 +1,6 @@
 """MSuNAS against random search on digits: final hypervolume at the same number of evaluations, seed by seed.
 
-    python benchmarks/msunas_vs_random.py            ten seeds, the demonstration's settings
+    python benchmarks/msunas_vs_random.py            ten seeds, the parts of NSGANetV2's code
 
 Both begin with the same initial design, so that a pair of runs shares its reference point. The runs are those of
 ``sweeps/digits_msunas_random.yaml``, in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run
@@ -32,6 +32,7 @@ def run(seeds: int, overrides: list[str]) -> None:
             *("-cd", str(HERE.parent / "sweeps"), "-cn", "digits_msunas_random", "-m"),
             f"seed=range({seeds})",
             "tracker=csv",
+            *("surrogate=rbf", "selector=subset", "optimizer.population=40", "optimizer.generations=20"),
             f"paths.outputs={OUTPUTS}",
             "paths.run=${paths.outputs}/${hydra:runtime.choices.algorithm}_${seed}",
             *overrides,
