@@ -216,7 +216,7 @@ class _Recorder(Supernet):
         )
         return network
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         return self._supernet.costs()
 
     def logits(self, n: int) -> Any:

@@ -152,7 +152,7 @@ class AttentiveNas(Supernet):
         load_cut(subnet, self.module)
         return subnet.eval()
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
         return {
             "macs": self._table(lambda part, side: part.macs(side)),

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -43,10 +44,18 @@ class Supernet(ABC):
         Its batch-norm statistics are the supernet's and must be recalibrated before it is evaluated.
         """
 
-    @abstractmethod
     def costs(self) -> Mapping[str, AdditiveTable]:
-        """Return exact integer cost tables; no network is built for them.
+        """Return exact integer cost tables, built once; no network is built for them.
 
         They are ``"macs"``, multiply-adds of convolutions and linear layers of one image, and ``"params"``, weights
         and biases, batch-norm's included.
         """
+        return self._tables
+
+    @cached_property
+    def _tables(self) -> Mapping[str, AdditiveTable]:
+        return self._cost_tables()
+
+    @abstractmethod
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+        """Build what :meth:`costs` returns."""

@@ -92,7 +92,7 @@ class Nat(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture.config)
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         return mobile_tables(self.space, self._subnets, self.space.n_genes, last=None)
 

@@ -34,7 +34,7 @@ class NoSupernet(Supernet):
         """Raise UserError."""
         raise _nothing()
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         """Raise UserError."""
         raise _nothing()
 

@@ -112,7 +112,7 @@ class OfaResnet50(Supernet):
         network: nn.Module = subnet.eval()
         return network
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         return {str(measure): self._table(measure) for measure in MEASURES}
 

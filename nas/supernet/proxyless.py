@@ -99,7 +99,7 @@ class Proxyless(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._subnets.extract(architecture.config)
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         space = self.space
         last = (
