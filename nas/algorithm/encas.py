@@ -1,4 +1,4 @@
-"""ENCAS, the search for cascades of Chebykin, Alderliesten, Bosman (2022, arXiv 2203.01697), section 3."""
+"""ENCAS, the search for cascades of Chebykin, Alderliesten, Bosman (2022, arXiv 2203.04011), section 3."""
 
 from collections.abc import Sequence
 from typing import final
