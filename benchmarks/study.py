@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 from nas.archive import Archive, Commit, Entry
 from nas.cli.naming import register_resolvers
-from nas.evaluator.predictor import features
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import hypervolume
 from nas.seeding import rng_for
@@ -76,11 +74,9 @@ class Study:
             offers[group] = build(instantiate(config[group], _convert_="all"), offers)
         return build(instantiate(config.algorithm, _convert_="all"), offers)
 
-    @torch.no_grad()
     def errors(self, genomes: np.ndarray) -> np.ndarray:
         """Return the predictor's top-1 error in percent, (n, d) -> (n,)."""
-        rows = np.stack([features(self.space.decode(genome)) for genome in genomes])
-        return 100 - 100 * self._evaluator._model(torch.from_numpy(rows)).numpy()[:, 0].astype(np.float64)
+        return self._evaluator.errors(genomes)
 
     def objectives(self, genomes: np.ndarray) -> np.ndarray:
         """Return top-1 error in percent and FLOPs in millions, (n, d) -> (n, 2)."""

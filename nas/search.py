@@ -104,8 +104,7 @@ class Search:
 
     def _evaluate(self, batch: Batch, step: int) -> None:
         architectures = dict(enumerate(self._space.decode(genome) for genome in batch.genomes))
-        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
-        results = self._measure(architectures, "validation", folder, f"evaluating step {step}")
+        results = self._validate(architectures, step)
         predicted = [None] * len(results) if batch.predicted is None else batch.predicted.tolist()
         entries = self._entries(architectures, results, step, predicted)
         failed = all(entry.objectives is None for entry in entries)
@@ -125,13 +124,16 @@ class Search:
         for step in sorted({entry.step for entry in failed}):
             chosen = {entry.index: entry for entry in failed if entry.step == step}
             architectures = {index: entry.architecture for index, entry in chosen.items()}
-            folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
-            results = self._measure(architectures, "validation", folder, f"evaluating step {step}")
+            results = self._validate(architectures, step)
             entries = self._entries(architectures, results, step, [entry.predicted for entry in chosen.values()])
             commit = self._archive.commit_of(step)
             if any(result.ok for result in results.values()):
                 self._archive.extend(Commit(step, commit.surrogate, commit.winner, retry=True), entries)
         self._results.forget_failures()
+
+    def _validate(self, architectures: dict[int, Architecture], step: int) -> dict[int, Evaluation]:
+        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
+        return self._measure(architectures, "validation", folder, f"evaluating step {step}")
 
     def _measure(
         self, architectures: dict[int, Architecture], split: str, folder: BatchFolder, activity: str
