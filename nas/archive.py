@@ -15,7 +15,7 @@ from nas.errors import ArchiveError, UserError
 from nas.pareto import non_dominated
 from nas.types import Architecture, Floats, Genomes, Measure
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Entry:
         objectives: in the archive's order, all minimised; ``None`` if the evaluation failed.
         metrics: everything that was measured, by name; empty if the evaluation failed.
         predicted: the surrogate's prediction of the first objective, if it was chosen by one.
+        weights: digest of the supernet's weights that it was evaluated with; ``None`` where there are none.
     """
 
     step: int
@@ -36,6 +37,7 @@ class Entry:
     objectives: tuple[float, ...] | None
     metrics: Mapping[str, float]
     predicted: float | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,23 @@ class Archive:
         """Return the first commit of a complete step."""
         return next(commit for commit in self.commits if commit.step == step)
 
+    def batch(self, step: int) -> list[Entry]:
+        """Return the entries of a complete step in their order, those that failed and what replaced them included.
+
+        A step's weights follow from the architectures of its batch and of those before.
+        """
+        newest = {entry.index: entry for entry in self.history if entry.step == step}
+        return [newest[index] for index in sorted(newest)]
+
+    def fresh(self, step: int) -> list[Entry]:
+        """Return those of :meth:`batch` that no earlier step evaluated."""
+        before = {entry.architecture.genome for entry in self.history if entry.step < step}
+        return [entry for entry in self.batch(step) if entry.architecture.genome not in before]
+
+    def n_evaluations(self, last_step: int | None = None) -> int:
+        """Return how many evaluations the steps up to ``last_step`` made; second attempts at failures do not count."""
+        return len({(e.step, e.index) for e in self.history if last_step is None or e.step <= last_step})
+
     def entries(self, last_step: int | None = None) -> list[Entry]:
         """Return the newest entry of each architecture, in the order of first evaluation.
 
@@ -226,6 +245,7 @@ def _record(entry: Entry) -> dict[str, Any]:
         "objectives": entry.objectives,
         "metrics": entry.metrics,
         "predicted": entry.predicted,
+        "weights": entry.weights,
     }
 
 
@@ -239,4 +259,5 @@ def _entry(record: Mapping[str, Any]) -> Entry:
         objectives=None if objectives is None else tuple(objectives),
         metrics=record["metrics"],
         predicted=record["predicted"],
+        weights=record["weights"],
     )

@@ -23,20 +23,22 @@ class BatchFolder:
     """A folder with ``net_<i>.subnet`` and ``net_<i>.stats`` files, as NSGANetV2's tool leaves them.
 
     A ``.stats`` file holds the tool's keys (``params``, ``flops``, ``gpu``, ``cpu``, ``loss``, ``top1``,
-    ``top5``), the genome it belongs to and a checksum; what is there already is not evaluated again.
+    ``top5``), the genome and the weights it belongs to and a checksum; what is there already is not evaluated again.
     """
 
-    def __init__(self, path: Path, failed: Path, label: str) -> None:
+    def __init__(self, path: Path, failed: Path, label: str, weights: str | None) -> None:
         """Name the places.
 
         Args:
             path: where architectures and measurements go.
             failed: where architectures that failed go, with their traceback.
             label: what their file names begin with, for example ``"it_3"``.
+            weights: digest of the weights that the measurements are of.
         """
         self._path = path
         self._failed = failed
         self._label = label
+        self._weights = weights
 
     def evaluate(
         self,
@@ -53,11 +55,13 @@ class BatchFolder:
             write_json(self._path / f"net_{index}.subnet", architectures[index].config)
         failures = 0
         measure = _OnSplit(evaluator, split)
-        for position, evaluation in executor.map(measure, [architectures[index] for index in missing]):
-            index = missing[position]
-            results[index] = _finite(evaluation)
-            self._store(index, architectures[index], results[index])
-            failures += not results[index].ok
+        together = evaluator.groups([architectures[index] for index in missing])
+        groups = [[missing[position] for position in group] for group in together]
+        for number, evaluations in executor.map(measure, [[architectures[i] for i in group] for group in groups]):
+            for index, evaluation in zip(groups[number], evaluations, strict=True):
+                results[index] = _finite(evaluation)
+                self._store(index, architectures[index], results[index])
+                failures += not results[index].ok
             finished(len(results), len(architectures), failures)
         return results
 
@@ -66,7 +70,8 @@ class BatchFolder:
             path = self._path / f"net_{index}.stats"
             if path.exists():
                 stats = _read(path)
-                if stats is not None and stats.pop("genome") == list(architecture.genome):
+                found = None if stats is None else (stats.pop("genome"), stats.pop("weights", None))
+                if stats is not None and found == (list(architecture.genome), self._weights):
                     yield index, Evaluation({name: value for name, value in stats.items() if value is not None})
 
     def _store(self, index: int, architecture: Architecture, evaluation: Evaluation) -> None:
@@ -76,7 +81,8 @@ class BatchFolder:
             write_text(self._failed / f"{name}.traceback", evaluation.error)
             return
         stats: dict[str, Any] = dict(evaluation.metrics)
-        stats |= {key: None for key in ("gpu", "cpu") if key not in stats} | {"genome": list(architecture.genome)}
+        stats |= {key: None for key in ("gpu", "cpu") if key not in stats}
+        stats |= {"genome": list(architecture.genome), "weights": self._weights}
         write_json(self._path / f"net_{index}.stats", stats | {"sha256": _checksum(stats)})
 
     def keep_only(self, indices: Container[int]) -> None:
@@ -93,8 +99,8 @@ class _OnSplit:
         self._evaluator = evaluator
         self._split = split
 
-    def __call__(self, architecture: Architecture) -> Mapping[str, float]:
-        return self._evaluator(architecture, self._split)
+    def __call__(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
+        return self._evaluator(architectures, self._split)
 
 
 def _finite(evaluation: Evaluation) -> Evaluation:

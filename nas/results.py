@@ -16,6 +16,9 @@ from nas.report.figures import front_figure, hypervolume_figure
 from nas.tracker.base import StepSummary
 from nas.types import Floats
 
+Metrics = Mapping[tuple[int, ...], Mapping[str, float]]
+"""Metrics by genome, by name."""
+
 Quality = tuple[float | None, float | None, float | None]
 """Root-mean-square error, Spearman's rho and Kendall's tau; ``None`` where it is not defined."""
 
@@ -75,10 +78,10 @@ class Results:
         entries = self._archive.entries(step)
         front = self._archive.front(step)
         values = np.array([entry.objectives for entry in front], dtype=np.float64)
-        rmse, rho, tau = surrogate_quality([entry for entry in entries if entry.step == step])
+        rmse, rho, tau = surrogate_quality(self._archive.fresh(step))
         return StepSummary(
             step=step,
-            evaluations=len(entries),
+            evaluations=self._archive.n_evaluations(step),
             failed=sum(entry.objectives is None for entry in entries),
             hypervolume=self.hypervolume(step),
             front_size=len(front),
@@ -99,30 +102,33 @@ class Results:
         entries = [entry for entry in self._archive.entries(step) if entry.objectives is not None]
         rows = [[entry.architecture.config, *(entry.objectives or ())] for entry in entries]
         candidates = [row for row, entry in zip(rows, entries, strict=True) if entry.step == step]
-        rmse, rho, tau = surrogate_quality([entry for entry in entries if entry.step == step])
+        rmse, rho, tau = surrogate_quality(self._archive.fresh(step))
         names = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
         surrogate = names | {"rmse": rmse, "rho": rho, "tau": tau}
         stats = {"archive": rows, "candidates": candidates, "hv": self.hypervolume(step), "surrogate": surrogate}
         write_json(self._folder / f"iter_{step}.stats", stats)
 
-    def write_front(self, finished: bool, test: Mapping[tuple[int, ...], Mapping[str, float]]) -> None:
+    def write_front(self, finished: bool, final: Metrics, test: Metrics) -> None:
         """Write ``front.json``.
 
         Args:
             finished: whether this is the final front.
-            test: metrics on the test set by genome; empty before the end.
+            final: metrics on the validation set with the weights that the search leaves, where those moved since.
+            test: metrics on the test set; empty before the end.
         """
         step = self._archive.next_step - 1
         members = []
         for entry in self._archive.front():
-            member = self._described(entry) | {"metrics": entry.metrics, "genome": entry.architecture.genome}
-            if entry.architecture.genome in test:
-                member["test"] = test[entry.architecture.genome]
-            members.append(member)
+            genome = entry.architecture.genome
+            found = {"metrics": entry.metrics, "predicted": entry.predicted, "weights": entry.weights}
+            found |= {
+                name: metrics[genome] for name, metrics in (("final", final), ("test", test)) if genome in metrics
+            }
+            members.append(self._described(entry) | {"genome": genome} | found)
         front = {
             "finished": finished,
             "step": step,
-            "evaluations": len(self._archive.entries()),
+            "evaluations": self._archive.n_evaluations(),
             "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
             "reference_point": self.reference_point.tolist(),
             "ideal_point": [0.0] * len(self._archive.measures)
@@ -149,7 +155,7 @@ class Results:
         failed = sum(entry.objectives is None for entry in self._archive.entries())
         files = ("front.png", "hypervolume.png", "front.json", "metrics.csv")
         lines = [
-            f"Front: {len(front)} architectures of {len(self._archive.entries())} evaluated"
+            f"Front: {len(front)} architectures after {self._archive.n_evaluations()} evaluations"
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
             f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
@@ -158,7 +164,7 @@ class Results:
         ]
         return "\n".join(lines)
 
-    def draw(self, test: Mapping[tuple[int, ...], Mapping[str, float]]) -> None:
+    def draw(self, test: Metrics) -> None:
         """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`."""
         good = [entry for entry in self._archive.entries() if entry.objectives is not None]
         last = self._archive.next_step - 1
@@ -177,7 +183,7 @@ class Results:
         )
         hypervolume_figure(
             self._folder / "hypervolume.png",
-            evaluations=np.array([len(self._archive.entries(step)) for step in range(last + 1)]),
+            evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
             hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
         )
 
@@ -196,7 +202,7 @@ def surrogate_quality(entries: Sequence[Entry]) -> Quality:
     return _quality(*_pairs(entries))
 
 
-def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, evaluated: Floats) -> Quality:
+def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, known: Floats | None) -> Quality:
     """Return the same for new candidates and all that the surrogate was fitted to, as NSGANetV2's tool has it.
 
     An interpolant reproduces the latter by construction, so that these numbers flatter it. The tool's root-mean-square
@@ -205,12 +211,12 @@ def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, evalua
     Args:
         entries: the new candidates.
         fitted: the surrogate's predictions of what it was fitted to, shape (k,); ``None`` without a surrogate.
-        evaluated: the objectives of what it was fitted to, shape (k, m).
+        known: the first objective of the same, shape (k,).
     """
-    if fitted is None:
+    if fitted is None or known is None:
         return None, None, None
     predicted, actual = _pairs(entries)
-    return _quality(np.concatenate([fitted, predicted]), np.concatenate([evaluated[:, 0], actual]))
+    return _quality(np.concatenate([fitted, predicted]), np.concatenate([known, actual]))
 
 
 def _pairs(entries: Sequence[Entry]) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
 """The search loop: propose, adapt, evaluate, append; every method of this project is this loop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -19,7 +19,7 @@ from nas.seeding import rng_for
 from nas.space.base import SearchSpace
 from nas.tracker.base import Tracker
 from nas.training.base import Training
-from nas.types import Architecture, Batch, Evaluation
+from nas.types import Architecture, Batch, Evaluation, Genomes
 
 
 @final
@@ -68,8 +68,9 @@ class Search:
             RunError: if every evaluation of the initial design, or of two steps in a row, failed.
         """
         seconds: dict[str, float] = {}
-        with timed(seconds, "train"):
+        with timed(seconds, "train"), self._executor.device():
             self._training.prepare(self._tracker.progress)
+            self._training.restore([self._genomes(step) for step in range(self._archive.next_step)])
         if retry_failed:
             self._retry()
         for step in range(self._archive.next_step):
@@ -78,14 +79,17 @@ class Search:
             batch = self._propose(step, seconds)
             if len(batch.genomes) == 0:
                 break  # the search space is used up
-            with timed(seconds, "train"):
-                self._training.adapt(batch, step)
-            with timed(seconds, "evaluate"):
+            with timed(seconds, "train"), self._executor.device():
+                self._training.adapt(batch.genomes, step)
+            with timed(seconds, "evaluate"), self._executor.device():
                 self._evaluate(batch, step)
             self._results.record_seconds(step, seconds)
             self._report(step)
             seconds = {}
-        self._test()
+        self._conclude()
+
+    def _genomes(self, step: int) -> Genomes:
+        return np.array([entry.architecture.genome for entry in self._archive.batch(step)], dtype=np.int64)
 
     def _propose(self, step: int, seconds: dict[str, float]) -> Batch:
         """Return the step's candidates and add what that took; what the algorithm does not name is search.
@@ -108,20 +112,23 @@ class Search:
         predicted = [None] * len(results) if batch.predicted is None else batch.predicted.tolist()
         entries = self._entries(architectures, results, step, predicted)
         failed = all(entry.objectives is None for entry in entries)
-        previous = [entry for entry in self._archive.entries() if entry.step == step - 1]
+        previous = self._archive.batch(step - 1)
         if failed and all(entry.objectives is None for entry in previous):
             error = next(result.error for result in results.values() if result.error)
             raise RunError(
                 f"all {len(entries)} evaluations of step {step} failed, the first with: {last_line(error)} "
                 f"(tracebacks in {self._folder.path / 'failed'})"
             )
-        quality = quality_with_archive(entries, batch.fitted, self._archive.arrays()[1])
+        quality = quality_with_archive(entries, batch.fitted, batch.known)
         self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality), entries)
         self._results.forget_failures()
 
     def _retry(self) -> None:
         failed = [entry for entry in self._archive.entries() if entry.objectives is None]
-        for step in sorted({entry.step for entry in failed}):
+        steps = sorted({entry.step for entry in failed})
+        if self._training.moves:  # the weights of earlier steps are gone
+            steps = [step for step in steps if step == self._archive.next_step - 1]
+        for step in steps:
             chosen = {entry.index: entry for entry in failed if entry.step == step}
             architectures = {index: entry.architecture for index, entry in chosen.items()}
             results = self._validate(architectures, step)
@@ -132,8 +139,12 @@ class Search:
         self._results.forget_failures()
 
     def _validate(self, architectures: dict[int, Architecture], step: int) -> dict[int, Evaluation]:
-        folder = BatchFolder(self._folder.path / f"iter_{step}", self._folder.path / "failed", f"it_{step}")
+        folder = self._batch_folder(f"iter_{step}", f"it_{step}")
         return self._measure(architectures, "validation", folder, f"evaluating step {step}")
+
+    def _batch_folder(self, name: str, label: str) -> BatchFolder:
+        failed = self._folder.path / "failed"
+        return BatchFolder(self._folder.path / name, failed, label, self._training.weights)
 
     def _measure(
         self, architectures: dict[int, Architecture], split: str, folder: BatchFolder, activity: str
@@ -159,13 +170,21 @@ class Search:
         found = values(self._objectives, genomes.reshape(-1, self._space.n_genes), [results[i].metrics for i in good])
         objectives = dict(zip(good, map(tuple, found.tolist()), strict=True))
         return [
-            Entry(step, index, architecture, objectives.get(index), results[index].metrics, prediction)
+            Entry(
+                step,
+                index,
+                architecture,
+                objectives.get(index),
+                results[index].metrics,
+                prediction,
+                self._training.weights,
+            )
             for (index, architecture), prediction in zip(architectures.items(), predicted, strict=True)
         ]
 
     def _report(self, step: int) -> None:
         self._results.write_step(step)
-        self._results.write_front(finished=False, test={})
+        self._results.write_front(finished=False, final={}, test={})
         summary = self._results.summary(step)
         self._results.draw({})
         self._folder.write_status(
@@ -173,11 +192,21 @@ class Search:
         )
         self._tracker.step(summary, self._folder.path / "front.png")
 
-    def _test(self) -> None:
-        front = dict(enumerate(entry.architecture for entry in self._archive.front()))
-        folder = BatchFolder(self._folder.path / "test", self._folder.path / "failed", "test")
-        results = self._measure(front, "test", folder, "measuring the final front on the test set")
-        folder.keep_only(front)
-        test = {front[index].genome: result.metrics for index, result in results.items() if result.ok}
-        self._results.write_front(finished=True, test=test)
+    def _conclude(self) -> None:
+        """Measure the final front on the test set, and on the validation set with weights that moved since."""
+        with self._executor.device():
+            self._training.conclude(self._tracker.progress)
+            again = {}
+            if self._training.moves:
+                again = self._measure_front("final", "validation", "measuring the final front with the final weights")
+            test = self._measure_front("test", "test", "measuring the final front on the test set")
+        self._results.write_front(finished=True, final=again, test=test)
         self._results.draw(test)
+
+    def _measure_front(self, name: str, split: str, activity: str) -> dict[tuple[int, ...], Mapping[str, float]]:
+        """Return the front's metrics by genome; they are kept in the run's folder of this name."""
+        front = dict(enumerate(entry.architecture for entry in self._archive.front()))
+        folder = self._batch_folder(name, name)
+        results = self._measure(front, split, folder, activity)
+        folder.keep_only(front)
+        return {front[index].genome: result.metrics for index, result in results.items() if result.ok}

@@ -71,12 +71,13 @@ class Batch:
     """The candidates that an algorithm asks to evaluate in one step.
 
     Attributes:
-        genomes: canonical genomes, shape (n, d), all different and none evaluated before.
+        genomes: canonical genomes, shape (n, d), all different; evaluated before only where the weights have moved.
         predicted: the surrogate's prediction of the first objective, shape (n,), in its unit; ``None``
             where candidates were not chosen by a surrogate.
         surrogate: name of the surrogate that predicted, for example ``"rbf"``.
         winner: the model that an adaptive surrogate chose; equals ``surrogate`` for all others.
-        fitted: its predictions of what it was fitted to, shape (k,): the archive's successful evaluations, in order.
+        fitted: its predictions of what was known, shape (k,): what it was fitted to.
+        known: the measured values of the same, shape (k,).
         seconds: what parts of choosing the candidates took, by activity, for example ``"fit"``.
     """
 
@@ -85,4 +86,5 @@ class Batch:
     surrogate: str | None = None
     winner: str | None = None
     fitted: Floats | None = None
+    known: Floats | None = None
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)

@@ -27,6 +27,7 @@ from nas.selector.subset import Subset
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
+from nas.supernet.none import NoSupernet
 from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
@@ -126,9 +127,9 @@ def make_search(
             space=space,
             objectives=[objective],
             algorithm=make_algorithm(name, space=space, **budget),
-            training=NoTraining(),
+            training=NoTraining(supernet=NoSupernet()),
             evaluator=evaluator or Tabular(whole),
-            executor=Serial(),
+            executor=Serial(device="cpu", workers_per_gpu=None),
             tracker=Together([]),
             results=Results(archive, folder, None),
             seed=seed,

@@ -24,6 +24,7 @@ from nas.search import Search
 from nas.selector.subset import Subset
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
+from nas.supernet.none import NoSupernet
 from nas.task.base import build
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
@@ -114,9 +115,9 @@ def _search(folder, surrogate, predictor):
             n_iter=4,
             iterations=1,
         ),
-        training=NoTraining(),
+        training=NoTraining(supernet=NoSupernet()),
         evaluator=PredictorEvaluator(space=SPACE, tables=tables, cache=folder, checkpoint=str(predictor)),
-        executor=Serial(),
+        executor=Serial(device="cpu", workers_per_gpu=None),
         tracker=Together([]),
         results=Results(archive, folder, None),
         seed=0,

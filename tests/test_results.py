@@ -10,7 +10,7 @@ from nas.types import Architecture
 
 SMALL = {"n_doe": 13, "n_iter": 4, "iterations": 2}
 FITTED = np.array([30.0, 20.5, 10.0])
-EVALUATED = np.array([[30.0, 1.0], [20.0, 2.0], [10.0, 3.0]])
+KNOWN = np.array([30.0, 20.0, 10.0])
 
 
 def entries(*pairs):
@@ -29,15 +29,15 @@ def test_new_candidates_alone_and_with_the_archive():
         spearmanr(predicted, actual)[0],
         kendalltau(predicted, actual)[0],
     )
-    assert quality_with_archive(new, FITTED, EVALUATED) == pytest.approx((rmse, rho, tau))
+    assert quality_with_archive(new, FITTED, KNOWN) == pytest.approx((rmse, rho, tau))
     assert rho != tau
 
 
 def test_what_is_not_defined_is_none():
     assert surrogate_quality(entries((1.0, 2.0))) == (None, None, None)
     assert surrogate_quality(entries((1.0, 2.0), (1.0, 3.0))) == (pytest.approx(np.sqrt(2.5)), None, None)
-    assert quality_with_archive(entries((None, 2.0)), None, EVALUATED) == (None, None, None)
-    assert quality_with_archive(entries((1.0, None)), FITTED, EVALUATED)[1:] == pytest.approx((1.0, 1.0))
+    assert quality_with_archive(entries((None, 2.0)), None, KNOWN) == (None, None, None)
+    assert quality_with_archive(entries((1.0, None)), FITTED, KNOWN)[1:] == pytest.approx((1.0, 1.0))
 
 
 def test_steps_hold_the_agreement_with_the_archive(make_search, tmp_path):

@@ -179,13 +179,13 @@ def test_a_damaged_result_is_evaluated_again(make_search, tmp_path, space, caplo
 
 
 def test_a_number_that_is_none_is_a_failure(make_search, tmp_path, space, monkeypatch):
-    real = Tabular.__call__
+    real = Tabular.metrics
 
     def with_nan(self, architecture, split):
         bad = architecture.genome == tuple(space.largest.tolist())
         return dict(real(self, architecture, split)) | ({"loss": float("nan")} if bad else {})
 
-    monkeypatch.setattr(Tabular, "__call__", with_nan)
+    monkeypatch.setattr(Tabular, "metrics", with_nan)
     search, archive = make_search(tmp_path, **SMALL)
     search.run(retry_failed=False)
     assert sum(entry.objectives is None for entry in archive.entries()) == 1

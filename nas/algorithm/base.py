@@ -17,10 +17,12 @@ class Algorithm(ABC):
     Attributes:
         steps: how many batches a whole run has, the initial design included.
         evaluations: how many evaluations a whole run has.
+        reevaluates: whether it proposes architectures again, whose weights have changed since.
     """
 
     steps: int
     evaluations: int
+    reevaluates: bool = False
 
     @abstractmethod
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:

@@ -97,7 +97,7 @@ class MSuNAS(Algorithm):
             filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
             batch = np.concatenate([batch, filling])
             predicted = self._surrogate.predict(batch)[:, 0]
-        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, seconds)
+        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
 
     def _predict(self, genomes: Genomes) -> Floats:
         predicted = np.empty((len(genomes), 1 + len(self._objectives)))

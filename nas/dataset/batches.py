@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from nas.dataset.ahead import ahead
 from nas.dataset.base import Images
 from nas.types import NonNegativeInt, PositiveInt
 
@@ -91,7 +92,7 @@ class Batches:
         result = torch.empty(shape, device=self._device, memory_format=torch.channels_last)
         for start in range(0, len(self), chunk):
             part = slice(start, start + chunk)
-            result[part] = resize(self._normalised(part), resolution)
+            result[part] = resize(self._normalise(self._read(part)), resolution)
         if self._bytes(resolution) <= self._cache_bytes:
             self._cache[resolution] = result
             while sum(map(self._bytes, self._cache)) > self._cache_bytes:
@@ -103,13 +104,21 @@ class Batches:
 
         All batches have ``batch_size`` images or up to twice as many; fewer only where the split has fewer.
         """
-        cached = self.at(resolution) if self._bytes(resolution) <= self._cache_bytes else None
-        for part in _parts(len(self), batch_size):
-            images = resize(self._normalised(part), resolution) if cached is None else cached[part]
-            yield images, self._labels[part]
+        parts = _parts(len(self), batch_size)
+        if self._bytes(resolution) <= self._cache_bytes:
+            whole = self.at(resolution)
+            yield from ((whole[part], self._labels[part]) for part in parts)
+            return
+        read: Iterator[Tensor] = map(self._read, parts)
+        if self._device.type == "cuda":
+            read = ahead(read)  # while the GPU is busy with the last batch
+        for part, pixels in zip(parts, read, strict=True):
+            yield resize(self._normalise(pixels), resolution), self._labels[part]
 
-    def _normalised(self, part: slice) -> Tensor:
-        return self._normalise(torch.from_numpy(np.array(self._images.pixels[part])))
+    def _read(self, part: slice) -> Tensor:
+        """Return uint8 pixels, in memory that a GPU can copy by itself where there is one."""
+        pixels = torch.from_numpy(np.array(self._images.pixels[part]))
+        return pixels.pin_memory() if self._device.type == "cuda" else pixels
 
     def _bytes(self, resolution: int) -> int:
         return len(self) * 3 * resolution**2 * FLOAT_BYTES

@@ -1,6 +1,6 @@
-"""Training images, epoch by epoch: shuffled, changed at random, one resolution a batch."""
+"""Training images, epoch by epoch: shuffled, changed at random, one side a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import final
 
@@ -16,7 +16,11 @@ from nas.dataset.file_rows import FileRows
 from nas.dataset.per_image import PerImage, policy_of, seeded
 from nas.errors import RunError, UserError
 from nas.seeding import rng_for
+from nas.team import ALONE, Team
 from nas.types import NonNegativeInt, PositiveInt
+
+RESIDENT_SHARE = 0.1
+"""Most of a GPU's memory that a split's pixels may take."""
 
 Order = list[tuple[Tensor, int]]
 """Of each batch, the rows of its images, shape (b,), and its resolution."""
@@ -36,18 +40,18 @@ class TrainingBatches:
         *,
         dataset: Dataset,
         batch_size: PositiveInt,
-        resolutions: tuple[PositiveInt, ...] | None,
         seed: NonNegativeInt,
         device: torch.device | str,
+        team: Team = ALONE,
     ) -> None:
         """Describe the batches; no image is read yet.
 
         Args:
             dataset: its training split, normalisation and augmentation.
             batch_size: images a batch.
-            resolutions: one of them is drawn for each batch; ``None`` for the images' own side.
-            seed: of order, resolutions and augmentation.
+            seed: of order and augmentation.
             device: where batches lie.
+            team: of which this process is a member; each gets its part of every batch.
 
         Raises:
             UserError: if the augmentation's policy is unknown.
@@ -55,9 +59,9 @@ class TrainingBatches:
         self._dataset = dataset
         self._augmentation = dataset.augmentation
         self._batch_size = batch_size
-        self._resolutions = resolutions
         self._seed = seed
         self._device = torch.device(device)
+        self._team = team
         if self._augmentation.policy is not None:
             policy_of(self._augmentation.policy, 1, [0, 0, 0])
 
@@ -65,11 +69,17 @@ class TrainingBatches:
         """The number of batches of an epoch."""
         return max(1, len(self._images) // self._batch_size)
 
-    def epoch(self, number: NonNegativeInt) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images, (b, 3, resolution, resolution), and what they show.
+    def epoch(
+        self, number: NonNegativeInt, sides: Sequence[PositiveInt] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised images, (b, 3, side, side), and what they show.
 
         That is the labels, (b,), int64; with mixup or CutMix it is probabilities, (b, n_classes). The last
         incomplete batch is dropped; a split smaller than the batch size is one batch.
+
+        Args:
+            number: of the epoch, which decides its random numbers.
+            sides: of the images of each batch, pixels; the epoch ends with them. ``None`` for the images' own side.
 
         Raises:
             UserError: if batches would have fewer than two images, which batch-norm cannot be trained on.
@@ -81,42 +91,59 @@ class TrainingBatches:
             raise UserError(f"training needs batches of 2 images or more: batch_size {self._batch_size}, images {n}")
         generator = torch.Generator().manual_seed(int(rng_for(self._seed, number, "batches").integers(2**63)))
         shuffled = torch.randperm(n, generator=generator)[: len(self) * size].reshape(-1, size)
-        order = list(zip(shuffled, self._sides(number), strict=True))
+        own = self._images.pixels.shape[-1]
+        order = list(zip(shuffled, [own] * len(self) if sides is None else sides, strict=False))
         labels = torch.from_numpy(np.array(self._images.labels))
         normalise = Normalise(mean=self._dataset.mean, std=self._dataset.std, device=self._device)
         for step, (pixels, (rows, side)) in enumerate(zip(self._pixels(number, order), order, strict=True)):
             images = augment(normalise(pixels), self._augmentation, normalise.black, generator)
             targets = labels[rows].to(self._device)
             images, targets = self._mixed(images, targets, number, step)
-            yield images if self._resolutions is None else resize(images, side), targets
+            part = self._team.part(size)
+            images, targets = images[part], targets[part]
+            yield images if sides is None else resize(images, side), targets
+
+    @property
+    def n_images(self) -> int:
+        """The number of images of the split."""
+        return len(self._images)
 
     @cached_property
     def _images(self) -> Images:
         return self._dataset.split("train")
 
-    def _sides(self, epoch: int) -> list[int]:
-        if self._resolutions is None:
-            return [self._images.pixels.shape[-1]] * len(self)
-        drawn = rng_for(self._seed, epoch, "resolutions").choice(self._resolutions, len(self))
-        return [int(side) for side in drawn]
+    @cached_property
+    def _resident(self) -> Tensor | None:
+        """The split's pixels in the GPU's memory, where there is a GPU and they take little of it."""
+        if self._device.type != "cuda":
+            return None
+        pixels = self._images.pixels
+        if np.prod(pixels.shape) > RESIDENT_SHARE * torch.cuda.get_device_properties(self._device).total_memory:
+            return None
+        return torch.from_numpy(np.array(pixels[:])).to(self._device)
 
     def _pixels(self, epoch: int, order: Order) -> Iterator[Tensor]:
         """Yield the pixels of each batch, (b, 3, height, width), uint8."""
         pixels = self._images.pixels
         if not (self._augmentation.per_image or isinstance(pixels, FileRows)):
             for rows, _ in order:
-                yield torch.from_numpy(pixels[rows.numpy()])
+                if self._resident is None:
+                    yield torch.from_numpy(pixels[rows.numpy()])
+                else:
+                    yield self._resident[rows.to(self._device)]
             return
         loader = DataLoader(
             PerImage(images=self._images, augmentation=self._augmentation, mean=self._dataset.mean, seed=self._seed),
-            batch_sampler=[[(epoch, row, side) for row in rows.tolist()] for rows, side in order],
+            batch_sampler=[
+                [(epoch, row, side) for row in rows[self._team.part(len(rows))].tolist()] for rows, side in order
+            ],
             num_workers=self._augmentation.workers,
             collate_fn=torch.stack,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one
         )
         try:
-            yield from loader
+            yield from map(self._team.gather, loader)
         except RunError as error:  # out of a worker, with its traceback
             raise RunError(str(error).splitlines()[-1].removeprefix("nas.errors.RunError: ")) from error
 

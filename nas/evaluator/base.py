@@ -9,19 +9,23 @@ from nas.types import Architecture, Floats, Genomes
 
 
 class Evaluator(ABC):
-    """Measures one architecture."""
+    """Measures networks."""
 
     @abstractmethod
-    def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
-        """Return metrics by name.
+    def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
+        """Return the metrics of each architecture by name; they do not depend on what is evaluated beside it.
 
         These are at least ``top1`` accuracy (percent), ``flops`` (millions of multiply-adds) and ``params``
         (millions); on images also ``top5`` accuracy (percent) and ``loss`` (nats).
 
         Args:
-            architecture: one of the evaluator's search space.
+            architectures: of the evaluator's search space.
             split: ``"validation"`` during a search, ``"test"`` once after it.
         """
+
+    def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
+        """Return which architectures, by index, share work and should be evaluated together: here each stands alone."""
+        return [[index] for index in range(len(architectures))]
 
 
 class ArrayEvaluator(ABC):

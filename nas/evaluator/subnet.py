@@ -1,10 +1,11 @@
 """Subnets with the supernet's weights, evaluated as they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nas.dataset.base import Dataset, Images
@@ -16,6 +17,7 @@ from nas.objective.base import Objective
 from nas.objective.measurement import Measurement
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
+from nas.supernet.precision import mixed
 from nas.types import Architecture, NonNegativeInt, PositiveInt
 
 MILLION = 1e6
@@ -24,10 +26,11 @@ TOP_K = 5
 
 @final
 class SubnetEvaluator(Evaluator):
-    """Cuts the architecture out of the supernet, recalibrates its batch-norm statistics, and evaluates it.
+    """Cuts architectures out of the supernet, recalibrates their batch-norm statistics, and evaluates them.
 
-    A result depends on the architecture and the supernet's weights alone, not on earlier evaluations; only what
-    objectives measure, such as the latency, differs from one time to the next.
+    Architectures of one resolution share a pass over the images. A result depends on the architecture and the
+    supernet's weights alone, not on what is evaluated beside or before it; only what objectives measure, such as the
+    latency, differs from one time to the next.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class SubnetEvaluator(Evaluator):
         device: torch.device | str,
         objectives: Sequence[Objective],
         batch_size: PositiveInt,
+        at_once: PositiveInt,
+        amp: bool,
         recalibration_images: NonNegativeInt,
         recalibration_batch_size: PositiveInt,
         cache_mib: NonNegativeInt,
@@ -51,6 +56,8 @@ class SubnetEvaluator(Evaluator):
             device: where they are.
             objectives: of the search; those that are measured on the network itself are metrics.
             batch_size: images at once.
+            at_once: networks that are in memory together and see an image batch one after the other.
+            amp: mixed precision, where there is a GPU.
             recalibration_images: training images that batch-norm statistics are computed from, un-augmented; all
                 of them where there are fewer; 0 leaves the supernet's statistics.
             recalibration_batch_size: images at once then; more is closer to the statistics of all images.
@@ -67,6 +74,8 @@ class SubnetEvaluator(Evaluator):
         self._device = torch.device(device)
         self._measurements = [objective for objective in objectives if isinstance(objective, Measurement)]
         self._batch_size = batch_size
+        self._at_once = at_once
+        self._amp = amp
         self._recalibration_batch_size = recalibration_batch_size
         self._cache_bytes = cache_mib * 2**20
         self._costs = supernet.costs()
@@ -78,40 +87,84 @@ class SubnetEvaluator(Evaluator):
             chosen.sort()
             self._recalibration = self._batches(Images(train.pixels[chosen], train.labels[chosen]))
 
-    @torch.no_grad()
-    def __call__(self, architecture: Architecture, split: str) -> Mapping[str, float]:
+    def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
+        """Return the architectures of each resolution, ``at_once`` of them together."""
+        order = sorted(range(len(architectures)), key=lambda index: _resolution(architectures[index]))
+        groups: list[list[int]] = []
+        for index in order:
+            last = groups[-1] if groups else []
+            same = last and _resolution(architectures[last[0]]) == _resolution(architectures[index])
+            if same and len(last) < self._at_once:
+                last.append(index)
+            else:
+                groups.append([index])
+        return groups
+
+    def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
         """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), and what is measured.
 
-        With fewer than five classes ``top5`` counts all of them.
-
-        Raises:
-            FloatingPointError: if the network's outputs are not finite.
+        With fewer than five classes ``top5`` counts all of them. Where outputs are not finite, the loss is not either.
         """
-        resolution = architecture.config["r"]
-        network = self._supernet.extract(architecture).to(self._device)
+        found: dict[int, Mapping[str, float]] = {}
+        for group in self.groups(architectures):
+            metrics = self._together([architectures[index] for index in group], split)
+            found |= dict(zip(group, metrics, strict=True))
+        return [found[index] for index in range(len(architectures))]
+
+    def logits(self, architecture: Architecture, split: str) -> Tensor:
+        """Return what a network answers on a split, exactly as in an evaluation: logits, (n, classes), on the CPU."""
+        (network,) = self._networks([architecture])
+        with torch.no_grad():
+            parts = [logits.cpu() for (logits,), _ in self._answers([network], _resolution(architecture), split)]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def _together(self, architectures: Sequence[Architecture], split: str) -> list[Mapping[str, float]]:
+        """Evaluate architectures of one resolution in one pass."""
+        resolution = _resolution(architectures[0])
+        networks = self._networks(architectures)
+        hits = torch.zeros(len(networks), 2, dtype=torch.int64, device=self._device)
+        losses = torch.zeros(len(networks), dtype=torch.float64, device=self._device)
+        for answers, labels in self._answers(networks, resolution, split):
+            for i, logits in enumerate(answers):
+                ranked = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
+                hits[i] += torch.stack([ranked[:, 0].sum(), ranked.sum()])
+                losses[i] += cross_entropy(logits, labels, reduction="sum")
+        n = len(self._split(split))
+        rates, means = (100 * hits.double() / n).tolist(), (losses / n).tolist()
+        genomes = np.array([architecture.genome for architecture in architectures])
+        costs = {"flops": self._costs["macs"](genomes), "params": self._costs["params"](genomes)}
+        return [
+            {
+                "top1": rates[i][0],
+                "top5": rates[i][1],
+                "loss": means[i],
+                **{name: int(values[i]) / MILLION for name, values in costs.items()},
+                **{each.measure.name: each.of(network, resolution) for each in self._measurements},
+            }
+            for i, network in enumerate(networks)
+        ]
+
+    def _networks(self, architectures: Sequence[Architecture]) -> list[nn.Module]:
+        """Return networks of one resolution, ready to be evaluated."""
+        networks = [self._supernet.extract(architecture).to(self._device) for architecture in architectures]
+        if self._device.type == "cuda":
+            networks = [network.to(memory_format=torch.channels_last) for network in networks]
         if self._recalibration is not None:
+            resolution = _resolution(architectures[0])
             batches = self._recalibration.sequential(resolution, self._recalibration_batch_size)
-            recalibrate(network, (images for images, _ in batches))
-        hits = torch.zeros(2, dtype=torch.int64, device=self._device)
-        loss = torch.zeros((), dtype=torch.float64, device=self._device)
-        data = self._split(split)
-        for images, labels in data.sequential(resolution, self._batch_size):
-            logits = network(images).float()
-            ranked = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
-            hits += torch.stack([ranked[:, 0].sum(), ranked.sum()])
-            loss += cross_entropy(logits, labels, reduction="sum")
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the network's loss on the {split} split is {loss.item()}")
-        genome = np.array([architecture.genome])
-        top1, top5 = (100 * hits.double() / len(data)).tolist()
-        return {
-            "top1": top1,
-            "top5": top5,
-            "loss": loss.item() / len(data),
-            "flops": int(self._costs["macs"](genome)[0]) / MILLION,
-            "params": int(self._costs["params"](genome)[0]) / MILLION,
-            **{each.measure.name: each.of(network, resolution) for each in self._measurements},
-        }
+            with mixed(self._device, self._amp):
+                recalibrate(networks, (images for images, _ in batches))
+        return networks
+
+    def _answers(
+        self, networks: Sequence[nn.Module], resolution: int, split: str
+    ) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """Yield the networks' logits, (b, classes) each, and the labels, (b,), batch by batch."""
+        for images, labels in self._split(split).sequential(resolution, self._batch_size):
+            with mixed(self._device, self._amp):
+                answers = [network(images) for network in networks]
+            yield [logits.float() for logits in answers], labels
 
     def _split(self, name: str) -> Batches:
         if name not in self._splits:
@@ -126,3 +179,8 @@ class SubnetEvaluator(Evaluator):
             device=self._device,
             cache_bytes=self._cache_bytes,
         )
+
+
+def _resolution(architecture: Architecture) -> int:
+    side: int = architecture.config["r"]
+    return side

@@ -1,22 +1,36 @@
 """Evaluation one after the other, in the run's own process."""
 
-import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import final
 
-from nas.executor.base import Evaluate, Executor
-from nas.types import Architecture, Evaluation
+from nas.executor.base import Evaluate, Executor, evaluated
+from nas.executor.gpu_slots import gpu_slot
+from nas.types import Architecture, Evaluation, PositiveInt
 
 
 @final
 class Serial(Executor):
     """Evaluates in the order given."""
 
-    def map(self, evaluate: Evaluate, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
-        """Yield (index, evaluation) pairs in order."""
-        for index, architecture in enumerate(architectures):
-            try:
-                evaluation = Evaluation(evaluate(architecture))
-            except Exception:  # whatever went wrong is the architecture's result
-                evaluation = Evaluation({}, error=traceback.format_exc())
-            yield index, evaluation
+    def __init__(self, *, device: str, workers_per_gpu: PositiveInt | None) -> None:
+        """Set how a GPU is shared.
+
+        Args:
+            device: where the run computes.
+            workers_per_gpu: how many runs may train or evaluate on one GPU at a time; the others wait, or search
+                meanwhile. ``None`` lets all go on.
+        """
+        self._device = device
+        self._workers_per_gpu = workers_per_gpu
+
+    def map(
+        self, evaluate: Evaluate, groups: Sequence[Sequence[Architecture]]
+    ) -> Iterator[tuple[int, Sequence[Evaluation]]]:
+        """Yield (index, evaluations) of groups in order."""
+        for index, group in enumerate(groups):
+            yield index, evaluated(evaluate, group)
+
+    def device(self) -> AbstractContextManager[None]:
+        """Hold one of the GPU's slots."""
+        return gpu_slot(self._device, self._workers_per_gpu)

@@ -8,9 +8,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import torch
 import yaml
-from torch import Tensor, nn
 
 from nas.archive import Archive, Entry
 from nas.dataset import batches
@@ -18,6 +18,7 @@ from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
 from nas.evaluator import recalibration, subnet
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.files import read_json
 from nas.objective.base import TOP1_ERROR
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
@@ -25,13 +26,12 @@ from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
-from nas.pool.weights import source_digest, weights_digest
+from nas.pool.weights import source_digest
 from nas.run_folder import RunFolder
-from nas.space.base import SearchSpace
-from nas.space.table import AdditiveTable
 from nas.supernet.base import Supernet
+from nas.supernet.weights import weights_digest
 from nas.training.base import Training
-from nas.types import Architecture, Measure, PositiveInt
+from nas.types import Measure, PositiveInt
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -91,6 +91,10 @@ class _Run:
             measures = [Measure(*pair) for pair in header["objectives"]]
             self._archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
             self._threads = int(self._settings["threads"])
+            self._measured = {
+                tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
+                for member in read_json(folder / "front.json")["front"]
+            }
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"pool.runs: the run in '{folder}' is damaged ({error})") from error
         self._local = threading.local()
@@ -108,15 +112,16 @@ class _Run:
         return supernet
 
     def _train(self, progress: Progress) -> None:
-        """Give the supernet the weights that the run measured its networks with, from the cache if they are there."""
+        """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
 
         def told(activity: str, done: int, total: int) -> None:
             progress(done, total, f"{activity} of {self._name}")
 
         offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet, "space": self._supernet.space}
+        offers |= {"folder": self._config.parent, "run_seed": self._settings.get("seed"), "replica": None}
         with _threads(self._threads):
             training = part_from(self._settings, "training", Training, offers, self._config)  # type: ignore[type-abstract]
-            training.prepare(told)
+            training.conclude(told)
 
     @property
     def data_fingerprint(self) -> str:
@@ -133,7 +138,7 @@ class _Run:
         self._train(progress)
         return {
             "kind": "run",
-            "weights": weights_digest(self._supernet.module),
+            "weights": weights_digest(self._supernet.module.state_dict()),
             "supernet": self._supernet.fingerprint,
             "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
             "evaluator": self._settings.get("evaluator"),
@@ -180,48 +185,17 @@ class _Run:
     def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
-            self._local.recorder = _Recorder(self._supernet)
-            offers = self._offers | {"dataset": self._dataset, "supernet": self._local.recorder}
+            offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet}
             self._local.evaluator = part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
-        metrics = self._local.evaluator(entry.architecture, split)
+        logits = self._local.evaluator.logits(entry.architecture, split).numpy()
         labels = self._dataset.split(split).labels
-        if split == "validation" and abs(metrics["top1"] - entry.metrics["top1"]) > 100 * max(
-            TOLERANCE, 2 / len(labels)
-        ):
+        top1, before = 100 * float(np.mean(logits.argmax(axis=1) == labels)), self._measured[entry.architecture.genome]
+        if split == "validation" and abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
             raise RunError(
-                f"its accuracy is {metrics['top1']:.2f} %, in its run it was {entry.metrics['top1']:.2f} %: weights, "
+                f"its accuracy is {top1:.2f} %, in its run it was {before:.2f} %: weights, "
                 "data or code have changed since; make the run anew"
             )
-        return from_logits(self._local.recorder.logits(len(labels)))
-
-
-class _Recorder(Supernet):
-    """A supernet whose extracted networks remember what they answered."""
-
-    def __init__(self, supernet: Supernet) -> None:
-        self._supernet = supernet
-        self._outputs: list[Tensor] = []
-        self.space: SearchSpace = supernet.space
-        self.module = supernet.module
-        self.fingerprint = supernet.fingerprint
-
-    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        return self._supernet.forward(images, architecture)
-
-    def extract(self, architecture: Architecture) -> nn.Module:
-        self._outputs = []
-        network = self._supernet.extract(architecture)
-        network.register_forward_hook(
-            lambda module, inputs, output: self._outputs.append(output.detach().float().cpu())
-        )
-        return network
-
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
-        return self._supernet.costs()
-
-    def logits(self, n: int) -> Any:
-        """Return the last n answers, (n, c): those before them are of batch-norm's recalibration."""
-        return torch.cat(self._outputs)[-n:].numpy()
+        return from_logits(logits)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,8 +54,11 @@ def _value(value: Any, group: str, source: Path) -> Any:
     if not (isinstance(value, Mapping) and "_target_" in value):
         return value
     settings = {key: item for key, item in value.items() if key not in ("_target_", "_partial_")}
+    target = _class(value, group, source)
+    if value.get("_partial_"):
+        return partial(target, **settings)  # type: ignore[misc]
     try:
-        return _class(value, group, source)(**settings)
+        return target(**settings)
     except TypeError as error:
         raise UserError(f"{source}: the settings of the {group} do not fit this version ({error})") from error
 

@@ -19,7 +19,8 @@ from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.multiply_adds import MultiplyAdds
 from nas.pool.stored_pool import StoredPool
 from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, transform_of, weights_identity
-from nas.pool.weights import source_digest, weights_digest
+from nas.pool.weights import source_digest
+from nas.supernet.weights import weights_digest
 from nas.types import NonNegativeInt, PositiveInt
 
 MILLION = 1e6
@@ -108,7 +109,7 @@ class TimmPool(StoredPool):
         """Run one model on both splits."""
         network = make_model(name, self._weights, self._seed, self._dataset.n_classes, resolution)
         transform, side = transform_of(network, resolution)
-        facts = {"weights": weights_digest(network), "r": side, "transform": str(transform)}
+        facts = {"weights": weights_digest(network.state_dict()), "r": side, "transform": str(transform)}
         network.to(self._device).to(memory_format=torch.channels_last)  # convolutions on the CPU are twice as fast
         with MultiplyAdds() as counter:
             network(torch.zeros(1, 3, side, side, device=self._device))

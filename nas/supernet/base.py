@@ -17,12 +17,14 @@ class Supernet(ABC):
     Attributes:
         space: the architectures.
         module: the shared weights; its ``state_dict`` is what checkpoints hold.
+        trained: whether it comes with weights that a search can start from.
         fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
             its first weights.
     """
 
     space: SearchSpace
     module: nn.Module
+    trained: bool = True
     fingerprint: str
 
     @abstractmethod

@@ -19,10 +19,11 @@ class NoSupernet(Supernet):
 
     def __init__(self) -> None:
         """There is nothing to set."""
+        self.module = nn.Module()
 
     def __getattr__(self, name: str) -> NoReturn:
         """Raise UserError for what a supernet has and this has not."""
-        if name in ("space", "module"):
+        if name == "space":
             raise _nothing()
         raise AttributeError(name)
 

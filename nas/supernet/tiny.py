@@ -38,6 +38,7 @@ class Tiny(Supernet):
     """
 
     space: OfaSpace
+    trained = False
 
     def __init__(
         self,

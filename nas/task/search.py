@@ -27,6 +27,7 @@ from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
+from nas.task.replica import Replica
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
@@ -88,7 +89,7 @@ class SearchTask(Task):
                     algorithm=parts.algorithm,
                     training=parts.training,
                     evaluator=parts.evaluator,
-                    executor=build(self._setup.parts["executor"], {}),
+                    executor=build(self._setup.parts["executor"], offers),
                     tracker=tracker,
                     results=results,
                     seed=self._setup.settings.seed,
@@ -103,6 +104,8 @@ class SearchTask(Task):
         """Return the runtime arguments that need no networks."""
         device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
+        offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed}
+        offers["replica"] = Replica(self._setup.parts["dataset"], self._setup.parts["supernet"], offers["cache"])
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
         return offers | {"pool": build(self._setup.parts["pool"], offers)}
@@ -125,6 +128,11 @@ class SearchTask(Task):
         }
         evaluator = build(parts["evaluator"], offers | {"space": source.space})
         offers["evaluator"] = evaluator
+        training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
+        if algorithm.reevaluates and not training.moves:
+            raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
+        if training.moves and not algorithm.reevaluates:
+            raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
         return _Parts(
             space=space,
             objectives=objectives,
@@ -133,9 +141,9 @@ class SearchTask(Task):
                 "supernet": supernet.fingerprint,
                 "space": source.fingerprint,
             },
-            training=build(parts["training"], offers),
+            training=training,
             evaluator=evaluator,
-            algorithm=build(parts["algorithm"], offers),
+            algorithm=algorithm,
         )
 
     @contextmanager

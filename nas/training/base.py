@@ -1,21 +1,41 @@
 """How a supernet gets its weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from nas.types import Batch
+from nas.types import Genomes
 
 Progress = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and how much there is."""
 
 
 class Training(ABC):
-    """Weights in, weights out."""
+    """Weights in, weights out.
+
+    The weights of a step are a function of the first weights and of the genomes that the steps up to it evaluated, so
+    that a killed run finds them again.
+
+    Attributes:
+        moves: whether the weights change during a search, so that what was measured earlier has to be measured again.
+    """
+
+    moves: bool = False
 
     @abstractmethod
     def prepare(self, progress: Progress) -> None:
         """Give the supernet the weights that the search starts from. A second call is quick."""
 
+    @property
     @abstractmethod
-    def adapt(self, batch: Batch, step: int) -> None:
-        """Change the weights before ``batch`` is evaluated in ``step``; does nothing for frozen weights."""
+    def weights(self) -> str | None:
+        """The digest of the supernet's weights as they are; ``None`` where there are none."""
+
+    def restore(self, batches: Sequence[Genomes]) -> None:  # noqa: B027
+        """Give the supernet the weights that it had after the steps with these batches, each (n, d)."""
+
+    def adapt(self, genomes: Genomes, step: int) -> None:  # noqa: B027
+        """Change the weights before the genomes, (n, d), are evaluated in ``step``; frozen weights stay."""
+
+    def conclude(self, progress: Progress) -> None:
+        """Give the supernet the weights that the whole search leaves; what the run left on disk suffices."""
+        self.prepare(progress)

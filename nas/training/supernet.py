@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -21,9 +22,10 @@ from nas.dataset.training_batches import TrainingBatches
 from nas.errors import RunError, UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
+from nas.supernet.weights import weights_digest
 from nas.training import checkpoint
 from nas.training.base import Progress, Training
-from nas.types import Architecture, Batch, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.types import Architecture, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 ACTIVITY = "training the supernet"
 NORM_AXES = 1  # biases and batch-norm's parameters have one axis
@@ -83,9 +85,7 @@ class SupernetTraining(Training):
         if batch_size < 2:
             raise UserError("batch_size is 1; batch-norm needs 2 or more")
         self._supernet = supernet
-        self._batches = TrainingBatches(
-            dataset=dataset, batch_size=batch_size, resolutions=None, seed=seed, device=device
-        )
+        self._batches = TrainingBatches(dataset=dataset, batch_size=batch_size, seed=seed, device=device)
         self._device = torch.device(device)
         self._epochs = epochs
         self._warmup_epochs = warmup_epochs
@@ -131,8 +131,10 @@ class SupernetTraining(Training):
         self._supernet.module.to(self._device).eval()
         self._prepared = True
 
-    def adapt(self, batch: Batch, step: int) -> None:
-        """Do nothing: the weights stay as they were trained."""
+    @cached_property
+    def weights(self) -> str | None:
+        """The digest of the trained weights."""
+        return weights_digest(self._supernet.module.state_dict())
 
     @property
     def _partial_path(self) -> Path:

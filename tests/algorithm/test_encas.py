@@ -17,6 +17,7 @@ from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
 from nas.space.constrained import Bound, Constrained
+from nas.supernet.none import NoSupernet
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
 from tests.cascades import memory_pool
@@ -97,9 +98,9 @@ def search(folder, monkeypatch=None, kill_at=None):
         space=problem.space,
         objectives=[problem.cost],
         algorithm=problem.algorithm,
-        training=NoTraining(),
+        training=NoTraining(supernet=NoSupernet()),
         evaluator=problem.evaluator,
-        executor=Serial(),
+        executor=Serial(device="cpu", workers_per_gpu=None),
         tracker=Together([]),
         results=Results(archive, folder, None),
         seed=3,

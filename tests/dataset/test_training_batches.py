@@ -46,7 +46,7 @@ class Noise(Dataset):
 
 
 def batches(dataset: Dataset, **changed: Any) -> TrainingBatches:
-    given: dict[str, Any] = {"batch_size": 4, "resolutions": None, "seed": 0, "device": "cpu"}
+    given: dict[str, Any] = {"batch_size": 4, "seed": 0, "device": "cpu"}
     return TrainingBatches(dataset=dataset, **given | changed)
 
 
@@ -108,7 +108,7 @@ def test_any_number_of_workers_gives_the_same_tensors(source: str, folder: Path)
         torch.manual_seed(workers)
         np.random.seed(workers)
         state = torch.get_rng_state()
-        found.append(list(batches(dataset, resolutions=(5, 6, 8), batch_size=3).epoch(1)))
+        found.append(list(batches(dataset, batch_size=3).epoch(1, [5, 6, 8, 6])))
         assert torch.equal(torch.get_rng_state(), state)
     assert len(found[0]) >= 4
     for other in found[1:]:
@@ -118,14 +118,16 @@ def test_any_number_of_workers_gives_the_same_tensors(source: str, folder: Path)
 
 
 @pytest.mark.parametrize("augmentation", [NOTHING, replace(NOTHING, crop=0.5)], ids=["batch", "image"])
-def test_each_batch_has_one_resolution(augmentation: Augmentation) -> None:
-    data = batches(Noise(80, augmentation), resolutions=(4, 6, 9))
-    sides = [tuple(images.shape[2:]) for images, _ in data.epoch(0)]
-    assert set(sides) == {(4, 4), (6, 6), (9, 9)}
-    assert sides != [tuple(images.shape[2:]) for images, _ in data.epoch(1)]
-    assert sides == [
-        tuple(images.shape[2:]) for images, _ in batches(Noise(80, augmentation), resolutions=(4, 6, 9)).epoch(0)
-    ]
+def test_each_batch_has_the_side_that_is_asked_for(augmentation: Augmentation) -> None:
+    data = batches(Noise(80, augmentation))
+    sides = [4, 6, 9, 4]
+    assert [tuple(images.shape[2:]) for images, _ in data.epoch(0, sides)] == [(side, side) for side in sides]
+    whole = list(batches(Noise(80, augmentation)).epoch(0, [6] * 20))
+    part = list(data.epoch(0, [6] * 3))
+    assert len(whole) == 20
+    for (images, labels), (same, same_labels) in zip(part, whole, strict=False):
+        assert torch.equal(images, same)
+        assert torch.equal(labels, same_labels)
 
 
 @pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)

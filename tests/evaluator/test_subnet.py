@@ -1,5 +1,6 @@
 import math
 import pickle
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.cost import TableCost
 from nas.objective.measurement import Measurement
 from nas.supernet.tiny import Tiny
-from nas.types import Measure
+from nas.types import Architecture, Measure
 from tests.small import Bars, tiny
 
 
@@ -21,6 +22,8 @@ def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> Su
     settings: dict[str, Any] = {
         "objectives": [],
         "batch_size": 20,
+        "at_once": 3,
+        "amp": True,
         "recalibration_images": 24,
         "recalibration_batch_size": 8,
         "cache_mib": 16,
@@ -29,10 +32,15 @@ def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> Su
     return SubnetEvaluator(supernet=supernet, dataset=dataset or Bars(), device="cpu", **(settings | changes))
 
 
+def measured(subject: SubnetEvaluator, architecture: Architecture, split: str) -> Mapping[str, float]:
+    (metrics,) = subject([architecture], split)
+    return metrics
+
+
 def test_metrics_are_those_of_the_extracted_network() -> None:
     supernet, dataset = tiny(resolutions=(8,)), Bars()
     architecture = supernet.space.decode(supernet.space.largest)
-    metrics = evaluator(supernet, dataset, recalibration_images=0)(architecture, "validation")
+    metrics = measured(evaluator(supernet, dataset, recalibration_images=0), architecture, "validation")
     images = dataset.split("validation")
     mean, std = (np.array(v, dtype=np.float32).reshape(3, 1, 1) for v in (dataset.mean, dataset.std))
     labels = torch.from_numpy(images.labels)
@@ -61,14 +69,17 @@ def test_what_objectives_measure_is_a_metric() -> None:
     supernet = tiny(resolutions=(8,))
     objectives = [TableCost(cost="flops", tables=supernet.costs()), Doubled()]
     architecture = supernet.space.decode(supernet.space.smallest)
-    plain, measured = (evaluator(supernet, objectives=some)(architecture, "validation") for some in ([], objectives))
-    assert measured == plain | {"doubled": 16}
+    plain, whole = (
+        measured(evaluator(supernet, objectives=some), architecture, "validation") for some in ([], objectives)
+    )
+    assert whole == plain | {"doubled": 16}
 
 
 def test_top5_counts_five_of_ten_classes() -> None:
     supernet = tiny(n_classes=10, resolutions=(24, 28, 32), stem_stride=2)
     space, dataset = supernet.space, Bars(side=32)
-    metrics = evaluator(supernet, dataset)(space.decode(space.sample(1, np.random.default_rng(0))[0]), "test")
+    architecture = space.decode(space.sample(1, np.random.default_rng(0))[0])
+    metrics = measured(evaluator(supernet, dataset), architecture, "test")
     assert 0 <= metrics["top1"] <= metrics["top5"] < 100
     assert math.isfinite(metrics["loss"])
 
@@ -78,9 +89,9 @@ def test_results_do_not_depend_on_earlier_evaluations() -> None:
     first, second = (supernet.space.decode(g) for g in supernet.space.sample(2, np.random.default_rng(0)))
     shared = evaluator(supernet)
     before = {name: tensor.clone() for name, tensor in supernet.module.state_dict().items()}
-    results = [shared(architecture, "validation") for architecture in (first, second, first)]
-    assert results[0] == results[2] == evaluator(supernet)(first, "validation")
-    assert results[1] == evaluator(supernet)(second, "validation")
+    results = [measured(shared, architecture, "validation") for architecture in (first, second, first)]
+    assert results[0] == results[2] == measured(evaluator(supernet), first, "validation")
+    assert results[1] == measured(evaluator(supernet), second, "validation")
     assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.module.state_dict().items())
 
 
@@ -90,32 +101,33 @@ def test_recalibration_replaces_wrong_statistics() -> None:
         if name.endswith("running_mean"):
             buffer.add_(3.0)
     architecture = supernet.space.decode(supernet.space.largest)
-    right = evaluator(supernet)(architecture, "validation")
-    assert evaluator(other)(architecture, "validation") == right
-    assert evaluator(other, recalibration_images=0)(architecture, "validation")["loss"] != right["loss"]
-    assert evaluator(supernet, seed=1)(architecture, "validation")["loss"] != right["loss"]
+    right = measured(evaluator(supernet), architecture, "validation")
+    assert measured(evaluator(other), architecture, "validation") == right
+    assert measured(evaluator(other, recalibration_images=0), architecture, "validation")["loss"] != right["loss"]
+    assert measured(evaluator(supernet, seed=1), architecture, "validation")["loss"] != right["loss"]
 
 
 def test_more_images_than_there_are_means_all() -> None:
     supernet = tiny()
     architecture = supernet.space.decode(supernet.space.smallest)
-    many = evaluator(supernet, recalibration_images=1000)(architecture, "test")
-    assert many == evaluator(supernet, recalibration_images=48)(architecture, "test")
+    many = measured(evaluator(supernet, recalibration_images=1000), architecture, "test")
+    assert many == measured(evaluator(supernet, recalibration_images=48), architecture, "test")
 
 
 def test_splits_differ() -> None:
     supernet = tiny()
     architecture = supernet.space.decode(supernet.space.largest)
     shared = evaluator(supernet)
-    assert shared(architecture, "validation")["loss"] != shared(architecture, "test")["loss"]
+    assert measured(shared, architecture, "validation")["loss"] != measured(shared, architecture, "test")["loss"]
 
 
-def test_outputs_that_are_not_finite_are_an_error() -> None:
+def test_outputs_that_are_not_finite_show_in_the_loss() -> None:
     supernet = tiny()
     with torch.no_grad():
         supernet.module.get_parameter("classifier.bias").fill_(math.nan)
-    with pytest.raises(FloatingPointError, match="the network's loss on the validation split is nan"):
-        evaluator(supernet)(supernet.space.decode(supernet.space.smallest), "validation")
+    assert math.isnan(
+        measured(evaluator(supernet), supernet.space.decode(supernet.space.smallest), "validation")["loss"]
+    )
 
 
 def test_it_can_be_sent_to_another_process() -> None:
@@ -123,10 +135,33 @@ def test_it_can_be_sent_to_another_process() -> None:
     architecture = supernet.space.decode(supernet.space.smallest)
     here = evaluator(supernet)
     there = pickle.loads(pickle.dumps(here))
-    assert there(architecture, "validation") == here(architecture, "validation")
+    assert measured(there, architecture, "validation") == measured(here, architecture, "validation")
 
 
 @pytest.mark.parametrize("changes", [{"recalibration_images": 1}, {"recalibration_batch_size": 1}])
 def test_statistics_of_one_image_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(UserError, match="2 or more"):
         evaluator(tiny(), **changes)
+
+
+def test_architectures_of_one_resolution_are_evaluated_together_and_alone_alike() -> None:
+    supernet = tiny()
+    architectures = [supernet.space.decode(g) for g in supernet.space.sample(9, np.random.default_rng(1))]
+    subject = evaluator(supernet)
+    groups = subject.groups(architectures)
+    assert sorted(index for group in groups for index in group) == list(range(9))
+    assert max(map(len, groups)) > 1
+    for group in groups:
+        assert len({architectures[index].config["r"] for index in group}) == 1
+        assert len(group) <= 3
+    assert subject(architectures, "test") == [measured(subject, each, "test") for each in architectures]
+
+
+def test_logits_are_what_metrics_are_computed_from() -> None:
+    supernet = tiny()
+    architecture = supernet.space.decode(supernet.space.largest)
+    logits = evaluator(supernet).logits(architecture, "test")
+    labels = torch.from_numpy(Bars().split("test").labels)
+    metrics = measured(evaluator(supernet), architecture, "test")
+    assert metrics["top1"] == pytest.approx(100 * (logits.argmax(1) == labels).float().mean().item())
+    assert metrics["loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-5)

@@ -1,0 +1,130 @@
+"""Neural Architecture Transfer (Lu et al. 2021, arXiv 2005.05859, Algorithm 1), as ENCAS's authors reproduced it."""
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from nas.algorithm.base import Algorithm, timed
+from nas.algorithm.design import initial_design
+from nas.archive import Archive
+from nas.errors import UserError
+from nas.objective.base import Cost, Objective
+from nas.optimizer.base import Optimizer, Problem
+from nas.pareto import non_dominated
+from nas.selector.base import Selector
+from nas.space.base import SearchSpace, new_rows
+from nas.surrogate.base import Surrogate
+from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
+
+
+@final
+class NAT(Algorithm):
+    """Surrogate-assisted search on weights that adapt to what it proposes.
+
+    A step proposes the best of what the step before evaluated and what the optimizer found: all of it is evaluated
+    with the weights that the training then has adapted to it. With frozen weights nothing is evaluated again, and
+    steps propose new architectures alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        surrogate: Surrogate,
+        optimizer: Optimizer,
+        selector: Selector,
+        n_doe: PositiveInt,
+        n_iter: PositiveInt,
+        iterations: NonNegativeInt,
+        reevaluate: bool,
+        fit_on: PositiveInt | None,
+    ) -> None:
+        """Set the parts and the budget.
+
+        Args:
+            space: what to search.
+            objectives: costs that are minimised beside the error, which is not among them.
+            surrogate: model of the top-1 error.
+            optimizer: searches for candidates on predicted error and exact costs, from the archive on.
+            selector: chooses what is evaluated.
+            n_doe: architectures in the initial design (published: 300; in the reproduction of NAT 100).
+            n_iter: architectures evaluated in each iteration (published: 300).
+            iterations: iterations after the initial design (published: 30).
+            reevaluate: whether what the last step evaluated may be chosen again; needs weights that adapt.
+            fit_on: how many evaluations, chosen by the selector, the surrogate is fitted to; ``None`` for all
+                (published: all; in the reproduction of NAT 100).
+
+        Raises:
+            UserError: if the surrogate needs more evaluations, or an objective is not known exactly.
+        """
+        needed = surrogate.minimum_points(space.n_genes)
+        for name, value in (("n_doe", n_doe), ("n_iter", n_iter if reevaluate else None), ("fit_on", fit_on)):
+            if iterations > 0 and value is not None and value < needed:
+                raise UserError(
+                    f"algorithm.{name}={value} is too small: surrogate={surrogate.name} needs at least {needed} "
+                    f"evaluated architectures in a space of {space.n_genes} genes; "
+                    f"use algorithm.{name}={needed} or more"
+                )
+        self._costs = [objective for objective in objectives if isinstance(objective, Cost)]
+        for objective in objectives:
+            if objective not in self._costs:
+                raise UserError(f"algorithm=nat needs exact costs; {objective.measure.name} is measured")
+        self._space = space
+        self._surrogate = surrogate
+        self._optimizer = optimizer
+        self._selector = selector
+        self._n_doe = n_doe
+        self._n_iter = n_iter
+        self._fit_on = fit_on
+        self.reevaluates = reevaluate
+        self.steps = iterations + 1
+        self.evaluations = n_doe + iterations * n_iter
+
+    def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
+        """Return the initial design, or the ``n_iter`` architectures that the selector chose."""
+        if step == 0:
+            return Batch(initial_design(self._space, self._n_doe, rng))
+        genomes, evaluated = self._population(archive, step)
+        seen = genomes if self.reevaluates else archive.genomes()
+        if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
+            fresh = self._space.sample_unseen(self._n_iter, seen, rng)
+            return Batch(np.concatenate([genomes, fresh])[: self._n_iter] if self.reevaluates else fresh)
+        seconds: dict[str, float] = {}
+        with timed(seconds, "fit"):
+            chosen = self._selected(evaluated, evaluated, self._fit_on or len(genomes), rng)
+            self._surrogate.fit(genomes[chosen], evaluated[chosen, :1])
+            fitted = self._surrogate.predict(genomes)[:, 0]
+        with timed(seconds, "search"):
+            problem = Problem(
+                space=self._space,
+                evaluate=self._predict,
+                n_objectives=evaluated.shape[1],
+                violation=lambda population, _: self._space.violation(population),
+            )
+            population, _ = self._optimizer.minimize(problem, genomes, rng)
+        with timed(seconds, "select"):
+            candidates = new_rows(population, seen)
+            values = self._predict(candidates)
+            if self.reevaluates:
+                candidates, values = np.concatenate([genomes, candidates]), np.concatenate([evaluated, values])
+            batch = candidates[self._selected(values, evaluated, self._n_iter, rng)]
+            predicted = self._surrogate.predict(batch)[:, 0]
+        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
+
+    def _population(self, archive: Archive, step: int) -> tuple[Genomes, Floats]:
+        """Return what the search goes on from: the last step's evaluations, or all where weights are frozen."""
+        if not self.reevaluates:
+            return archive.arrays()
+        good = [entry for entry in archive.batch(step - 1) if entry.objectives is not None]
+        genomes = np.array([entry.architecture.genome for entry in good], dtype=np.int64)
+        evaluated = np.array([entry.objectives for entry in good], dtype=np.float64)
+        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, 1 + len(self._costs))
+
+    def _selected(self, values: Floats, evaluated: Floats, n: int, rng: np.random.Generator) -> Genomes:
+        """Return the indices of the ``n`` rows of ``values`` that the selector chooses."""
+        return self._selector.select(values, evaluated[non_dominated(evaluated)], n, rng)
+
+    def _predict(self, genomes: Genomes) -> Floats:
+        return np.column_stack([self._surrogate.predict(genomes)[:, 0], *(cost(genomes) for cost in self._costs)])

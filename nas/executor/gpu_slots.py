@@ -1,0 +1,65 @@
+"""Slots of a GPU that several runs share: the operating system frees a slot when its process ends, however it ends."""
+
+import fcntl
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 0.2  # between two looks at the slots
+
+
+def gpu_slot(device: str, slots: int | None) -> AbstractContextManager[None]:
+    """Return a context that holds one of the slots of a GPU; it waits where all are taken.
+
+    Args:
+        device: ``"cuda"`` or ``"cuda:<n>"``; nothing is held of anything else.
+        slots: of the GPU, the same for all its runs; ``None`` for no limit.
+    """
+    if slots is None or not device.startswith("cuda"):
+        return nullcontext()
+    return slot(Path(tempfile.gettempdir()) / f"nas-gpus-{os.getuid()}", _name(device), slots)
+
+
+@contextmanager
+def slot(folder: Path, name: str, slots: int) -> Iterator[None]:
+    """Hold one of the slots of a thing while the context lasts.
+
+    Args:
+        folder: of this machine, where the slots' files are; it is made.
+        name: of the thing.
+        slots: how many there are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / f"{name}.{index}").open("a") for index in range(slots)]
+    try:
+        told = False
+        while not any(_taken(file.fileno()) for file in files):
+            if not told:
+                log.info("waiting for one of the %d slots of %s", slots, name)
+                told = True
+            time.sleep(WAIT_SECONDS)
+        yield
+    finally:
+        for file in files:
+            file.close()  # which gives the slot back
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _name(device: str) -> str:
+    """Return a name of the GPU that does not depend on which devices a process sees."""
+    return f"gpu-{torch.cuda.get_device_properties(device).uuid}"

@@ -1,0 +1,169 @@
+"""Processes that train one network together: each computes its part of every batch, and all have the same weights."""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from torch import Tensor, distributed
+from torch.overrides import TorchFunctionMode
+
+PARENT_SECONDS = 1.0  # between two looks at whether the process that started a member is still there
+
+
+@final
+class Team:
+    """One process's view of its team.
+
+    Gradients are summed over the team and batch-norm's statistics are those of the whole batch, so that the result is
+    that of one process with the same batches but for rounding.
+
+    Attributes:
+        rank: of this process, 0 to ``size - 1``; 0 decides.
+        size: how many processes there are.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        """Name the process; with more than one, :func:`join` makes teams."""
+        self.rank = rank
+        self.size = size
+
+    def part(self, n: int) -> slice:
+        """Return the rows of a batch of ``n`` that this process computes: about as many as the others'."""
+        return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
+
+    def gather(self, part: Tensor) -> Tensor:
+        """Return a whole batch, of which each process has its part in host memory."""
+        if self.size == 1:
+            return part
+        parts: list[Any] = [None] * self.size
+        distributed.all_gather_object(parts, part)
+        return torch.cat(parts)
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Give all processes the tensors of the first one, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, src=0)
+
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Sum gradients over the team, in place; all processes have gradients of the same parameters."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.size == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
+
+    @contextmanager
+    def synchronised(self) -> Iterator[None]:
+        """Let batch-norm in training mode use the statistics of the whole batch."""
+        if self.size == 1:
+            yield
+            return
+        with _WholeBatchNorm():
+            yield
+
+
+ALONE = Team(0, 1)
+"""A process on its own."""
+
+
+def join(rank: int, size: int, address: str, device: torch.device) -> Team:
+    """Form a team of processes; returns when all have come.
+
+    Args:
+        rank: of this process.
+        size: of the team.
+        address: ``"file:///..."``, a place that does not exist yet, or ``"tcp://host:port"``.
+        device: where this process computes: NCCL connects GPUs, gloo everything else.
+    """
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group(backend, init_method=address, rank=rank, world_size=size)
+    return Team(rank, size)
+
+
+def leave() -> None:
+    """Dissolve the team of this process."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, whatever it is waiting for."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over the team, as a function that can be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        result = tensor.clone()
+        distributed.all_reduce(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        result = gradients[0].clone()
+        distributed.all_reduce(result)
+        return result
+
+
+class _WholeBatchNorm(TorchFunctionMode):
+    """Replaces batch-norm in training mode, of whatever module, by one over all processes' parts of a batch."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.nn.functional.batch_norm:
+            return _batch_norm(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _batch_norm(  # noqa: PLR0917
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise (n, c, ...) as ``torch.nn.functional.batch_norm`` does, whose arguments these are."""
+    if not training:
+        return torch.batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, False)
+    axes = [axis for axis in range(input.ndim) if axis != 1]
+    shape = [1, -1] + [1] * (input.ndim - 2)
+    x = input.float()
+    local = x.new_tensor([input.numel() / input.shape[1]])
+    totals: Tensor = _Sum.apply(torch.cat([x.sum(axes), local]))
+    count = totals[-1].detach()
+    mean = totals[:-1] / count
+    centred = x - mean.view(shape)
+    variance: Tensor = _Sum.apply((centred * centred).sum(axes)) / count
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_((variance * count / (count - 1)).to(running_var.dtype), momentum)
+    result = centred * torch.rsqrt(variance + eps).view(shape)
+    if weight is not None:
+        result = result * weight.view(shape)
+    if bias is not None:
+        result = result + bias.view(shape)
+    return result.to(input.dtype)

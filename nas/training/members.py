@@ -1,0 +1,135 @@
+"""The other processes of a team that trains one supernet: started, fed and ended by the first one."""
+
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import multiprocessing
+
+from nas.dataset.base import Dataset
+from nas.errors import RunError
+from nas.supernet.base import Supernet
+from nas.team import Team, end_with_parent, join, leave
+from nas.training.adaptation import Adaptation, Descent
+from nas.types import Floats, Genomes
+
+Replica = Callable[[str], tuple[Dataset, Supernet]]
+"""Builds the run's data set and supernet anew, for a device; it is sent to other processes."""
+
+END_SECONDS = 10  # that a process has to end by itself
+FAILURE_SECONDS = 1  # that a process has to say what happened to it
+
+
+@final
+class Members:
+    """All processes of a team but this one. Each waits for an epoch to train, until the team is closed or dies."""
+
+    def __init__(self, *, size: int, device: torch.device, replica: Replica, descent: Descent) -> None:
+        """Start ``size - 1`` processes and form a team with them.
+
+        Args:
+            size: of the team.
+            device: of this process; the others use the GPUs after it, or the CPU.
+            replica: builds what the others train.
+            descent: settings of the training.
+        """
+        context = multiprocessing.get_context("spawn")
+        self._folder = tempfile.TemporaryDirectory(prefix="nas-team-")
+        address = (Path(self._folder.name) / "meeting").as_uri()
+        self._connections: list[Connection] = []
+        self._processes = []
+        threads = torch.get_num_threads()
+        for rank in range(1, size):
+            ours, theirs = context.Pipe()
+            arguments = (rank, size, address, _device_of(device, rank), replica, descent, threads, theirs)
+            process = context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            self._connections.append(ours)
+            self._processes.append(process)
+        self.team: Team = join(0, size, address, torch.device(_device_of(device, 0)))
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Give all processes what ``Adaptation.state`` returned."""
+        self._tell(("load", state))
+
+    @contextmanager
+    def training(self, number: int, genomes: Genomes, rates: Floats) -> Iterator[None]:
+        """Let all processes train an epoch, while this one does the same.
+
+        Raises:
+            RunError: if one of them fails, with what happened there.
+        """
+        self._tell(("train_epoch", number, genomes, rates))
+        try:
+            yield
+        except RuntimeError:  # the team fell apart
+            time.sleep(FAILURE_SECONDS)
+            self._check()
+            raise
+
+    def _check(self) -> None:
+        """Raise RunError with what happened in a process that failed."""
+        for connection in self._connections:
+            while connection.poll():
+                try:
+                    error = str(connection.recv())
+                except EOFError:
+                    error = "it was killed"
+                raise RunError(f"a process of the training team failed: {error.strip().splitlines()[-1]}")
+
+    def close(self) -> None:
+        """End the processes."""
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            process.join(END_SECONDS)
+            process.kill()
+        leave()
+        self._folder.cleanup()
+
+    def _tell(self, message: tuple[Any, ...]) -> None:
+        self._check()
+        for connection in self._connections:
+            connection.send(message)
+
+
+def _device_of(device: torch.device, rank: int) -> str:
+    return f"cuda:{(device.index or 0) + rank}" if device.type == "cuda" else device.type
+
+
+def _serve(  # noqa: PLR0917
+    rank: int,
+    size: int,
+    address: str,
+    device: str,
+    replica: Replica,
+    descent: Descent,
+    threads: int,
+    connection: Connection,
+) -> None:
+    """Do what the first process says, until its end of the connection is closed."""
+    end_with_parent()
+    torch.set_num_threads(threads)
+    try:
+        dataset, supernet = replica(device)
+        place = torch.device(device)
+        team = join(rank, size, address, place)
+        adaptation = Adaptation(supernet=supernet, dataset=dataset, device=place, team=team, descent=descent)
+        while True:
+            try:
+                name, *arguments = connection.recv()
+            except EOFError:
+                break
+            getattr(adaptation, name)(*arguments)
+        leave()
+    except BaseException:
+        connection.send(traceback.format_exc())
+        os._exit(1)

@@ -1,0 +1,286 @@
+"""Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet adapts to the candidates of each iteration."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.dataset.base import Dataset
+from nas.errors import RunError, UserError
+from nas.seeding import rng_for
+from nas.supernet.base import Supernet
+from nas.supernet.weights import weights_digest
+from nas.team import ALONE
+from nas.training.adaptation import Adaptation, Descent
+from nas.training.base import Progress, Training
+from nas.training.choice import from_distribution, in_turn
+from nas.training.members import Members, Replica
+from nas.training.snapshots import Snapshots
+from nas.types import Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+
+Schedule = Literal["cosine", "cosine_restarts"]
+Choice = Literal["in_turn", "distribution"]
+
+
+@final
+class NatTraining(Training):
+    """Fine-tunes what each iteration is about to evaluate, as ENCAS's authors reproduced NAT.
+
+    Each step of the descent trains one architecture at its resolution. The weights after each iteration are kept in
+    the run folder; over the last iterations their average is taken, and is what the search leaves.
+    """
+
+    moves = True
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        dataset: Dataset,
+        device: str,
+        cache: Path,
+        folder: Path,
+        run_seed: int,
+        replica: Replica,
+        initial: Callable[..., Training],
+        iterations: NonNegativeInt,
+        epochs: PositiveInt,
+        warmup_epochs: NonNegativeInt,
+        choice: Choice,
+        batch_size: PositiveInt,
+        lr: PositiveFloat,
+        schedule: Schedule,
+        momentum: Probability,
+        weight_decay: NonNegativeFloat,
+        label_smoothing: Probability,
+        distillation: Probability,
+        ema: Probability | None,
+        amp: bool,
+        averaged_iterations: NonNegativeInt,
+        checkpoint_every: PositiveInt | None,
+        epochs_between_saves: PositiveInt,
+        processes: PositiveInt,
+    ) -> None:
+        """Describe the training; nothing is trained yet.
+
+        Args:
+            supernet: what is trained.
+            dataset: its training split.
+            device: where.
+            cache: folder of a supernet that is trained from scratch first.
+            folder: of the run; weights are kept below ``weights/`` in it.
+            run_seed: of order, augmentation and the choice of architectures.
+            replica: builds data set and supernet in other processes.
+            initial: training of a supernet that comes without weights.
+            iterations: of the search after its initial design.
+            epochs: passes over the training split in each iteration, the initial design's too.
+            warmup_epochs: before the first of them, in which the learning rate rises from 0.
+            choice: what the steps of an iteration train: its candidates, each about as often, or architectures whose
+                every gene is drawn from the candidates' values of it.
+            batch_size: images a step, of all processes together.
+            lr: highest learning rate.
+            schedule: it falls as a cosine over the whole search, or anew in each iteration.
+            momentum: Nesterov's.
+            weight_decay: of all parameters.
+            label_smoothing: share of the label that is spread over all classes.
+            distillation: share of the loss that is the cross-entropy with the largest architecture's probabilities.
+            ema: decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
+            amp: mixed precision, where there is a GPU.
+            averaged_iterations: how many of the last iterations the final weights are the average of (stochastic
+                weight averaging, Izmailov et al. 2018); 0 leaves the last ones.
+            checkpoint_every: iterations whose weights stay; ``None`` for none but the last two, which always do.
+            epochs_between_saves: epochs of an iteration after which a killed training can go on.
+            processes: that train together, on the GPUs from ``device`` on or on the CPU.
+
+        Raises:
+            UserError: if there are fewer GPUs than processes.
+        """
+        self._supernet = supernet
+        self._dataset = dataset
+        self._device = torch.device(device)
+        if self._device.type == "cuda" and (self._device.index or 0) + processes > torch.cuda.device_count():
+            raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
+        self._initial = initial(supernet=supernet, dataset=dataset, device=device, cache=cache)
+        self._replica = replica
+        self._processes = processes
+        self._seed = run_seed
+        self._iterations = iterations
+        self._epochs = epochs
+        self._warmup_epochs = warmup_epochs
+        self._choice = choice
+        self._lr = lr
+        self._schedule = schedule
+        self._averaged_iterations = averaged_iterations
+        self._epochs_between_saves = epochs_between_saves
+        self._snapshots = Snapshots(folder / "weights", checkpoint_every)
+        self._descent = Descent(
+            batch_size=batch_size,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            distillation=distillation,
+            ema=ema,
+            amp=amp,
+            seed=run_seed,
+        )
+        self._progress: Progress = lambda *_: None
+        self._members: Members | None = None
+        self._adaptation: Adaptation | None = None
+        self._first: dict[str, Any] = {}
+        self._mean: dict[str, Tensor] = {}
+        self._n_averaged = 0
+        self._digest: str | None = None
+
+    def prepare(self, progress: Progress) -> None:
+        """Give the supernet the weights that it comes with, or train them, and start the team's processes."""
+        self._progress = progress
+        if self._adaptation is not None:
+            return
+        if not self._supernet.trained:
+            self._initial.prepare(progress)
+        if self._processes > 1:
+            self._members = Members(
+                size=self._processes, device=self._device, replica=self._replica, descent=self._descent
+            )
+        self._adaptation = Adaptation(
+            supernet=self._supernet,
+            dataset=self._dataset,
+            device=self._device,
+            team=ALONE if self._members is None else self._members.team,
+            descent=self._descent,
+        )
+        self._first = self._adaptation.state()
+        self._load({"state": self._first, "mean": {}, "n_averaged": 0})
+
+    @property
+    def weights(self) -> str | None:
+        """The digest of the weights as they are."""
+        if self._digest is None:
+            self._digest = weights_digest(self._supernet.module.state_dict())
+        return self._digest
+
+    def restore(self, batches: Sequence[Genomes]) -> None:
+        """Load the newest good file of a step, and train again what followed it."""
+        found, done = None, len(batches)
+        while done > 0 and found is None:
+            done -= 1
+            found = self._snapshots.load(done, batches[done])
+        if found is not None:
+            self._load(found)
+            done += 1
+        for step in range(done, len(batches)):
+            self._train(batches[step], step)
+
+    def adapt(self, genomes: Genomes, step: int) -> None:
+        """Train for a step, unless that was done and the process died before the step was complete."""
+        found = self._snapshots.load(step, genomes)
+        if found is None:
+            self._train(genomes, step)
+        else:
+            self._load(found)
+
+    def conclude(self, progress: Progress) -> None:
+        """Load the average of the last iterations' weights; a search that is not complete takes it first.
+
+        Raises:
+            UserError: if the run folder's final weights are damaged, and there is no search to take them from.
+        """
+        final = self._snapshots.load_final()
+        if final is None:
+            if self._adaptation is None:
+                raise UserError(f"{self._snapshots.final_path} is absent or damaged; run the search again to make it")
+            final = self._mean if self._n_averaged else dict(self._supernet.module.state_dict())
+            self._snapshots.save_final(final)
+        self._snapshots.settle()
+        self._supernet.module.load_state_dict(final)
+        self._supernet.module.to(self._device).eval()
+        self._digest = None
+        if self._members is not None:
+            self._members.close()
+            self._members = None
+
+    def _train(self, genomes: Genomes, step: int) -> None:
+        """Train for a step and write what the next one goes on from."""
+        adaptation = self._ready()
+        warmup = self._warmup_epochs if step == 0 else 0
+        plan, rates = self._plan(genomes, step, warmup)
+        part = self._snapshots.load_part(step, genomes)
+        done = 0
+        if part is not None:
+            done = part["epochs"]
+            self._load(part)
+        first = step * self._epochs + (0 if step == 0 else self._warmup_epochs)
+        activity = f"training for step {step}"
+        self._progress(activity, done, len(plan))
+        for epoch in range(done, len(plan)):
+            arguments = (first + epoch, plan[epoch], rates[epoch])
+            if self._members is None:
+                adaptation.train_epoch(*arguments)
+            else:
+                with self._members.training(*arguments):
+                    adaptation.train_epoch(*arguments)
+            if (epoch + 1) % self._epochs_between_saves == 0 and epoch + 1 < len(plan):
+                self._snapshots.save_part(step, genomes, {"epochs": epoch + 1, **self._content(adaptation.state())})
+            self._progress(activity, epoch + 1, len(plan))
+        state = adaptation.state()
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in state["weights"].values()):
+            raise RunError(f"the supernet's weights are not finite after step {step}; lower training.lr={self._lr}")
+        adaptation.show_average()
+        self._digest = None
+        if step > self._iterations - self._averaged_iterations:
+            self._average(self._supernet.module.state_dict())
+        self._snapshots.save(step, genomes, self._content(state))
+
+    def _ready(self) -> Adaptation:
+        if self._adaptation is None:
+            raise RunError("the training has to be prepared first")
+        return self._adaptation
+
+    def _content(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {"state": state, "mean": self._mean, "n_averaged": self._n_averaged}
+
+    def _load(self, content: dict[str, Any]) -> None:
+        """Go on from what a file held, in all processes."""
+        adaptation = self._ready()
+        adaptation.load(content["state"])
+        adaptation.show_average()
+        if self._members is not None:
+            self._members.load(content["state"])
+        self._mean, self._n_averaged = content["mean"], content["n_averaged"]
+        self._supernet.module.eval()
+        self._digest = None
+
+    def _average(self, weights: dict[str, Tensor]) -> None:
+        """Take one more iteration's weights into their mean; of integers, which count batches, the last one stays."""
+        self._n_averaged += 1
+        mean = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
+        for name, before in self._mean.items():
+            if before.is_floating_point():
+                mean[name] = before + (mean[name] - before) / self._n_averaged
+        self._mean = mean
+
+    def _plan(self, genomes: Genomes, step: int, warmup: int) -> tuple[list[Genomes], list[Floats]]:
+        """Return the architectures and the learning rates of all steps of the descent, by epoch."""
+        rng = rng_for(self._seed, step, "architectures")
+        n = len(self._ready().batches)
+        steps = (warmup + self._epochs) * n
+        if self._choice == "in_turn":
+            chosen = in_turn(genomes, steps, rng)
+        else:
+            chosen = from_distribution(self._supernet.space, genomes, steps, rng)
+        rates = np.concatenate([self._rising(warmup * n), self._falling(step, self._epochs * n)])
+        epochs = warmup + self._epochs
+        return np.split(chosen, epochs), np.split(rates, epochs)
+
+    def _rising(self, n: int) -> Floats:
+        return self._lr * np.arange(1, n + 1) / max(n, 1)
+
+    def _falling(self, step: int, n: int) -> Floats:
+        """Return the learning rates of an iteration of ``n`` steps of the descent."""
+        share = np.arange(n) / n
+        if self._schedule == "cosine":
+            share = (step + share) / (self._iterations + 1)
+        return self._lr * (0.5 + 0.5 * np.cos(np.pi * share))
