@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
@@ -149,7 +150,7 @@ class _Run:
             "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
             "evaluator": self._settings.get("evaluator"),
             "code": source_digest(batches, recalibration, subnet),
-            "augmentation": str(self._dataset.augmentation) if self._augmented else None,
+            "augmentation": str(replace(self._dataset.augmentation, workers=0)) if self._augmented else None,
             "torch": [torch.__version__, str(self._offers["device"]).partition(":")[0], self._threads],
         }
 
