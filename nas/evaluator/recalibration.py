@@ -70,14 +70,15 @@ class Augmented:
         if self._cached[0] == resolution:
             yield from self._cached[1]
             return
-        kept: list[Tensor] = []
-        size = 0
+        self._cached = (0, [])  # its memory is needed
+        kept: list[Tensor] | None = []
         for images, _ in self._batches.epoch(0, [resolution] * len(self._batches)):
             yield images
-            size += images.nbytes
-            if size <= self._cache_bytes:
+            if kept is not None and images.nbytes * len(self._batches) <= self._cache_bytes:
                 kept.append(images)
-        if size <= self._cache_bytes:
+            else:
+                kept = None
+        if kept is not None:
             self._cached = resolution, kept
 
 
