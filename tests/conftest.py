@@ -12,6 +12,7 @@ import pytest
 
 from nas.algorithm.base import Algorithm
 from nas.algorithm.msunas import MSuNAS
+from nas.algorithm.nat import NAT
 from nas.algorithm.random import RandomSearch
 from nas.archive import Archive
 from nas.cli import main as cli
@@ -20,9 +21,11 @@ from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.optimizer.nsga2 import NSGA2
+from nas.optimizer.nsga3 import NSGA3
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
+from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
@@ -30,6 +33,7 @@ from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet
 from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
+from nas.training.base import Training
 from nas.training.none import NoTraining
 from tests.tabular import Tabular
 
@@ -92,6 +96,24 @@ def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callabl
         budget: dict[str, Any] = {"n_doe": n_doe, "n_iter": n_iter, "iterations": iterations}
         if name == "random":
             return RandomSearch(space=space, **budget)
+        if name.startswith("nat"):
+            return NAT(
+                space=space,
+                objectives=[TableCost(cost="flops", tables=tables)],
+                surrogate=RBF(),
+                optimizer=NSGA3(
+                    population=12,
+                    generations=5,
+                    directions=12,
+                    crossover_probability=0.9,
+                    mutation_probability=0.1,
+                    mutation_eta=1.0,
+                ),
+                selector=Reference(directions=12),
+                reevaluate=name == "nat_adapting",
+                fit_on=None,
+                **budget,
+            )
         return MSuNAS(
             space=space,
             objectives=[TableCost(cost="flops", tables=tables)],
@@ -117,6 +139,7 @@ def make_search(
         evaluator: Evaluator | None = None,
         seed: int = 0,
         space: SearchSpace = whole,
+        training: Training | None = None,
         **budget: int,
     ) -> tuple[Search, Archive]:
         objective = TableCost(cost="flops", tables=tables)
@@ -127,7 +150,7 @@ def make_search(
             space=space,
             objectives=[objective],
             algorithm=make_algorithm(name, space=space, **budget),
-            training=NoTraining(supernet=NoSupernet()),
+            training=training or NoTraining(supernet=NoSupernet()),
             evaluator=evaluator or Tabular(whole),
             executor=Serial(device="cpu", workers_per_gpu=None),
             tracker=Together([]),

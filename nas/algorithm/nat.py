@@ -83,14 +83,16 @@ class NAT(Algorithm):
         self.evaluations = n_doe + iterations * n_iter
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the initial design, or the ``n_iter`` architectures that the selector chose."""
+        """Return the initial design, or the ``n_iter`` architectures that the selector chose.
+
+        With frozen weights random ones are added where the optimizer found fewer; else there may be fewer at first.
+        """
         if step == 0:
             return Batch(initial_design(self._space, self._n_doe, rng))
         genomes, evaluated = self._population(archive, step)
         seen = genomes if self.reevaluates else archive.genomes()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
-            fresh = self._space.sample_unseen(self._n_iter, seen, rng)
-            return Batch(np.concatenate([genomes, fresh])[: self._n_iter] if self.reevaluates else fresh)
+            return Batch(self._filled(genomes if self.reevaluates else genomes[:0], seen, rng))
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
             chosen = self._selected(evaluated, evaluated, self._fit_on or len(genomes), rng)
@@ -110,6 +112,8 @@ class NAT(Algorithm):
             if self.reevaluates:
                 candidates, values = np.concatenate([genomes, candidates]), np.concatenate([evaluated, values])
             batch = candidates[self._selected(values, evaluated, self._n_iter, rng)]
+            if not self.reevaluates:
+                batch = self._filled(batch, np.concatenate([seen, batch]), rng)
             predicted = self._surrogate.predict(batch)[:, 0]
         return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
 
@@ -121,6 +125,11 @@ class NAT(Algorithm):
         genomes = np.array([entry.architecture.genome for entry in good], dtype=np.int64)
         evaluated = np.array([entry.objectives for entry in good], dtype=np.float64)
         return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, 1 + len(self._costs))
+
+    def _filled(self, genomes: Genomes, seen: Genomes, rng: np.random.Generator) -> Genomes:
+        """Return ``n_iter`` genomes: the given ones, and random ones that are not among ``seen``."""
+        missing = max(0, self._n_iter - len(genomes))
+        return np.concatenate([genomes, self._space.sample_unseen(missing, seen, rng)])
 
     def _selected(self, values: Floats, evaluated: Floats, n: int, rng: np.random.Generator) -> Genomes:
         """Return the indices of the ``n`` rows of ``values`` that the selector chooses."""

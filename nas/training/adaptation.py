@@ -92,6 +92,8 @@ class Adaptation:
         self._trained = {}
         self._module.load_state_dict(state["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
+        for parameter in self._parameters:  # what has moved goes on moving, also where it is not trained next
+            parameter.grad = torch.zeros_like(parameter) if parameter in self._optimizer.state else None
         self._scaler.load_state_dict(state["scaler"])
         self._average = {name: tensor.to(self._device) for name, tensor in state["ema"].items()}
 

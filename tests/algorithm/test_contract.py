@@ -7,7 +7,7 @@ from nas.objective.cost import TableCost
 from nas.space.constrained import Bound, Constrained
 from nas.space.ofa import OfaSpace
 
-NAMES = ["msunas", "random"]
+NAMES = ["msunas", "nat", "random"]
 
 
 @pytest.mark.parametrize("name", NAMES)
