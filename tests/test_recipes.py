@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from nas.task.search import SearchTask
 from tests.cascades import write_pool
 
 ROOT = Path(__file__).parent.parent
@@ -15,14 +18,31 @@ TINY = (
     "algorithm.iterations=1",
     "evaluator.recalibration_images=64",
 )
+RECIPES = [path.stem for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))]
+ONE_OF_EACH_KIND = {"nat_reproduce_cifar10", "nat_cifar10_proxyless", "nat_imagenet_ofa_w12"}
+ALIKE = [name for name in RECIPES if name.startswith("nat_") and name not in ONE_OF_EACH_KIND]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ALIKE])
 def test_experiment(name, launch, tmp_path):
-    code, out, err = launch(f"experiment={name}", *(in_a_small_pool(name, tmp_path) or TINY))
+    code, out, err = launch(f"experiment={name}", *in_small(name, tmp_path))
     assert code == 0, err
     assert "Front: " in out
     assert len(list(tmp_path.rglob("front.json"))) == 1
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_experiment_is_complete(name, launch, tmp_path, monkeypatch):
+    """Everything but the run itself: real networks take seconds."""
+    monkeypatch.setattr(SearchTask, "run", lambda _: "nothing is wrong")
+    code, out, err = launch(f"experiment={name}", *in_small(name, tmp_path))
+    assert (code, out) == (0, "nothing is wrong\n"), err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALIKE)
+def test_experiment_that_is_alike(name, launch, tmp_path):
+    test_experiment(name, launch, tmp_path)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "sweeps").glob("*.yaml"))])
@@ -33,12 +53,53 @@ def test_sweep(name, launch, tmp_path):
     assert len(list(tmp_path.rglob("front.json"))) >= 1
 
 
+def in_small(name, tmp_path):
+    """Return what makes a recipe one tiny step."""
+    if name.startswith("encas_"):
+        return in_a_small_pool(name, tmp_path)
+    return on_noise(name, tmp_path) if name.startswith("nat_") else TINY
+
+
 def in_a_small_pool(name, tmp_path):
-    """Return what a recipe for stored outputs needs instead of its runs or models; nothing for others."""
-    if not name.startswith("encas_"):
-        return ()
+    """Return what a recipe for stored outputs needs instead of its runs or models."""
     write_pool(tmp_path / "outputs_of_models")
     own = "~pool.models" if name == "encas_timm" else "~pool.runs"
     budget = () if name.endswith("greedy") else ("optimizer.evaluations=300",)
     data = ("dataset=none", "~dataset.vld_size") if name == "encas_timm" else ()
     return ("tracker=csv", "paths.cache=cache", "pool=files", own, "pool.folders=[outputs_of_models]", *budget, *data)
+
+
+def on_noise(name, tmp_path):
+    """Return what a recipe of NAT needs to search its own space on a few images of 32 x 32 pixels."""
+    rng = np.random.default_rng(0)
+    imagenet = name.startswith("nat_imagenet")
+    folders = ("train", "val", *(f"v2/{kind}" for kind in ("a", "b"))) if imagenet else ("train", "test")
+    for folder in folders:
+        for label, number in np.ndindex(2, 12):
+            path = tmp_path / "images" / folder / str(label) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+    data = (
+        "dataset=imagefolder",
+        "dataset.path=images",
+        "dataset.vld_size=8",
+        "training.epochs=1",
+        "training.batch_size=8",
+    )
+    photos = ("dataset.imagenet=images", "dataset.path=images/v2", "dataset.sets=[a,b]", "dataset.train_size=null")
+    return (
+        "tracker=csv",
+        "paths.cache=cache",
+        "device=cpu",
+        "dataset.size=32",
+        "dataset.augmentation.workers=0",
+        "supernet.checkpoint=random",
+        "supernet.resolutions=[32]",
+        "algorithm.n_doe=3",
+        "algorithm.n_iter=2",
+        "algorithm.iterations=1",
+        "surrogate.members=20",
+        "optimizer.generations=3",
+        "evaluator.recalibration_images=8",
+        *(photos if imagenet else data),
+    )

@@ -1,9 +1,12 @@
 """Random changes of whole batches, each image in its own way."""
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from nas.dataset.base import Augmentation
+from nas.types import Floats
 
 
 def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator: torch.Generator) -> Tensor:
@@ -34,6 +37,41 @@ def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator
         hole = hole & _hole(n, augmentation.cutout, width, generator)[:, None, :]
         result = result.masked_fill(hole[:, None].to(device), 0.0)
     return result
+
+
+def cut_mix(
+    images: Tensor, labels: Tensor, n_classes: int, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Paste a rectangle of another image of the batch into some images (CutMix, Yun et al., ICCV 2019, equation 1).
+
+    Args:
+        images: shape (n, 3, height, width).
+        labels: of the images, shape (n,).
+        n_classes: number of classes.
+        augmentation: ``cutmix`` and ``cutmix_probability``, of each image.
+        rng: decides images, rectangles and what they come from.
+
+    Returns:
+        New images, and the shares of their classes, (n, n_classes).
+    """
+    n, _, height, width = images.shape
+    device = images.device
+    chosen = rng.random(n) < (1.0 if augmentation.cutmix_probability is None else augmentation.cutmix_probability)
+    share = np.sqrt(1 - rng.beta(augmentation.cutmix, augmentation.cutmix, n)) * chosen
+    partner = torch.from_numpy(rng.integers(n, size=n)).to(device)
+    rows, columns = (_stretch(share, side, rng).to(device) for side in (height, width))
+    inside = rows[:, :, None] & columns[:, None, :]
+    own = one_hot(labels, n_classes).float()
+    pasted = inside.float().mean(dim=(1, 2))[:, None]
+    return torch.where(inside[:, None], images[partner], images), torch.lerp(own, own[partner], pasted)
+
+
+def _stretch(share: Floats, side: int, rng: np.random.Generator) -> Tensor:
+    """Draw where stretches of these shares of the side lie, centred on any pixel; mask of shape (n, side)."""
+    half = torch.from_numpy((share * side).astype(np.int64) // 2)[:, None]
+    centre = torch.from_numpy(rng.integers(side, size=(len(share), 1)))
+    place = torch.arange(side)
+    return (place >= centre - half) & (place < centre + half)
 
 
 def _offsets(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:

@@ -57,6 +57,8 @@ class Augmentation:
         mixup: alpha of mixup (Zhang et al., ICLR 2018), for whole batches; 0 for none. Labels become
             probabilities.
         cutmix: alpha of CutMix (Yun et al., ICCV 2019); 0 for none. With both, each batch gets one of them.
+        cutmix_probability: of each image, which then gets a rectangle of its own from an image of its own; ``None``
+            mixes whole batches with one rectangle.
         workers: processes that read and change images; 0 for the main process. Images are the same with any number.
     """
 
@@ -69,6 +71,7 @@ class Augmentation:
     erasing: Probability = 0.0
     mixup: NonNegativeFloat = 0.0
     cutmix: NonNegativeFloat = 0.0
+    cutmix_probability: Probability | None = None
     workers: NonNegativeInt = 0
 
     @property

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from nas.dataset.ahead import ahead
 from nas.dataset.base import Images
-from nas.types import NonNegativeInt, PositiveInt
+from nas.types import NonNegativeInt, PositiveInt, Probability
 
 CHUNK_BYTES = 2**26  # of float pixels that are normalised and resized at once
 FLOAT_BYTES = 4
@@ -60,6 +60,7 @@ class Batches:
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         device: torch.device | str,
+        crop: Probability,
         cache_bytes: NonNegativeInt,
     ) -> None:
         """Wrap a split.
@@ -69,6 +70,7 @@ class Batches:
             mean: subtracted from pixels scaled to 0..1, per channel.
             std: what they are divided by then, per channel.
             device: where batches lie.
+            crop: share of the images' sides that is kept, in the centre, before they are resized.
             cache_bytes: most that resized splits may take there; the least recently used one goes first, and a
                 split that is larger alone is resized anew each time.
         """
@@ -76,6 +78,7 @@ class Batches:
         self._device = torch.device(device)
         self._normalise = Normalise(mean=mean, std=std, device=device)
         self._labels = torch.from_numpy(np.array(images.labels)).to(self._device)
+        self._rows, self._columns = (_centre(side, crop) for side in images.pixels.shape[2:])
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[int, Tensor] = OrderedDict()
 
@@ -117,7 +120,7 @@ class Batches:
 
     def _read(self, part: slice) -> Tensor:
         """Return uint8 pixels, in memory that a GPU can copy by itself where there is one."""
-        pixels = torch.from_numpy(np.array(self._images.pixels[part]))
+        pixels = torch.from_numpy(np.array(self._images.pixels[part][:, :, self._rows, self._columns]))
         return pixels.pin_memory() if self._device.type == "cuda" else pixels
 
     def _bytes(self, resolution: int) -> int:
@@ -128,3 +131,10 @@ def _parts(n: int, size: int) -> list[slice]:
     """Split ``range(n)`` into almost equal parts of at least ``size``."""
     edges = np.linspace(0, n, max(1, n // size) + 1).astype(int).tolist()
     return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+def _centre(side: int, share: float) -> slice:
+    """Return the middle of a side, one pixel at least."""
+    length = max(1, round(share * side))
+    start = (side - length) // 2
+    return slice(start, start + length)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nas.dataset.augment import augment
+from nas.dataset.augment import augment, cut_mix
 from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Normalise, resize
 from nas.dataset.file_rows import FileRows
@@ -157,6 +157,8 @@ class TrainingBatches:
         wanted = [(kind, alpha) for kind, alpha in settings if alpha > 0]
         rng = rng_for(self._seed, epoch, f"mix {step}")
         kind, alpha = wanted[int(rng.integers(len(wanted)))]
+        if kind is v2.CutMix and self._augmentation.cutmix_probability is not None:
+            return cut_mix(images, labels, self._dataset.n_classes, self._augmentation, rng)
         with seeded(int(rng.integers(2**32))):
             mixed: tuple[Tensor, Tensor] = kind(alpha=alpha, num_classes=self._dataset.n_classes)(images, labels)
         return mixed

@@ -1,10 +1,15 @@
 """Batch-norm statistics of subnets, which the supernet's do not fit (Yu & Huang 2019, section 3.3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from nas.dataset.base import Dataset, Images
+from nas.dataset.training_batches import TrainingBatches
+from nas.types import NonNegativeInt, PositiveInt
 
 
 @torch.no_grad()
@@ -30,3 +35,62 @@ def recalibrate(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Non
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+@final
+class Augmented:
+    """Training images as a training sees them, the same ones each time."""
+
+    def __init__(
+        self,
+        *,
+        images: Images,
+        dataset: Dataset,
+        batch_size: PositiveInt,
+        seed: NonNegativeInt,
+        device: torch.device | str,
+        cache_bytes: NonNegativeInt,
+    ) -> None:
+        """Describe the batches; no image is read yet.
+
+        Args:
+            images: some of the training split's.
+            dataset: what they are normalised and augmented with.
+            batch_size: images a batch; the last incomplete one is left out.
+            seed: of the augmentation.
+            device: where batches lie.
+            cache_bytes: most memory there for the images of the last resolution; larger ones are made anew.
+        """
+        self._batches = TrainingBatches(dataset=_Part(images, dataset), batch_size=batch_size, seed=seed, device=device)
+        self._cache_bytes = cache_bytes
+        self._cached: tuple[int, list[Tensor]] = (0, [])
+
+    def at(self, resolution: PositiveInt) -> Iterator[Tensor]:
+        """Yield normalised images, (b, 3, resolution, resolution)."""
+        if self._cached[0] == resolution:
+            yield from self._cached[1]
+            return
+        self._cached = (0, [])  # its memory is needed
+        kept: list[Tensor] | None = []
+        for images, _ in self._batches.epoch(0, [resolution] * len(self._batches)):
+            yield images
+            if kept is not None and images.nbytes * len(self._batches) <= self._cache_bytes:
+                kept.append(images)
+            else:
+                kept = None
+        if kept is not None:
+            self._cached = resolution, kept
+
+
+class _Part(Dataset):
+    """Some of a data set's training images."""
+
+    def __init__(self, images: Images, dataset: Dataset) -> None:
+        self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
+        self.mean, self.std, self.augmentation = dataset.mean, dataset.std, dataset.augmentation
+        self.resolutions = dataset.resolutions
+        self._images = images
+
+    def split(self, name: str) -> Images:
+        """Return the images, whatever the name."""
+        return self._images

@@ -1,6 +1,7 @@
 """Subnets with the supernet's weights, evaluated as they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -12,13 +13,13 @@ from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
-from nas.evaluator.recalibration import recalibrate
+from nas.evaluator.recalibration import Augmented, recalibrate
 from nas.objective.base import Objective
 from nas.objective.measurement import Measurement
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed
-from nas.types import Architecture, NonNegativeInt, PositiveInt
+from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
 
 MILLION = 1e6
 TOP_K = 5
@@ -43,8 +44,10 @@ class SubnetEvaluator(Evaluator):
         batch_size: PositiveInt,
         at_once: PositiveInt,
         amp: bool,
+        crop: Probability,
         recalibration_images: NonNegativeInt,
         recalibration_batch_size: PositiveInt,
+        recalibration_augmented: bool,
         cache_mib: NonNegativeInt,
         seed: NonNegativeInt,
     ) -> None:
@@ -58,11 +61,13 @@ class SubnetEvaluator(Evaluator):
             batch_size: images at once.
             at_once: networks that are in memory together and see an image batch one after the other.
             amp: mixed precision, where there is a GPU.
-            recalibration_images: training images that batch-norm statistics are computed from, un-augmented; all
-                of them where there are fewer; 0 leaves the supernet's statistics.
+            crop: share of the images' sides that networks see, in the centre, resized to their resolution.
+            recalibration_images: training images that batch-norm statistics are computed from; all of them where
+                there are fewer; 0 leaves the supernet's statistics.
             recalibration_batch_size: images at once then; more is closer to the statistics of all images.
+            recalibration_augmented: whether these images are augmented as in training, always in the same way.
             cache_mib: most memory for the resized images of one split.
-            seed: decides which training images.
+            seed: decides which training images, and their augmentation.
 
         Raises:
             UserError: if batch-norm statistics were to be computed from one image at a time.
@@ -76,16 +81,12 @@ class SubnetEvaluator(Evaluator):
         self._batch_size = batch_size
         self._at_once = at_once
         self._amp = amp
+        self._crop = crop
         self._recalibration_batch_size = recalibration_batch_size
         self._cache_bytes = cache_mib * 2**20
         self._costs = supernet.costs()
         self._splits: dict[str, Batches] = {}
-        self._recalibration: Batches | None = None
-        if recalibration_images:
-            train = dataset.split("train")
-            chosen = rng_for(seed, 0, "recalibration").permutation(len(train))[:recalibration_images]
-            chosen.sort()
-            self._recalibration = self._batches(Images(train.pixels[chosen], train.labels[chosen]))
+        self._recalibration = self._recalibration_of(recalibration_images, recalibration_augmented, seed)
 
     def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
         """Return the architectures of each resolution, ``at_once`` of them together."""
@@ -152,10 +153,28 @@ class SubnetEvaluator(Evaluator):
             networks = [network.to(memory_format=torch.channels_last) for network in networks]
         if self._recalibration is not None:
             resolution = _resolution(architectures[0])
-            batches = self._recalibration.sequential(resolution, self._recalibration_batch_size)
             with mixed(self._device, self._amp):
-                recalibrate(networks, (images for images, _ in batches))
+                recalibrate(networks, self._recalibration(resolution))
         return networks
+
+    def _recalibration_of(self, n: int, augmented: bool, seed: int) -> Callable[[int], Iterable[Tensor]] | None:
+        """Return what yields the batches of images, (b, 3, r, r), that statistics at resolution r are computed from."""
+        if n == 0:
+            return None
+        train = self._dataset.split("train")
+        chosen = rng_for(seed, 0, "recalibration").permutation(len(train))[:n]
+        chosen.sort()
+        images = Images(train.pixels[chosen], train.labels[chosen])
+        if not augmented:
+            return partial(_images, self._batches(images), self._recalibration_batch_size)
+        return Augmented(
+            images=images,
+            dataset=self._dataset,
+            batch_size=self._recalibration_batch_size,
+            seed=seed,
+            device=self._device,
+            cache_bytes=self._cache_bytes,
+        ).at
 
     def _answers(
         self, networks: Sequence[nn.Module], resolution: int, split: str
@@ -177,8 +196,13 @@ class SubnetEvaluator(Evaluator):
             mean=self._dataset.mean,
             std=self._dataset.std,
             device=self._device,
+            crop=self._crop,
             cache_bytes=self._cache_bytes,
         )
+
+
+def _images(batches: Batches, batch_size: int, resolution: int) -> Iterable[Tensor]:
+    return (images for images, _ in batches.sequential(resolution, batch_size))
 
 
 def _resolution(architecture: Architecture) -> int:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
@@ -124,6 +125,12 @@ class _Run:
             training.conclude(told)
 
     @property
+    def _augmented(self) -> bool:
+        """Whether outputs depend on the augmentation."""
+        evaluator = self._settings.get("evaluator")
+        return isinstance(evaluator, dict) and bool(evaluator.get("recalibration_augmented"))
+
+    @property
     def data_fingerprint(self) -> str:
         """Of images and splits."""
         return self._dataset.fingerprint
@@ -143,6 +150,7 @@ class _Run:
             "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
             "evaluator": self._settings.get("evaluator"),
             "code": source_digest(batches, recalibration, subnet),
+            "augmentation": str(replace(self._dataset.augmentation, workers=0)) if self._augmented else None,
             "torch": [torch.__version__, str(self._offers["device"]).partition(":")[0], self._threads],
         }
 

@@ -15,8 +15,8 @@ def split(n: int = 10, height: int = 6, width: int = 6) -> Images:
     return Images(pixels, np.arange(n, dtype=np.int64))
 
 
-def wrap(images: Images, cache_bytes: int = 2**20) -> Batches:
-    return Batches(images=images, mean=MEAN, std=STD, device="cpu", cache_bytes=cache_bytes)
+def wrap(images: Images, cache_bytes: int = 2**20, crop: float = 1.0) -> Batches:
+    return Batches(images=images, mean=MEAN, std=STD, device="cpu", crop=crop, cache_bytes=cache_bytes)
 
 
 def expected(images: Images) -> Tensor:
@@ -38,6 +38,15 @@ def test_whole_split_is_resized_chunk_by_chunk(resolution: int, monkeypatch: pyt
     whole = torch.nn.functional.interpolate(expected(images), (resolution, resolution), mode="bilinear", antialias=True)
     monkeypatch.setattr(batches, "CHUNK_BYTES", 3 * 3 * 7 * 5 * 4)
     torch.testing.assert_close(wrap(images).at(resolution), whole)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 2**20])
+def test_the_centre_is_cut_out_and_resized(cache_bytes: int) -> None:
+    images = split(height=16, width=9)
+    data = wrap(images, cache_bytes, crop=0.875)
+    middle = expected(images)[:, :, 1:15, :8]
+    torch.testing.assert_close(torch.cat([part for part, _ in data.sequential(12, 4)]), resize(middle, 12))
+    assert wrap(images, crop=0.0).at(3).shape == (10, 3, 3, 3)
 
 
 def test_least_recently_used_resolution_is_forgotten() -> None:

@@ -130,7 +130,11 @@ def test_each_batch_has_the_side_that_is_asked_for(augmentation: Augmentation) -
         assert torch.equal(labels, same_labels)
 
 
-@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "mixing",
+    [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}, {"cutmix": 1.0, "cutmix_probability": 0.9}],
+    ids=str,
+)
 def test_mixed_images_have_mixed_targets(mixing: dict[str, float]) -> None:
     dataset = Noise(40, replace(NOTHING, **mixing))
     plain, cut = dataset.expected(), 0
@@ -149,6 +153,18 @@ def test_mixed_images_have_mixed_targets(mixing: dict[str, float]) -> None:
                 )
     assert (cut > 0) == ("cutmix" in mixing)
     assert cut < 40 or "mixup" not in mixing
+
+
+def test_images_are_mixed_one_by_one_where_that_has_a_probability() -> None:
+    def mixed(probability: float | None) -> int:
+        data = batches(Noise(40, replace(NOTHING, cutmix=1.0, cutmix_probability=probability)), batch_size=8)
+        return sum(len(target.nonzero()) == 2 for _, targets in data.epoch(0) for target in targets)
+
+    assert mixed(0.0) == 0
+    assert 5 < mixed(0.5) < 25
+    counts = [mixed(None), mixed(1.0)]
+    assert counts[0] % 8 == 0  # whole batches
+    assert counts[1] > 25
 
 
 @pytest.mark.parametrize("storage", ["files", "cache"])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from nas.dataset.base import Augmentation, Images
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.cost import TableCost
@@ -24,8 +25,10 @@ def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> Su
         "batch_size": 20,
         "at_once": 3,
         "amp": True,
+        "crop": 1.0,
         "recalibration_images": 24,
         "recalibration_batch_size": 8,
+        "recalibration_augmented": False,
         "cache_mib": 16,
         "seed": 0,
     }
@@ -82,6 +85,36 @@ def test_top5_counts_five_of_ten_classes() -> None:
     metrics = measured(evaluator(supernet, dataset), architecture, "test")
     assert 0 <= metrics["top1"] <= metrics["top5"] < 100
     assert math.isfinite(metrics["loss"])
+
+
+class Middle(Bars):
+    """The middle of the images."""
+
+    def split(self, name: str) -> Images:
+        images = super().split(name)
+        return Images(images.pixels[:, :, 1:7, 1:7], images.labels)
+
+
+def test_networks_see_the_centre_where_that_is_asked_for() -> None:
+    supernet = tiny()
+    architecture = supernet.space.decode(supernet.space.largest)
+    cropped = measured(evaluator(supernet, crop=0.75), architecture, "test")
+    assert cropped == measured(evaluator(supernet, Middle()), architecture, "test")
+    assert cropped["loss"] != measured(evaluator(supernet), architecture, "test")["loss"]
+
+
+def test_statistics_of_augmented_images_are_the_same_each_time() -> None:
+    supernet, dataset = tiny(), Bars(augmentation=Augmentation(shift=0.3, flip=False, cutout=0.0, crop=0.5, cutmix=1.0))
+    first, second = (supernet.space.decode(g) for g in supernet.space.sample(2, np.random.default_rng(0)))
+    augmented: dict[str, Any] = {"recalibration_augmented": True}
+    shared = evaluator(supernet, dataset, **augmented)
+    results = [measured(shared, each, "test") for each in (first, second, first)]
+    assert results[0] == results[2] != measured(evaluator(supernet, dataset), first, "test")
+    assert results[1] == measured(evaluator(supernet, dataset, **augmented, cache_mib=0), second, "test")
+    unchanged = Bars(augmentation=Augmentation(shift=0.0, flip=False, cutout=0.0))
+    left = measured(evaluator(supernet, unchanged, **augmented, recalibration_batch_size=24), first, "test")
+    plain = measured(evaluator(supernet, unchanged, recalibration_batch_size=24), first, "test")
+    assert left["loss"] == pytest.approx(plain["loss"], rel=1e-4)
 
 
 def test_results_do_not_depend_on_earlier_evaluations() -> None:

@@ -52,6 +52,26 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def adapted(place) -> Path:
+    """A run whose weights moved, in the same folder."""
+    run(
+        place,
+        "nat/seed_0",
+        "algorithm=nat",
+        "algorithm.n_iter=6",
+        "algorithm.iterations=2",
+        "optimizer.generations=3",
+        "surrogate.members=20",
+        "training.epochs=1",
+        "training.warmup_epochs=0",
+        "training.averaged_iterations=2",
+        "training.initial.epochs=2",
+        "training.initial.warmup_epochs=1",
+    )
+    return place
+
+
 def pool(place: Path, *names: str, cache: Path | None = None, workers: int = 1) -> RunsPool:
     return RunsPool(
         runs=tuple(place / name for name in names), workers=workers, device="cpu", cache=cache or place / "cache"
@@ -96,6 +116,53 @@ def test_logits_are_the_very_ones_that_the_run_measured(place, tmp_path, monkeyp
         assert -log_softmax(logits, axis=1)[np.arange(450), labels].mean() == pytest.approx(metrics["loss"], rel=1e-6)
 
 
+def test_the_final_weights_of_a_run_that_adapted_them_are_used(adapted, monkeypatch):
+    members, said, seen = front(adapted / "nat/seed_0"), [], []
+    monkeypatch.setattr("nas.pool.runs.from_logits", lambda logits: seen.append(logits) or from_logits(logits))
+    found = pool(adapted, "nat/seed_0")
+    found.prepare(lambda done, total, what: said.append(what))
+    assert all(member["final"]["loss"] != member["metrics"]["loss"] for member in members)
+    assert len(said) == len(members)  # networks alone: nothing is trained
+    measured = [member[key] for member in members for key in ("final", "test")]
+    for place_, (logits, metrics) in enumerate(zip(seen, measured, strict=True)):
+        labels = found.outputs("test" if place_ % 2 else "validation").labels
+        assert 100 * (logits.argmax(axis=1) == labels).mean() == pytest.approx(metrics["top1"], abs=1e-9)
+        assert -log_softmax(logits, axis=1)[np.arange(450), labels].mean() == pytest.approx(metrics["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["absent", "cut", "changed"])
+def test_damaged_final_weights_are_refused(adapted, tmp_path, damage):
+    shutil.copytree(adapted / "nat/seed_0", tmp_path / "run")
+    final = tmp_path / "run" / "weights" / "final.pt"
+    data = bytearray(final.read_bytes())
+    final.unlink()
+    if damage == "cut":
+        final.write_bytes(data[: len(data) // 2])
+    if damage == "changed":
+        data[len(data) // 2] ^= 1
+        final.write_bytes(data)
+    with pytest.raises(UserError, match=r"final\.pt is absent or damaged; .*$") as error:
+        pool(tmp_path, "run", cache=tmp_path / "cache").prepare(silent)
+    assert "\n" not in str(error.value)
+
+
+def test_outputs_belong_to_an_augmentation_where_statistics_do(adapted, tmp_path):
+    def identity(name: str, augmented: bool, **augmentation: object) -> object:
+        shutil.copytree(adapted / "nat/seed_0", tmp_path / name)
+        path = tmp_path / name / "config.yaml"
+        settings = yaml.safe_load(path.read_text())
+        settings["dataset"]["augmentation"] |= augmentation
+        settings["evaluator"]["recalibration_augmented"] = augmented
+        path.write_text(yaml.safe_dump(settings))
+        (read,) = pool(tmp_path, name, cache=adapted / "cache")._runs
+        return read.identity(silent)
+
+    flipped = identity("a", True, flip=True)
+    assert flipped != identity("b", True, flip=False)
+    assert flipped == identity("c", True, flip=True, workers=3)
+    assert identity("d", False, flip=True) == identity("e", False, flip=False)
+
+
 def test_names_say_where_a_network_was_evaluated(place):
     found = pool(place, "a/seed_0")
     found.prepare(silent)
@@ -107,7 +174,7 @@ def test_names_say_where_a_network_was_evaluated(place):
 def test_a_second_pool_evaluates_nothing(place, monkeypatch):
     first = pool(place, "a/seed_0")
     first.prepare(silent)
-    monkeypatch.setattr(SubnetEvaluator, "__call__", None)
+    monkeypatch.setattr(SubnetEvaluator, "logits", None)
     second = pool(place, "a/seed_0")
     second.prepare(silent)
     assert second.fingerprint == first.fingerprint

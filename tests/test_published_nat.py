@@ -1,0 +1,89 @@
+"""The recipes ``experiment=nat_*`` against the configurations that ENCAS's authors published for NAT.
+
+``keys`` says of each key of theirs what it is here: settings of the same value, settings by its value, or the reason
+why there is none; ``frozen`` what it is where nothing is trained. ``absent`` holds the values of keys that a file does
+not have: the program's defaults, and numbers that only its code has.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent
+PUBLISHED = json.loads((ROOT / "reference" / "configs_nat.json").read_text())
+
+
+COMPOSED: dict[tuple[str, ...], dict[str, Any]] = {}
+
+
+@pytest.fixture
+def composed(launch):
+    """Return the settings of a recipe, which take a second to compose."""
+
+    def compose(name: str, *arguments: str) -> dict[str, Any]:
+        if (name, *arguments) not in COMPOSED:
+            code, out, err = launch(f"experiment={name}", *arguments, "--cfg", "job", "--resolve")
+            assert code == 0, err
+            COMPOSED[name, *arguments] = yaml.safe_load(out)
+        return COMPOSED[name, *arguments]
+
+    return compose
+
+
+def values(name: str) -> dict[str, Any]:
+    """Return what the original runs with, by key."""
+    absent = PUBLISHED["absent"]
+    return absent["all"] | absent["code"] | absent[name.partition("_")[0].rstrip("01")] | PUBLISHED["configs"][name]
+
+
+def expected(key: str, value: Any, frozen: bool) -> dict[str, Any] | None:
+    """Return settings by name and their values; ``None`` where a reason says why there are none."""
+    rule = PUBLISHED["keys"][key]
+    if frozen and "frozen" in rule:
+        rule = rule["frozen"]
+    if "same" in rule:
+        return dict.fromkeys(rule["same"], value)
+    if "by_value" in rule:
+        return rule["by_value"][json.dumps(value)]
+    if "settings" in rule:
+        return rule["settings"]
+    assert len(rule["reason"].split()) > 1
+    return None
+
+
+def setting(settings: Any, name: str) -> Any:
+    for part in name.split("."):
+        settings = settings[part]
+    return settings
+
+
+def test_there_are_seventeen_files_and_each_has_its_recipe():
+    recipes = {path.stem for path in (ROOT.parent / "conf" / "experiment").glob("nat_*.yaml")}
+    assert len(PUBLISHED["configs"]) == 17
+    assert set(PUBLISHED["presets"]) == set(PUBLISHED["configs"])
+    assert sorted(PUBLISHED["presets"].values()) == sorted(recipes)
+
+
+def test_every_key_is_accounted_for_and_every_rule_has_a_key():
+    keys = set(PUBLISHED["keys"])
+    assert set(PUBLISHED["joint"]) <= keys  # of the files for ENCAS-joint
+    assert set().union(*(values(name) for name in PUBLISHED["configs"])) == keys
+
+
+@pytest.mark.parametrize("name", PUBLISHED["configs"])
+def test_recipes_say_what_was_published(name, composed):
+    settings = composed(PUBLISHED["presets"][name])
+    published = values(name)
+    for key, value in published.items():
+        for ours, right in (expected(key, value, frozen=published["n_epochs"] == 0) or {}).items():
+            assert setting(settings, ours) == right, key
+
+
+@pytest.mark.parametrize("data", ["cifar10", "cifar100", "imagenet"])
+def test_cascades_are_made_of_these_runs(data, composed):
+    needed = composed("encas_5nets", f"paths.outputs=outputs/{data}")["pool"]["runs"]
+    recipes = [name for name in PUBLISHED["presets"].values() if name.startswith(f"nat_{data}_")]
+    assert sorted(composed(name)["paths"]["run"] for name in recipes) == sorted(needed)
