@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nas.dataset.base import Dataset, Images
@@ -88,10 +89,7 @@ class SubnetEvaluator(Evaluator):
             FloatingPointError: if the network's outputs are not finite.
         """
         resolution = architecture.config["r"]
-        network = self._supernet.extract(architecture).to(self._device)
-        if self._recalibration is not None:
-            batches = self._recalibration.sequential(resolution, self._recalibration_batch_size)
-            recalibrate(network, (images for images, _ in batches))
+        network = self.network(architecture)
         hits = torch.zeros(2, dtype=torch.int64, device=self._device)
         loss = torch.zeros((), dtype=torch.float64, device=self._device)
         data = self._split(split)
@@ -112,6 +110,15 @@ class SubnetEvaluator(Evaluator):
             "params": int(self._costs["params"](genome)[0]) / MILLION,
             **{each.measure.name: each.of(network, resolution) for each in self._measurements},
         }
+
+    @torch.no_grad()
+    def network(self, architecture: Architecture) -> nn.Module:
+        """Return the network that is evaluated: cut out, on the device, with its own batch-norm statistics."""
+        network = self._supernet.extract(architecture).to(self._device)
+        if self._recalibration is not None:
+            batches = self._recalibration.sequential(architecture.config["r"], self._recalibration_batch_size)
+            recalibrate(network, (images for images, _ in batches))
+        return network
 
     def _split(self, name: str) -> Batches:
         if name not in self._splits:

@@ -23,6 +23,7 @@ from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
+from nas.pool.prepared import Prepared
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest, weights_digest
@@ -160,6 +161,7 @@ class _Run:
                 labels=labels,
                 costs=self._costs(entry),
                 run=partial(self._computed, entry),
+                network=partial(self._network, entry),
             )
             for entry in self._archive.front()
         ]
@@ -170,6 +172,18 @@ class _Run:
             found = {split: self._evaluated(entry, split) for split in SPLITS}
         return Computed(splits=found, costs={}, facts={})
 
+    def _network(self, entry: Entry) -> nn.Module:
+        """Return one network with the statistics that it was evaluated with."""
+        with _threads(self._threads):
+            network = self._evaluator(self._supernet).network(entry.architecture)
+        return Prepared(
+            network,
+            mean=self._dataset.mean,
+            std=self._dataset.std,
+            resolution=entry.architecture.config["r"],
+            crop=None,
+        )
+
     def _costs(self, entry: Entry) -> dict[str, float]:
         """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
         names = [measure.name for measure in self._archive.measures]
@@ -177,12 +191,15 @@ class _Run:
         costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
         return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
 
+    def _evaluator(self, supernet: Supernet) -> SubnetEvaluator:
+        offers = self._offers | {"dataset": self._dataset, "supernet": supernet}
+        return part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+
     def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
             self._local.recorder = _Recorder(self._supernet)
-            offers = self._offers | {"dataset": self._dataset, "supernet": self._local.recorder}
-            self._local.evaluator = part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+            self._local.evaluator = self._evaluator(self._local.recorder)
         metrics = self._local.evaluator(entry.architecture, split)
         labels = self._dataset.split(split).labels
         if split == "validation" and abs(metrics["top1"] - entry.metrics["top1"]) > 100 * max(
