@@ -153,6 +153,24 @@ def test_what_cannot_work_is_said_in_one_line(words, message, launch, tmp_path):
     assert message in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("algorithm=greedy", "space=cascade"), "choose space=gap_cascade"),
+        (
+            ("algorithm=encas", "constraints.flops.min=2", "constraints.flops.max=1"),
+            "is more than constraints.flops.max",
+        ),
+        (("algorithm=encas", "reference_point=[100]"), "reference_point has 1 values"),
+    ],
+)
+def test_settings_are_checked_before_outputs_are_stored(words, message, launch, tmp_path):
+    write_pool(tmp_path / "models")
+    code, _, err = launch(*POOL, *words, "paths.run=run")
+    assert code == 2 and message in err
+    assert not (tmp_path / "cache" / "outputs").exists() and not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_kill_9_and_resume(tmp_path):
     """Killed while it stores outputs, and while it searches; the archive is that of a run that was not killed."""
