@@ -56,7 +56,7 @@ def run(name: str, seeds: int, words: tuple[str, ...]) -> None:
 def search(seeds: int, iterations: int) -> None:
     """Make all runs."""
     for name, words in SUPERNETS.items():
-        run(name, seeds, (f"algorithm.iterations={iterations}", "training.epochs=40", *words))
+        run(name, seeds, (f"algorithm.iterations={iterations}", "training.epochs=30", *words))
     runs = ",".join(f"${{paths.outputs}}/{name}_${{seed}}" for name in SUPERNETS)
     for name, words in METHODS.items():
         run(name, seeds, ("pool=runs", f"pool.runs=[{runs}]", "dataset=none", *words))
@@ -141,7 +141,7 @@ def main() -> None:
     """Run what is missing, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--iterations", type=int, default=10, help="of MSuNAS, after 100 architectures, 8 each")
+    parser.add_argument("--iterations", type=int, default=6, help="of MSuNAS, after 100 architectures, 8 each")
     arguments = parser.parse_args()
     search(arguments.seeds, arguments.iterations)
     found = [volumes(seed) for seed in range(arguments.seeds)]
