@@ -169,7 +169,7 @@ def table(singles: Points, found: Points) -> list[str]:
         "",
         f"on the other half {dominated} of {n} networks are dominated by their cascade: it is no worse in error and "
         f"cost, and better in one; {better} of {n} have a higher error; for {same_network} the cascade is the network",
-        f"the standard error of an error of 15 % is {100 * (0.15 * 0.85 / (HALF - 1)) ** 0.5:.1f} % on {HALF - 1} images",
+        f"standard error of an error of 15 % on {HALF - 1} images: {100 * (0.15 * 0.85 / (HALF - 1)) ** 0.5:.1f} %",
     ]
     for split, name in (("validation", "the half that chose"), ("test", "the other half")):
         lines.append(
