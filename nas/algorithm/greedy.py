@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
-from nas.errors import UserError
+from nas.errors import RunError, UserError
 from nas.objective.base import Objective
 from nas.pool.base import Pool
 from nas.space.base import SearchSpace, new_rows
@@ -64,14 +64,22 @@ class GreedyCascade(Algorithm):
         self.evaluations = len(pool.names) * len(multipliers)
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the cascades of all references and multipliers, each once."""
+        """Return the cascades of all references and multipliers that keep the constraints, each once.
+
+        Raises:
+            RunError: if none keeps them: what is built does not depend on them.
+        """
         stored = self._pool.outputs("validation")
         right = np.stack([each.argmax(axis=1) == stored.labels for each in stored.probabilities])
         genomes = []
         for networks, gaps in cascades(right, stored.gaps, self._costs, self._multipliers):
             names = [self._pool.names[network] for network in networks]
             genomes.append(self._space.encode({"networks": names, "gaps": gaps[:-1]}))
-        return Batch(new_rows(np.array(genomes), np.zeros((0, self._space.n_genes), dtype=np.int64)))
+        built = new_rows(np.array(genomes), np.zeros((0, self._space.n_genes), dtype=np.int64))
+        allowed = built[self._space.violation(built) == 0]
+        if len(allowed) == 0:
+            raise RunError(f"none of GreedyCascade's {len(built)} cascades keeps the constraints: choose wider ones")
+        return Batch(allowed)
 
 
 def cascades(

@@ -78,7 +78,7 @@ class Batches:
         self._device = torch.device(device)
         self._normalise = Normalise(mean=mean, std=std, device=device)
         self._labels = torch.from_numpy(np.array(images.labels)).to(self._device)
-        self._rows, self._columns = (_centre(side, crop) for side in images.pixels.shape[2:])
+        self._rows, self._columns = (centre(side, crop) for side in images.pixels.shape[2:])
         self._cache_bytes = cache_bytes
         self._cache: OrderedDict[int, Tensor] = OrderedDict()
 
@@ -133,7 +133,7 @@ def _parts(n: int, size: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def _centre(side: int, share: float) -> slice:
+def centre(side: int, share: float) -> slice:
     """Return the middle of a side, one pixel at least."""
     length = max(1, round(share * side))
     start = (side - length) // 2

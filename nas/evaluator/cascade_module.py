@@ -1,4 +1,4 @@
-"""A cascade of networks as one network that sends each image only as far as it has to."""
+"""Cascades as networks that send each image only as far as they have to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Routed:
     """What a cascade says about a batch of n images.
 
     Attributes:
-        probabilities: averages over the networks that were asked, shape (n, c).
+        probabilities: of the answer: averages over the networks that were asked, or the last one's, shape (n, c).
         predictions: class indices, shape (n,).
         stages: how many networks were asked about each image but one: 0 for the first alone, shape (n,).
         costs: of the networks that were asked about each image, in the unit of the networks' costs, shape (n,).
@@ -25,8 +25,28 @@ class Routed:
     costs: Tensor
 
 
+class _Networks(nn.Module):
+    """Networks in order, what each costs, and a number between each two that an image's answer has to exceed."""
+
+    def __init__(self, networks: Sequence[nn.Module], limits: Sequence[float], costs: Sequence[float]) -> None:
+        super().__init__()
+        if not len(networks) == len(costs) == len(limits) + 1:
+            raise ValueError(
+                f"{len(networks)} networks need as many costs and a threshold less, "
+                f"got {len(costs)} costs and {len(limits)} thresholds"
+            )
+        self.networks = nn.ModuleList(networks)
+        self.register_buffer("thresholds", torch.tensor([float(limit) for limit in limits], dtype=torch.float32))
+        self.register_buffer("costs", torch.tensor([float(cost) for cost in costs], dtype=torch.float64))
+        self.thresholds: Tensor
+        self.costs: Tensor
+
+    def _routed(self, probabilities: Tensor, stages: Tensor) -> Routed:
+        return Routed(probabilities, probabilities.argmax(dim=1), stages, self.costs.cumsum(dim=0)[stages])
+
+
 @final
-class Cascade(nn.Module):
+class Cascade(_Networks):
     """Networks in order and a threshold between each two (ENCAS, Chebykin et al. 2022, section 3).
 
     An image goes on to the next network unless the largest of its averaged probabilities exceeds the threshold. Each
@@ -37,28 +57,18 @@ class Cascade(nn.Module):
         """Put the networks together.
 
         Args:
-            networks: images, (n, 3, r, r), to logits, (n, c), in eval mode.
+            networks: images, (n, 3, height, width), to logits, (n, c), in eval mode.
             thresholds: one fewer than networks; infinite ones make an ensemble.
             costs: of each network for one image, for example in millions of multiply-adds.
 
         Raises:
             ValueError: if the lengths do not fit.
         """
-        super().__init__()
-        if not len(networks) == len(costs) == len(thresholds) + 1:
-            raise ValueError(
-                f"{len(networks)} networks need as many costs and a threshold less, "
-                f"got {len(costs)} costs and {len(thresholds)} thresholds"
-            )
-        self.networks = nn.ModuleList(networks)
-        self.register_buffer("thresholds", torch.tensor([float(t) for t in thresholds], dtype=torch.float32))
-        self.register_buffer("costs", torch.tensor([float(c) for c in costs], dtype=torch.float64))
-        self.thresholds: Tensor
-        self.costs: Tensor
+        super().__init__(networks, thresholds, costs)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Routed:
-        """Return what the cascade says about images, shape (n, 3, r, r)."""
+        """Return what the cascade says about images, shape (n, 3, height, width)."""
         mean = self.networks[0](images).float().softmax(dim=1)
         stages = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         rows = torch.arange(len(images), device=images.device)
@@ -69,4 +79,41 @@ class Cascade(nn.Module):
             new = self.networks[stage](images[rows]).float().softmax(dim=1)
             mean[rows] = stage / (stage + 1) * mean[rows] + 1 / (stage + 1) * new
             stages[rows] = stage
-        return Routed(mean, mean.argmax(dim=1), stages, self.costs.cumsum(dim=0)[stages])
+        return self._routed(mean, stages)
+
+
+@final
+class GapCascade(_Networks):
+    """Networks in order, each of which answers what it is confident of (GreedyCascade, Streeter 2018).
+
+    An image goes on to the next network unless the network's largest logit exceeds the second largest by more than
+    the gap between the two networks. The last network answers the rest.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], gaps: Sequence[float], costs: Sequence[float]) -> None:
+        """Put the networks together.
+
+        Args:
+            networks: images, (n, 3, height, width), to logits, (n, c), in eval mode.
+            gaps: one fewer than networks.
+            costs: of each network for one image, for example in millions of multiply-adds.
+
+        Raises:
+            ValueError: if the lengths do not fit.
+        """
+        super().__init__(networks, gaps, costs)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Routed:
+        """Return what the cascade says about images, shape (n, 3, height, width)."""
+        logits = self.networks[0](images).float()
+        stages = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        rows = torch.arange(len(images), device=images.device)
+        for stage in range(1, len(self.networks)):
+            highest = logits[rows].topk(2, dim=1).values
+            rows = rows[~(highest[:, 0] - highest[:, 1] > self.thresholds[stage - 1])]
+            if len(rows) == 0:
+                break
+            logits[rows] = self.networks[stage](images[rows]).float()
+            stages[rows] = stage
+        return self._routed(logits.softmax(dim=1), stages)

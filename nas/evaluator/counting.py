@@ -1,20 +1,34 @@
-"""The compiled loop behind stored outputs: what cascades of a whole population do with blocks of images."""
+"""The compiled loop behind stored outputs: what cascades of a whole population do with blocks of images.
+
+Images lie in groups of sixteen, beside each other, so that one instruction handles a class of all of them. What the
+compiler would have to guess is said to it: the few operations on sixteen numbers are written in its own language, with
+results that are those of separate float32 operations. Sets of images of a group are the bits of a whole number.
+"""
+
+from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils as untyped_cgutils
+from numba.extending import intrinsic
 
-LANES = 64
-"""Images of a block, which lie beside each other: the processor handles 8 or 16 of them at once."""
+cgutils: Any = untyped_cgutils  # has no types
+
+LANES = 16
+"""Images of a group."""
 
 Lanes = npt.NDArray[np.float32]
+Sets = npt.NDArray[np.int64]
 
-_EXACT = {"nnan", "nsz"}  # no number is reassociated or fused: results are those of separate float32 operations
-_SUMS = {"nnan", "nsz", "reassoc"}  # sums of ones and zeros, exact in any order
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_WORD = ir.IntType(64)
 
 
 @numba.njit(nogil=True, cache=True)
-def widen(bits: npt.NDArray[np.uint16], table: npt.NDArray[np.float32], out: npt.NDArray[np.float32]) -> None:
+def widen(bits: npt.NDArray[np.uint16], table: Lanes, out: Lanes) -> None:
     """Write the float32 values of half-precision numbers, given as ``bits``, (n,), to ``out``, (n,).
 
     Args:
@@ -26,114 +40,173 @@ def widen(bits: npt.NDArray[np.uint16], table: npt.NDArray[np.float32], out: npt
         out[i] = table[bits[i]]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_EXACT)
+@numba.njit(nogil=True, cache=True)
 def count(  # noqa: PLR0917 -- compiled: plain arguments
-    blocks: npt.NDArray[np.int64],
-    outputs: npt.NDArray[np.float32],
-    images: tuple[npt.NDArray[np.int32], Lanes],
-    single: tuple[Lanes, Lanes],
+    blocks: Sets,
+    groups: int,
+    outputs: Lanes,
+    images: tuple[Sets, npt.NDArray[np.int32]],
+    single: tuple[Lanes, Sets],
     networks: npt.NDArray[np.int16],
-    thresholds: npt.NDArray[np.float32],
-    reached: npt.NDArray[np.int32],
+    thresholds: Lanes,
+    means: Lanes,
+    reached: Sets,
 ) -> None:
     """Add what cascades do with blocks of images to ``reached``, (p, s + 1); its last column counts wrong answers.
 
     Args:
-        blocks: indices of the blocks that count, shape (b,).
-        outputs: probabilities by block, network, class and image, shape (blocks, k, c, LANES); the right class of
-            each image has changed places with class 0.
-        images: the right class, and 1 or 0 for an empty place, shape (blocks, LANES) each.
-        single: of each network alone, its largest probability, and 1 or 0 for wrong, shape (blocks, k, LANES) each.
+        blocks: the first group of each block that counts, shape (b,).
+        groups: of a block; the last one may have fewer.
+        outputs: probabilities by group, network, class and image, shape (g, k, c, LANES); the right class of each
+            image has changed places with class 0.
+        images: the set of each group's images, all but the last group's whole, (g,); their classes, (g, LANES).
+        single: of each network alone, its largest probabilities, (g, k, LANES); the set of its wrong answers, (g, k).
         networks: indices in order, at least one; -1 behind the last one, shape (p, s).
         thresholds: before each position but the first, shape (p, s - 1).
+        means: room for two groups' averages, shape (2 * c * LANES,).
         reached: images that get to each position but the first, whose column stays as it is.
     """
-    size = networks.shape[1]
-    means = np.empty((2, outputs.shape[2], LANES), dtype=np.float32)  # never read and written at once: faster
-    state = np.empty((4, LANES), dtype=np.float32)
-    peak, right, alive, other = state[0], state[1], state[2], state[3]
+    k, c, size = outputs.shape[1], outputs.shape[2], networks.shape[1]
+    flat, peaks = outputs.reshape(-1), single[0].reshape(-1)
     for block in blocks:
         for genome in range(len(networks)):
-            first = networks[genome, 0]
-            for lane in range(LANES):
-                peak[lane] = single[0][block, first, lane]
-                right[lane] = single[1][block, first, lane]
-                alive[lane] = images[1][block, lane]
-            for position in range(1, size):
-                network = networks[genome, position]
-                left = _stop(alive, peak, thresholds[genome, position - 1]) if network >= 0 else np.int32(0)
-                if left == 0:
-                    break
-                reached[genome, position] += left
-                old, new = np.float32(position / (position + 1)), np.float32(1 / (position + 1))
-                mean = means[position % 2]
-                before = outputs[block, first] if position == 1 else means[1 - position % 2]
-                _average(before, outputs[block, network], old, new, mean, other)
-                _judge(alive, mean, other, images[0][block], peak, right)
-            reached[genome, size] += _zeros(right)
+            first, last = networks[genome, 0], 0
+            while last + 1 < size and networks[genome, last + 1] >= 0:
+                last += 1
+            for group in range(block, min(block + groups, len(outputs))):
+                threshold = thresholds[genome, 0] if last > 0 else np.float32(-1)
+                sure: int = _above(peaks, (group * k + first) * LANES, threshold)  # type: ignore[call-arg]
+                answered = images[0][group] & sure
+                wrong = _size(answered & single[1][group, first])
+                asking = images[0][group] & ~answered
+                position = 1
+                while asking:
+                    reached[genome, position] += _size(asking)
+                    threshold = thresholds[genome, position] if position < last else np.float32(-1)
+                    old, new = np.float32(position / (position + 1)), np.float32(1 / (position + 1))
+                    row, mean = (group * k + networks[genome, position]) * c * LANES, (position & 1) * c * LANES
+                    if position == 1:
+                        before = (group * k + first) * c * LANES
+                        judged = _average(flat, before, flat, row, means, mean, old, new, threshold, c)
+                    else:
+                        before = c * LANES - mean
+                        judged = _average(means, before, flat, row, means, mean, old, new, threshold, c)
+                    right, ties = judged >> LANES, asking & (judged >> 2 * LANES)
+                    if ties:
+                        right |= _first_of_equals(ties, images[1][group], means, mean)
+                    answered = asking & judged
+                    wrong += _size(answered & ~right)
+                    asking &= ~answered
+                    position += 1
+                reached[genome, size] += wrong
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_SUMS, inline="always")
-def _stop(alive: Lanes, peak: Lanes, threshold: np.float32) -> np.int32:
-    """Mark images above the threshold as answered; return how many are not."""
-    left = np.float32(0)
+@numba.njit(nogil=True, cache=True)
+def _first_of_equals(ties: int, labels: npt.NDArray[np.int32], means: Lanes, mean: int) -> int:
+    """Return the images whose right class comes before the others with its probability, out of those with ties."""
+    found = 0
     for lane in range(LANES):
-        if peak[lane] > threshold:
-            alive[lane] = np.float32(0)
-    for lane in range(LANES):
-        left += alive[lane]
-    return np.int32(left)
+        if ties >> lane & 1:
+            first = 1
+            for label in range(1, labels[lane] + 1):  # the classes before the right one: 0 is in its place
+                if means[mean + label * LANES + lane] == means[mean + lane]:
+                    first = 0
+            found |= first << lane
+    return found
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_EXACT, inline="always")
+@intrinsic
+def _size(typing: Any, images: Any) -> Any:
+    """Return how many images are in a set."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _above(typing: Any, values: Any, at: Any, threshold: Any) -> Any:
+    """Return the set of images whose value, from ``values[at]`` on, is above the threshold."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        place = _address(context, builder, signature.args[0], arguments[0], arguments[1])
+        found = _load(builder, place, _WORD(0))
+        return _set(builder, builder.fcmp_ordered(">", found, _repeated(builder, arguments[2])))
+
+    return types.int64(values, types.int64, types.float32), generate
+
+
+@intrinsic
 def _average(  # noqa: PLR0917 -- compiled: plain arguments
-    before: Lanes,
-    row: Lanes,
-    old: np.float32,
-    new: np.float32,
-    mean: Lanes,
-    other: Lanes,
-) -> None:
-    """Average a network's probabilities, (c, LANES), in; ``other``, (LANES,): the largest but the right class's."""
-    other[:] = np.float32(0)
-    for lane in range(LANES):
-        mean[0, lane] = old * before[0, lane] + new * row[0, lane]
-    for label in range(1, len(row)):
-        for lane in range(LANES):
-            value = old * before[label, lane] + new * row[label, lane]
-            mean[label, lane] = value
-            other[lane] = max(other[lane], value)
+    typing: Any,
+    before: Any,
+    at: Any,
+    row: Any,
+    of: Any,
+    mean: Any,
+    to: Any,
+    old: Any,
+    new: Any,
+    threshold: Any,
+    classes: Any,
+) -> Any:
+    """Write ``old * before + new * row`` to ``mean``, each (classes * LANES,) from its index on; judge the result.
+
+    Returns:
+        The set of images whose largest probability is above the threshold; LANES bits further up those whose class 0
+        is above all others, and as many further those whose class 0 equals the largest other.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        source, added, result = (
+            _address(context, builder, signature.args[i], arguments[i], arguments[i + 1]) for i in (0, 2, 4)
+        )
+        weights = [_repeated(builder, arguments[i]) for i in (6, 7)]
+
+        def averaged(place: Any) -> Any:
+            parts = [_load(builder, source, place), _load(builder, added, place)]
+            value = builder.fadd(builder.fmul(parts[0], weights[0]), builder.fmul(parts[1], weights[1]))
+            builder.store(value, _vector_at(builder, result, place), align=4)
+            return value
+
+        right = averaged(_WORD(0))
+        largest = cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * LANES))
+        end = builder.mul(arguments[9], _WORD(LANES))
+        with cgutils.for_range_slice(builder, _WORD(LANES), end, _WORD(LANES), _WORD, inc=True) as (place, _):
+            value, known = averaged(place), builder.load(largest)
+            builder.store(builder.select(builder.fcmp_ordered(">", value, known), value, known), largest)
+        other = builder.load(largest)
+        is_right = builder.fcmp_ordered(">", right, other)
+        peak = builder.select(is_right, right, other)
+        sets = _set(builder, builder.fcmp_ordered(">", peak, _repeated(builder, arguments[8])))
+        for shift, condition in ((LANES, is_right), (2 * LANES, builder.fcmp_ordered("==", right, other))):
+            sets = builder.or_(sets, builder.shl(_set(builder, condition), _WORD(shift)))
+        return sets
+
+    index, number = types.int64, types.float32
+    return index(before, index, row, index, mean, index, number, number, number, index), generate
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_EXACT, inline="always")
-def _judge(  # noqa: PLR0917 -- compiled: plain arguments
-    alive: Lanes,
-    mean: Lanes,
-    other: Lanes,
-    labels: npt.NDArray[np.int32],
-    peak: Lanes,
-    right: Lanes,
-) -> None:
-    """Update the largest probability of the images that go on, and whether the right class has it."""
-    ties = False
-    for lane in range(LANES):
-        is_right = np.float32(1) if mean[0, lane] > other[lane] else np.float32(0)
-        highest = max(mean[0, lane], other[lane])
-        ties |= (mean[0, lane] == other[lane]) & (alive[lane] > 0)
-        right[lane] = is_right if alive[lane] > 0 else right[lane]
-        peak[lane] = highest if alive[lane] > 0 else peak[lane]
-    if ties:  # of equal probabilities the first class's counts
-        for lane in range(LANES):
-            if alive[lane] > 0 and mean[0, lane] == other[lane]:
-                first = True
-                for label in range(1, labels[lane] + 1):  # the classes before the right one: 0 is in its place
-                    first &= mean[label, lane] != mean[0, lane]
-                right[lane] = first
+def _address(context: Any, builder: ir.IRBuilder, kind: Any, array: Any, index: Any) -> Any:
+    return builder.gep(cgutils.create_struct_proxy(kind)(context, builder, array).data, [index])
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_SUMS, inline="always")
-def _zeros(right: Lanes) -> np.int32:
-    wrong = np.float32(0)
-    for lane in range(LANES):
-        wrong += np.float32(1) - right[lane]
-    return np.int32(wrong)
+def _vector_at(builder: ir.IRBuilder, address: Any, place: Any) -> Any:
+    return builder.bitcast(builder.gep(address, [place]), _VECTOR.as_pointer())
+
+
+def _load(builder: ir.IRBuilder, address: Any, place: Any) -> Any:
+    return builder.load(_vector_at(builder, address, place), align=4)
+
+
+def _repeated(builder: ir.IRBuilder, number: Any) -> Any:
+    """Return a number in all lanes."""
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+
+def _set(builder: ir.IRBuilder, condition: Any) -> Any:
+    """Return the lanes where a condition holds as the bits of a whole number."""
+    return builder.zext(builder.bitcast(condition, ir.IntType(LANES)), _WORD)

@@ -12,6 +12,7 @@ from nas.types import Floats, Genomes, PositiveInt
 
 _HALF = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 _CHUNK = 2**22  # outputs that are looked at at once
+_BLOCK_BYTES = 2**19  # of outputs that every genome looks at before the next ones: a core's second cache holds them
 
 Counts = npt.NDArray[np.int64]
 
@@ -20,10 +21,10 @@ Counts = npt.NDArray[np.int64]
 class StoredOutputs:
     """The outputs of a pool of networks on one split, and what their combinations are worth.
 
-    One pass over the outputs serves a population. They lie in blocks of images, in each block network by network and
-    class by class with the images beside each other, so that the processor averages many images at once and the block
-    stays in its cache while every genome looks at it. Blocks hold images of similar difficulty: where a cascade has
-    answered all images of a block, it is done with it. Threads take turns in the blocks.
+    One pass over the outputs serves a population. They lie in groups of images, in each group network by network and
+    class by class with the images beside each other, so that the processor averages all images of a group at once. A
+    group holds images of similar difficulty: where a cascade has answered all of them, it is done with it. Blocks of
+    a few groups stay in the processor's cache while every genome looks at them. Threads take turns in the blocks.
     """
 
     def __init__(
@@ -45,40 +46,40 @@ class StoredOutputs:
         k, n, c = probabilities.shape
         self.n_images = n
         peaks = np.empty((k, n), dtype=np.float32)
-        rights = np.empty((k, n), dtype=np.bool_)
+        wrongs = np.empty((k, n), dtype=np.bool_)
         rows = max(1, _CHUNK // (k * c))
         for start in range(0, n, rows):
             part = slice(start, start + rows)
             found = _widened(probabilities[:, part])
             peaks[:, part] = found.max(axis=2)
-            rights[:, part] = found.argmax(axis=2) == labels[part]
+            wrongs[:, part] = found.argmax(axis=2) != labels[part]
         order = np.argsort(-peaks.mean(axis=0), kind="stable")  # images that few networks are sure of come last
         empty = -n % LANES
         places = np.concatenate([order, order[:1].repeat(empty)]).reshape(-1, LANES)
-        valid = (np.arange(n + empty) < n).astype(np.float32).reshape(-1, LANES)
-        self._images = (labels[places].astype(np.int32), valid)
-        right = np.where(valid[:, None] > 0, rights[:, places].transpose(1, 0, 2), 1.0)
-        self._single = (np.ascontiguousarray(peaks[:, places].transpose(1, 0, 2)), right.astype(np.float32))
+        self._images = (_sets(np.arange(n + empty).reshape(-1, LANES) < n), labels[places].astype(np.int32))
+        together = np.ascontiguousarray(peaks[:, places].transpose(1, 0, 2))
+        self._single = (together, _sets(wrongs[:, places].transpose(1, 0, 2)))
         wide = 4 * places.size * k * c <= memory_mib * 2**20
-        self._outputs = np.empty((len(places), k, c, LANES), dtype=np.float32 if wide else np.float16)
-        for block, images in enumerate(places):
-            self._outputs[block] = self._block(probabilities, images, labels[images], wide)
+        self._outputs = _aligned((len(places), k, c, LANES), np.float32 if wide else np.float16)
+        for group, images in enumerate(places):
+            self._outputs[group] = self._group(probabilities, images, labels[images], wide)
+        self._groups = max(1, _BLOCK_BYTES // (4 * LANES * k * c))
         self._threads = threads
         self._workers = ThreadPoolExecutor(threads)
 
     @staticmethod
-    def _block(
+    def _group(
         probabilities: npt.NDArray[np.float16], images: Genomes, labels: npt.NDArray[np.int64], wide: bool
     ) -> npt.NDArray[np.floating]:
-        """Return the outputs on the images of a block, (LANES,), shape (k, c, LANES); see ``counting.count``."""
+        """Return the outputs on the images of a group, (LANES,), shape (k, c, LANES); see ``counting.count``."""
         order = np.argsort(images)  # a memory-mapped file is read in its order
-        block = np.empty((len(probabilities), len(images), probabilities.shape[2]), dtype=np.float16)
-        block[:, order] = probabilities[:, images[order]]
+        group = np.empty((len(probabilities), len(images), probabilities.shape[2]), dtype=np.float16)
+        group[:, order] = probabilities[:, images[order]]
         lanes = np.arange(len(images))
-        right = block[:, lanes, labels]
-        block[:, lanes, labels] = block[:, :, 0]
-        block[:, :, 0] = right
-        turned = np.ascontiguousarray(block.transpose(0, 2, 1))
+        right = group[:, lanes, labels]
+        group[:, lanes, labels] = group[:, :, 0]
+        group[:, :, 0] = right
+        turned = np.ascontiguousarray(group.transpose(0, 2, 1))
         return _widened(turned) if wide else turned
 
     @property
@@ -98,44 +99,60 @@ class StoredOutputs:
         """
         order, networks, thresholds = compact(networks, thresholds)
         wanted = np.ascontiguousarray(networks - 1, dtype=np.int16), thresholds.astype(np.float32)
-        if self._outputs.dtype == np.float32:
-            shares = [np.arange(start, len(self._outputs), self._threads) for start in range(self._threads)]
-            parts = self._workers.map(lambda blocks: self._count(self._outputs, blocks, *wanted), shares)
-        else:
-            parts = self._workers.map(lambda share: self._converted(share, *wanted), range(self._threads))
-        found: Counts = np.sum(list(parts), axis=0)
+        count_share = self._count if self._outputs.dtype == np.float32 else self._count_converted
+        found: Counts = np.sum(
+            list(self._workers.map(lambda share: count_share(share, *wanted), range(self._threads))), axis=0
+        )
         reached = np.zeros(networks.shape, dtype=np.int64)
         found[:, 0] = self.n_images
         np.put_along_axis(reached, order, found[:, :-1], axis=1)
         return 100 * (found[:, -1] / self.n_images), reached
 
-    def _count(
-        self,
-        outputs: npt.NDArray[np.float32],
-        blocks: Counts,
-        networks: npt.NDArray[np.int16],
-        thresholds: npt.NDArray[np.float32],
-    ) -> Counts:
-        counts = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int32)
-        count(blocks, outputs, self._images, self._single, networks, thresholds, counts)
-        return counts.astype(np.int64)
+    def _blocks(self, share: int) -> Counts:
+        """Return the first groups of the blocks that belong to one thread."""
+        return np.arange(share * self._groups, len(self._outputs), self._threads * self._groups)
 
-    def _converted(self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]) -> Counts:
-        """Count in every so many blocks, from ``share`` on, converting a block at a time."""
+    def _count(self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]) -> Counts:
+        counts = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int64)
+        means = _aligned((2 * self._outputs.shape[2] * LANES,), np.float32)
+        arrays = self._outputs, self._images, self._single
+        count(self._blocks(share), self._groups, *arrays, networks, thresholds, means, counts)
+        return counts
+
+    def _count_converted(
+        self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]
+    ) -> Counts:
+        """Count in one thread's blocks, converting a block at a time."""
         used, renumbered = np.unique(networks, return_inverse=True)
         renumbered = (renumbered.reshape(networks.shape) - (used[0] < 0)).astype(np.int16)
         used = used[used >= 0]
-        found = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int32)
+        counts = np.zeros((len(networks), networks.shape[1] + 1), dtype=np.int64)
+        means = _aligned((2 * self._outputs.shape[2] * LANES,), np.float32)
         first = np.zeros(1, dtype=np.int64)
-        for block in range(share, len(self._outputs), self._threads):
-            outputs = _widened(self._outputs[block, used])[None]
-            images = (self._images[0][block : block + 1], self._images[1][block : block + 1])
-            single = (self._single[0][block, used][None], self._single[1][block, used][None])
-            count(first, outputs, images, single, renumbered, thresholds, found)
-        return found.astype(np.int64)
+        for start in self._blocks(share):
+            part = slice(start, start + self._groups)
+            outputs = _widened(self._outputs[part][:, used])
+            images = (self._images[0][part], self._images[1][part])
+            single = (np.ascontiguousarray(self._single[0][part][:, used]), self._single[1][part][:, used])
+            count(first, self._groups, outputs, images, single, renumbered, thresholds, means, counts)
+        return counts
+
+
+def _sets(members: npt.NDArray[np.bool_]) -> Counts:
+    """Return which images are members, (..., LANES), as the bits of whole numbers, (...)."""
+    sets: Counts = (members * (1 << np.arange(LANES))).sum(axis=-1)
+    return sets
+
+
+def _aligned(shape: tuple[int, ...], dtype: type[np.floating]) -> npt.NDArray[np.floating]:
+    """Return an array that begins where a line of the processor's caches does, so that no vector is in two lines."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.empty(size + 64, dtype=np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 def _widened(half: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    wide = np.empty(half.shape, dtype=np.float32)
+    wide = _aligned(half.shape, np.float32)
     widen(np.ascontiguousarray(half).view(np.uint16).reshape(-1), _HALF, wide.reshape(-1))
     return wide

@@ -185,6 +185,12 @@ class SubnetEvaluator(Evaluator):
                 answers = [network(images) for network in networks]
             yield [logits.float() for logits in answers], labels
 
+    @torch.no_grad()
+    def network(self, architecture: Architecture) -> nn.Module:
+        """Return the network that is evaluated: cut out, on the device, with its own batch-norm statistics."""
+        (network,) = self._networks([architecture])
+        return network
+
     def _split(self, name: str) -> Batches:
         if name not in self._splits:
             self._splits[name] = self._batches(self._dataset.split(name))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from nas.errors import UserError
 from nas.pool.array_folder import plain_digest
@@ -66,6 +67,8 @@ class Model:
         labels: class indices, (n,), int64, by split.
         costs: those that are known without running it.
         run: computes everything.
+        network: returns the network itself, in eval mode: images, (n, 3, height, width), pixels scaled to 0..1, to
+            logits, (n, c); ``None`` where nothing but its outputs is known.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Model:
     labels: Mapping[Split, npt.NDArray[np.int64]]
     costs: Mapping[str, float]
     run: Callable[[], Computed]
+    network: Callable[[], nn.Module] | None = None
 
     @property
     def key(self) -> str:

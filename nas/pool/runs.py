@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 import torch
 import yaml
+from torch import nn
 
 from nas.archive import Archive, Entry
 from nas.dataset import batches
@@ -25,6 +26,7 @@ from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
+from nas.pool.prepared import Prepared
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
@@ -173,6 +175,7 @@ class _Run:
                 labels=labels,
                 costs=self._costs(entry),
                 run=partial(self._computed, entry),
+                network=partial(self._network, entry),
             )
             for entry in self._archive.front()
         ]
@@ -183,6 +186,18 @@ class _Run:
             found = {split: self._evaluated(entry, split) for split in SPLITS}
         return Computed(splits=found, costs={}, facts={})
 
+    def _network(self, entry: Entry) -> nn.Module:
+        """Return one network with the statistics that it was evaluated with."""
+        with _threads(self._threads):
+            network = self._evaluator().network(entry.architecture)
+        return Prepared(
+            network,
+            mean=self._dataset.mean,
+            std=self._dataset.std,
+            resolution=entry.architecture.config["r"],
+            crop=self._settings["evaluator"]["crop"],
+        )
+
     def _costs(self, entry: Entry) -> dict[str, float]:
         """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
         names = [measure.name for measure in self._archive.measures]
@@ -190,11 +205,14 @@ class _Run:
         costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
         return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
 
+    def _evaluator(self) -> SubnetEvaluator:
+        offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet}
+        return part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+
     def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
-            offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet}
-            self._local.evaluator = part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+            self._local.evaluator = self._evaluator()
         logits = self._local.evaluator.logits(entry.architecture, split).numpy()
         labels = self._dataset.split(split).labels
         top1, before = 100 * float(np.mean(logits.argmax(axis=1) == labels)), self._measured[entry.architecture.genome]

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
-from nas.errors import NasError, RunError, UserError
+from nas.errors import NasError, RunError, UserError, unknown
 from nas.pool.agreement import check_agreement
 from nas.pool.array_folder import (
     RECORD,
@@ -93,6 +94,22 @@ class StoredPool(Pool):
             gaps=np.asarray(open_array(folder, "gaps")),
             labels=np.array(self._chosen[0].labels[split], dtype=np.int64),
         )
+
+    def network(self, name: str) -> nn.Module:
+        """Return one of the models as a network in eval mode; :meth:`prepare` must have returned.
+
+        It takes images of any size as they are stored, (n, 3, height, width), pixels scaled to 0..1: it resizes and
+        normalises them itself. It returns logits, (n, c).
+
+        Raises:
+            UserError: if there is no such model, or nothing but its outputs is known.
+        """
+        model = next((model for model in self._chosen if model.name == name), None)
+        if model is None:
+            raise unknown("model", name, [model.name for model in self._chosen])
+        if model.network is None:
+            raise UserError(f"the pool has no network of {name}, only outputs that somebody else made")
+        return model.network()
 
     def _run_missing(self, models: Sequence[Model], progress: Progress) -> dict[str, Facts]:
         """Return what is stored about each model by name, after running those of which nothing is."""

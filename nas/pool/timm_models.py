@@ -1,5 +1,6 @@
 """Models of the package timm: which, with which weights, and what images they want."""
 
+import math
 import threading
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from torch import nn
 from nas.dataset.per_image import seeded
 from nas.errors import UserError, nearest
 from nas.pool.array_folder import file_digest
+from nas.pool.prepared import Crop, Prepared
 from nas.supernet.checkpoint import read_state_dict
 
 PUBLISHED = "published"
@@ -119,11 +121,32 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
 
 def transform_of(network: nn.Module, resolution: int | None) -> tuple[Any, int]:
     """Return the change from a PIL image to the network's input, as timm's own validation makes it, and its side."""
+    config = _input_of(network, resolution)
+    return create_transform(**config, is_training=False), int(config["input_size"][1])
+
+
+def prepared(network: nn.Module, resolution: int | None) -> Prepared:
+    """Return a network that makes the same change with tensors, of images that all have one size.
+
+    Raises:
+        UserError: if timm resizes its images in a way that torch cannot.
+    """
+    config = _input_of(network, resolution)
+    mode = config["interpolation"]
+    if mode not in ("bilinear", "bicubic") or config.get("crop_mode", "center") != "center":
+        raise UserError(f"its images are resized by {mode}, crop {config.get('crop_mode')}: give it images of its size")
+    side = int(config["input_size"][1])
+    crop = Crop(mode=mode, side=math.floor(side / config["crop_pct"]))
+    return Prepared(network, mean=config["mean"], std=config["std"], resolution=side, crop=crop)
+
+
+def _input_of(network: nn.Module, resolution: int | None) -> dict[str, Any]:
+    """Return what timm says about a network's input."""
     resolve: Any = resolve_data_config  # has no types
-    config = resolve({}, model=network, use_test_size=resolution is None)
+    config: dict[str, Any] = resolve({}, model=network, use_test_size=resolution is None)
     if resolution is not None:
         config["input_size"] = (3, resolution, resolution)
-    return create_transform(**config, is_training=False), int(config["input_size"][1])
+    return config
 
 
 def _load(network: nn.Module, path: Path) -> None:

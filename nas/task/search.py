@@ -19,6 +19,7 @@ from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
 from nas.pool.none import NoPool
+from nas.pool.specimen import Specimen
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
@@ -61,8 +62,10 @@ class SearchTask(Task):
         if not self._is_done():
             self._folder.check_free()
             offers = self._offers()
-            if isinstance(offers["pool"], NoPool):  # what is in others is known when their outputs are stored
+            if isinstance(offers["pool"], NoPool):
                 self._folder.check_data(self._build(offers).fingerprints)
+            else:  # what is in it is known when its outputs are stored
+                self._build(offers | {"pool": Specimen()})
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
@@ -120,7 +123,9 @@ class SearchTask(Task):
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
-        space = constrained(source.space, settings.constraints, objectives, offers["tables"])
+        limits = bounds(settings.constraints, objectives, offers["tables"])
+        can_tell = not isinstance(offers["pool"], Specimen)  # whether an architecture keeps them
+        space = Constrained(source.space, limits) if limits and can_tell else source.space
         offers |= {"objectives": objectives, "space": space}
         used = inspect.signature(parts["algorithm"]).parameters
         offers |= {
@@ -198,26 +203,24 @@ def _check_points(settings: Settings, names: Sequence[str]) -> None:
             raise UserError(f"ideal_point's {name}, {ideal:g}, must be below reference_point's, {worst:g}")
 
 
-def constrained(
-    space: SearchSpace,
+def bounds(
     constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]],
     objectives: Sequence[Objective],
     tables: Mapping[str, AdditiveTable],
-) -> SearchSpace:
-    """Return the part of a space that keeps the constraints; the space itself where there are none.
+) -> list[Bound]:
+    """Return the limits of exact costs that constraints say.
 
     Args:
-        space: the whole space.
         constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
         objectives: of the run; their costs may be constrained.
         tables: of the supernet: FLOPs and parameters may be constrained in any run.
 
     Raises:
-        UserError: if a constraint is on no exact cost, or no architecture keeps them.
+        UserError: if a constraint is on no exact cost, or its limits contradict each other.
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
     known = costs | {o.measure.name: o for o in objectives if isinstance(o, Cost)}
-    bounds = []
+    found = []
     for name, limits in constraints.items():
         least, most = limits.get("min"), limits.get("max")
         if least is None and most is None:
@@ -226,5 +229,5 @@ def constrained(
             raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
         if least is not None and most is not None and least > most:
             raise UserError(f"constraints.{name}.min={least:g} is more than constraints.{name}.max={most:g}")
-        bounds.append(Bound(name, known[name], least, most))
-    return Constrained(space, bounds) if bounds else space
+        found.append(Bound(name, known[name], least, most))
+    return found

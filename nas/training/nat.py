@@ -44,7 +44,7 @@ class NatTraining(Training):
         cache: Path,
         folder: Path,
         run_seed: int,
-        replica: Replica,
+        replica: Replica | None,
         initial: Callable[..., Training],
         iterations: NonNegativeInt,
         epochs: PositiveInt,
@@ -73,7 +73,7 @@ class NatTraining(Training):
             cache: folder of a supernet that is trained from scratch first.
             folder: of the run; weights are kept below ``weights/`` in it.
             run_seed: of order, augmentation and the choice of architectures.
-            replica: builds data set and supernet in other processes.
+            replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
             initial: training of a supernet that comes without weights.
             iterations: of the search after its initial design.
             epochs: passes over the training split in each iteration, the initial design's too.
@@ -101,7 +101,8 @@ class NatTraining(Training):
         self._supernet = supernet
         self._dataset = dataset
         self._device = torch.device(device)
-        if self._device.type == "cuda" and (self._device.index or 0) + processes > torch.cuda.device_count():
+        last = (self._device.index or 0) + processes
+        if replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
             raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
         self._initial = initial(supernet=supernet, dataset=dataset, device=device, cache=cache)
         self._replica = replica
@@ -141,7 +142,7 @@ class NatTraining(Training):
             return
         if not self._supernet.trained:
             self._initial.prepare(progress)
-        if self._processes > 1:
+        if self._processes > 1 and self._replica is not None:
             self._members = Members(
                 size=self._processes, device=self._device, replica=self._replica, descent=self._descent
             )
@@ -183,16 +184,17 @@ class NatTraining(Training):
             self._load(found)
 
     def conclude(self, progress: Progress) -> None:
-        """Load the average of the last iterations' weights; a search that is not complete takes it first.
+        """Load the average of the last iterations' weights, which is taken from the last one's file where it is new.
 
         Raises:
-            UserError: if the run folder's final weights are damaged, and there is no search to take them from.
+            UserError: if there are no good weights in the run folder.
         """
         final = self._snapshots.load_final()
         if final is None:
-            if self._adaptation is None:
-                raise UserError(f"{self._snapshots.final_path} is absent or damaged; run the search again to make it")
-            final = self._mean if self._n_averaged else dict(self._supernet.module.state_dict())
+            last = self._snapshots.newest()
+            if last is None:
+                raise UserError(f"{self._snapshots.final_path} and the weights beside it are absent or damaged")
+            final = last["mean"] or last["state"]["weights"] | last["state"]["ema"]
             self._snapshots.save_final(final)
         self._snapshots.settle()
         self._supernet.module.load_state_dict(final)

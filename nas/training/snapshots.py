@@ -49,6 +49,13 @@ class Snapshots:
         self.settle()
         return _of(genomes, checkpoint.load(self._path(step)))
 
+    def newest(self) -> dict[str, Any] | None:
+        """Return what was saved of the last step with a good file; ``None`` where there is none."""
+        self.settle()
+        steps = sorted((int(path.stem.removeprefix("iter_")) for path in self._folder.glob("iter_*.pt")), reverse=True)
+        found = (checkpoint.load(self._path(step)) for step in steps)
+        return next((stored["content"] for stored in found if stored is not None), None)
+
     def save_part(self, step: int, genomes: Genomes, content: Mapping[str, Any]) -> None:
         """Write what a step goes on from that is not complete."""
         self.settle()

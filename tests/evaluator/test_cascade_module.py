@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.evaluator.cascade_module import Cascade
+from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.evaluator.stored import StoredOutputs
 
 
@@ -37,6 +37,21 @@ def test_a_routed_batch_is_what_stored_outputs_say(images, networks, thresholds)
     wrong = float((routed.predictions.numpy() != labels).mean())
     assert 100 * wrong == pytest.approx(errors[0], abs=0.7)
     assert routed.costs.tolist() == [[10, 30, 70][stage] for stage in routed.stages]
+
+
+@pytest.mark.parametrize("gaps", [(0.8, 0.3), (-1.0, 0.3), (float("inf"), 0.5)])
+def test_gaps_decide_who_answers(images, networks, gaps):
+    with torch.no_grad():
+        logits = torch.stack([network(images) for network in networks])
+    routed = GapCascade(networks, gaps, (10, 20, 40))(images)
+    highest = logits.topk(2, dim=2).values
+    sure = highest[:2, :, 0] - highest[:2, :, 1] > torch.tensor(gaps)[:, None]
+    stages = torch.where(sure[0], 0, torch.where(sure[1], 1, 2))
+    assert routed.stages.tolist() == stages.tolist()
+    answers = logits[stages, torch.arange(300)]
+    torch.testing.assert_close(routed.probabilities, answers.softmax(dim=1))
+    assert routed.predictions.tolist() == answers.argmax(dim=1).tolist()
+    assert routed.costs.tolist() == [[10, 30, 70][stage] for stage in stages]
 
 
 def test_each_network_sees_only_the_images_that_reach_it(images, networks):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from scipy.special import log_softmax
 
@@ -13,6 +14,7 @@ from nas.errors import RunError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.model import from_logits
 from nas.pool.runs import RunsPool
+from nas.training import checkpoint
 from tests.pool.pools import silent
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -131,19 +133,29 @@ def test_the_final_weights_of_a_run_that_adapted_them_are_used(adapted, monkeypa
 
 
 @pytest.mark.parametrize("damage", ["absent", "cut", "changed"])
-def test_damaged_final_weights_are_refused(adapted, tmp_path, damage):
+def test_damaged_final_weights_are_made_again_from_the_last_steps_or_refused(adapted, tmp_path, damage):
     shutil.copytree(adapted / "nat/seed_0", tmp_path / "run")
     final = tmp_path / "run" / "weights" / "final.pt"
     data = bytearray(final.read_bytes())
-    final.unlink()
-    if damage == "cut":
-        final.write_bytes(data[: len(data) // 2])
-    if damage == "changed":
-        data[len(data) // 2] ^= 1
-        final.write_bytes(data)
-    with pytest.raises(UserError, match=r"final\.pt is absent or damaged; .*$") as error:
-        pool(tmp_path, "run", cache=tmp_path / "cache").prepare(silent)
-    assert "\n" not in str(error.value)
+
+    def damaged():
+        final.unlink()
+        if damage == "cut":
+            final.write_bytes(data[: len(data) // 2])
+        if damage == "changed":
+            changed = data.copy()
+            changed[len(data) // 2] ^= 1
+            final.write_bytes(changed)
+
+    damaged()
+    pool(tmp_path, "run", cache=tmp_path / "cache").prepare(silent)
+    again, good = checkpoint.load(final), checkpoint.load(adapted / "nat/seed_0" / "weights" / "final.pt")
+    assert all(torch.equal(tensor, good["weights"][name]) for name, tensor in again["weights"].items())
+    damaged()
+    for path in final.parent.glob("iter_*.pt"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"final\.pt and the weights beside it are absent or damaged$"):
+        pool(tmp_path, "run", cache=tmp_path / "other").prepare(silent)
 
 
 def test_outputs_belong_to_an_augmentation_where_statistics_do(adapted, tmp_path):

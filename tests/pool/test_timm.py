@@ -66,6 +66,20 @@ def test_outputs_are_those_of_timm(tmp_path):
     assert flops[0] < flops[1] < 4.1 * flops[0]
 
 
+def test_a_model_as_a_network_prepares_its_images_itself(tmp_path):
+    """But PIL rounds the pixels of resized images."""
+    found = pool(tmp_path)
+    found.prepare(silent)
+    outputs = found.outputs("test")
+    network = found.network(f"timm/{SMALL}@32")
+    images = torch.from_numpy(np.array(Bars(n=12).split("test").pixels)).float() / 255
+    with torch.no_grad():
+        probabilities = network(images).softmax(dim=1).numpy()
+    np.testing.assert_allclose(probabilities, outputs.probabilities[0], atol=0.01)
+    with pytest.raises(UserError, match=f"'timm/{SMALL}@32'"):
+        found.network(f"timm/{SMALL}@33")
+
+
 def test_the_papers_cost(tmp_path):
     found = pool(tmp_path, Bars(n=4), resolutions=None, models=("efficientnet_lite0",))
     found.prepare(silent)

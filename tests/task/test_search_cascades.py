@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.evaluator.pooled import PooledCascades
 from nas.pareto import hypervolume
 from tests.cascades import write_pool
 
@@ -78,6 +79,55 @@ def test_greedy(launch, tmp_path):
     assert all(set(member["architecture"]) == {"networks", "gaps"} for member in found["front"])
 
 
+def test_greedy_keeps_constraints(launch, tmp_path):
+    """Those that break them are left out; the others are those of a run without constraints."""
+    write_pool(tmp_path / "models")
+    costs = {}
+    for name, words in (("free", ()), ("bound", ("constraints.flops.max=40",))):
+        code, _, err = launch(*POOL, "algorithm=greedy", *words, f"paths.run={name}")
+        assert code == 0, err
+        stats = json.loads((tmp_path / name / "iter_0.stats").read_text())
+        costs[name] = sorted(row[2] for row in stats["archive"])
+    assert max(costs["free"]) > 40
+    assert costs["bound"] == [cost for cost in costs["free"] if cost <= 40] != []
+    code, _, err = launch(*POOL, "algorithm=greedy", "constraints.flops.min=99.9", "paths.run=none")
+    assert code == 1
+    assert "none of GreedyCascade's" in err and "cascades keeps the constraints: choose wider ones" in err
+
+
+class Killed(BaseException):
+    """What no handler of errors catches."""
+
+
+@pytest.mark.parametrize("when", [0, 1, 5, 20, 21])
+def test_a_search_that_dies_ends_the_same(when, launch, tmp_path, monkeypatch):
+    """Die at an evaluation: the first, in the search, of the archived front, and on the test images."""
+    write_pool(tmp_path / "models")
+    words = (*POOL, "algorithm=encas", "optimizer.evaluations=1500")
+    evaluated = 0
+    original = PooledCascades._evaluate
+
+    def counting(self, genomes, split):
+        nonlocal evaluated
+        evaluated += 1
+        if evaluated == wanted:
+            raise Killed
+        return original(self, genomes, split)
+
+    wanted = 0
+    monkeypatch.setattr(PooledCascades, "_evaluate", counting)
+    assert launch(*words, "paths.run=whole")[0] == 0
+    wanted, evaluated = (1 + when if when < 20 else evaluated - (21 - when)), 0
+    with pytest.raises(Killed):
+        launch(*words, "paths.run=killed")
+    assert evaluated == wanted
+    wanted = 0
+    code, _, err = launch(*words, "paths.run=killed")
+    assert code == 0, err
+    for name in ("archive.jsonl", "front.json", "iter_0.stats"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -103,25 +153,48 @@ def test_what_cannot_work_is_said_in_one_line(words, message, launch, tmp_path):
     assert message in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("algorithm=greedy", "space=cascade"), "choose space=gap_cascade"),
+        (
+            ("algorithm=encas", "constraints.flops.min=2", "constraints.flops.max=1"),
+            "is more than constraints.flops.max",
+        ),
+        (("algorithm=encas", "reference_point=[100]"), "reference_point has 1 values"),
+    ],
+)
+def test_settings_are_checked_before_outputs_are_stored(words, message, launch, tmp_path):
+    write_pool(tmp_path / "models")
+    code, _, err = launch(*POOL, *words, "paths.run=run")
+    assert code == 2 and message in err
+    assert not (tmp_path / "cache" / "outputs").exists() and not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_kill_9_and_resume(tmp_path):
-    """Killed while it searches, and again a little later; the archive is that of a run that was not killed."""
+    """Killed while it stores outputs, and while it searches; the archive is that of a run that was not killed."""
     write_pool(tmp_path / "models", n=4000, k=20)
     command = [sys.executable, str(ROOT / "launch.py"), *POOL, "algorithm=encas", "optimizer.evaluations=60000"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "paths.run=whole"], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    for _ in range(2):
-        process = subprocess.Popen(
-            [*command, "paths.run=killed"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
-        while process.poll() is None and not (tmp_path / "killed" / "status.json").exists():
-            time.sleep(0.05)
-        time.sleep(0.3)
+    again = [*command, "paths.run=killed", "paths.cache=other"]
+    for sign, pause in [
+        ("other/outputs/*/record.json", 0.0),  # one model's outputs are stored
+        ("other/outputs/pools/*/validation/record.json", 0.0),
+        ("killed/status.json", 0.0),
+        ("killed/status.json", 0.3),
+        ("killed/status.json", 0.6),
+    ]:
+        process = subprocess.Popen(again, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+        while process.poll() is None and not list(tmp_path.glob(sign)):
+            time.sleep(0.01)
+        time.sleep(pause)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    subprocess.run([*command, "paths.run=killed"], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    whole, killed = ((tmp_path / name / "archive.jsonl").read_bytes() for name in ("whole", "killed"))
-    assert whole == killed
+    subprocess.run(again, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    for name in ("archive.jsonl", "front.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.slow

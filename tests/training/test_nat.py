@@ -201,8 +201,13 @@ def test_the_end_needs_nothing_but_the_final_weights(undisturbed: tuple[Path, li
     subject.conclude(silent)
     assert subject.weights == undisturbed[1][5]
     (tmp_path / "weights" / "final.pt").unlink()
-    with pytest.raises(UserError, match=r"final\.pt is absent or damaged; run the search again to make it"):
+    with pytest.raises(UserError, match=r"final\.pt and the weights beside it are absent or damaged"):
         training(tmp_path).conclude(silent)
+    shutil.copy(undisturbed[0] / "weights" / "iter_3.pt", tmp_path / "weights")
+    again = training(tmp_path)
+    again.conclude(silent)
+    assert again.weights == undisturbed[1][5]
+    assert (tmp_path / "weights" / "final.pt").exists()
 
 
 def test_a_supernet_without_weights_gets_first_ones(tmp_path: Path) -> None:
