@@ -1,12 +1,12 @@
 """NAT with Once-for-All's MobileNetV3 on CIFAR-10, from random weights: the whole path, and how busy the GPU is.
 
-    python benchmarks/nat_cifar10.py FOLDER                      on a GPU, about six minutes
+    python benchmarks/nat_cifar10.py FOLDER --runs 2             on a GPU, about five minutes
     python benchmarks/nat_cifar10.py FOLDER --small              on two CPU cores, about ten minutes
 
-``FOLDER`` holds CIFAR-10 as images, ``train/<class>/*`` and ``test/<class>/*``. The run is an ordinary one
-(``launch.py algorithm=nat``); while it goes on, the driver is asked five times a second whether the GPU computes.
-Then the largest subnet alone is trained by an ordinary loop on the same images, and as a part of the supernet: images
-a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file.
+``FOLDER`` holds CIFAR-10 as images, ``train/<class>/*`` and ``test/<class>/*``. The runs are ordinary ones
+(``launch.py algorithm=nat``) that share the GPU; while they go on, the driver is asked five times a second whether
+the GPU computes. Then the largest subnet alone is trained by an ordinary loop on the same images, and as a part of the
+supernet: images a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file.
 """
 
 import argparse
@@ -36,22 +36,22 @@ from nas.training.adaptation import Adaptation, Descent
 
 HERE = Path(__file__).parent
 RUN = HERE.parent / "outputs" / "benchmark_nat_cifar10"
-SECONDS = 3.0  # of each measurement of images a second
+SECONDS = 5.0  # of each measurement of images a second
 DATA = ["dataset=imagefolder", "dataset.size=32", "dataset.vld_size=5000", "dataset/augmentation=small"]
 SUPERNET = ["supernet=ofa_w10", "supernet.checkpoint=random"]
 GPU = [
-    "supernet.resolutions=[48,64]",
-    *("algorithm.n_doe=60", "algorithm.n_iter=60", "algorithm.iterations=14"),
-    *("training.batch_size=512", "training.lr=0.1", "training.schedule=cosine", "training.averaged_iterations=3"),
-    *("training.epochs=4", "training.warmup_epochs=12"),
-    *("evaluator.batch_size=2500", "evaluator.recalibration_images=2000", "evaluator.recalibration_batch_size=1000"),
-    *("surrogate.members=500", "evaluator.at_once=16"),
+    "supernet.resolutions=[64]",
+    *("algorithm.n_doe=32", "algorithm.n_iter=32", "algorithm.iterations=5"),
+    *("training.batch_size=1024", "training.lr=0.2", "training.schedule=cosine", "training.averaged_iterations=2"),
+    *("training.epochs=2", "training.warmup_epochs=5"),
+    *("evaluator.batch_size=1000", "evaluator.recalibration_images=1000", "evaluator.recalibration_batch_size=1000"),
+    *("surrogate.members=200", "evaluator.at_once=16", "optimizer.generations=50"),
 ]
 SMALL = [
     "supernet.resolutions=[32]",
     *("algorithm.n_doe=24", "algorithm.n_iter=24", "algorithm.iterations=2", "dataset.vld_size=1000"),
     *("training.batch_size=128", "training.epochs=1", "training.lr=0.05", "training.averaged_iterations=2"),
-    *("evaluator.recalibration_images=500", "surrogate.members=100", "threads=2"),
+    *("evaluator.recalibration_images=500", "surrogate.members=100", ),
 ]
 
 
@@ -80,12 +80,23 @@ class Busy:
             self._process.kill()
 
 
-def search(settings: list[str]) -> Busy:
+def search(settings: list[str], runs: int) -> Busy:
     shutil.rmtree(RUN, ignore_errors=True)
     busy = Busy()
-    command = [sys.executable, str(HERE.parent / "launch.py"), "algorithm=nat", "tracker=csv", f"paths.run={RUN}"]
-    subprocess.run([*command, "reference_point=[90,60]", *settings], check=True)
+    command = [
+        sys.executable,
+        str(HERE.parent / "launch.py"),
+        "algorithm=nat",
+        "tracker=csv",
+        "reference_point=[90,60]",
+    ]
+    processes = [
+        subprocess.Popen([*command, f"seed={seed}", f"paths.run={RUN / str(seed)}", *settings]) for seed in range(runs)
+    ]
+    codes = [process.wait() for process in processes]
     busy.stop()
+    if any(codes):
+        raise SystemExit(f"a run failed: exit codes {codes}")
     return busy
 
 
@@ -147,13 +158,13 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def report(busy: Busy, found: dict[str, float], dataset: Dataset, settings: list[str]) -> str:
+def report(busy: Busy, n_images: int, settings: list[str], runs: int) -> str:
     values = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
-    rows = list(csv.DictReader((RUN / "metrics.csv").open()))
-    times = [json.loads(line)["seconds"] for line in (RUN / "times.jsonl").read_text().splitlines()]
-    front = json.loads((RUN / "front.json").read_text())
+    rows = list(csv.DictReader((RUN / "0" / "metrics.csv").open()))
+    times = [json.loads(line)["seconds"] for line in (RUN / "0" / "times.jsonl").read_text().splitlines()]
+    front = json.loads((RUN / "0" / "front.json").read_text())
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    lines = [f"{device}, torch {torch.__version__}", " ".join(settings), ""]
+    lines = [f"{device}, torch {torch.__version__}, {runs} runs at once; of the first:", " ".join(settings), ""]
     lines += ["step  evaluations  hypervolume  best error %    " + "  ".join(f"{name:>8}" for name in ACTIVITIES)]
     for row, seconds in zip(rows, times, strict=True):
         spent = "  ".join(f"{seconds.get(name, 0.0):7.1f}s" for name in ACTIVITIES)
@@ -169,18 +180,17 @@ def report(busy: Busy, found: dict[str, float], dataset: Dataset, settings: list
     whole = sum(total.values())
     lines += ["", "share of the time: " + ", ".join(f"{name} {value / whole:.1%}" for name, value in total.items())]
     if busy.samples:
-        end = (RUN / "front.json").stat().st_mtime
+        end = (RUN / "0" / "front.json").stat().st_mtime
         during = [value for stamp, value in busy.samples if end - whole <= stamp <= end]
         lines.append(
             f"the driver saw the GPU compute in {np.mean(np.array(during) > 0):.1%} of {len(during)} samples, "
             f"with a mean utilisation of {np.mean(during):.1f} %"
         )
     epochs = int(values["training.epochs"])
-    images = (len(dataset.split("train")) // int(values["training.batch_size"])) * int(values["training.batch_size"])
+    batch_size = int(values["training.batch_size"])
+    images = n_images // batch_size * batch_size
     later = [seconds["train"] for seconds in times[1:]]
-    lines.append(f"images a second: {epochs * images * len(later) / sum(later):,.0f} in the run's training")
-    for name, value in found.items():
-        lines.append(f"                 {value:,.0f} of the largest subnet alone, {name}")
+    lines.append(f"images a second: {epochs * images * len(later) / sum(later):,.0f} in this run's training")
     return "\n".join(lines)
 
 
@@ -188,8 +198,8 @@ ACTIVITIES = ("fit", "search", "select", "train", "evaluate")
 
 
 def picture(path: Path) -> None:
-    rows = list(csv.DictReader((RUN / "metrics.csv").open()))
-    members = json.loads((RUN / "front.json").read_text())["front"]
+    rows = list(csv.DictReader((RUN / "0" / "metrics.csv").open()))
+    members = json.loads((RUN / "0" / "front.json").read_text())["front"]
     figure = Figure(figsize=(9.6, 4.2), dpi=144, layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([int(r["evaluations"]) for r in rows], [float(r["hypervolume"]) for r in rows], color="#c8501e")
@@ -214,18 +224,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--small", action="store_true", help="few images and iterations, for a CPU")
+    parser.add_argument("--runs", type=int, default=1, help="how many run at once, with seeds from 0 on")
     parser.add_argument("--output", type=Path, default=HERE, help="where the text and the picture go")
     parser.add_argument("overrides", nargs="*", help="settings for launch.py")
     arguments = parser.parse_intermixed_args()
     settings = [*DATA, f"dataset.path={arguments.folder.resolve()}", *SUPERNET]
     settings += [*(SMALL if arguments.small else GPU), *arguments.overrides]
-    busy = search(settings)
+    busy = search(settings, arguments.runs)
     dataset, supernet, batch_size = parts(settings)
     name = "nat_cifar10_small" if arguments.small else "nat_cifar10"
-    text = report(busy, speeds(dataset, supernet, batch_size), dataset, settings)
-    print(text)
-    (arguments.output / f"{name}.txt").write_text(text + "\n")
+    text = report(busy, len(dataset.split("train")), settings, arguments.runs)
+    print(text, flush=True)
     picture(arguments.output / f"{name}.png")
+    (arguments.output / f"{name}.txt").write_text(text + "\n")
+    for kind, value in speeds(dataset, supernet, batch_size).items():
+        text += f"\n                 {value:,.0f} of the largest subnet alone, {kind}"
+    print(text.rpartition("a second:")[2])
+    (arguments.output / f"{name}.txt").write_text(text + "\n")
 
 
 if __name__ == "__main__":
