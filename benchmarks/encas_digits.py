@@ -5,9 +5,9 @@
 Two supernets of different kinds are trained once each: the default one, and one of ReLUs without squeeze-and-excitation
 that has other widths and strides. For each of ten seeds both are searched by MSuNAS, with 92 evaluations, so that the
 benchmark takes minutes; the networks on the two fronts are that seed's pool, and all methods search it with the same
-seed. Fronts are chosen on the validation images; compared is their hypervolume on the test images. The best single front
-is that of the supernet that is better on the test images. The runs are in ``outputs/benchmark_encas_digits``; what is
-finished there is not run again. Writes ``encas_digits.txt`` and ``encas_digits.png`` beside this file.
+seed. Fronts are chosen on the validation images; compared is their hypervolume on the test images. The best single
+front is that of the supernet that is better on the test images. The runs are in ``outputs/benchmark_encas_digits``;
+what is finished there is not run again. Writes ``encas_digits.txt`` and ``encas_digits.png`` beside this file.
 """
 
 import argparse
