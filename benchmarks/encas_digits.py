@@ -130,9 +130,11 @@ def picture(found: list[dict[str, dict[str, float]]], path: Path) -> None:
         test = test[np.argsort(test[:, 1])]
         color = COLORS["single"] if name in SUPERNETS else COLORS[name]
         label = f"{name} supernet" if name in SUPERNETS else name
-        right.plot(test[:, 1], test[:, 0], ".-", color=color, markersize=4, linewidth=0.8, label=label)
+        style = ".--" if name == "second" else ".-"
+        right.plot(test[:, 1], test[:, 0], style, color=color, markersize=4, linewidth=0.8, label=label)
     right.set_ylim(0, WORST_ERROR)
     right.set_xscale("log")
+    right.set_xlim(left=0.02)  # cheaper ones have higher errors
     right.set_xlabel("MFLOPs of an image on average")
     right.set_ylabel("top-1 error on the test images in percent, seed 0")
     right.legend(frameon=False, fontsize=8)
