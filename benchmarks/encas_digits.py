@@ -134,6 +134,8 @@ def picture(found: list[dict[str, dict[str, float]]], path: Path) -> None:
         right.plot(test[:, 1], test[:, 0], style, color=color, markersize=4, linewidth=0.8, label=label)
     right.set_ylim(0, WORST_ERROR)
     right.set_xscale("log")
+    right.set_xticks((0.02, 0.05, 0.1, 0.2, 0.5), ("0.02", "0.05", "0.1", "0.2", "0.5"))
+    right.set_xticks((), minor=True)
     right.set_xlim(left=0.02)  # cheaper ones have higher errors
     right.set_xlabel("MFLOPs of an image on average")
     right.set_ylabel("top-1 error on the test images in percent, seed 0")
