@@ -5,9 +5,9 @@
 Two supernets of different kinds are trained once each: the default one, and one of ReLUs without squeeze-and-excitation
 that has other widths and strides. For each of ten seeds both are searched by MSuNAS, with 92 evaluations, so that the
 benchmark takes minutes; the networks on the two fronts are that seed's pool, and all methods search it with the same
-seed. Fronts are chosen on the validation images; compared is their hypervolume on the test images. The best single front
-is that of the supernet that is better on the test images. The runs are in ``outputs/benchmark_encas_digits``; what is
-finished there is not run again. Writes ``encas_digits.txt`` and ``encas_digits.png`` beside this file.
+seed. Fronts are chosen on the validation images; compared is their hypervolume on the test images. The best single
+front is that of the supernet that is better on the test images. The runs are in ``outputs/benchmark_encas_digits``;
+what is finished there is not run again. Writes ``encas_digits.txt`` and ``encas_digits.png`` beside this file.
 """
 
 import argparse
@@ -130,9 +130,13 @@ def picture(found: list[dict[str, dict[str, float]]], path: Path) -> None:
         test = test[np.argsort(test[:, 1])]
         color = COLORS["single"] if name in SUPERNETS else COLORS[name]
         label = f"{name} supernet" if name in SUPERNETS else name
-        right.plot(test[:, 1], test[:, 0], ".-", color=color, markersize=4, linewidth=0.8, label=label)
+        style = ".--" if name == "second" else ".-"
+        right.plot(test[:, 1], test[:, 0], style, color=color, markersize=4, linewidth=0.8, label=label)
     right.set_ylim(0, WORST_ERROR)
     right.set_xscale("log")
+    right.set_xticks((0.02, 0.05, 0.1, 0.2, 0.5), ("0.02", "0.05", "0.1", "0.2", "0.5"))
+    right.set_xticks((), minor=True)
+    right.set_xlim(left=0.02)  # cheaper ones have higher errors
     right.set_xlabel("MFLOPs of an image on average")
     right.set_ylabel("top-1 error on the test images in percent, seed 0")
     right.legend(frameon=False, fontsize=8)

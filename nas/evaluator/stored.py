@@ -63,7 +63,7 @@ class StoredOutputs:
         self._outputs = _aligned((len(places), k, c, LANES), np.float32 if wide else np.float16)
         for group, images in enumerate(places):
             self._outputs[group] = self._group(probabilities, images, labels[images], wide)
-        self._groups = max(1, _BLOCK_BYTES // (4 * LANES * k * c))
+        self._groups = max(1, min(_BLOCK_BYTES // (4 * LANES * k * c), -(-len(places) // threads)))
         self._threads = threads
         self._workers = ThreadPoolExecutor(threads)
 
