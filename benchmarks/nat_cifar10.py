@@ -51,7 +51,10 @@ SMALL = [
     "supernet.resolutions=[32]",
     *("algorithm.n_doe=24", "algorithm.n_iter=24", "algorithm.iterations=2", "dataset.vld_size=1000"),
     *("training.batch_size=128", "training.epochs=1", "training.lr=0.05", "training.averaged_iterations=2"),
-    *("evaluator.recalibration_images=500", "surrogate.members=100", ),
+    *(
+        "evaluator.recalibration_images=500",
+        "surrogate.members=100",
+    ),
 ]
 
 

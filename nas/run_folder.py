@@ -20,7 +20,7 @@ import yaml
 from nas.errors import UserError
 from nas.files import read_json, write_json, write_text
 
-FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed")
+FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs")
 """Settings that may change when a run goes on: they do not change its results."""
 
 _PACKAGES = ("hydra-core", "omegaconf", "numpy", "scipy", "torch", "pymoo", "moocore", "scikit-learn", "wandb")

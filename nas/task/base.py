@@ -68,6 +68,7 @@ class Settings:
     constraints: dict[str, dict[Literal["min", "max"], NonNegativeFloat | None]]
     reference_point: tuple[PositiveFloat, ...] | None
     ideal_point: tuple[NonNegativeFloat, ...] | None
+    store_outputs: bool
     retry_failed: bool
 
 

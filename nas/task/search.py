@@ -15,10 +15,12 @@ from nas.algorithm.base import Algorithm
 from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
+from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
 from nas.pool.none import NoPool
+from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
 from nas.results import Results
 from nas.run_folder import RunFolder
@@ -98,6 +100,9 @@ class SearchTask(Task):
                     seed=self._setup.settings.seed,
                 )
                 search.run(self._setup.settings.retry_failed)
+            if self._setup.settings.store_outputs:
+                pool = RunsPool(runs=(self._folder.path,), workers=1, device=offers["device"], cache=offers["cache"])
+                pool.prepare(_stored)
         return results.conclusion()
 
     def _is_done(self) -> bool:
@@ -132,6 +137,8 @@ class SearchTask(Task):
             group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
         }
         evaluator = build(parts["evaluator"], offers | {"space": source.space})
+        if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator):
+            raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
         offers["evaluator"] = evaluator
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
         if algorithm.reevaluates and not training.moves:

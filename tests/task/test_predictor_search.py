@@ -57,6 +57,7 @@ def test_runs_without_images_and_within_constraints(launch, predictor, tmp_path)
         ((FITTING, "evaluator.checkpoint=other.pth"), "other.pth is not OFA's accuracy predictor"),
         ((FITTING, "evaluator.checkpoint=text.pth"), "'text.pth' cannot be read"),
         ((FITTING, "evaluator.checkpoint=random"), "evaluator.checkpoint=random predicts nothing"),
+        ((FITTING, "store_outputs=true"), "store_outputs=true needs networks that are evaluated on images"),
         (("supernet=tiny",), "knows OFA's MobileNetV3 alone: use supernet=ofa_w12 or ofa_w10"),
         (("supernet=ofa_resnet50",), "evaluator=predictor knows OFA's MobileNetV3 alone"),
         (("supernet.resolutions=[192,196]",), "evaluator=predictor does not know supernet.resolutions 196"),

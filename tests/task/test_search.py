@@ -1,5 +1,9 @@
 import json
 
+import pytest
+
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.pool.runs import RunsPool
 from nas.run_folder import RunFolder
 
 SMALL = (
@@ -23,8 +27,6 @@ def test_a_folder_in_use_is_refused_with_its_owner(launch, tmp_path):
 def test_what_failed_is_tried_again_on_request(launch, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         evaluate = "nas.evaluator.subnet.SubnetEvaluator.__call__"
-        from nas.evaluator.subnet import SubnetEvaluator
-
         real = SubnetEvaluator.__call__
         calls = []
 
@@ -52,3 +54,16 @@ def test_the_front_is_measured_on_the_test_set_once(launch, tmp_path):
     front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
     assert len(list((tmp_path / "run" / "test").glob("*.stats"))) == len(front)
     assert any(member["test"]["top1"] != member["metrics"]["top1"] for member in front)
+
+
+def test_outputs_of_the_front_are_stored_on_request(launch, tmp_path, monkeypatch):
+    code, _, err = launch(*SMALL, "paths.cache=cache", "store_outputs=true", "device=cpu")
+    assert code == 0, err
+    monkeypatch.setattr(SubnetEvaluator, "logits", None)  # nothing is evaluated again
+    pool = RunsPool(runs=(tmp_path / "run",), workers=1, device="cpu", cache=tmp_path / "cache")
+    pool.prepare(lambda *_: None)
+    front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
+    assert len(pool.names) == len(front)
+    right = pool.outputs("test").probabilities.argmax(axis=2) == pool.outputs("test").labels
+    expected = [member["test"]["top1"] for member in front]
+    assert [100 * float(row.mean()) for row in right] == pytest.approx(expected, abs=1.5)  # half precision makes ties
