@@ -113,6 +113,7 @@ def _search(folder, surrogate, predictor):
             n_doe=70,
             n_iter=4,
             iterations=1,
+            spread=2.0,
         ),
         training=NoTraining(),
         evaluator=PredictorEvaluator(space=SPACE, tables=tables, cache=folder, checkpoint=str(predictor)),

@@ -15,7 +15,7 @@ from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
+from nas.types import Batch, Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 @final
@@ -33,6 +33,7 @@ class MSuNAS(Algorithm):
         n_doe: PositiveInt,
         n_iter: PositiveInt,
         iterations: NonNegativeInt,
+        spread: NonNegativeFloat,
     ) -> None:
         """Set the parts and the budget.
 
@@ -45,6 +46,7 @@ class MSuNAS(Algorithm):
             n_doe: architectures in the initial design (published: 100).
             n_iter: architectures evaluated in each iteration (published: 8).
             iterations: iterations after the initial design (published: 30).
+            spread: of the sizes in the initial design, see :func:`nas.algorithm.design.graded` (published: 0).
 
         Raises:
             UserError: if the surrogate needs a larger initial design.
@@ -62,6 +64,7 @@ class MSuNAS(Algorithm):
         self._selector = selector
         self._n_doe = n_doe
         self._n_iter = n_iter
+        self._spread = spread
         self._modelled = [0, *(i for i, objective in enumerate(objectives, 1) if not isinstance(objective, Cost))]
         self.steps = iterations + 1
         self.evaluations = n_doe + iterations * n_iter
@@ -72,7 +75,7 @@ class MSuNAS(Algorithm):
         Where the last population holds fewer new candidates than that, random ones are added.
         """
         if step == 0:
-            return Batch(initial_design(self._space, self._n_doe, rng))  # Alg. 1, l. 1-7
+            return Batch(initial_design(self._space, self._n_doe, rng, self._spread))  # Alg. 1, l. 1-7
         seen = archive.genomes()
         genomes, evaluated = archive.arrays()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
@@ -87,17 +90,24 @@ class MSuNAS(Algorithm):
             evaluate=self._predict,
             n_objectives=evaluated.shape[1],
             violation=lambda population, _: self._space.violation(population),
+            deviation=self._deviation,
         )
         with timed(seconds, "search"):
             population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
         with timed(seconds, "select"):
             candidates = new_rows(population, seen)
-            chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11
+            covariance = self._surrogate.covariance(candidates) if len(candidates) else None
+            predictions = self._predict(candidates)
+            chosen = self._selector.select(predictions, evaluated[front], self._n_iter, rng, covariance)  # l. 11
             batch = candidates[chosen]
             filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
             batch = np.concatenate([batch, filling])
             predicted = self._surrogate.predict(batch)[:, 0]
         return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, seconds)
+
+    def _deviation(self, genomes: Genomes) -> Floats | None:
+        deviation = self._surrogate.deviation(genomes)
+        return None if deviation is None else deviation[:, 0]
 
     def _predict(self, genomes: Genomes) -> Floats:
         predicted = np.empty((len(genomes), 1 + len(self._objectives)))
