@@ -144,6 +144,7 @@ def picture(found: dict[str, list[Outcome]], path: Path) -> None:
     for axes, group in zip(figure.subplots(1, 3, sharey=True), groups, strict=True):
         chosen = [name for name in found if name.startswith(group)]
         styles = {"random": ("#9a9a9a", "--"), "paper": ("#1a1a1a", "-"), "default": ("#d62f5f", "-")}
+        styles = {name: style for name, style in styles.items() if name in found}
         styles |= {name: (colour, "-") for name, colour in zip(chosen, colours, strict=False)}
         for name, (colour, line) in styles.items():
             median = np.median([one.hypervolumes for one in found[name]], axis=0)
@@ -177,6 +178,7 @@ def main() -> None:
     found = {
         variant: [outcome(variant, seed) for seed in range(arguments.seeds) if path_of(variant, seed).exists()]
         for variant in VARIANTS
+        if path_of(variant, 0).exists()
     }
     lines = [
         f"budget {found['paper'][0].evaluations[-1]}; mean ± standard deviation of the final hypervolumes of n seeds;",
