@@ -97,7 +97,6 @@ def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callabl
             surrogate=RBF(),
             optimizer=NSGA2(population=12, generations=5, crossover_probability=0.9, mutation_eta=1.0),
             selector=Subset(),
-            spread=0.0,
             **budget,
         )
 

@@ -113,7 +113,6 @@ def _search(folder, settings, surrogate, predictor):
             n_doe=70,
             n_iter=4,
             iterations=1,
-            spread=2.0,
         ),
         training=NoTraining(),
         evaluator=PredictorEvaluator(space=SPACE, tables=tables, cache=folder, checkpoint=str(predictor)),

@@ -15,7 +15,7 @@ from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveInt
+from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
 
 
 @final
@@ -33,7 +33,6 @@ class MSuNAS(Algorithm):
         n_doe: PositiveInt,
         n_iter: PositiveInt,
         iterations: NonNegativeInt,
-        spread: NonNegativeFloat,
     ) -> None:
         """Set the parts and the budget.
 
@@ -46,7 +45,6 @@ class MSuNAS(Algorithm):
             n_doe: architectures in the initial design (published: 100).
             n_iter: architectures evaluated in each iteration (published: 8).
             iterations: iterations after the initial design (published: 30).
-            spread: of the sizes in the initial design, see :func:`nas.algorithm.design.graded` (published: 0).
 
         Raises:
             UserError: if the surrogate needs a larger initial design.
@@ -64,7 +62,6 @@ class MSuNAS(Algorithm):
         self._selector = selector
         self._n_doe = n_doe
         self._n_iter = n_iter
-        self._spread = spread
         self._modelled = [0, *(i for i, objective in enumerate(objectives, 1) if not isinstance(objective, Cost))]
         self.steps = iterations + 1
         self.evaluations = n_doe + iterations * n_iter
@@ -75,7 +72,7 @@ class MSuNAS(Algorithm):
         Where the last population holds fewer new candidates than that, random ones are added.
         """
         if step == 0:
-            return Batch(initial_design(self._space, self._n_doe, rng, self._spread))  # Alg. 1, l. 1-7
+            return Batch(initial_design(self._space, self._n_doe, rng))  # Alg. 1, l. 1-7
         seen = archive.genomes()
         genomes, evaluated = archive.arrays()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed

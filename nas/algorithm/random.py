@@ -28,5 +28,5 @@ class RandomSearch(Algorithm):
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
         """Return the initial design, or ``n_iter`` new architectures."""
         if step == 0:
-            return Batch(initial_design(self._space, self._n_doe, rng, spread=0.0))
+            return Batch(initial_design(self._space, self._n_doe, rng))
         return Batch(self._space.sample_unseen(self._n_iter, archive.genomes(), rng))
