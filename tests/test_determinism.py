@@ -17,11 +17,9 @@ from nas.evaluator.predictor import PredictorEvaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
-from nas.optimizer.nsga2 import NSGA2
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
-from nas.selector.subset import Subset
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet
@@ -37,6 +35,8 @@ FASTER = {
     "rbf_ensemble": ["surrogate.members=40"],
     "adaptive": ["surrogate.cart.trees=20", "surrogate.folds=3"],
 }
+DEFAULT = ("optimizer.population=20", "optimizer.generations=5")
+PAPER = ("optimizer=nsga2", "selector=subset", *DEFAULT)
 SPACE = OfaSpace(
     n_stages=5,
     depths=(2, 3, 4),
@@ -76,10 +76,10 @@ def threads():
         limit.restore_original_limits()
 
 
-@pytest.mark.parametrize("name", SURROGATES)
-def test_same_seed_same_archive_with_one_and_two_threads(name, predictor, threads, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "search"), [*((name, DEFAULT) for name in SURROGATES), ("additive_gp", PAPER)])
+def test_same_seed_same_archive_with_one_and_two_threads(name, search, predictor, threads, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "draw", lambda *_: None)
-    arguments = get_args_parser().parse_args([f"surrogate={name}", *FASTER.get(name, ())])
+    arguments = get_args_parser().parse_args([f"surrogate={name}", *search, *FASTER.get(name, ())])
     (settings,) = compose_jobs(arguments, CONF, "config")
     found = []
     for number in (1, 2):
@@ -89,13 +89,13 @@ def test_same_seed_same_archive_with_one_and_two_threads(name, predictor, thread
             surrogate = build(instantiate(settings.surrogate, _convert_="all"), {"space": SPACE, "device": "cpu"})
         except UserError as error:
             pytest.skip(str(error))
-        _search(folder, surrogate, predictor).run(retry_failed=False)
+        _search(folder, settings, surrogate, predictor).run(retry_failed=False)
         found.append((folder / "archive.jsonl").read_bytes())
     assert found[0].count(b"\n") == 1 + 70 + 1 + 4 + 1  # header, design, commit, candidates, commit
     assert found[0] == found[1]
 
 
-def _search(folder, surrogate, predictor):
+def _search(folder, settings, surrogate, predictor):
     terms = [((gene,), (np.arange(SPACE.upper[gene] + 1) + 1) * 1000 * (gene + 1)) for gene in range(SPACE.n_genes)]
     tables = dict.fromkeys(("macs", "params"), AdditiveTable(SPACE.n_genes, terms))
     objective = TableCost(cost="flops", tables=tables)
@@ -109,8 +109,8 @@ def _search(folder, surrogate, predictor):
             space=SPACE,
             objectives=[objective],
             surrogate=surrogate,
-            optimizer=NSGA2(population=20, generations=5, crossover_probability=0.9, mutation_eta=1.0),
-            selector=Subset(),
+            optimizer=build(instantiate(settings.optimizer), {}),
+            selector=build(instantiate(settings.selector), {}),
             n_doe=70,
             n_iter=4,
             iterations=1,

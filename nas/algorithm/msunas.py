@@ -87,17 +87,24 @@ class MSuNAS(Algorithm):
             evaluate=self._predict,
             n_objectives=evaluated.shape[1],
             violation=lambda population, _: self._space.violation(population),
+            deviation=self._deviation,
         )
         with timed(seconds, "search"):
             population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
         with timed(seconds, "select"):
             candidates = new_rows(population, seen)
-            chosen = self._selector.select(self._predict(candidates), evaluated[front], self._n_iter, rng)  # l. 11
+            covariance = self._surrogate.covariance(candidates) if len(candidates) else None
+            predictions = self._predict(candidates)
+            chosen = self._selector.select(predictions, evaluated[front], self._n_iter, rng, covariance)  # l. 11
             batch = candidates[chosen]
             filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
             batch = np.concatenate([batch, filling])
             predicted = self._surrogate.predict(batch)[:, 0]
         return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
+
+    def _deviation(self, genomes: Genomes) -> Floats | None:
+        deviation = self._surrogate.deviation(genomes)
+        return None if deviation is None else deviation[:, 0]
 
     def _predict(self, genomes: Genomes) -> Floats:
         predicted = np.empty((len(genomes), 1 + len(self._objectives)))

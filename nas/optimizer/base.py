@@ -21,12 +21,15 @@ class Problem:
         n_objectives: m.
         violation: how far genomes, (n, d), with these objectives, (n, m), are from the allowed ones, (n,); 0 where
             they are allowed. What is allowed dominates what is not, and less violation dominates more.
+        deviation: standard deviations of the first objective of canonical genomes, (n, d) -> (n,), where it is
+            predicted; gives ``None`` where the model has none. ``None`` for exact problems.
     """
 
     space: SearchSpace
     evaluate: Callable[[Genomes], Floats]
     n_objectives: int
     violation: Callable[[Genomes, Floats], Floats]
+    deviation: Callable[[Genomes], Floats | None] | None = None
 
 
 class Optimizer(ABC):

@@ -12,7 +12,14 @@ class Selector(ABC):
     """Chooses candidates by their predicted objectives and the front that is already known."""
 
     @abstractmethod
-    def select(self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def select(
+        self,
+        candidates: Floats,
+        front: Floats,
+        n: int,
+        rng: np.random.Generator,
+        covariance: Floats | None = None,
+    ) -> npt.NDArray[np.int64]:
         """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
 
         Args:
@@ -20,4 +27,6 @@ class Selector(ABC):
             front: objectives of the non-dominated evaluations, shape (f, m), f at least 1.
             n: how many to choose.
             rng: the only source of randomness.
+            covariance: of the candidates' errors, shape (k, k), where the model says how sure it is; selectors that
+                take predictions as they are do not look at it.
         """

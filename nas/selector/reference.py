@@ -30,7 +30,14 @@ class Reference(Selector):
         """
         self._directions = directions
 
-    def select(self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def select(
+        self,
+        candidates: Floats,
+        front: Floats,
+        n: int,
+        rng: np.random.Generator,
+        covariance: Floats | None = None,
+    ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
         if len(candidates) <= n:
             return np.arange(len(candidates), dtype=np.int64)

@@ -19,7 +19,14 @@ class Subset(Selector):
     least sum of squared gaps is wanted, and that is a shortest path over the sorted values.
     """
 
-    def select(self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def select(
+        self,
+        candidates: Floats,
+        front: Floats,
+        n: int,
+        rng: np.random.Generator,
+        covariance: Floats | None = None,
+    ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
         if len(candidates) <= n:
             return np.arange(len(candidates), dtype=np.int64)

@@ -127,6 +127,11 @@ class Adaptive(Surrogate):
         assert self._chosen is not None, "fit comes first"
         return self._chosen.deviation(genomes)
 
+    def covariance(self, genomes: Genomes) -> Floats | None:
+        """Return the winner's covariances of the first output, (k, d) -> (k, k); ``None`` where it has none."""
+        assert self._chosen is not None, "fit comes first"
+        return self._chosen.covariance(genomes)
+
     def _needs(self, name: str, genomes: Genomes) -> int:
         return self._make[name]().minimum_points(genomes.shape[1])
 

@@ -92,6 +92,14 @@ class AdditiveGP(Surrogate):
         deviation: Floats = np.sqrt(np.maximum(own - (explained**2).sum(axis=0), 0))[:, None] * self._scale
         return deviation
 
+    def covariance(self, genomes: Genomes) -> Floats:
+        """Return the covariances of the first output's predictions, without noise, (k, d) -> (k, k)."""
+        features = self._encoding(genomes) - self._middle
+        prior = self._covariance(self._scales, self._parts(features, features))[0]
+        explained = solve_triangular(self._factor, self._across(genomes)[0].T, lower=True)
+        covariance: Floats = (prior - explained.T @ explained) * self._scale[0] ** 2
+        return covariance
+
     def _across(self, genomes: Genomes) -> tuple[Floats, Floats]:
         """Return covariances with the fitted points, (k, n), and the own variances, (k,)."""
         features = self._encoding(genomes) - self._middle

@@ -49,6 +49,14 @@ class Surrogate(ABC):
         """Return the standard deviation of each prediction, (k, d) -> (k, m); ``None`` where the model has none."""
         return None
 
+    def covariance(self, genomes: Genomes) -> Floats | None:
+        """Return the covariances of the first output's predictions, (k, d) -> (k, k); ``None`` without deviations.
+
+        Models that know deviations alone have zeros off the diagonal.
+        """
+        deviation = self.deviation(genomes)
+        return None if deviation is None else np.diag(deviation[:, 0] ** 2)
+
     @property
     def winner(self) -> str:
         """The model that is in use: the surrogate itself unless it chooses among several."""

@@ -76,6 +76,12 @@ class GP(Surrogate):
         deviation: Floats = standard.reshape(len(genomes), -1) * self._scale
         return deviation
 
+    def covariance(self, genomes: Genomes) -> Floats:
+        """Return the covariances of the first output's predictions, (k, d) -> (k, k)."""
+        _, standard = self._model.predict(genomes - self._middle, return_cov=True)
+        covariance: Floats = standard.reshape(len(genomes), len(genomes), -1)[:, :, 0] * self._scale[0] ** 2
+        return covariance
+
 
 def _kernel(name: str, length: float) -> Kernel:
     """Return a kernel that begins with the points' root mean square distance from their middle as its length."""

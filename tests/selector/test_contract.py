@@ -5,12 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.selector.ehvi import EHVI
 from nas.selector.hvi import HVI
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 
 CONF = Path(__file__).parent.parent.parent / "conf" / "selector"
-SELECTORS = {"subset": Subset(), "reference": Reference(directions=20), "hvi": HVI(margin=0.1)}
+SELECTORS = {
+    "subset": Subset(),
+    "reference": Reference(directions=20),
+    "hvi": HVI(margin=0.1),
+    "ehvi": EHVI(margin=0.1),
+}
 every = pytest.mark.parametrize("selector", SELECTORS.values(), ids=SELECTORS)
 
 

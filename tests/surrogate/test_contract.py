@@ -103,6 +103,18 @@ def test_shapes_of_one_and_several_outputs(make):
 
 
 @every
+def test_covariance_of_the_first_output_fits_its_deviations(make):
+    genomes, values, points = data()
+    surrogate = fitted(make, genomes, values)
+    deviation, covariance = surrogate.deviation(points[:25]), surrogate.covariance(points[:25])
+    assert (covariance is None) == (deviation is None)
+    if covariance is not None:
+        np.testing.assert_allclose(np.diag(covariance), deviation[:, 0] ** 2, rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(covariance, covariance.T, atol=1e-8)
+        assert np.linalg.eigvalsh(covariance).min() > -1e-6
+
+
+@every
 def test_learns_each_output_in_its_unit(make):
     genomes, values, points = data()
     predicted = fitted(make, genomes, values).predict(points)

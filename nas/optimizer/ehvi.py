@@ -1,0 +1,119 @@
+"""A genetic algorithm that looks for the largest expected improvement of the front's hypervolume."""
+
+from typing import final
+
+import numpy as np
+
+from nas.improvement import ExpectedImprovement, reference_beyond
+from nas.optimizer.base import Optimizer, Problem
+from nas.optimizer.dominance import least_violated_front
+from nas.optimizer.evaluations import Evaluations, Ids
+from nas.space.base import SearchSpace
+from nas.types import Floats, Genomes, NonNegativeFloat, PositiveInt
+
+_MATES = 10
+"""Mates are at most as many places apart in the order of costs."""
+_EXCHANGED = (0.0, 0.25, 0.5)
+"""Shares of the genes that come from the mate; each child has one of them."""
+_MUTATED = (1, 2, 4)
+"""Genes that are drawn anew, in the mean; each child has one of them."""
+
+
+@final
+class EHVI(Optimizer):
+    """Maximises the expected hypervolume improvement over the front of the initial genomes, in niches of cost.
+
+    Where models say how sure they are (``Problem.deviation``), what a genome is worth is not its predicted place but
+    what it adds to the front in the mean over what it may turn out to be (Emmerich et al. 2011), so that what is
+    unknown counts. Children are parents that exchange genes with one of similar cost, and mutate. Survivors are the
+    best of each niche, an interval of the second objective: one niche's lead does not end the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        population: PositiveInt,
+        generations: PositiveInt,
+        niches: PositiveInt,
+        survivors: PositiveInt,
+        margin: NonNegativeFloat,
+    ) -> None:
+        """Set the sizes.
+
+        Args:
+            population: children each generation.
+            generations: generations, the first of which are the initial genomes and random ones.
+            niches: intervals of the second objective; of equal ratio where it is positive.
+            survivors: of each niche, at most.
+            margin: how far the reference point lies beyond the worst values of the front, as a share of their range.
+        """
+        self._population = population
+        self._generations = generations
+        self._niches = niches
+        self._survivors = survivors
+        self._margin = margin
+
+    def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
+        """Return the last survivors and the non-dominated of all that was evaluated, (k, d) and (k, m)."""
+        evaluations = Evaluations(problem, np.iinfo(np.int64).max)
+        first = np.unique(evaluations(initial))
+        filling = problem.space.sample(max(self._population - len(first), 0), rng)
+        alive = np.unique(np.concatenate([first, evaluations(filling)]))
+        front = evaluations.objectives[_allowed_front(evaluations, first)]
+        known = evaluations.objectives[_allowed_front(evaluations, alive)]
+        improvement = ExpectedImprovement(front, reference_beyond(known, self._margin))
+        worth = _worth(problem, evaluations, improvement, 0)
+        for _ in range(self._generations - 1):
+            parents = alive[_order(evaluations.objectives[alive])]
+            before = evaluations.n
+            children = _children(evaluations.genomes(parents), problem.space, self._population, rng)
+            evaluations(children)
+            worth = np.concatenate([worth, _worth(problem, evaluations, improvement, before)])
+            alive = self._best(np.concatenate([alive, np.arange(before, evaluations.n)]), evaluations, worth)
+        everything = evaluations.objectives[: evaluations.n], evaluations.violations[: evaluations.n]
+        least = everything[1].min()
+        kept = np.union1d(alive[everything[1][alive] == least], least_violated_front(*everything))
+        return evaluations.genomes(kept), evaluations.objectives[kept]
+
+    def _best(self, ids: Ids, evaluations: Evaluations, worth: Floats) -> Ids:
+        """Return the best of each niche."""
+        objectives = evaluations.objectives[ids]
+        costs = objectives[:, min(1, objectives.shape[1] - 1)]
+        if costs.min() > 0:
+            costs = np.log(costs)
+        place = (costs - costs.min()) / max(np.ptp(costs), 1e-12) * self._niches
+        niche = np.minimum(place.astype(np.int64), self._niches - 1)
+        order = np.lexsort((ids, -worth[ids], niche))
+        starts = np.searchsorted(niche[order], niche[order])
+        return np.sort(ids[order[np.arange(len(ids)) - starts < self._survivors]])
+
+
+def _allowed_front(evaluations: Evaluations, ids: Ids) -> Ids:
+    return ids[least_violated_front(evaluations.objectives[ids], evaluations.violations[ids])]
+
+
+def _worth(problem: Problem, evaluations: Evaluations, improvement: ExpectedImprovement, start: int) -> Floats:
+    """Return what the genomes from the id ``start`` on are worth; below zero where they are not allowed."""
+    ids = np.arange(start, evaluations.n)
+    if len(ids) == 0:
+        return np.zeros(0)
+    deviations = None if problem.deviation is None else problem.deviation(evaluations.genomes(ids))
+    known = np.zeros(len(ids)) if deviations is None else deviations
+    violations = evaluations.violations[ids]
+    return np.where(violations > 0, -violations, improvement(evaluations.objectives[ids], known))
+
+
+def _order(objectives: Floats) -> Ids:
+    return np.argsort(objectives[:, -1] if objectives.shape[1] < 2 else objectives[:, 1], kind="stable")
+
+
+def _children(parents: Genomes, space: SearchSpace, n: int, rng: np.random.Generator) -> Genomes:
+    """Return ``n`` children of parents, (p, d), in the order of their costs; as they come, canonical or not."""
+    places = rng.integers(len(parents), size=n)
+    mates = np.clip(places + rng.integers(-_MATES, _MATES + 1, size=n), 0, len(parents) - 1)
+    shape = (n, space.n_genes)
+    exchanged = rng.random(shape) < rng.choice(_EXCHANGED, size=(n, 1))
+    mutated = rng.random(shape) < rng.choice(_MUTATED, size=(n, 1)) / space.n_genes
+    drawn = rng.integers(space.lower, space.upper, size=shape, endpoint=True)
+    children: Genomes = np.where(mutated, drawn, np.where(exchanged, parents[mates], parents[places]))
+    return children
