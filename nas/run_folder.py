@@ -38,6 +38,8 @@ class RunFolder:
     ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
     ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate, as NSGANetV2's tool writes them
     ``failed/``                 architectures whose evaluation failed, with their traceback
+    ``weights/``                weights that adapt: ``iter_<k>.pt`` of the last steps, ``final.pt`` of the end
+    ``final/``                  the final front on the validation set with those weights
     ``test/``                   the final front on the test set
     ``front.json``, ``*.png``, ``metrics.csv``  results
     ==========================  ====================================================================

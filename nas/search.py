@@ -1,5 +1,6 @@
 """The search loop: propose, adapt, evaluate, append; every method of this project is this loop."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import final
 
@@ -19,7 +20,9 @@ from nas.seeding import rng_for
 from nas.space.base import SearchSpace
 from nas.tracker.base import Tracker
 from nas.training.base import Training
-from nas.types import Architecture, Batch, Evaluation, Genomes
+from nas.types import Architecture, Batch, Evaluation
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -67,12 +70,18 @@ class Search:
         Raises:
             RunError: if every evaluation of the initial design, or of two steps in a row, failed.
         """
+        try:
+            self._run(retry_failed)
+        finally:
+            self._training.close()
+
+    def _run(self, retry_failed: bool) -> None:
         seconds: dict[str, float] = {}
         with timed(seconds, "train"), self._executor.device():
             self._training.prepare(self._tracker.progress)
-            self._training.restore([self._genomes(step) for step in range(self._archive.next_step)])
-        if retry_failed:
-            self._retry()
+            self._restore()
+            if retry_failed:
+                self._retry()
         for step in range(self._archive.next_step):
             self._results.write_step(step)
         for step in range(self._archive.next_step, self._algorithm.steps):
@@ -88,8 +97,14 @@ class Search:
             seconds = {}
         self._conclude()
 
-    def _genomes(self, step: int) -> Genomes:
-        return np.array([entry.architecture.genome for entry in self._archive.batch(step)], dtype=np.int64)
+    def _restore(self) -> None:
+        """Give the training the weights of the last complete step."""
+        batches = [self._archive.batch(step) for step in range(self._archive.next_step)]
+        self._training.restore(
+            [np.array([entry.architecture.genome for entry in batch], dtype=np.int64) for batch in batches]
+        )
+        if batches and batches[-1][0].weights != self._training.weights:
+            log.warning("the weights are not those that step %d was evaluated with", len(batches) - 1)
 
     def _propose(self, step: int, seconds: dict[str, float]) -> Batch:
         """Return the step's candidates and add what that took; what the algorithm does not name is search.
@@ -120,6 +135,7 @@ class Search:
                 f"(tracebacks in {self._folder.path / 'failed'})"
             )
         quality = quality_with_archive(entries, batch.fitted, batch.known)
+        self._training.settle()
         self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality), entries)
         self._results.forget_failures()
 

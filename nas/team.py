@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -19,7 +19,7 @@ class Team:
     """One process's view of its team.
 
     Gradients are summed over the team and batch-norm's statistics are those of the whole batch, so that the result is
-    that of one process with the same batches but for rounding.
+    that of one process with the same batches but for rounding, and for dropout, whose random numbers are others.
 
     Attributes:
         rank: of this process, 0 to ``size - 1``; 0 decides.
@@ -42,12 +42,6 @@ class Team:
         parts: list[Any] = [None] * self.size
         distributed.all_gather_object(parts, part)
         return torch.cat(parts)
-
-    def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give all processes the tensors of the first one, in place."""
-        if self.size > 1:
-            for tensor in tensors:
-                distributed.broadcast(tensor, src=0)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Sum gradients over the team, in place; all processes have gradients of the same parameters."""
@@ -97,9 +91,8 @@ def leave() -> None:
         distributed.destroy_process_group()
 
 
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone, whatever it is waiting for."""
-    parent = os.getppid()
+def end_with_parent(parent: int) -> None:
+    """End this process when the one that started it, of this id, is gone, whatever it is waiting for."""
 
     def watch() -> None:
         while os.getppid() == parent:

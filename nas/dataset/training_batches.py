@@ -93,11 +93,12 @@ class TrainingBatches:
         shuffled = torch.randperm(n, generator=generator)[: len(self) * size].reshape(-1, size)
         own = self._images.pixels.shape[-1]
         order = list(zip(shuffled, [own] * len(self) if sides is None else sides, strict=False))
-        labels = torch.from_numpy(np.array(self._images.labels))
+        labels = torch.from_numpy(np.array(self._images.labels)).to(self._device)
         normalise = Normalise(mean=self._dataset.mean, std=self._dataset.std, device=self._device)
-        for step, (pixels, (rows, side)) in enumerate(zip(self._pixels(number, order), order, strict=True)):
+        on_device = shuffled.to(self._device)  # once: every copy to a GPU waits for what it does
+        for step, (pixels, (_, side)) in enumerate(zip(self._pixels(number, order), order, strict=True)):
             images = augment(normalise(pixels), self._augmentation, normalise.black, generator)
-            targets = labels[rows].to(self._device)
+            targets = labels[on_device[step]]
             images, targets = self._mixed(images, targets, number, step)
             part = self._team.part(size)
             images, targets = images[part], targets[part]

@@ -49,7 +49,8 @@ def slot(folder: Path, name: str, slots: int) -> Iterator[None]:
         yield
     finally:
         for file in files:
-            file.close()  # which gives the slot back
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing alone would not do while child processes have the file open
+            file.close()
 
 
 def _taken(descriptor: int) -> bool:

@@ -18,8 +18,8 @@ class Serial(Executor):
 
         Args:
             device: where the run computes.
-            workers_per_gpu: how many runs may train or evaluate on one GPU at a time; the others wait, or search
-                meanwhile. ``None`` lets all go on.
+            workers_per_gpu: how many runs may train or evaluate on the GPU of ``device`` at a time; the others wait,
+                or search meanwhile. ``None`` lets all go on.
         """
         self._device = device
         self._workers_per_gpu = workers_per_gpu

@@ -2,6 +2,8 @@
 
 import torch
 
+AMPERE = 8  # the first generation of GPUs, by its compute capability, that has bfloat16
+
 
 def mixed(device: torch.device, wanted: bool) -> torch.autocast:
     """Return a context in which networks compute in half precision: bfloat16 where the GPU has it, else float16.
@@ -11,9 +13,9 @@ def mixed(device: torch.device, wanted: bool) -> torch.autocast:
         wanted: whether to do so at all.
     """
     enabled = wanted and device.type == "cuda"
-    return torch.autocast(device.type, dtype=half_precision() if enabled else None, enabled=enabled)
+    return torch.autocast(device.type, dtype=half_precision(device) if enabled else None, enabled=enabled)
 
 
-def half_precision() -> torch.dtype:
-    """Return the type of half precision that the GPU computes quickly in."""
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+def half_precision(device: torch.device) -> torch.dtype:
+    """Return the type of half precision that a GPU computes quickly in: older ones only emulate bfloat16."""
+    return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= AMPERE else torch.float16

@@ -73,6 +73,8 @@ class SearchTask(Task):
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
         if self._is_done():
             self._folder.check_settings(self._setup.resolved)
+            if self._setup.settings.store_outputs:
+                self._store_outputs(self._offers())
             return f"This run is finished: see {os.path.relpath(self._folder.path / 'front.json')}"
         torch.set_num_threads(self._setup.settings.threads)
         with threadpool_limits(self._setup.settings.threads), self._folder.lease():
@@ -85,6 +87,7 @@ class SearchTask(Task):
             archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
             points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
             results = Results(archive, self._folder.path, *points)
+            executor = build(self._setup.parts["executor"], offers)
             with self._tracked(parts, archive, results) as tracker:
                 search = Search(
                     folder=self._folder,
@@ -94,16 +97,21 @@ class SearchTask(Task):
                     algorithm=parts.algorithm,
                     training=parts.training,
                     evaluator=parts.evaluator,
-                    executor=build(self._setup.parts["executor"], offers),
+                    executor=executor,
                     tracker=tracker,
                     results=results,
                     seed=self._setup.settings.seed,
                 )
                 search.run(self._setup.settings.retry_failed)
             if self._setup.settings.store_outputs:
-                pool = RunsPool(runs=(self._folder.path,), workers=1, device=offers["device"], cache=offers["cache"])
-                pool.prepare(_stored)
+                with executor.device():
+                    self._store_outputs(offers)
         return results.conclusion()
+
+    def _store_outputs(self, offers: Mapping[str, Any]) -> None:
+        """Store what the front's networks answer, as far as that is not done."""
+        pool = RunsPool(runs=(self._folder.path,), workers=1, device=offers["device"], cache=offers["cache"])
+        pool.prepare(_stored)
 
     def _is_done(self) -> bool:
         return self._folder.is_finished() and not self._setup.settings.retry_failed

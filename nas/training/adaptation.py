@@ -69,9 +69,13 @@ class Adaptation:
             self._module = self._module.to(memory_format=torch.channels_last)
         self._parameters = list(self._module.parameters())
         self._optimizer = torch.optim.SGD(
-            self._parameters, lr=1.0, momentum=descent.momentum, nesterov=True, weight_decay=descent.weight_decay
+            self._parameters,
+            lr=1.0,
+            momentum=descent.momentum,
+            nesterov=descent.momentum > 0,
+            weight_decay=descent.weight_decay,
         )
-        halved = descent.amp and device.type == "cuda" and half_precision() is torch.float16
+        halved = descent.amp and device.type == "cuda" and half_precision(device) is torch.float16
         self._scaler = torch.amp.GradScaler(device.type, enabled=halved)
         self._average: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}  # the weights themselves, while the supernet shows their average
@@ -82,6 +86,7 @@ class Adaptation:
             "weights": self._trained or dict(self._module.state_dict()),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "moving": [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None],
             "ema": self._average,
         }
         copy: dict[str, Any] = _copied(state)
@@ -91,11 +96,12 @@ class Adaptation:
         """Go on from what :meth:`state` returned, possibly in another process."""
         self._trained = {}
         self._module.load_state_dict(state["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        for parameter in self._parameters:  # what has moved goes on moving, also where it is not trained next
-            parameter.grad = torch.zeros_like(parameter) if parameter in self._optimizer.state else None
+        self._optimizer.load_state_dict(_copied(state["optimizer"]))  # which keeps the tensors that it is given
+        moving = set(state["moving"])
+        for i, parameter in enumerate(self._parameters):  # what has moved goes on, also where it is not trained next
+            parameter.grad = torch.zeros_like(parameter) if i in moving else None
         self._scaler.load_state_dict(state["scaler"])
-        self._average = {name: tensor.to(self._device) for name, tensor in state["ema"].items()}
+        self._average = {n: tensor.to(self._device, copy=True) for n, tensor in state["ema"].items()}
 
     def show_average(self) -> None:
         """Give the supernet the moving average of its weights, where there is one, until it is trained again."""

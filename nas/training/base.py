@@ -36,6 +36,12 @@ class Training(ABC):
     def adapt(self, genomes: Genomes, step: int) -> None:  # noqa: B027
         """Change the weights before the genomes, (n, d), are evaluated in ``step``; frozen weights stay."""
 
+    def settle(self) -> None:  # noqa: B027
+        """Wait until the weights of the last step are where a later process finds them."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of what the training holds beside the weights, such as other processes."""
+
     def conclude(self, progress: Progress) -> None:
         """Give the supernet the weights that the whole search leaves; what the run left on disk suffices."""
         self.prepare(progress)

@@ -1,5 +1,6 @@
 """The other processes of a team that trains one supernet: started, fed and ended by the first one."""
 
+import io
 import os
 import tempfile
 import time
@@ -7,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, final
 
@@ -24,6 +26,8 @@ Replica = Callable[[str], tuple[Dataset, Supernet]]
 """Builds the run's data set and supernet anew, for a device; it is sent to other processes."""
 
 END_SECONDS = 10  # that a process has to end by itself
+START_SECONDS = 0.2  # between two looks at whether a process is still there
+READY = "ready"
 FAILURE_SECONDS = 1  # that a process has to say what happened to it
 
 
@@ -44,21 +48,25 @@ class Members:
         self._folder = tempfile.TemporaryDirectory(prefix="nas-team-")
         address = (Path(self._folder.name) / "meeting").as_uri()
         self._connections: list[Connection] = []
-        self._processes = []
+        self._processes: list[BaseProcess] = []
         threads = torch.get_num_threads()
         for rank in range(1, size):
             ours, theirs = context.Pipe()
-            arguments = (rank, size, address, _device_of(device, rank), replica, descent, threads, theirs)
+            place = _device_of(device, rank)
+            arguments = (os.getpid(), rank, size, address, place, replica, descent, threads, theirs)
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()
             self._connections.append(ours)
             self._processes.append(process)
+        self._await()
         self.team: Team = join(0, size, address, torch.device(_device_of(device, 0)))
 
     def load(self, state: dict[str, Any]) -> None:
-        """Give all processes what ``Adaptation.state`` returned."""
-        self._tell(("load", state))
+        """Give all processes what ``Adaptation.state`` returned, as bytes: tensors would stay shared with them."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self._tell(("load", buffer.getvalue()))
 
     @contextmanager
     def training(self, number: int, genomes: Genomes, rates: Floats) -> Iterator[None]:
@@ -78,12 +86,25 @@ class Members:
     def _check(self) -> None:
         """Raise RunError with what happened in a process that failed."""
         for connection in self._connections:
-            while connection.poll():
+            if connection.poll():
                 try:
                     error = str(connection.recv())
                 except EOFError:
                     error = "it was killed"
                 raise RunError(f"a process of the training team failed: {error.strip().splitlines()[-1]}")
+
+    def _await(self) -> None:
+        """Wait until all processes have built what they train; RunError with what happened where one fails."""
+        for connection, process in zip(self._connections, self._processes, strict=True):
+            while not connection.poll(START_SECONDS) and process.is_alive():
+                pass
+            try:
+                message = connection.recv()
+            except EOFError:
+                message = "it was killed"
+            if message != READY:
+                self.close()
+                raise RunError(f"a process of the training team failed: {message.strip().splitlines()[-1]}")
 
     def close(self) -> None:
         """End the processes."""
@@ -106,6 +127,7 @@ def _device_of(device: torch.device, rank: int) -> str:
 
 
 def _serve(  # noqa: PLR0917
+    parent: int,
     rank: int,
     size: int,
     address: str,
@@ -116,11 +138,12 @@ def _serve(  # noqa: PLR0917
     connection: Connection,
 ) -> None:
     """Do what the first process says, until its end of the connection is closed."""
-    end_with_parent()
+    end_with_parent(parent)
     torch.set_num_threads(threads)
     try:
         dataset, supernet = replica(device)
         place = torch.device(device)
+        connection.send(READY)
         team = join(rank, size, address, place)
         adaptation = Adaptation(supernet=supernet, dataset=dataset, device=place, team=team, descent=descent)
         while True:
@@ -128,7 +151,10 @@ def _serve(  # noqa: PLR0917
                 name, *arguments = connection.recv()
             except EOFError:
                 break
-            getattr(adaptation, name)(*arguments)
+            if name == "load":
+                adaptation.load(torch.load(io.BytesIO(arguments[0]), map_location="cpu", weights_only=True))
+            else:
+                adaptation.train_epoch(*arguments)
         leave()
     except BaseException:
         connection.send(traceback.format_exc())

@@ -130,10 +130,10 @@ class NatTraining(Training):
         self._progress: Progress = lambda *_: None
         self._members: Members | None = None
         self._adaptation: Adaptation | None = None
-        self._first: dict[str, Any] = {}
         self._mean: dict[str, Tensor] = {}
         self._n_averaged = 0
         self._digest: str | None = None
+        self._step = iterations  # the last one that was trained or loaded; of a finished run, that of its end
 
     def prepare(self, progress: Progress) -> None:
         """Give the supernet the weights that it comes with, or train them, and start the team's processes."""
@@ -153,8 +153,7 @@ class NatTraining(Training):
             team=ALONE if self._members is None else self._members.team,
             descent=self._descent,
         )
-        self._first = self._adaptation.state()
-        self._load({"state": self._first, "mean": {}, "n_averaged": 0})
+        self._load({"state": self._adaptation.state(), "mean": {}, "n_averaged": 0}, -1)
 
     @property
     def weights(self) -> str | None:
@@ -170,7 +169,7 @@ class NatTraining(Training):
             done -= 1
             found = self._snapshots.load(done, batches[done])
         if found is not None:
-            self._load(found)
+            self._load(found, done)
             done += 1
         for step in range(done, len(batches)):
             self._train(batches[step], step)
@@ -181,7 +180,17 @@ class NatTraining(Training):
         if found is None:
             self._train(genomes, step)
         else:
-            self._load(found)
+            self._load(found, step)
+
+    def settle(self) -> None:
+        """Wait until the weights are on disk."""
+        self._snapshots.settle()
+
+    def close(self) -> None:
+        """End the team's other processes."""
+        if self._members is not None:
+            self._members.close()
+            self._members = None
 
     def conclude(self, progress: Progress) -> None:
         """Load the average of the last iterations' weights, which is taken from the last one's file where it is new.
@@ -191,7 +200,7 @@ class NatTraining(Training):
         """
         final = self._snapshots.load_final()
         if final is None:
-            last = self._snapshots.newest()
+            last = self._snapshots.last(self._step)
             if last is None:
                 raise UserError(f"{self._snapshots.final_path} and the weights beside it are absent or damaged")
             final = last["mean"] or last["state"]["weights"] | last["state"]["ema"]
@@ -200,9 +209,6 @@ class NatTraining(Training):
         self._supernet.module.load_state_dict(final)
         self._supernet.module.to(self._device).eval()
         self._digest = None
-        if self._members is not None:
-            self._members.close()
-            self._members = None
 
     def _train(self, genomes: Genomes, step: int) -> None:
         """Train for a step and write what the next one goes on from."""
@@ -213,7 +219,7 @@ class NatTraining(Training):
         done = 0
         if part is not None:
             done = part["epochs"]
-            self._load(part)
+            self._load(part, step - 1)
         first = step * self._epochs + (0 if step == 0 else self._warmup_epochs)
         activity = f"training for step {step}"
         self._progress(activity, done, len(plan))
@@ -235,6 +241,7 @@ class NatTraining(Training):
         if step > self._iterations - self._averaged_iterations:
             self._average(self._supernet.module.state_dict())
         self._snapshots.save(step, genomes, self._content(state))
+        self._step = step
 
     def _ready(self) -> Adaptation:
         if self._adaptation is None:
@@ -244,8 +251,9 @@ class NatTraining(Training):
     def _content(self, state: dict[str, Any]) -> dict[str, Any]:
         return {"state": state, "mean": self._mean, "n_averaged": self._n_averaged}
 
-    def _load(self, content: dict[str, Any]) -> None:
-        """Go on from what a file held, in all processes."""
+    def _load(self, content: dict[str, Any], step: int) -> None:
+        """Go on from what a file of a step held, in all processes."""
+        self._step = step
         adaptation = self._ready()
         adaptation.load(content["state"])
         adaptation.show_average()

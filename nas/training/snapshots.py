@@ -16,8 +16,8 @@ from nas.types import Genomes
 class Snapshots:
     """A folder with ``iter_<k>.pt``, what the training goes on from after step k, and ``final.pt``.
 
-    Files are written in a thread, while the networks are evaluated. The last two stay: where the last one is damaged,
-    the training goes on from the one before.
+    Those of whole steps are written in a thread, while the networks are evaluated. The last two stay: where the last
+    one is damaged, the training goes on from the one before.
     """
 
     def __init__(self, folder: Path, keep_every: int | None) -> None:
@@ -49,12 +49,11 @@ class Snapshots:
         self.settle()
         return _of(genomes, checkpoint.load(self._path(step)))
 
-    def newest(self) -> dict[str, Any] | None:
-        """Return what was saved of the last step with a good file; ``None`` where there is none."""
+    def last(self, step: int) -> dict[str, Any] | None:
+        """Return what was saved of a step, whatever its genomes; ``None`` where that is absent or damaged."""
         self.settle()
-        steps = sorted((int(path.stem.removeprefix("iter_")) for path in self._folder.glob("iter_*.pt")), reverse=True)
-        found = (checkpoint.load(self._path(step)) for step in steps)
-        return next((stored["content"] for stored in found if stored is not None), None)
+        stored = checkpoint.load(self._path(step))
+        return None if stored is None else stored["content"]
 
     def save_part(self, step: int, genomes: Genomes, content: Mapping[str, Any]) -> None:
         """Write what a step goes on from that is not complete."""
@@ -99,6 +98,8 @@ class Snapshots:
     def _write(self, step: int, content: Mapping[str, Any]) -> None:
         checkpoint.save(self._path(step), content)
         self._part.unlink(missing_ok=True)
+        for path in self._folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            path.unlink()
         for path in self._folder.glob("iter_*.pt"):
             older = int(path.stem.removeprefix("iter_"))
             kept = self._keep_every is not None and (older + 1) % self._keep_every == 0

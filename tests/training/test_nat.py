@@ -1,6 +1,5 @@
 import logging
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,28 +271,38 @@ def test_more_processes_than_gpus_are_refused(tmp_path: Path, monkeypatch: pytes
         training(tmp_path, device="cuda", processes=2)
 
 
+def flat(supernet: Tiny) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in weights(supernet).values() if tensor.is_floating_point()])
+
+
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "distillation": 0.5}], ids=["plain", "ema"])
-def test_two_processes_train_as_one(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_two_processes_train_as_one_and_go_on_after_a_kill(changes: dict[str, Any], tmp_path: Path) -> None:
     """The same total batch gives the same weights but for rounding: 1e-5 of their length after 16 steps."""
-    found = []
-    for processes in (1, 2):
+    alone = small()
+    single = training(tmp_path / "alone", alone, warmup_epochs=0, **changes)
+    single.prepare(silent)
+    for step in range(2):
+        single.adapt(genomes(step), step)
+    for step in range(2):  # each in a process of its own
         supernet = small()
-        subject = training(tmp_path / str(processes), supernet, processes=processes, warmup_epochs=0, **changes)
-        subject.prepare(silent)
-        for step in range(2):
-            subject.adapt(genomes(step), step)
-        subject.conclude(silent)
-        found.append(torch.cat([t.flatten() for t in weights(supernet).values() if t.is_floating_point()]))
-    one, other = found
-    assert 0 < float((one - other).norm() / one.norm()) < 1e-5
+        team = training(tmp_path / "together", supernet, processes=2, warmup_epochs=0, **changes)
+        try:
+            team.prepare(silent)
+            team.restore([genomes(done) for done in range(step)])
+            team.adapt(genomes(step), step)
+            team.settle()
+        finally:
+            team.close()
+    assert 0 < float((flat(alone) - flat(supernet)).norm() / flat(alone).norm()) < 1e-5
 
 
-def test_a_process_of_the_team_that_dies_ends_the_training(tmp_path: Path) -> None:
-    subject = training(tmp_path, replica=partial(broken, tmp_path), processes=2)
-    with pytest.raises((RunError, RuntimeError)):
-        subject.prepare(silent)
-        subject.adapt(genomes(0), 0)
+def test_what_fails_in_a_process_of_the_team_ends_the_run_at_once(tmp_path: Path) -> None:
+    for _ in range(2):  # what is left of the first team does not disturb the second
+        subject = training(tmp_path, replica=broken, processes=2)
+        with pytest.raises(RunError, match="a process of the training team failed: FileNotFoundError: no data here"):
+            subject.prepare(silent)
+        subject.close()
 
 
-def broken(folder: Path, device: str) -> tuple[Bars, Tiny]:
+def broken(device: str) -> tuple[Bars, Tiny]:
     raise FileNotFoundError("no data here")
