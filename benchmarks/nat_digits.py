@@ -1,6 +1,6 @@
 """NAT against MSuNAS on frozen weights and against random search, on digits: hypervolume on the test images.
 
-    python benchmarks/nat_digits.py            ten seeds, about half an hour on two cores
+    python benchmarks/nat_digits.py            ten seeds, about twenty minutes on two cores
 
 All three begin with the same weights and the same initial design, and evaluate as many architectures; NAT's evaluations
 of adapted architectures count like all others. There are two starting points: a supernet that was trained for a few

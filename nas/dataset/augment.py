@@ -23,10 +23,10 @@ def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator
     """
     n, _, height, width = images.shape
     device = images.device
-    rows = torch.arange(height, device=device) + _offsets(n, augmentation.shift, height, generator).to(device)
-    columns = torch.arange(width, device=device) + _offsets(n, augmentation.shift, width, generator).to(device)
+    rows = torch.arange(height, device=device) + _sent(_offsets(n, augmentation.shift, height, generator), device)
+    columns = torch.arange(width, device=device) + _sent(_offsets(n, augmentation.shift, width, generator), device)
     if augmentation.flip:
-        mirrored = torch.randint(2, (n, 1), generator=generator).bool().to(device)
+        mirrored = _sent(torch.randint(2, (n, 1), generator=generator).bool(), device)
         columns = torch.where(mirrored, columns.flip(1), columns)
     inside = _inside(rows, height)[:, :, None] & _inside(columns, width)[:, None, :]
     index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
@@ -35,7 +35,7 @@ def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator
     if augmentation.cutout > 0:
         hole = _hole(n, augmentation.cutout, height, generator)[:, :, None]
         hole = hole & _hole(n, augmentation.cutout, width, generator)[:, None, :]
-        result = result.masked_fill(hole[:, None].to(device), 0.0)
+        result = result.masked_fill(_sent(hole[:, None], device), 0.0)
     return result
 
 
@@ -72,6 +72,11 @@ def _stretch(share: Floats, side: int, rng: np.random.Generator) -> Tensor:
     centre = torch.from_numpy(rng.integers(side, size=(len(share), 1)))
     place = torch.arange(side)
     return (place >= centre - half) & (place < centre + half)
+
+
+def _sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """Copy what was drawn to the device; a GPU goes on computing meanwhile."""
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn
 
 
 def _offsets(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:
