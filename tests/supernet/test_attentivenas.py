@@ -327,7 +327,7 @@ def test_random_weights_depend_on_the_seed_and_tell_architectures_apart(tmp_path
             genome[gene] = space.upper[gene]
         architecture = space.decode(genome)
         network, batch = first.extract(architecture), images(architecture, 16)
-        recalibrate(network, [batch])
+        recalibrate([network], [batch])
         logits.append(network(batch).detach())
         assert torch.isfinite(logits[-1]).all()
         assert 1e-4 < logits[-1].std() < 100
