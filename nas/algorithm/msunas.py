@@ -7,15 +7,15 @@ import numpy as np
 
 from nas.algorithm.base import Algorithm, timed
 from nas.algorithm.design import initial_design
+from nas.algorithm.predicted import Predicted
 from nas.archive import Archive
-from nas.errors import UserError
-from nas.objective.base import Cost, Objective
-from nas.optimizer.base import Optimizer, Problem
+from nas.objective.base import Objective
+from nas.optimizer.base import Optimizer
 from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
+from nas.types import Batch, NonNegativeInt, PositiveInt
 
 
 @final
@@ -49,20 +49,15 @@ class MSuNAS(Algorithm):
         Raises:
             UserError: if the surrogate needs a larger initial design.
         """
-        needed = surrogate.minimum_points(space.n_genes)
-        if iterations > 0 and n_doe < needed:
-            raise UserError(
-                f"algorithm.n_doe={n_doe} is too small: surrogate={surrogate.name} needs at least {needed} "
-                f"evaluated architectures in a space of {space.n_genes} genes; use algorithm.n_doe={needed} or more"
-            )
+        self._predicted = Predicted(space, objectives, surrogate)
+        if iterations > 0:
+            self._predicted.check_budget("algorithm.n_doe", n_doe)
         self._space = space
-        self._objectives = objectives
         self._surrogate = surrogate
         self._optimizer = optimizer
         self._selector = selector
         self._n_doe = n_doe
         self._n_iter = n_iter
-        self._modelled = [0, *(i for i, objective in enumerate(objectives, 1) if not isinstance(objective, Cost))]
         self.steps = iterations + 1
         self.evaluations = n_doe + iterations * n_iter
 
@@ -79,37 +74,18 @@ class MSuNAS(Algorithm):
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
-            self._surrogate.fit(genomes, evaluated[:, self._modelled])  # l. 9
-            fitted = self._surrogate.predict(genomes)[:, 0]
+            self._predicted.fit(genomes, evaluated)  # l. 9
+            fitted = self._predicted.errors(genomes)
         front = non_dominated(evaluated)
-        problem = Problem(
-            space=self._space,
-            evaluate=self._predict,
-            n_objectives=evaluated.shape[1],
-            violation=lambda population, _: self._space.violation(population),
-            deviation=self._deviation,
-        )
         with timed(seconds, "search"):
-            population, _ = self._optimizer.minimize(problem, genomes[front], rng)  # l. 10
+            population, _ = self._optimizer.minimize(self._predicted.problem(), genomes[front], rng)  # l. 10
         with timed(seconds, "select"):
             candidates = new_rows(population, seen)
             covariance = self._surrogate.covariance(candidates) if len(candidates) else None
-            predictions = self._predict(candidates)
-            chosen = self._selector.select(predictions, evaluated[front], self._n_iter, rng, covariance)  # l. 11
+            values = self._predicted(candidates)
+            chosen = self._selector.select(values, evaluated[front], self._n_iter, rng, covariance)  # l. 11
             batch = candidates[chosen]
             filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
             batch = np.concatenate([batch, filling])
-            predicted = self._surrogate.predict(batch)[:, 0]
+            predicted = self._predicted.errors(batch)
         return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
-
-    def _deviation(self, genomes: Genomes) -> Floats | None:
-        deviation = self._surrogate.deviation(genomes)
-        return None if deviation is None else deviation[:, 0]
-
-    def _predict(self, genomes: Genomes) -> Floats:
-        predicted = np.empty((len(genomes), 1 + len(self._objectives)))
-        predicted[:, self._modelled] = self._surrogate.predict(genomes)
-        for i, objective in enumerate(self._objectives, 1):
-            if isinstance(objective, Cost):
-                predicted[:, i] = objective(genomes)
-        return predicted

@@ -7,10 +7,10 @@ import numpy as np
 
 from nas.algorithm.base import Algorithm, timed
 from nas.algorithm.design import initial_design
+from nas.algorithm.predicted import Predicted
 from nas.archive import Archive
-from nas.errors import UserError
-from nas.objective.base import Cost, Objective
-from nas.optimizer.base import Optimizer, Problem
+from nas.objective.base import Objective
+from nas.optimizer.base import Optimizer
 from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
@@ -45,8 +45,8 @@ class NAT(Algorithm):
 
         Args:
             space: what to search.
-            objectives: costs that are minimised beside the error, which is not among them.
-            surrogate: model of the top-1 error.
+            objectives: what is minimised beside the error, which is not among them.
+            surrogate: model of the top-1 error, and of those objectives that are not known exactly.
             optimizer: searches for candidates on predicted error and exact costs, from the archive on.
             selector: chooses what is evaluated.
             n_doe: architectures in the initial design (published: 300; in the reproduction of NAT 100).
@@ -57,20 +57,13 @@ class NAT(Algorithm):
                 (published: all; in the reproduction of NAT 100).
 
         Raises:
-            UserError: if the surrogate needs more evaluations, or an objective is not known exactly.
+            UserError: if the surrogate needs more evaluations.
         """
-        needed = surrogate.minimum_points(space.n_genes)
-        for name, value in (("n_doe", n_doe), ("n_iter", n_iter if reevaluate else None), ("fit_on", fit_on)):
-            if iterations > 0 and value is not None and value < needed:
-                raise UserError(
-                    f"algorithm.{name}={value} is too small: surrogate={surrogate.name} needs at least {needed} "
-                    f"evaluated architectures in a space of {space.n_genes} genes; "
-                    f"use algorithm.{name}={needed} or more"
-                )
-        self._costs = [objective for objective in objectives if isinstance(objective, Cost)]
-        for objective in objectives:
-            if objective not in self._costs:
-                raise UserError(f"algorithm=nat needs exact costs; {objective.measure.name} is measured")
+        self._predicted = Predicted(space, objectives, surrogate)
+        budgets = {"n_doe": n_doe, "n_iter": n_iter if reevaluate else None, "fit_on": fit_on}
+        for name, value in budgets.items():
+            if iterations > 0 and value is not None:
+                self._predicted.check_budget(f"algorithm.{name}", value)
         self._space = space
         self._surrogate = surrogate
         self._optimizer = optimizer
@@ -96,25 +89,19 @@ class NAT(Algorithm):
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
             chosen = self._selected(evaluated, evaluated, self._fit_on or len(genomes), rng)
-            self._surrogate.fit(genomes[chosen], evaluated[chosen, :1])
-            fitted = self._surrogate.predict(genomes)[:, 0]
+            self._predicted.fit(genomes[chosen], evaluated[chosen])
+            fitted = self._predicted.errors(genomes)
         with timed(seconds, "search"):
-            problem = Problem(
-                space=self._space,
-                evaluate=self._predict,
-                n_objectives=evaluated.shape[1],
-                violation=lambda population, _: self._space.violation(population),
-            )
-            population, _ = self._optimizer.minimize(problem, genomes, rng)
+            population, _ = self._optimizer.minimize(self._predicted.problem(), genomes, rng)
         with timed(seconds, "select"):
             candidates = new_rows(population, seen)
-            values = self._predict(candidates)
+            values = self._predicted(candidates)
             if self.reevaluates:
                 candidates, values = np.concatenate([genomes, candidates]), np.concatenate([evaluated, values])
             batch = candidates[self._selected(values, evaluated, self._n_iter, rng)]
             if not self.reevaluates:
                 batch = self._filled(batch, np.concatenate([seen, batch]), rng)
-            predicted = self._surrogate.predict(batch)[:, 0]
+            predicted = self._predicted.errors(batch)
         return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
 
     def _population(self, archive: Archive, step: int) -> tuple[Genomes, Floats]:
@@ -124,7 +111,7 @@ class NAT(Algorithm):
         good = [entry for entry in archive.batch(step - 1) if entry.objectives is not None]
         genomes = np.array([entry.architecture.genome for entry in good], dtype=np.int64)
         evaluated = np.array([entry.objectives for entry in good], dtype=np.float64)
-        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, 1 + len(self._costs))
+        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, len(archive.measures))
 
     def _filled(self, genomes: Genomes, seen: Genomes, rng: np.random.Generator) -> Genomes:
         """Return ``n_iter`` genomes: the given ones, and random ones that are not among ``seen``."""
@@ -134,6 +121,3 @@ class NAT(Algorithm):
     def _selected(self, values: Floats, evaluated: Floats, n: int, rng: np.random.Generator) -> Genomes:
         """Return the indices of the ``n`` rows of ``values`` that the selector chooses."""
         return self._selector.select(values, evaluated[non_dominated(evaluated)], n, rng)
-
-    def _predict(self, genomes: Genomes) -> Floats:
-        return np.column_stack([self._surrogate.predict(genomes)[:, 0], *(cost(genomes) for cost in self._costs)])

@@ -163,6 +163,18 @@ def test_it_goes_on_where_most_evaluations_failed(adapting, tmp_path):
     assert {e.architecture.genome for e in archive.batch(0)[:2]} <= {e.architecture.genome for e in archive.batch(1)}
 
 
+def test_a_step_without_any_result_is_passed_over(adapting, tmp_path):
+    calls = []
+
+    def fails(architecture):
+        calls.append(architecture)
+        return 17 <= len(calls) <= 30  # all of step 1
+
+    search, archive, _ = adapting(tmp_path, fails)
+    search.run(retry_failed=False)
+    assert [sum(entry.objectives is not None for entry in archive.batch(step)) for step in range(4)] == [16, 0, 14, 14]
+
+
 def test_with_frozen_weights_nothing_is_evaluated_again(make_search, tmp_path):
     search, archive = make_search(tmp_path, "nat", **SMALL)
     search.run(retry_failed=False)

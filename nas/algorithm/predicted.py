@@ -1,0 +1,66 @@
+"""The problem that surrogate-assisted algorithms let an optimizer solve instead of the expensive one."""
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.objective.base import Cost, Objective
+from nas.optimizer.base import Problem
+from nas.space.base import SearchSpace
+from nas.surrogate.base import Surrogate
+from nas.types import Floats, Genomes
+
+
+@final
+class Predicted:
+    """The error, and what else is not known exactly, as the surrogate predicts it; costs as they are."""
+
+    def __init__(self, space: SearchSpace, objectives: Sequence[Objective], surrogate: Surrogate) -> None:
+        """Take what is searched, what is minimised beside the error, and the model of what has to be measured."""
+        self._space = space
+        self._objectives = objectives
+        self._surrogate = surrogate
+        self._modelled = [0, *(i for i, objective in enumerate(objectives, 1) if not isinstance(objective, Cost))]
+
+    def check_budget(self, key: str, value: int) -> None:
+        """Raise UserError if a setting of this name lets the surrogate be fitted to fewer evaluations than it needs."""
+        needed = self._surrogate.minimum_points(self._space.n_genes)
+        if value < needed:
+            raise UserError(
+                f"{key}={value} is too small: surrogate={self._surrogate.name} needs at least {needed} "
+                f"evaluated architectures in a space of {self._space.n_genes} genes; use {key}={needed} or more"
+            )
+
+    def fit(self, genomes: Genomes, evaluated: Floats) -> None:
+        """Fit the surrogate to evaluated genomes, (n, d), and their objectives, (n, m)."""
+        self._surrogate.fit(genomes, evaluated[:, self._modelled])
+
+    def __call__(self, genomes: Genomes) -> Floats:
+        """Return the objectives of genomes, (n, d) -> (n, m), the error first."""
+        values = np.empty((len(genomes), 1 + len(self._objectives)))
+        values[:, self._modelled] = self._surrogate.predict(genomes)
+        for i, objective in enumerate(self._objectives, 1):
+            if isinstance(objective, Cost):
+                values[:, i] = objective(genomes)
+        return values
+
+    def errors(self, genomes: Genomes) -> Floats:
+        """Return the predicted errors of genomes, (n, d) -> (n,)."""
+        errors: Floats = self._surrogate.predict(genomes)[:, 0]
+        return errors
+
+    def problem(self) -> Problem:
+        """Return what an optimizer minimises."""
+        return Problem(
+            space=self._space,
+            evaluate=self,
+            n_objectives=1 + len(self._objectives),
+            violation=lambda genomes, _: self._space.violation(genomes),
+            deviation=self._deviation,
+        )
+
+    def _deviation(self, genomes: Genomes) -> Floats | None:
+        deviation = self._surrogate.deviation(genomes)
+        return None if deviation is None else deviation[:, 0]
