@@ -68,6 +68,8 @@ class Adaptation:
         if device.type == "cuda":
             self._module = self._module.to(memory_format=torch.channels_last)
         self._parameters = list(self._module.parameters())
+        for parameter in self._parameters:  # what trained the supernet before may have left gradients
+            parameter.grad = None
         self._optimizer = torch.optim.SGD(
             self._parameters,
             lr=1.0,

@@ -229,6 +229,19 @@ def test_a_supernet_without_weights_gets_first_ones(tmp_path: Path) -> None:
     assert len(calls) == 1
 
 
+def test_what_the_first_training_left_beside_the_weights_does_not_matter(tmp_path: Path) -> None:
+    digests = []
+    for left in (False, True):
+        supernet = small()
+        for parameter in supernet.module.parameters():
+            parameter.grad = torch.ones_like(parameter) if left else None
+        subject = training(tmp_path / str(left), supernet)
+        subject.prepare(silent)
+        subject.adapt(supernet.space.smallest[None], 0)
+        digests.append(subject.weights)
+    assert digests[0] == digests[1]
+
+
 def test_learning_rates() -> None:
     subject = training(Path("nowhere"), iterations=1)
     subject.prepare(silent)
