@@ -154,8 +154,10 @@ def table(singles: Points, found: Points) -> list[str]:
     ]
     dominated = better = same_network = 0
     for row, at in sorted(enumerate(chosen(singles, found)), key=lambda pair: singles.costs["test"][pair[0]]):
-        alone = singles.errors["test"][row], singles.costs["test"][row]
-        ours = found.errors["test"][at], found.costs["test"][at]
+        alone, ours = (  # equal numbers of wrong images are equal errors
+            (round(float(points.errors["test"][i]), 9), float(points.costs["test"][i]))
+            for points, i in ((singles, row), (found, at))
+        )
         same = " <" not in found.names[at] and np.isclose(ours[1], alone[1])
         same_network += bool(same)
         dominated += bool(ours[0] <= alone[0] and ours[1] <= alone[1] and not same and ours != alone)

@@ -59,6 +59,9 @@ class GreedyCascade(Algorithm):
             raise UserError(f"algorithm=greedy needs what each network costs; the pool does not know {cost}")
         self._space = space
         self._pool = pool
+        if pool.costs[cost].min() <= 0:
+            free = pool.names[int(pool.costs[cost].argmin())]
+            raise UserError(f"algorithm=greedy divides by costs: {free} costs {pool.costs[cost].min():g} {cost}")
         self._costs = pool.costs[cost]
         self._multipliers = multipliers
         self.evaluations = len(pool.names) * len(multipliers)

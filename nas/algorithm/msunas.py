@@ -81,7 +81,8 @@ class MSuNAS(Algorithm):
             population, _ = self._optimizer.minimize(self._predicted.problem(), genomes[front], rng)  # l. 10
         with timed(seconds, "select"):
             candidates = new_rows(population, seen)
-            covariance = self._surrogate.covariance(candidates) if len(candidates) else None
+            asked = self._selector.uses_covariance and len(candidates) > 0
+            covariance = self._surrogate.covariance(candidates) if asked else None
             values = self._predicted(candidates)
             chosen = self._selector.select(values, evaluated[front], self._n_iter, rng, covariance)  # l. 11
             batch = candidates[chosen]

@@ -97,6 +97,8 @@ class StoredOutputs:
             networks: per position 0 for no network or 1 + its index, shape (p, s); no row is all 0.
             thresholds: before each position but the first, shape (p, s - 1); infinite ones make an ensemble.
         """
+        if len(networks) == 0:
+            return np.zeros(0), np.zeros(networks.shape, dtype=np.int64)
         order, networks, thresholds = compact(networks, thresholds)
         wanted = np.ascontiguousarray(networks - 1, dtype=np.int16), thresholds.astype(np.float32)
         count_share = self._count if self._outputs.dtype == np.float32 else self._count_converted

@@ -76,7 +76,9 @@ class EHVI(Optimizer):
         return evaluations.genomes(kept), evaluations.objectives[kept]
 
     def _best(self, ids: Ids, evaluations: Evaluations, worth: Floats) -> Ids:
-        """Return the best of each niche."""
+        """Return the best of each niche of those that break constraints least."""
+        violations = evaluations.violations[ids]
+        ids = ids[violations == violations.min()]
         objectives = evaluations.objectives[ids]
         costs = objectives[:, min(1, objectives.shape[1] - 1)]
         if costs.min() > 0:

@@ -27,7 +27,7 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
         progress: told about outputs that are computed.
 
     Raises:
-        UserError: if the folder holds no such run, or weights, data or code have changed since.
+        UserError: if the folder holds no such run, or weights, data, code, torch or the kind of device have changed.
     """
     config = folder / "config.yaml"
     try:
@@ -40,7 +40,10 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
     pool = part_from(settings, "pool", StoredPool, offers, config)  # type: ignore[type-abstract]
     pool.prepare(progress)
     if pool.fingerprint != known:
-        raise UserError(f"the pool of '{folder}' is not what it was: weights, data or code have changed since the run")
+        raise UserError(
+            f"the pool of '{folder}' is not what it was: weights, data, code, torch or the kind of device have changed "
+            f"since the run"
+        )
     return pool
 
 
@@ -76,6 +79,6 @@ def cascade_of(folder: Path, member: int, *, device: str, cache: Path, progress:
     costs = [float(pool.costs["flops"][pool.names.index(name)]) for name in names]
     if "gaps" in described:
         gaps = [math.inf if gap is None else gap for gap in described["gaps"]]
-        return GapCascade(networks, gaps, costs).eval()
+        return GapCascade(networks, gaps, costs).to(device).eval()
     thresholds = described.get("thresholds", [math.inf] * (len(names) - 1))
-    return Cascade(networks, thresholds, costs).eval()
+    return Cascade(networks, thresholds, costs).to(device).eval()

@@ -69,8 +69,7 @@ class Prepared(nn.Module):
 def _cropped(images: Tensor, crop: Crop, resolution: int) -> Tensor:
     """Return the centres of images, (n, 3, resolution, resolution), after resizing their shorter side."""
     height, width = images.shape[2:]
-    scale = crop.side / min(height, width)
-    sides = [crop.side if side == min(height, width) else int(side * scale) for side in (height, width)]
+    sides = [crop.side * side // min(height, width) for side in (height, width)]
     resized = interpolate(images, sides, mode=crop.mode, antialias=True, align_corners=False).clamp(0, 1)
     top, left = (round((side - resolution) / 2) for side in sides)
     return resized[:, :, top : top + resolution, left : left + resolution]

@@ -9,7 +9,13 @@ from nas.types import Floats
 
 
 class Selector(ABC):
-    """Chooses candidates by their predicted objectives and the front that is already known."""
+    """Chooses candidates by their predicted objectives and the front that is already known.
+
+    Attributes:
+        uses_covariance: whether it looks at how sure the model is; what it does not need is not computed.
+    """
+
+    uses_covariance: bool = False
 
     @abstractmethod
     def select(

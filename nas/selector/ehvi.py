@@ -22,6 +22,8 @@ class EHVI(Selector):
     less than before. Without uncertainty this is the greedy choice by hypervolume improvement.
     """
 
+    uses_covariance = True
+
     def __init__(self, *, margin: NonNegativeFloat) -> None:
         """Set the reference point.
 

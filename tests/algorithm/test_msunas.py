@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
+from nas.algorithm.msunas import MSuNAS
 from nas.errors import UserError
+from nas.objective.cost import TableCost
+from nas.optimizer.nsga2 import NSGA2
 from nas.results import surrogate_quality
+from nas.selector.base import Selector
+from nas.surrogate.gp import GP
 
 
 def test_budget_below_the_surrogates_need(make_algorithm):
@@ -34,6 +39,40 @@ def test_beats_random_search_at_the_same_number_of_evaluations(make_search, tmp_
             values[name] = search._results.hypervolume(6)
         wins += values["msunas"] > values["random"]
     assert wins == 5
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_selector_is_told_how_sure_the_model_is_if_it_asks(asks, space, tables, make_search, tmp_path):
+    told = []
+
+    class Recording(Selector):
+        uses_covariance = asks
+
+        def select(self, candidates, front, n, rng, covariance=None):
+            told.append((candidates, covariance))
+            return np.arange(min(n, len(candidates)))
+
+    surrogate = GP(kernel="gauss")
+    algorithm = MSuNAS(
+        space=space,
+        objectives=[TableCost(cost="flops", tables=tables)],
+        surrogate=surrogate,
+        optimizer=NSGA2(population=12, generations=3, crossover_probability=0.9, mutation_eta=1.0),
+        selector=Recording(),
+        n_doe=20,
+        n_iter=4,
+        iterations=1,
+    )
+    search, archive = make_search(tmp_path, "msunas", n_doe=20, iterations=0)
+    search.run(retry_failed=False)
+    batch = algorithm.propose(archive, 1, np.random.default_rng(0))
+    ((candidates, covariance),) = told
+    if not asks:
+        assert covariance is None
+        return
+    assert covariance.shape == (len(candidates), len(candidates))
+    deviations = surrogate.deviation(batch.genomes)[:, 0]
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance))[: len(batch.genomes)], deviations, rtol=1e-6)
 
 
 def test_a_batch_says_what_the_surrogate_makes_of_the_archive_and_what_took_how_long(

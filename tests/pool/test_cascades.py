@@ -85,7 +85,7 @@ def test_a_changed_pool_is_refused(place, monkeypatch):
     fingerprint = json.loads(known)["fingerprints"]["space"]
     path.write_text(known.replace(fingerprint, "0" * len(fingerprint)))
     try:
-        with pytest.raises(UserError, match="is not what it was: weights, data or code have changed since the run"):
+        with pytest.raises(UserError, match="is not what it was: weights, data, code, torch or the kind of device"):
             pool_of(place / "encas", device="cpu", cache=place / "cache", progress=silent)
     finally:
         path.write_text(known)

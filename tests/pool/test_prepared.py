@@ -6,7 +6,8 @@ from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from nas.dataset.batches import Normalise, resize
+from nas.dataset.base import Images
+from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.pool.prepared import Prepared
 from nas.pool.timm_models import make_model, prepared
@@ -19,12 +20,14 @@ def photos(n: int, height: int, width: int) -> np.ndarray:
     return (255 * smooth).to(torch.uint8).numpy()
 
 
-def test_whole_images_are_resized_as_runs_do_it():
-    pixels = torch.from_numpy(photos(4, 24, 24))
+@pytest.mark.parametrize("crop", [1.0, 0.875])
+def test_images_are_cut_out_and_resized_as_runs_do_it(crop):
+    pixels = photos(4, 24, 24)
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
-    made = Prepared(nn.Identity(), mean=mean, std=std, resolution=16, crop=1.0)
-    expected = resize(Normalise(mean=mean, std=std, device="cpu")(pixels), 16)
-    torch.testing.assert_close(made(pixels.float() / 255), expected)
+    made = Prepared(nn.Identity(), mean=mean, std=std, resolution=16, crop=crop)
+    images = Images(pixels, np.zeros(4, dtype=np.int64))
+    batches = Batches(images=images, mean=mean, std=std, device="cpu", cache_bytes=0, crop=crop)
+    torch.testing.assert_close(made(torch.from_numpy(pixels).float() / 255), batches.at(16))
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite1", "resnet18"])
