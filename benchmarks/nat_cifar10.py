@@ -1,12 +1,12 @@
 """NAT with Once-for-All's MobileNetV3 on CIFAR-10, from random weights: the whole path, and how busy the GPU is.
 
-    python benchmarks/nat_cifar10.py FOLDER --runs 2             on a GPU, about five minutes
-    python benchmarks/nat_cifar10.py FOLDER --small              on two CPU cores, about ten minutes
+    python benchmarks/nat_cifar10.py FOLDER --runs 2             on a GPU, about four minutes
+    python benchmarks/nat_cifar10.py FOLDER --small              on two CPU cores; half an hour beside other work
 
 ``FOLDER`` holds CIFAR-10 as images, ``train/<class>/*`` and ``test/<class>/*``. The runs are ordinary ones
 (``launch.py algorithm=nat``) that share the GPU; while they go on, the driver is asked five times a second whether
 the GPU computes. Then the largest subnet alone is trained by an ordinary loop on the same images, and as a part of the
-supernet: images a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file.
+supernet: images a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file, with ``--small`` ``nat_cifar10_small``.
 """
 
 import argparse
