@@ -6,7 +6,8 @@
 ``FOLDER`` holds CIFAR-10 as images, ``train/<class>/*`` and ``test/<class>/*``. The runs are ordinary ones
 (``launch.py algorithm=nat``) that share the GPU; while they go on, the driver is asked five times a second whether
 the GPU computes. Then the largest subnet alone is trained by an ordinary loop on the same images, and as a part of the
-supernet: images a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file, with ``--small`` ``nat_cifar10_small``.
+supernet: images a second, in the same process. Writes ``nat_cifar10.txt`` and ``nat_cifar10.png`` beside this file,
+with ``--small`` ``nat_cifar10_small.txt`` and ``.png``.
 """
 
 import argparse
