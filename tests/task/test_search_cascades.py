@@ -59,6 +59,25 @@ def test_constraints_hold_for_every_method(launch, tmp_path):
         assert len(costs) > 1 and max(costs) <= 60 + 1e-9
 
 
+def test_cascades_by_latency(launch, tmp_path):
+    """Latencies fall where multiply-adds rise, so that the two cannot be taken for each other."""
+    write_pool(tmp_path / "models", k=12)
+    listed = tmp_path / "models" / "models.json"
+    rows = json.loads(listed.read_text())
+    latencies = {f"models/{row['name']}": 500.0 / row["flops"] for row in rows}
+    listed.write_text(json.dumps([row | {"latency": latencies[f"models/{row['name']}"]} for row in rows]))
+    words = (*POOL, *ENCAS, "sec_obj=latency", "paths.run=run")
+    code, _, err = launch(*words)
+    assert code == 0, err
+    found = front(tmp_path / "run")
+    assert [objective["name"] for objective in found["objectives"]] == ["top1_error", "latency"]
+    for member in found["front"]:
+        asked = [latencies[name] for name in member["architecture"]["networks"]]
+        shares = [member["metrics"][f"answered_{i}"] for i in range(1, len(asked) + 1)]
+        reached = 1 - np.concatenate([[0.0], np.cumsum(shares[:-1])]) / 100  # the share that asks each network
+        assert member["objectives"]["latency"] == pytest.approx(float(np.dot(reached, asked)))
+
+
 def test_mo_gomea_finds_more_than_random_search_with_its_budget(launch, tmp_path):
     write_pool(tmp_path / "models", k=30)
     reached = []
