@@ -164,7 +164,7 @@ class Archive:
         return next(commit for commit in self.commits if commit.step == step)
 
     def batch(self, step: int) -> list[Entry]:
-        """Return the entries of a complete step in their order, those that failed and what replaced them included.
+        """Return the entries of a complete step in their order; a second attempt takes the place of a failure.
 
         A step's weights follow from the architectures of its batch and of those before.
         """

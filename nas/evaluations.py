@@ -70,8 +70,9 @@ class BatchFolder:
             path = self._path / f"net_{index}.stats"
             if path.exists():
                 stats = _read(path)
-                found = None if stats is None else (stats.pop("genome"), stats.pop("weights", None))
-                if stats is not None and found == (list(architecture.genome), self._weights):
+                if stats is None:
+                    continue
+                if (stats.pop("genome"), stats.pop("weights", None)) == (list(architecture.genome), self._weights):
                     yield index, Evaluation({name: value for name, value in stats.items() if value is not None})
 
     def _store(self, index: int, architecture: Architecture, evaluation: Evaluation) -> None:

@@ -87,24 +87,17 @@ class Members:
         """Raise RunError with what happened in a process that failed."""
         for connection in self._connections:
             if connection.poll():
-                try:
-                    error = str(connection.recv())
-                except EOFError:
-                    error = "it was killed"
-                raise RunError(f"a process of the training team failed: {error.strip().splitlines()[-1]}")
+                raise _failure(_received(connection))
 
     def _await(self) -> None:
         """Wait until all processes have built what they train; RunError with what happened where one fails."""
         for connection, process in zip(self._connections, self._processes, strict=True):
             while not connection.poll(START_SECONDS) and process.is_alive():
                 pass
-            try:
-                message = connection.recv()
-            except EOFError:
-                message = "it was killed"
+            message = _received(connection)
             if message != READY:
                 self.close()
-                raise RunError(f"a process of the training team failed: {message.strip().splitlines()[-1]}")
+                raise _failure(message)
 
     def close(self) -> None:
         """End the processes."""
@@ -120,6 +113,18 @@ class Members:
         self._check()
         for connection in self._connections:
             connection.send(message)
+
+
+def _received(connection: Connection) -> str:
+    """Return what a process says: that it is ready, or the traceback of its failure."""
+    try:
+        return str(connection.recv())
+    except EOFError:
+        return "it was killed"
+
+
+def _failure(message: str) -> RunError:
+    return RunError(f"a process of the training team failed: {message.strip().splitlines()[-1]}")
 
 
 def _device_of(device: torch.device, rank: int) -> str:

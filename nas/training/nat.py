@@ -153,7 +153,10 @@ class NatTraining(Training):
             team=ALONE if self._members is None else self._members.team,
             descent=self._descent,
         )
-        self._load({"state": self._adaptation.state(), "mean": {}, "n_averaged": 0}, -1)
+        if self._members is not None:
+            self._members.load(self._adaptation.state())
+        self._supernet.module.eval()
+        self._step = -1
 
     @property
     def weights(self) -> str | None:
