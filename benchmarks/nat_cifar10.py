@@ -1,6 +1,6 @@
 """NAT with Once-for-All's MobileNetV3 on CIFAR-10, from random weights: the whole path, and how busy the GPU is.
 
-    python benchmarks/nat_cifar10.py FOLDER --runs 2             on a GPU, about four minutes
+    python benchmarks/nat_cifar10.py FOLDER --runs 3             on a GPU, about six minutes
     python benchmarks/nat_cifar10.py FOLDER --small              on two CPU cores; half an hour beside other work
 
 ``FOLDER`` holds CIFAR-10 as images, ``train/<class>/*`` and ``test/<class>/*``. The runs are ordinary ones
@@ -41,9 +41,9 @@ SECONDS = 5.0  # of each measurement of images a second
 DATA = ["dataset=imagefolder", "dataset.size=32", "dataset.vld_size=5000", "dataset/augmentation=small"]
 SUPERNET = ["supernet=ofa_w10", "supernet.checkpoint=random"]
 GPU = [
-    "supernet.resolutions=[64]",
-    *("algorithm.n_doe=32", "algorithm.n_iter=32", "algorithm.iterations=5"),
-    *("training.batch_size=1024", "training.lr=0.2", "training.schedule=cosine", "training.averaged_iterations=2"),
+    "supernet.resolutions=[96]",
+    *("algorithm.n_doe=32", "algorithm.n_iter=32", "algorithm.iterations=13"),
+    *("training.batch_size=1024", "training.lr=0.2", "training.schedule=cosine", "training.averaged_iterations=5"),
     *("training.epochs=2", "training.warmup_epochs=5"),
     *("evaluator.batch_size=1000", "evaluator.recalibration_images=1000", "evaluator.recalibration_batch_size=1000"),
     *("surrogate.members=200", "evaluator.at_once=16", "optimizer.generations=50"),
