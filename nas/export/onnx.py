@@ -1,0 +1,90 @@
+"""``format=onnx``: ONNX, which onnxruntime and many others run without torch."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import final
+
+import onnx
+import torch
+
+from nas.errors import RunError
+from nas.export.base import INPUT, Arrays, Format, Images, Source
+from nas.export.graph import first_line, output_names, program, quiet
+from nas.files import write_bytes
+
+OPSET = 18
+"""The first one that can resize with antialiasing."""
+
+ERRORS_ALONE = 3  # onnxruntime's level of messages
+
+
+@final
+class Onnx(Format):
+    """A graph of ONNX's operators, made of a program of torch.export; the weights lie in the same file.
+
+    Stages of cascades are branches of ``If``.
+    """
+
+    ending = "onnx"
+
+    def write(self, source: Source, path: Path) -> None:
+        """Write the graph; what it says about itself are its metadata properties."""
+        exported = program(source)
+        axes = {0: "batch"} | ({2: "height", 3: "width"} if source.free_sides else {})
+        try:
+            with warnings.catch_warnings():
+                quiet()
+                made = torch.onnx.export(
+                    exported,
+                    dynamo=True,
+                    verbose=False,
+                    opset_version=OPSET,
+                    input_names=[INPUT],
+                    output_names=list(output_names(source.network)),
+                )
+        except Exception as error:  # onnxscript and torch have many kinds of them
+            raise RunError(f"ONNX cannot express the network: {first_line(error)}") from error
+        assert made is not None
+        model = made.model_proto
+        for graph in _graphs(model.graph):
+            _prune(graph)
+        onnx.helper.set_model_props(model, dict(source.about))
+        model.producer_name, model.doc_string = "nas", source.about.get("description", "")
+        onnx.checker.check_model(model)
+        write_bytes(path, model.SerializeToString())
+
+    def read(self, path: Path, threads: int) -> Callable[[Images], Arrays]:
+        """Return a session of onnxruntime on the CPU."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, ERRORS_ALONE
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+
+        def run(images: Images) -> Arrays:
+            return dict(zip(names, session.run(None, {INPUT: images}), strict=True))
+
+        return run
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph and those of its branches."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
+
+
+def _prune(graph: onnx.GraphProto) -> None:
+    """Take out constants that nothing reads, which torch leaves in branches, and notes on how operations were made."""
+    used = {name for inner in _graphs(graph) for node in inner.node for name in node.input}
+    used |= {output.name for inner in _graphs(graph) for output in inner.output}
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    kept = [constant for constant in graph.initializer if constant.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
