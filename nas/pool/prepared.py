@@ -25,7 +25,13 @@ class Crop:
 
 @final
 class Prepared(nn.Module):
-    """A network that resizes and normalises its images itself."""
+    """A network that resizes and normalises its images itself.
+
+    Attributes:
+        network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
+        resolution, crop: as the constructor takes them.
+        mean, std: likewise, shape (3, 1, 1).
+    """
 
     def __init__(
         self,
