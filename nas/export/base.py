@@ -18,6 +18,7 @@ LOGITS = "logits"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Images = npt.NDArray[np.float32]
+Run = Callable[[Images], Arrays]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def read(self, path: Path, threads: int) -> Callable[[Images], Arrays]:
+    def read(self, path: Path, threads: int) -> Run:
         """Return what runs the file on the CPU, as its users do: images to outputs by name.
 
         Args:

@@ -17,7 +17,6 @@ from nas.export.stages import OUTPUTS, Stages
 from nas.pool.prepared import Prepared
 from nas.supernet.ofa_modules import Recomputed
 
-
 ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
 """What torch notes about each operation beside what it is: most of a file, with paths of the machine in it."""
 

@@ -1,7 +1,7 @@
 """``format=onnx``: ONNX, which onnxruntime and many others run without torch."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import final
 
@@ -9,7 +9,7 @@ import onnx
 import torch
 
 from nas.errors import RunError
-from nas.export.base import INPUT, Arrays, Format, Images, Source
+from nas.export.base import INPUT, Arrays, Format, Images, Run, Source
 from nas.export.graph import first_line, output_names, program, quiet
 from nas.files import write_bytes
 
@@ -54,7 +54,7 @@ class Onnx(Format):
         onnx.checker.check_model(model)
         write_bytes(path, model.SerializeToString())
 
-    def read(self, path: Path, threads: int) -> Callable[[Images], Arrays]:
+    def read(self, path: Path, threads: int) -> Run:
         """Return a session of onnxruntime on the CPU."""
         import onnxruntime
 

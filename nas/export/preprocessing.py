@@ -23,8 +23,17 @@ def share_of(side: int, numerator: int, denominator: int) -> int:
     return up - (up - down) * (up - 2 * (up // 2))
 
 
+def shorter(height: int, width: int) -> int:
+    """Return the smaller of two sides, which ``min`` would decide once and for all in an exported graph."""
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]  # noqa: SIM108 -- TorchScript knows the statement alone
+        least = min(height, width)
+    else:
+        least = torch.sym_min(height, width)  # type: ignore[assignment]
+    return least
+
+
 def fraction_of(share: float) -> tuple[int, int]:
-    """Return the simplest fraction that rounds to a share."""
+    """Return the fraction that was meant by a share, such as 7/8 by 0.875."""
     simple = Fraction(share).limit_denominator(LARGEST_DENOMINATOR)
     return simple.numerator, simple.denominator
 
@@ -75,10 +84,7 @@ class Preprocessed(nn.Module):
     def _resized_centre(self, images: Tensor) -> Tensor:
         """Resize the shorter side, and cut the network's input out of the middle."""
         height, width = images.shape[2], images.shape[3]
-        if torch.jit.is_scripting():
-            least = min(height, width)
-        else:
-            least = torch.sym_min(height, width)
+        least = shorter(height, width)
         rows, columns = self.side * height // least, self.side * width // least
         resized = interpolate(images, [rows, columns], mode=self.mode, antialias=True, align_corners=False).clamp(0, 1)
         top, left = share_of(rows - self.resolution, 1, 2), share_of(columns - self.resolution, 1, 2)

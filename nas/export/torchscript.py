@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -11,7 +10,7 @@ from torch import nn
 
 from nas.errors import RunError
 from nas.evaluator.cascade_module import Cascade, GapCascade
-from nas.export.base import Arrays, Format, Images, Source
+from nas.export.base import Arrays, Format, Images, Run, Source
 from nas.export.graph import first_line, frozen, named
 from nas.export.preprocessing import Preprocessed
 from nas.export.stages import ScriptedStages
@@ -19,6 +18,8 @@ from nas.files import write_atomic
 from nas.pool.prepared import Prepared
 
 ABOUT = "about.json"
+
+_jit: Any = torch.jit  # has few types
 
 
 @final
@@ -33,19 +34,19 @@ class TorchScript(Format):
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 _quiet()
-                scripted: Any = torch.jit.script(_compiled(frozen(source.network), example).eval())
+                scripted: Any = _jit.script(_compiled(frozen(source.network), example).eval())
         except Exception as error:  # torch has dozens of kinds of them
             raise RunError(f"TorchScript cannot express the network: {first_line(error)}") from error
         extra = {ABOUT: json.dumps(dict(source.about))}
         with warnings.catch_warnings():
             _quiet()
-            write_atomic(path, lambda file: torch.jit.save(scripted, file, _extra_files=extra))
+            write_atomic(path, lambda file: _jit.save(scripted, file, _extra_files=extra))
 
-    def read(self, path: Path, threads: int) -> Callable[[Images], Arrays]:
+    def read(self, path: Path, threads: int) -> Run:
         """Return the program; torch's own number of threads counts."""
         with warnings.catch_warnings():
             _quiet()
-            module: Any = torch.jit.load(path)
+            module: Any = _jit.load(path)
 
         def run(images: Images) -> Arrays:
             with torch.inference_mode():
@@ -65,12 +66,13 @@ def _compiled(network: nn.Module, example: torch.Tensor) -> nn.Module:
     return _traced(network, example)
 
 
-def _traced(network: nn.Module, images: torch.Tensor) -> Any:
-    return torch.jit.trace(network, images, check_trace=False)
+def _traced(network: nn.Module, images: torch.Tensor) -> nn.Module:
+    traced: nn.Module = _jit.trace(network, images, check_trace=False)
+    return traced
 
 
 def _quiet() -> None:
     """Ignore that TorchScript is deprecated: it is what was asked for."""
     for category in (DeprecationWarning, FutureWarning):
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..* is (deprecated|not supported)", category=category)
-    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+    warnings.filterwarnings("ignore", category=_jit.TracerWarning)
