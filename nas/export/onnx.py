@@ -31,7 +31,6 @@ class Onnx(Format):
     def write(self, source: Source, path: Path) -> None:
         """Write the graph; what it says about itself are its metadata properties."""
         exported = program(source)
-        axes = {0: "batch"} | ({2: "height", 3: "width"} if source.free_sides else {})
         try:
             with warnings.catch_warnings():
                 quiet()

@@ -24,8 +24,11 @@ def share_of(side: int, numerator: int, denominator: int) -> int:
 
 
 def shorter(height: int, width: int) -> int:
-    """Return the smaller of two sides, which ``min`` would decide once and for all in an exported graph."""
-    if torch.jit.is_scripting():  # type: ignore[attr-defined]  # noqa: SIM108 -- TorchScript knows the statement alone
+    """Return the smaller of two sides, which ``min`` would decide once and for all in an exported graph.
+
+    TorchScript compiles one branch of this statement; of an expression it would compile both.
+    """
+    if torch.jit.is_scripting():  # noqa: SIM108  # type: ignore[attr-defined]
         least = min(height, width)
     else:
         least = torch.sym_min(height, width)  # type: ignore[assignment]
