@@ -1,7 +1,7 @@
 """``format=onnx``: ONNX, which onnxruntime and many others run without torch."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import final
 
@@ -15,6 +15,8 @@ from nas.files import write_bytes
 
 OPSET = 18
 """The first one that can resize with antialiasing."""
+
+SIZES = ("batch", "channels", "height", "width")
 
 ERRORS_ALONE = 3  # onnxruntime's level of messages
 
@@ -46,8 +48,10 @@ class Onnx(Format):
             raise RunError(f"ONNX cannot express the network: {first_line(error)}") from error
         assert made is not None
         model = made.model_proto
+        names = _size_names(model.graph)
         for graph in _graphs(model.graph):
             _prune(graph)
+            _rename_sizes(graph, names)
         onnx.helper.set_model_props(model, dict(source.about))
         model.producer_name, model.doc_string = "nas", source.about.get("description", "")
         onnx.checker.check_model(model)
@@ -68,6 +72,20 @@ class Onnx(Format):
         return run
 
 
+def _size_names(graph: onnx.GraphProto) -> dict[str, str]:
+    """Return what the free sizes of the input are to be called, by torch's names of them."""
+    sizes = zip(graph.input[0].type.tensor_type.shape.dim, SIZES, strict=True)
+    return {size.dim_param: name for size, name in sizes if size.dim_param}
+
+
+def _rename_sizes(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Name the free sizes of what goes in and comes out."""
+    for value in (*graph.input, *graph.output):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param in names:
+                size.dim_param = names[size.dim_param]
+
+
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """Yield a graph and those of its branches."""
     yield graph
@@ -78,12 +96,15 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _prune(graph: onnx.GraphProto) -> None:
-    """Take out constants that nothing reads, which torch leaves in branches, and notes on how operations were made."""
+    """Take out constants that nothing reads, which torch leaves in branches, and notes on how operations were made.
+
+    Shapes in between go too: runtimes find them themselves.
+    """
     used = {name for inner in _graphs(graph) for node in inner.node for name in node.input}
     used |= {output.name for inner in _graphs(graph) for output in inner.output}
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
     kept = [constant for constant in graph.initializer if constant.name in used]
-    del graph.initializer[:]
+    del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(kept)

@@ -1,7 +1,7 @@
 """The changes that a network's images need, written so that their sizes stay variables in an exported graph."""
 
 from fractions import Fraction
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,8 @@ from torch.nn.functional import interpolate
 from nas.pool.prepared import Crop, Prepared
 
 LARGEST_DENOMINATOR = 10**6
+
+_jit: Any = torch.jit  # has few types
 
 
 def share_of(side: int, numerator: int, denominator: int) -> int:
@@ -28,7 +30,7 @@ def shorter(height: int, width: int) -> int:
 
     TorchScript compiles one branch of this statement; of an expression it would compile both.
     """
-    if torch.jit.is_scripting():  # noqa: SIM108  # type: ignore[attr-defined]
+    if _jit.is_scripting():  # noqa: SIM108
         least = min(height, width)
     else:
         least = torch.sym_min(height, width)  # type: ignore[assignment]

@@ -1,17 +1,18 @@
 """Networks and cascades to export, and what every format must do with them."""
 
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.base import Format, Images, Source
 from nas.export.check import original
+from nas.export.stages import confidences, first_values, later_values
 from nas.pool.prepared import Crop, Prepared
 from nas.pool.timm_models import make_model, prepared
 from nas.supernet.base import Supernet
@@ -26,6 +27,10 @@ from tests.supernet.test_attentivenas import small
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 CLASSES = 4
 CROPS: tuple[Crop | float, ...] = (1.0, 0.875, Crop("bicubic", 9))
+KINDS = [
+    *("tiny", "attentivenas", "ofa_w10"),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nat", "proxyless", "ofa_resnet50", "timm")),
+]
 SIDES = ((8, 8), (13, 9), (6, 6), (9, 20))
 """Heights and widths: those of the example, and others, among them the network's own."""
 
@@ -56,15 +61,18 @@ def small_cascade(kind: type[Cascade] | type[GapCascade], limits: Sequence[float
     """
     networks = [small_prepared(seed, CROPS[seed], channels=8 * (seed + 1)) for seed in range(3)]
     costs = [10.0, 20.0, 30.0]
-    if limits is not None:
-        return kind(networks, limits, costs).eval()
-    scale = 1.0 if kind is Cascade else 8.0
-    for first, second in product(np.linspace(0.25, 0.95, 8) * scale, repeat=2):
-        cascade = kind(networks, [first, second], costs).eval()
-        stages = original(cascade)(images(40))["stages"]
-        if np.bincount(stages, minlength=3).min() >= 3:
-            return cascade
-    raise AssertionError("no such limits")
+    return kind(networks, limits or _dividing(networks, kind is Cascade), costs).eval()
+
+
+@torch.no_grad()
+def _dividing(networks: Sequence[nn.Module], averaging: bool) -> list[float]:
+    """Return limits that half of the 40 images, and of those that are left, exceed."""
+    batch = torch.from_numpy(images(40))
+    values = first_values(networks[0](batch), averaging)
+    first = confidences(values, averaging)
+    values = later_values(values, networks[1](batch), 1, averaging)
+    second = confidences(values, averaging)[first <= np.median(first)]
+    return [float(np.median(first)), float(np.median(second))]
 
 
 def images(n: int, height: int = 8, width: int = 8) -> Images:
@@ -148,5 +156,5 @@ def convolved_by_torch(run: Any, batch: Images) -> list[tuple[int, int]]:
     """Return images and output channels of each convolution, as torch's profiler saw them."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profiler:
         run(batch)
-    events = [event for event in profiler.events() if event.name == "aten::conv2d"]
+    events = [event for event in profiler.events() if event.name == "aten::convolution"]
     return [(event.input_shapes[0][0], event.input_shapes[1][0]) for event in events]

@@ -22,7 +22,6 @@ from tests.export.networks import (
 )
 
 DEPRECATION = (DeprecationWarning, FutureWarning)
-SLOW = ["nat", "proxyless", "ofa_resnet50", "timm"]
 
 
 @pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
@@ -42,9 +41,7 @@ def test_a_cascade(kind, tmp_path):
     check_cascade(TorchScript(), tmp_path, small_cascade(kind))
 
 
-@pytest.mark.parametrize(
-    "kind", ["tiny", "attentivenas", "ofa_w10", *(pytest.param(k, marks=pytest.mark.slow) for k in SLOW)]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
     TorchScript().write(source(network, batch), tmp_path / "m.torchscript")
