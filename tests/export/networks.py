@@ -154,7 +154,7 @@ def check_stages(run: Any, cascade: Cascade | GapCascade, convolved: Any, go_on:
 
 def convolved_by_torch(run: Any, batch: Images) -> list[tuple[int, int]]:
     """Return images and output channels of each convolution, as torch's profiler saw them."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profiler:
+    with torch.autograd.profiler.profile(record_shapes=True, use_kineto=False) as profiler:
         run(batch)
-    events = [event for event in profiler.events() if event.name == "aten::convolution"]
+    events = [event for event in profiler.function_events if event.name == "aten::_convolution"]
     return [(event.input_shapes[0][0], event.input_shapes[1][0]) for event in events]

@@ -12,6 +12,7 @@ from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.onnx import Onnx
 from tests.export.networks import (
     CROPS,
+    KINDS,
     check_cascade,
     check_network,
     check_same,

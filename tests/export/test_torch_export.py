@@ -11,6 +11,7 @@ from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.torch_export import ABOUT, TorchExport
 from tests.export.networks import (
     CROPS,
+    KINDS,
     check_cascade,
     check_network,
     check_same,

@@ -9,6 +9,7 @@ from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.torchscript import ABOUT, TorchScript
 from tests.export.networks import (
     CROPS,
+    KINDS,
     check_cascade,
     check_network,
     check_same,
