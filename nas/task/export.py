@@ -1,0 +1,222 @@
+"""``task=export``: a model as a file that runs without this project."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from nas.dataset.base import Dataset
+from nas.errors import RunError, UserError
+from nas.export.about import about, summary
+from nas.export.base import Format, Images, Run, Source
+from nas.export.check import Parity, compare, latencies, original
+from nas.export.graph import output_names
+from nas.export.onnx import Onnx
+from nas.export.preprocessing import Preprocessed
+from nas.export.torch_export import TorchExport
+from nas.export.torchscript import TorchScript
+from nas.files import read_json, write_bytes, write_json
+from nas.model.base import Model, ModelSource, silent
+from nas.objective.timing import hardware
+from nas.pool.prepared import Prepared
+from nas.task.base import Setup, Task
+from nas.task.model import Arch, ModelKeys, given_by, source_of
+from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
+
+FORMATS: Mapping[str, Format] = {"onnx": Onnx(), "torchscript": TorchScript(), "torch_export": TorchExport()}
+
+FOLDER, REPORT = "export", "export.json"
+
+_BATCH = 64  # images at once while outputs are compared
+
+
+@final
+class ExportTask(Task):
+    """Writes a file, and checks on real images that it does what the model does."""
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        format: Literal["onnx", "torchscript", "torch_export"],
+        run: Path | None,
+        arch: Arch,
+        model: str | None,
+        weights: str | None,
+        r: PositiveInt | None,
+        preprocessing: bool,
+        path: Path | None,
+        overwrite: bool,
+        split: Literal["test", "validation", "train"],
+        images: PositiveInt,
+        tolerance: PositiveFloat,
+        batch_sizes: tuple[PositiveInt, ...],
+        warmup: NonNegativeInt,
+        repeats: PositiveInt,
+    ) -> None:
+        """Take what to export.
+
+        Args:
+            setup: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
+                count. The file is made and measured on the CPU; on ``device`` batch-norm statistics are computed.
+            format: of the file.
+            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
+            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: of a file or a model of timm: a path or ``"random"``.
+            r: side of the square input in pixels, where the model does not say it.
+            preprocessing: whether the file crops, normalises and resizes images itself; else it takes normalised ones
+                of the network's own size.
+            path: of the file; ``None`` for one below the run's, the model's or this folder.
+            overwrite: whether an existing file may be replaced.
+            split: which images outputs are compared on.
+            images: how many, spread evenly over the split; all where it has fewer.
+            tolerance: the largest difference of outputs, as a share of the largest of them (and of 1 where all are
+                smaller).
+            batch_sizes: images of the passes that are timed.
+            warmup: passes that do not count, of each.
+            repeats: passes whose median counts, of each.
+        """
+        self._setup = setup
+        self._format = format
+        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+        self._preprocessing = preprocessing
+        self._path = None if path is None else Path(path).expanduser()
+        self._overwrite = overwrite
+        self._split = split
+        self._images = images
+        self._tolerance = tolerance
+        self._batch_sizes = batch_sizes
+        self._warmup = warmup
+        self._repeats = repeats
+
+    def check(self) -> None:
+        """Find the model, its images, and the place of the file."""
+        source, dataset = self._found()
+        dataset.split(self._split)
+        path, ending = self._place(source), FORMATS[self._format].ending
+        if path.is_dir() or path.suffix != f".{ending}":
+            raise UserError(f"path={path} must be a file that ends in .{ending}")
+        if path.exists() and not self._overwrite:
+            raise UserError(f"'{path}' exists; add overwrite=true to replace it, or path=FILE")
+        _known(path.with_name(REPORT))
+
+    def run(self) -> str:
+        """Export, compare, measure, write, and return what was found."""
+        settings, form = self._setup.settings, FORMATS[self._format]
+        torch.set_num_threads(settings.threads)
+        source, dataset = self._found()
+        path = self._place(source)
+        with threadpool_limits(settings.threads), TemporaryDirectory() as folder:
+            model = source.load(silent)
+            exported, images = self._source(model, self._chosen(dataset))
+            made = Path(folder) / f"model.{form.ending}"
+            form.write(exported, made)
+            runs = {"file": form.read(made, settings.threads), "original": original(exported.network)}
+            parity = compare(runs["original"], runs["file"], images, _BATCH)
+            if wrong := parity.broken(self._tolerance):
+                raise RunError(f"nothing was written: the {self._format} file is not the model: {wrong}")
+            times = {size: self._times(runs, images, size) for size in self._batch_sizes}
+            written = made.read_bytes()
+        report = self._report(model, exported, parity, len(written), times)
+        write_bytes(path, written)
+        write_json(path.with_name(REPORT), _known(path.with_name(REPORT)) | {path.name: report}, indent=2)
+        return _told(path, report)
+
+    def _found(self) -> tuple[ModelSource, Dataset]:
+        given = given_by(self._setup)
+        source = source_of(self._keys, self._setup, recalibrate=True)
+        dataset = given.dataset or source.dataset()
+        if dataset is None:
+            raise UserError("which images to compare the file and the model on is unknown: add dataset=NAME")
+        if dataset.n_classes != source.n_classes:
+            raise UserError(f"the model has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}")
+        return source, dataset
+
+    def _place(self, source: ModelSource) -> Path:
+        if self._path is not None:
+            return self._path
+        name = source.name.replace("/", "-") + ("" if self._preprocessing else "-normalised")
+        folder = Path() if source.home is None else source.home / FOLDER
+        return folder / f"{name}.{FORMATS[self._format].ending}"
+
+    def _chosen(self, dataset: Dataset) -> Images:
+        """Return images of the split, (n, 3, height, width), pixels scaled to 0..1."""
+        images = dataset.split(self._split)
+        rows = np.linspace(0, len(images) - 1, min(self._images, len(images))).round().astype(np.int64)
+        return np.array(images.pixels[rows], dtype=np.float32) / np.float32(255)
+
+    def _source(self, model: Model, images: Images) -> tuple[Source, Images]:
+        """Return what is exported, and the images that it takes."""
+        network = model.ready.to("cpu")
+        if not self._preprocessing:
+            if not isinstance(network, Prepared):
+                raise UserError("preprocessing=false is for single networks: those of a cascade see different images")
+            with torch.no_grad():
+                images = Preprocessed(network, torch.nn.Identity())(torch.from_numpy(images)).contiguous().numpy()
+            network = network.network
+        said = about(
+            model,
+            preprocessing=self._preprocessing,
+            free_sides=self._preprocessing,
+            sides=(images.shape[2], images.shape[3]),
+        )
+        example = np.resize(images, (max(2, min(len(images), 4)), *images.shape[1:]))
+        return Source(network, example, self._preprocessing, said), images
+
+    def _times(self, runs: Mapping[str, Run], images: Images, size: int) -> dict[str, float]:
+        batch = np.resize(images, (size, *images.shape[1:]))  # repeats them where there are fewer
+        return latencies(runs, batch, warmup=self._warmup, repeats=self._repeats)
+
+    def _report(
+        self, model: Model, source: Source, parity: Parity, size: int, times: Mapping[int, Mapping[str, float]]
+    ) -> dict[str, Any]:
+        tensors = [*source.network.parameters(), *source.network.buffers()]
+        return {
+            "format": self._format,
+            "model": summary(model.described),
+            "description": source.about["description"],
+            "outputs": list(output_names(source.network)),
+            "preprocessing": self._preprocessing,
+            "parity": asdict(parity) | {"split": self._split, "tolerance": self._tolerance},
+            "size_mb": {"file": size / 1e6, "original": sum(tensor.nbytes for tensor in tensors) / 1e6},
+            "latency_ms": {str(size): dict(found) for size, found in times.items()},
+            "measured_on": {"hardware": hardware(torch.device("cpu")), "threads": self._setup.settings.threads},
+            "torch": torch.__version__,
+        }
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """Return the reports of files that were exported before."""
+    try:
+        known = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{path}' is damaged ({error}): move it away") from error
+    if not isinstance(known, dict):
+        raise UserError(f"'{path}' is damaged: move it away")
+    return known
+
+
+def _told(path: Path, report: Mapping[str, Any]) -> str:
+    parity, size = report["parity"], report["size_mb"]
+    lines = [
+        f"{report['model']['name']}: {report['description']}",
+        f"  on {parity['images']:,} {parity['split']} images the same answers; outputs differ by up to "
+        f"{parity['largest_difference']:.2g}, the largest is {parity['largest_value']:.3g}",
+        f"  {size['file']:.3g} MB (the model's tensors: {size['original']:.3g} MB)",
+        *(
+            f"  a batch of {batch}: {found['file']:.3g} ms (the model in torch: {found['original']:.3g} ms)"
+            for batch, found in report["latency_ms"].items()
+        ),
+        "Open:",
+        *(f"  {os.path.relpath(each)}" for each in (path, path.with_name(REPORT))),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from nas.evaluator.cascade_module import Cascade
+from nas.export.check import compare, latencies, original
+from tests.export.networks import images, small_cascade, small_prepared
+
+RUN = original(small_prepared())
+
+
+def changed(**changes):
+    """Return a run that returns other outputs for the image whose first pixel is that of the second image."""
+    second = images(9)[1, 0, 0, 0]
+
+    def run(batch):
+        found = {name: value.copy() for name, value in BASE(batch).items()}
+        for row in np.flatnonzero(batch[:, 0, 0, 0] == second):
+            for name, change in changes.items():
+                found[name][row] = change(found[name][row])
+        return found
+
+    return run
+
+
+BASE = original(small_cascade(Cascade))
+
+
+def test_a_run_equals_itself():
+    parity = compare(RUN, RUN, images(9), 4)
+    assert (parity.images, parity.largest_difference, parity.other_answers, parity.other_stages) == (9, 0, 0, 0)
+    assert parity.largest_value == pytest.approx(np.abs(RUN(images(9))["logits"]).max())
+    assert parity.broken(1e-9) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"probabilities": lambda row: row + 0.01}, "outputs differ by up to 0.01, where the largest is"),
+        ({"probabilities": lambda row: row * np.nan}, "outputs differ by up to nan"),
+        ({"probabilities": lambda row: row[::-1]}, "outputs differ"),
+        ({"stages": lambda row: (row + 1) % 3}, "1 of 9 images ask another number of networks"),
+    ],
+)
+def test_what_differs_is_said(changes, message):
+    assert message in str(compare(BASE, changed(**changes), images(9), 4).broken(1e-3))
+
+
+def test_other_answers_count_where_the_difference_is_small():
+    def nearly(batch):
+        values = np.zeros((len(batch), 4), dtype=np.float32)
+        values[:, 1] = 1e-6
+        return {"logits": values}
+
+    def other(batch):
+        return {"logits": nearly(batch)["logits"][:, ::-1]}
+
+    assert compare(nearly, other, images(9), 4).broken(1e-3) == "9 of 9 images are answered otherwise"
+
+
+def test_the_tolerance_is_a_share_of_the_largest_value():
+    def run(batch):
+        return {"logits": 1000 * RUN(batch)["logits"]}
+
+    def shifted(batch):
+        return {"logits": run(batch)["logits"] + 0.05}
+
+    assert compare(run, shifted, images(9), 9).broken(1e-3) is None
+    assert compare(run, shifted, images(9), 9).broken(1e-6) is not None
+
+
+def test_latencies_are_medians_of_the_repeats_alone():
+    calls = []
+    found = latencies({"a": lambda batch: calls.append("a") or {}, "b": RUN}, images(2), warmup=2, repeats=3)
+    assert set(found) == {"a", "b"} and len(calls) == 5 and 0 < found["a"] < found["b"]

@@ -1,0 +1,49 @@
+import pytest
+import torch
+from torch import nn
+
+from nas.errors import RunError
+from nas.evaluator.cascade_module import Cascade
+from nas.export.graph import ORIGINS, exportable, first_line, frozen, named, output_names, program
+from nas.export.preprocessing import Preprocessed
+from nas.export.stages import Stages
+from nas.supernet.ofa_modules import Recomputed
+from tests.export.networks import images, small_cascade, small_network, small_prepared, source
+
+
+def test_a_frozen_network_is_a_copy_without_what_training_needs():
+    network = small_network(8, 0).train()
+    network[0].forward = Recomputed(network[0])
+    batch = torch.from_numpy(images(2))
+    copy = frozen(network)
+    assert not copy.training and not any(tensor.requires_grad for tensor in copy.parameters())
+    assert "forward" not in copy[0].__dict__
+    assert network.training and isinstance(network[0].forward, Recomputed)
+    torch.testing.assert_close(copy(batch), network.eval()(batch))
+
+
+def test_what_is_made_of_each_kind_of_network():
+    cascade = exportable(small_cascade(Cascade, (0.5, 0.5)))
+    assert isinstance(cascade, Stages) and all(isinstance(each, Preprocessed) for each in cascade.networks)
+    assert isinstance(exportable(small_prepared()), Preprocessed)
+    network = small_network(8, 0)
+    assert exportable(network) is network
+    assert output_names(small_cascade(Cascade, (0.5, 0.5))) == ("probabilities", "predictions", "stages", "costs")
+    assert output_names(network) == ("logits",)
+    assert list(named(torch.zeros(2, 3))) == ["logits"]
+
+
+def test_a_program_keeps_nothing_of_where_it_was_made():
+    nodes = program(source(small_prepared())).graph.nodes
+    assert not any(origin in node.meta for node in nodes for origin in ORIGINS)
+
+
+class Undecided(nn.Module):
+    def forward(self, images):
+        return images if images.sum() > 0 else -images
+
+
+def test_what_cannot_be_followed_is_one_line():
+    with pytest.raises(RunError, match=r"^torch\.export .* cannot follow the network: [^\n]+$"):
+        program(source(Undecided()))
+    assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"

@@ -1,0 +1,79 @@
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nas.errors import RunError
+from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.export.torch_export import ABOUT, TorchExport
+from tests.export.networks import (
+    CROPS,
+    KINDS,
+    check_cascade,
+    check_network,
+    check_same,
+    check_stages,
+    convolved_by_torch,
+    images,
+    kinds,
+    small_cascade,
+    small_prepared,
+    source,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
+def test_a_network_behind_preprocessing(crop, tmp_path):
+    check_network(TorchExport(), tmp_path, small_prepared(crop=crop))
+
+
+def test_a_network_alone(tmp_path):
+    """Normalised images of its size go in; their number is free, their sides are not."""
+    network, path = small_prepared().network, tmp_path / "m.pt2"
+    TorchExport().write(source(network, images(3, 6, 6), free_sides=False), path)
+    check_same(network, TorchExport().read(path, 1), [images(n, 6, 6) for n in (1, 2, 9)])
+
+
+@pytest.mark.parametrize("kind", [Cascade, GapCascade])
+def test_a_cascade(kind, tmp_path):
+    check_cascade(TorchExport(), tmp_path, small_cascade(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_network(kind, tmp_path):
+    network, batch = kinds(kind, tmp_path)
+    TorchExport().write(source(network, batch), tmp_path / "m.pt2")
+    check_same(network, TorchExport().read(tmp_path / "m.pt2", 1), [batch, batch[:1]], tolerance=1e-3)
+
+
+@pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
+def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
+    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.pt2"
+    TorchExport().write(source(cascade), path)
+    check_stages(TorchExport().read(path, 1), cascade, convolved_by_torch, go_on)
+
+
+def test_it_says_what_it_is_and_nothing_of_the_machine(tmp_path):
+    path = tmp_path / "m.pt2"
+    TorchExport().write(source(small_prepared()), path)
+    extra = {ABOUT: ""}
+    torch.export.load(path, extra_files=extra)
+    assert json.loads(extra[ABOUT]) == {"description": "a test", "a": "1"}
+    with zipfile.ZipFile(path) as archive:
+        assert not any(str(ROOT).encode() in archive.read(name) for name in archive.namelist())
+
+
+class Undecided(nn.Module):
+    def forward(self, images):
+        return images if images.sum() > 0 else -images
+
+
+def test_what_it_cannot_express_is_said(tmp_path):
+    with pytest.raises(RunError, match=r"torch\.export .* cannot follow the network: "):
+        TorchExport().write(source(Undecided()), tmp_path / "m.pt2")
+    assert list(tmp_path.iterdir()) == []
