@@ -25,7 +25,13 @@ class Crop:
 
 @final
 class Prepared(nn.Module):
-    """A network that resizes and normalises its images itself."""
+    """A network that resizes and normalises its images itself.
+
+    Attributes:
+        network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
+        resolution, crop: as the constructor takes them.
+        mean, std: likewise, shape (3, 1, 1).
+    """
 
     def __init__(
         self,
@@ -48,8 +54,8 @@ class Prepared(nn.Module):
         """
         super().__init__()
         self.network = network
-        self._resolution = resolution
-        self._crop = crop
+        self.resolution = resolution
+        self.crop = crop
         self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1), persistent=False)
         self.mean: Tensor
@@ -57,12 +63,12 @@ class Prepared(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, (n, c), of images, (n, 3, height, width), pixels scaled to 0..1."""
-        if isinstance(self._crop, Crop):
-            images = _cropped(images, self._crop, self._resolution)
+        if isinstance(self.crop, Crop):
+            images = _cropped(images, self.crop, self.resolution)
         else:
-            rows, columns = (centre(side, self._crop) for side in images.shape[2:])
+            rows, columns = (centre(side, self.crop) for side in images.shape[2:])
             images = images[:, :, rows, columns]
-        logits: Tensor = self.network(resize((images - self.mean) / self.std, self._resolution))
+        logits: Tensor = self.network(resize((images - self.mean) / self.std, self.resolution))
         return logits
 
 

@@ -1,40 +1,31 @@
 """``pool=runs``: the fronts of finished searches."""
 
-import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
-import yaml
 from torch import nn
 
-from nas.archive import Archive, Entry
+from nas.archive import Entry
 from nas.dataset import batches
-from nas.dataset.base import Dataset
-from nas.errors import RunError, UserError
+from nas.errors import RunError
 from nas.evaluator import recalibration, subnet
-from nas.evaluator.subnet import SubnetEvaluator
-from nas.files import read_json
 from nas.objective.base import TOP1_ERROR
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.finished_run import FinishedRun
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
 from nas.pool.prepared import Prepared
-from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
-from nas.run_folder import RunFolder
-from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
-from nas.training.base import Training
-from nas.types import Measure, PositiveInt
+from nas.types import PositiveInt
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -78,82 +69,48 @@ class RunsPool(StoredPool):
 
 
 class _Run:
-    """One run folder, and what it was made of."""
+    """One run, and the models on its front."""
 
     def __init__(self, name: str, folder: Path, device: str, cache: Path) -> None:
         """Read settings and archive."""
         self._name = name
-        self._config = folder / "config.yaml"
-        self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
-        if not RunFolder(folder).is_finished():
-            raise UserError(f"pool.runs: '{folder}' holds no finished run")
-        try:
-            self._settings: Mapping[str, Any] = yaml.safe_load(self._config.read_text())
-            with (folder / "archive.jsonl").open() as file:
-                header = json.loads(file.readline())
-            measures = [Measure(*pair) for pair in header["objectives"]]
-            self._archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
-            self._threads = int(self._settings["threads"])
-            self._measured = {
-                tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
-                for member in read_json(folder / "front.json")["front"]
-            }
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            raise UserError(f"pool.runs: the run in '{folder}' is damaged ({error})") from error
+        self._device = device
+        self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache)
         self._local = threading.local()
-
-    @cached_property
-    def _dataset(self) -> Dataset:
-        return part_from(self._settings, "dataset", Dataset, self._offers, self._config)  # type: ignore[type-abstract]
-
-    @cached_property
-    def _supernet(self) -> Supernet:
-        offers = self._offers | {"dataset": self._dataset, "n_classes": self._dataset.n_classes}
-        supernet = part_from(self._settings, "supernet", Supernet, offers, self._config)  # type: ignore[type-abstract]
-        if supernet.space.names != self._archive.gene_names:
-            raise UserError(f"{self._config}: this version's search space has other genes than the run's")
-        return supernet
-
-    def _train(self, progress: Progress) -> None:
-        """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
-
-        def told(activity: str, done: int, total: int) -> None:
-            progress(done, total, f"{activity} of {self._name}")
-
-        offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet, "space": self._supernet.space}
-        offers |= {"folder": self._config.parent, "run_seed": self._settings.get("seed"), "replica": None}
-        with _threads(self._threads):
-            training = part_from(self._settings, "training", Training, offers, self._config)  # type: ignore[type-abstract]
-            training.conclude(told)
 
     @property
     def _augmented(self) -> bool:
         """Whether outputs depend on the augmentation."""
-        evaluator = self._settings.get("evaluator")
+        evaluator = self._run.settings.get("evaluator")
         return isinstance(evaluator, dict) and bool(evaluator.get("recalibration_augmented"))
 
     @property
     def data_fingerprint(self) -> str:
         """Of images and splits."""
-        return self._dataset.fingerprint
+        return self._run.dataset.fingerprint
 
     @property
     def data(self) -> dict[str, Any]:
         """The settings that decide which images are in which split."""
-        return {f"dataset.{k}": v for k, v in self._settings["dataset"].items() if k not in SAME_IMAGES}
+        return {f"dataset.{k}": v for k, v in self._run.settings["dataset"].items() if k not in SAME_IMAGES}
 
     def identity(self, progress: Progress) -> dict[str, Any]:
         """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""
-        self._train(progress)
+
+        def told(done: int, total: int, activity: str) -> None:
+            progress(done, total, f"{activity} of {self._name}")
+
+        self._run.train(told)
+        dataset, supernet = self._run.dataset, self._run.supernet
         return {
             "kind": "run",
-            "weights": weights_digest(self._supernet.module.state_dict()),
-            "supernet": self._supernet.fingerprint,
-            "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
-            "evaluator": self._settings.get("evaluator"),
+            "weights": weights_digest(supernet.module.state_dict()),
+            "supernet": supernet.fingerprint,
+            "dataset": [dataset.fingerprint, dataset.mean, dataset.std],
+            "evaluator": self._run.settings.get("evaluator"),
             "code": source_digest(batches, recalibration, subnet),
-            "augmentation": str(replace(self._dataset.augmentation, workers=0)) if self._augmented else None,
-            "torch": [torch.__version__, str(self._offers["device"]).partition(":")[0], self._threads],
+            "augmentation": str(replace(dataset.augmentation, workers=0)) if self._augmented else None,
+            "torch": [torch.__version__, str(self._device).partition(":")[0], self._run.threads],
         }
 
     def models(self, data: Mapping[str, Any], identity: Mapping[str, Any]) -> list[Model]:
@@ -163,7 +120,8 @@ class _Run:
             data: what the networks of other runs must agree with, see :class:`nas.pool.model.Model`.
             identity: of the run.
         """
-        labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}
+        dataset = self._run.dataset
+        labels: dict[Split, Any] = {split: dataset.split(split).labels for split in SPLITS}
         return [
             Model(
                 name=f"{self._name}/iter_{entry.step}/net_{entry.index}",
@@ -171,65 +129,53 @@ class _Run:
                 architecture={"run": self._name} | dict(entry.architecture.config),
                 identity={**identity, "architecture": dict(entry.architecture.config)},
                 data=data,
-                class_names=self._dataset.class_names,
+                class_names=dataset.class_names,
                 labels=labels,
                 costs=self._costs(entry),
                 run=partial(self._computed, entry),
                 network=partial(self._network, entry),
             )
-            for entry in self._archive.front()
+            for entry in self._run.archive.front()
         ]
 
     def _computed(self, entry: Entry) -> Computed:
         """Evaluate one network on both splits."""
-        with _threads(self._threads):
+        with self._run.as_it_ran():
             found = {split: self._evaluated(entry, split) for split in SPLITS}
         return Computed(splits=found, costs={}, facts={})
 
     def _network(self, entry: Entry) -> nn.Module:
         """Return one network with the statistics that it was evaluated with."""
-        with _threads(self._threads):
-            network = self._evaluator().network(entry.architecture)
+        with self._run.as_it_ran():
+            network = self._run.evaluator().network(entry.architecture)
         return Prepared(
             network,
-            mean=self._dataset.mean,
-            std=self._dataset.std,
+            mean=self._run.dataset.mean,
+            std=self._run.dataset.std,
             resolution=entry.architecture.config["r"],
-            crop=self._settings["evaluator"]["crop"],
+            crop=self._run.settings["evaluator"]["crop"],
         )
 
     def _costs(self, entry: Entry) -> dict[str, float]:
         """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
-        names = [measure.name for measure in self._archive.measures]
+        names = [measure.name for measure in self._run.archive.measures]
         objectives = dict(zip(names, entry.objectives or (), strict=True))
         costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
         return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
 
-    def _evaluator(self) -> SubnetEvaluator:
-        offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet}
-        return part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
-
     def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
-            self._local.evaluator = self._evaluator()
+            self._local.evaluator = self._run.evaluator()
         logits = self._local.evaluator.logits(entry.architecture, split).numpy()
-        labels = self._dataset.split(split).labels
-        top1, before = 100 * float(np.mean(logits.argmax(axis=1) == labels)), self._measured[entry.architecture.genome]
+        labels = self._run.dataset.split(split).labels
+        top1, before = (
+            100 * float(np.mean(logits.argmax(axis=1) == labels)),
+            self._run.measured(entry.architecture.genome),
+        )
         if split == "validation" and abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
             raise RunError(
                 f"its accuracy is {top1:.2f} %, in its run it was {before:.2f} %: weights, "
                 "data or code have changed since; make the run anew"
             )
         return from_logits(logits)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Use so many threads of torch, on which the cached weights and the last digits of results depend."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,0 +1,157 @@
+"""Networks from what describes them, and tensors into them."""
+
+import copy
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+from ofa.imagenet_classification.networks import MobileNetV3, ProxylessNASNets, ResNets
+from ofa.utils.layers import IdentityLayer
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
+from nas.model.small_config import SMALL, small_network
+from nas.pool.stored_parts import part_from
+from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import COUNTER, read_state_dict
+from nas.supernet.ofa import renamed
+from nas.supernet.ofa_modules import regularize
+
+_OFA: dict[str, Callable[[dict[str, Any]], Any]] = {
+    kind.__name__: kind.build_from_config for kind in (MobileNetV3, ProxylessNASNets, ResNets)
+}
+
+
+def network_of(
+    described: Mapping[str, Any], source: Path, dropout: float | None = None, drop_path: float | None = None
+) -> nn.Module:
+    """Build a network in eval mode, its weights random.
+
+    Args:
+        described: see :class:`nas.model.base.Model`; not of a cascade.
+        source: the file that this is from, for messages.
+        dropout: probability that a feature is zeroed in training; ``None`` as described.
+        drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
+            first layer to this value after the last one. ``None`` as described.
+
+    Raises:
+        UserError: if it is not described as this version does it, or has no such probability.
+    """
+    kind = described.get("kind")
+    try:
+        if kind == ARCHITECTURE:
+            return _subnet(described, source, dropout, drop_path)
+        if kind == NET_CONFIG:
+            return network_from_config(described["net_config"], dropout or 0.0, drop_path or 0.0)
+        if kind == TIMM:
+            return _timm(described, dropout, drop_path)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise UserError(f"'{source}' is damaged ({type(error).__name__}: {error})") from error
+    raise UserError(f"'{source}' is of the kind {kind!r}, which this version does not know")
+
+
+def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_path: float = 0.0) -> nn.Module:
+    """Build a network in eval mode from the content of a ``net.config``, its weights random.
+
+    Raises:
+        UserError: if it describes no network that can be built.
+    """
+    kind = str(config.get("name"))
+    if kind == SMALL:
+        return small_network(config, dropout)
+    if kind not in _OFA:
+        raise UserError(f"a net.config of '{kind}' cannot be built; this can: {', '.join((*_OFA, SMALL))}")
+    whole = copy.deepcopy(dict(config))
+    try:
+        whole["classifier"]["dropout_rate"] = dropout
+        network: Any = _OFA[kind](whole)
+    except Exception as error:  # what the package raises depends on where the damage is
+        raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
+    n = len(network.blocks)
+    regularize(((i / n, block, _residual(block)) for i, block in enumerate(network.blocks)), drop_path, False)
+    built: nn.Module = network.eval()
+    return built
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name, on the CPU: ``.safetensors``, or any file of tensors; no code in it is run.
+
+    Raises:
+        UserError: if there is no such file or it holds no tensors by name.
+    """
+    if path.suffix != ".safetensors":
+        return read_state_dict(path)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"weights '{path}' cannot be read ({error})") from error
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Copy tensors into a network, all of them; names may be those of any of OFA's layouts.
+
+    Raises:
+        UserError: if they are another architecture's.
+    """
+    own = network.state_dict()
+    given = renamed(state, network)
+    absent = [key for key in own if key not in given and key.rpartition(".")[2] != COUNTER]
+    foreign = [key for key in given if key not in own]
+    shapes = [key for key in own if key in given and own[key].shape != given[key].shape]
+    for key in shapes[:1]:
+        _refuse(source, f"'{key}' has the shape {tuple(given[key].shape)}, must have {tuple(own[key].shape)}")
+    for key in absent[:1]:
+        _refuse(source, f"'{key}' is missing")
+    for key in foreign[:1]:
+        _refuse(source, f"it has no '{key}'")
+    # A class of the package ``ofa`` has a method of its own, which accepts too much.
+    nn.Module.load_state_dict(network, own | given)
+
+
+def _refuse(source: Path, reason: str) -> None:
+    raise UserError(f"'{source}' holds the weights of another architecture: {reason}")
+
+
+def _subnet(described: Mapping[str, Any], source: Path, dropout: float | None, drop_path: float | None) -> nn.Module:
+    node = dict(described["supernet"])
+    if "checkpoint" in node:
+        node["checkpoint"] = "random"  # the weights come from elsewhere, and nothing is downloaded
+    for name, value in (("dropout", dropout), ("drop_path", drop_path)):
+        if name in node and value is not None:
+            node[name] = value
+        elif value:
+            raise UserError(f"the networks of {node['_target_']} have no {name}")
+    offers = {"n_classes": described["n_classes"], "cache": source.parent}
+    supernet = part_from({"supernet": node}, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
+    genome = supernet.space.encode(described["architecture"])
+    return supernet.extract(supernet.space.decode(genome))
+
+
+def _timm(described: Mapping[str, Any], dropout: float | None, drop_path: float | None) -> nn.Module:
+    name = str(described["timm"])
+    if not timm.is_model(name):  # names of other places would be downloaded
+        raise UserError(f"timm {timm.__version__} has no '{name}'")
+    rates = {"drop_rate": dropout, "drop_path_rate": drop_path}
+    settings: dict[str, Any] = {key: value for key, value in rates.items() if value}
+    settings["num_classes"] = described["n_classes"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old names
+        network: Any = timm.create_model(name, pretrained=False, **settings)
+        own = network.pretrained_cfg
+        if own.get("fixed_input_size") and own["input_size"][1] != described["resolution"]:
+            network = timm.create_model(name, pretrained=False, img_size=described["resolution"], **settings)
+    built: nn.Module = network.eval()
+    return built
+
+
+def _residual(block: Any) -> nn.Sequential | None:
+    """Return the end of a block's residual, ``None`` where there is no shortcut."""
+    if hasattr(block, "downsample"):
+        return block.conv3 if isinstance(block.downsample, IdentityLayer) else None
+    return None if block.shortcut is None else block.conv.point_linear

@@ -1,0 +1,115 @@
+"""The front of a finished search, and its members as models."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.model.base import ModelSource
+from nas.types import Measure
+
+BEST = "best"
+"""The word for the most accurate member."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One architecture or cascade of a front.
+
+    Attributes:
+        architecture: as ``front.json`` says it.
+        objectives: in the order of the front's measures, all minimised; the error is that with the final weights.
+        facts: what else the run knows: ``metrics``, ``test``, ``step``, ...
+    """
+
+    architecture: Mapping[str, Any]
+    objectives: tuple[float, ...]
+    facts: Mapping[str, Any]
+
+
+class Front(ABC):
+    """Members in the order of ``front.json``.
+
+    Attributes:
+        folder: of the run.
+        measures: names and units of the objectives, the top-1 error first.
+        members: at least one.
+    """
+
+    folder: Path
+    measures: tuple[Measure, ...]
+    members: Sequence[Member]
+
+    @abstractmethod
+    def source(self, index: int) -> ModelSource:
+        """Return where the model of a member comes from.
+
+        Raises:
+            UserError: if it has no network.
+        """
+
+    @abstractmethod
+    def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
+        """Return where the model of any architecture of the run's supernet comes from.
+
+        Raises:
+            UserError: if it is none, or the run searched no subnets.
+        """
+
+    @property
+    def best(self) -> int:
+        """The index of the most accurate member, with the final weights."""
+        return min(range(len(self.members)), key=lambda index: self.members[index].objectives)
+
+    def chosen(self, arch: str | int | Mapping[str, Any]) -> ModelSource:
+        """Return where the model that a command line names comes from.
+
+        Args:
+            arch: ``"best"``, an index, or an architecture as JSON, as a file (``.subnet``) or as it is.
+
+        Raises:
+            UserError: if there is no such member, file or architecture.
+        """
+        if arch == BEST:
+            return self.source(self.best)
+        if isinstance(arch, int) or (isinstance(arch, str) and arch.lstrip("-").isdigit()):
+            index, last = int(arch), len(self.members) - 1
+            if not 0 <= index <= last:
+                raise UserError(f"arch={index} is no member of the front in '{self.folder}', which has 0 to {last}")
+            return self.source(index)
+        name = Path(arch).stem if isinstance(arch, str) and not arch.lstrip().startswith("{") else "net"
+        return self.source_of(read_architecture(arch, f"an index, {BEST}"), name)
+
+
+def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "arch") -> Mapping[str, Any]:
+    """Return an architecture that is given as JSON, as a file that holds it, or as it is.
+
+    Args:
+        arch: what is given.
+        others: what could have been given besides, for messages.
+        key: the setting, for messages.
+
+    Raises:
+        UserError: if there is no such file, or it holds no JSON object.
+    """
+    if isinstance(arch, Mapping):
+        return arch
+    text = arch
+    if not arch.lstrip().startswith("{"):
+        path = Path(arch).expanduser()
+        if not path.is_file():
+            raise UserError(f"{key}={arch} is no file that exists; give {others}, JSON or a file")
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{key}={arch} cannot be read: {error}") from error
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{key}={arch} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{key}={arch} must hold a JSON object")
+    return config

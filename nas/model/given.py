@@ -1,0 +1,87 @@
+"""What a command line names beside a model: data, a supernet, how networks are measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nas.dataset.base import Dataset
+from nas.errors import UserError
+from nas.pool.stored_parts import part_from
+from nas.supernet.base import Supernet
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What published networks normalise images with, where no data set says otherwise."""
+
+NOTHING = {"dataset": "nas.dataset.none.NoImages", "supernet": "nas.supernet.none.NoSupernet"}
+"""The choices of these groups that name nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Settings, and where networks are and files are kept.
+
+    Attributes:
+        settings: the nodes of ``dataset``, ``supernet`` and ``evaluator``, as far as they are named.
+        device: where networks are.
+        cache: folder of downloaded files and decoded images.
+    """
+
+    settings: Mapping[str, Any]
+    device: str
+    cache: Path
+
+    def names(self, group: str) -> bool:
+        """Return whether ``dataset`` or ``supernet`` is named."""
+        node = self.settings.get(group)
+        return isinstance(node, Mapping) and node.get("_target_") not in (None, NOTHING[group])
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The data set, if one is named."""
+        return dataset_of(self.settings, self.device, self.cache, Path("the command line"))
+
+    def supernet(self, n_classes: int, checkpoint: str | None = None) -> Supernet:
+        """Build the supernet that is named.
+
+        Args:
+            n_classes: outputs of its classifier.
+            checkpoint: instead of the one that is named; supernets that are trained from scratch have none.
+
+        Raises:
+            UserError: if none is.
+        """
+        if not self.names("supernet"):
+            raise UserError("which supernet the architecture is of is unknown: add supernet=NAME")
+        node = dict(self.settings["supernet"])
+        if checkpoint is not None and "checkpoint" in node:
+            node["checkpoint"] = checkpoint
+        offers: dict[str, Any] = {"n_classes": n_classes, "cache": self.cache, "device": self.device}
+        source = Path("the command line")
+        return part_from({"supernet": node}, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
+
+    @property
+    def crop(self) -> float:
+        """The share of the images' sides that networks see."""
+        evaluator = self.settings.get("evaluator") or {}
+        return float(evaluator.get("crop", 1.0))
+
+
+def dataset_of(settings: Mapping[str, Any], device: str, cache: Path, source: Path) -> Dataset | None:
+    """Build the data set of these settings; ``None`` where they name none.
+
+    Args:
+        settings: nodes by group.
+        device: where networks are.
+        cache: folder of downloaded files and decoded images.
+        source: what the settings are from, for messages.
+
+    Raises:
+        UserError: if its files are absent or damaged.
+    """
+    node = settings.get("dataset")
+    if not isinstance(node, Mapping) or node.get("_target_") in (None, NOTHING["dataset"]):
+        return None
+    offers: dict[str, Any] = {"device": device, "cache": cache}
+    return part_from(settings, "dataset", Dataset, offers, source)  # type: ignore[type-abstract]

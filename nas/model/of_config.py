@@ -1,0 +1,197 @@
+"""Networks from files: a ``net.config``, or an architecture of a supernet, and weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from nas.dataset.base import Dataset, Images
+from nas.dataset.batches import Batches
+from nas.errors import UserError
+from nas.evaluator.recalibration import recalibrate
+from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
+from nas.model.build import fill, network_from_config, read_weights
+from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given
+from nas.pool.timm_models import RANDOM
+from nas.seeding import rng_for
+from nas.supernet.weights import weights_digest
+
+PUBLISHED_CLASSES = 1000
+
+
+@final
+class ConfigSource(ModelSource):
+    """A network that a ``net.config`` describes layer by layer."""
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], *, weights: str | None, resolution: int | None, given: Given
+    ) -> None:
+        """Build the network and read its weights.
+
+        Args:
+            path: of the file.
+            config: its content.
+            weights: path of its weights' file, or ``"random"``.
+            resolution: side of the square input in pixels; ``None`` for the one that the file says.
+            given: the data set it is for, if any, and where it will be.
+
+        Raises:
+            UserError: if the file is damaged, the weights are another network's, or the classes another data set's.
+        """
+        if weights is None:
+            raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
+        self.name = path.stem if path.name != "net.config" else path.resolve().parent.name
+        self.home = path.parent
+        self._path, self._config, self._weights, self._given = path, config, weights, given
+        self._resolution = resolution or _resolution_of(config)
+        if self._resolution is None:
+            raise UserError(f"'{path}' does not say the resolution: add r=224, or what it is")
+        self._network = network_from_config(config)
+        if weights != RANDOM:
+            fill(self._network, read_weights(_file(weights)), _file(weights))
+        self._n_classes = int(config["classifier"]["out_features"])
+        _check_classes(self._n_classes, given.dataset, str(path))
+
+    def dataset(self) -> Dataset | None:
+        """Return the data set that is named."""
+        return self._given.dataset
+
+    def load(self, progress: Progress) -> Model:
+        """Return the network."""
+        source = {"net_config": str(self._path.resolve()), "weights": self._weights}
+        known = {"kind": NET_CONFIG, "net_config": dict(self._config), "source": source}
+        sizes = {"n_classes": self._n_classes, "resolution": self._resolution or 0}
+        return file_model(self._network, known, name=self.name, given=self._given, **sizes)
+
+
+@final
+class SubnetSource(ModelSource):
+    """An architecture of the supernet that the command line names."""
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], *, weights: str | None, resolution: int | None, given: Given
+    ) -> None:
+        """Build the network, with weights of its own or the supernet's.
+
+        Args:
+            path: of the file.
+            config: the architecture.
+            weights: path of its own weights; ``"random"``; ``None`` for its part of the supernet's checkpoint.
+            resolution: side of the square input in pixels, where ``config`` does not say it.
+            given: the supernet, the data set, and where it will be.
+
+        Raises:
+            UserError: if no supernet is named, or architecture or weights do not fit.
+        """
+        self.name, self.home = path.stem, path.parent
+        self._path, self._weights, self._given = path, weights, given
+        self._n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
+        self._supernet = given.supernet(self._n_classes, None if weights is None else RANDOM)
+        if weights is None and not self._supernet.trained:
+            raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
+        space = self._supernet.space
+        self._architecture = space.decode(
+            space.encode(dict(config) | ({} if resolution is None else {"r": resolution}))
+        )
+        self._network = self._supernet.extract(self._architecture)
+        if weights not in (None, RANDOM):
+            fill(self._network, read_weights(_file(str(weights))), _file(str(weights)))
+
+    def dataset(self) -> Dataset | None:
+        """Return the data set that is named."""
+        return self._given.dataset
+
+    def load(self, progress: Progress) -> Model:
+        """Return the network; parts of a supernet get batch-norm statistics of their own where there is a data set."""
+        settings = self._given.settings
+        network = self._network.to(self._given.device)
+        side = self._architecture.config["r"]
+        inherited = self._weights is None and self._given.dataset is not None
+        if inherited and self._given.dataset is not None:
+            own_statistics(network, self._given.dataset, settings.get("evaluator") or {}, side, self._given.device)
+        known = {
+            "kind": ARCHITECTURE,
+            "supernet": settings["supernet"],
+            "architecture": dict(self._architecture.config),
+            "genome": list(self._architecture.genome),
+            "recalibrated": inherited,
+            "source": {"architecture": str(self._path.resolve()), "weights": self._weights},
+        }
+        sizes = {"n_classes": self._n_classes, "resolution": side}
+        return file_model(network, known, name=self.name, given=self._given, **sizes)
+
+
+def file_model(
+    network: nn.Module, known: Mapping[str, Any], *, name: str, n_classes: int, resolution: int, given: Given
+) -> Model:
+    """Return a network from files as a model; images are normalised as the data set says, or as ImageNet's are."""
+    dataset = given.dataset
+    network = network.to(given.device).eval()
+    described = {
+        "name": name,
+        "n_classes": n_classes,
+        "class_names": None if dataset is None else list(dataset.class_names),
+        "resolution": resolution,
+        "mean": list(IMAGENET_MEAN if dataset is None else dataset.mean),
+        "std": list(IMAGENET_STD if dataset is None else dataset.std),
+        "crop": given.crop,
+        "weights": weights_digest(network.state_dict()),
+        "costs": counted(network, resolution),
+        "objectives": {},
+        "units": {},
+        "metrics": {},
+        "dataset": None if dataset is None else given.settings["dataset"],
+        "evaluator": given.settings.get("evaluator"),
+        **known,
+    }
+    return Model(name, network, preparation(network, described).to(given.device).eval(), described)
+
+
+def own_statistics(
+    network: nn.Module, dataset: Dataset, evaluator: Mapping[str, Any], resolution: int, device: str
+) -> None:
+    """Give a network batch-norm statistics of training images, as evaluations do it without augmentation.
+
+    Args:
+        network: on the device; changed in place.
+        dataset: whose training images are used.
+        evaluator: settings of ``evaluator=subnet``; where they are absent, 256 images of one batch.
+        resolution: side of its input, in pixels.
+        device: where it is.
+    """
+    n, size = int(evaluator.get("recalibration_images", 256)), int(evaluator.get("recalibration_batch_size", 256))
+    if n == 0:
+        return
+    train = dataset.split("train")
+    chosen = rng_for(int(evaluator.get("seed", 0)), 0, "recalibration").permutation(len(train))[:n]
+    chosen.sort()
+    batches = Batches(
+        images=Images(train.pixels[chosen], train.labels[chosen]),
+        mean=dataset.mean,
+        std=dataset.std,
+        device=device,
+        crop=float(evaluator.get("crop", 1.0)),
+        cache_bytes=0,
+    )
+    with torch.no_grad():
+        recalibrate([network], (images for images, _ in batches.sequential(resolution, size)))
+
+
+def _resolution_of(config: Mapping[str, Any]) -> int | None:
+    """Return what a ``net.config`` says, under either of the names that the original tools read."""
+    side = config.get("resolution", config.get("img_size"))
+    return side if isinstance(side, int) and side > 0 else None
+
+
+def _file(weights: str) -> Path:
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(f"weights={weights} is no file that exists; give a file, or {RANDOM}")
+    return path
+
+
+def _check_classes(n_classes: int, dataset: Dataset | None, name: str) -> None:
+    if dataset is not None and dataset.n_classes != n_classes:
+        raise UserError(f"'{name}' has {n_classes:,} classes, the data set has {dataset.n_classes:,}")

@@ -1,0 +1,109 @@
+"""Models of the package timm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import timm
+
+from nas.dataset.base import Dataset
+from nas.errors import UserError, nearest
+from nas.model.base import TIMM, Model, ModelSource, Progress, counted
+from nas.pool.timm_models import HUB, RANDOM, make_model, prepared, weights_file
+from nas.supernet.weights import weights_digest
+
+
+@final
+class TimmSource(ModelSource):
+    """A model of timm."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        weights: str,
+        seed: int,
+        resolution: int | None,
+        dataset: Dataset | None,
+        settings: Mapping[str, Any],
+        name: str,
+        device: str,
+    ) -> None:
+        """Find the model and its weights' file.
+
+        Args:
+            model: timm's name of it, which may end in the tag of its weights.
+            weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
+            seed: of random weights.
+            resolution: side of the square input in pixels; ``None`` for its own.
+            dataset: what it is for; ``None`` for the classes that its weights were published for.
+            settings: of the data set and the evaluator, by group.
+            name: of the model here.
+            device: where it will be.
+
+        Raises:
+            UserError: if timm does not know the model, its weights are not there, or they have other classes.
+        """
+        if not timm.is_model(model):
+            raise UserError(f"timm {timm.__version__} has no model '{model}'{nearest(model, timm.list_models())}")
+        published = timm.get_pretrained_cfg(model)
+        n_published = 1000 if published is None else published.num_classes
+        self._n_classes = n_published if dataset is None else dataset.n_classes
+        if weights == HUB and self._n_classes != n_published:
+            raise UserError(
+                f"timm's weights of {model} have {n_published:,} classes, the data set has {self._n_classes:,}: give a "
+                f"file of weights, or weights={RANDOM}"
+            )
+        if weights not in (HUB, RANDOM):
+            weights_file(model, weights)
+        self.name = name
+        self._model, self._weights, self._seed, self._resolution = model, weights, seed, resolution
+        self._dataset, self._settings, self._device = dataset, settings, device
+
+    def dataset(self) -> Dataset | None:
+        """Return the images that it is for."""
+        return self._dataset
+
+    def load(self, progress: Progress) -> Model:
+        """Return the model; weights of the hub are downloaded if they are not in timm's cache."""
+        try:
+            network: Any = make_model(self._model, self._weights, self._seed, self._n_classes, self._resolution)
+        except (OSError, RuntimeError) as error:
+            text = " ".join(str(error).split())
+            raise UserError(f"the weights of timm's {self._model} cannot be had: {text[:200]}") from error
+        ready = prepared(network, self._resolution).to(self._device).eval()
+        crop, side = ready.crop, ready.resolution
+        described = {
+            "kind": TIMM,
+            "name": self.name,
+            "timm": self._model,
+            "version": timm.__version__,
+            "n_classes": self._n_classes,
+            "class_names": None if self._dataset is None else list(self._dataset.class_names),
+            "resolution": side,
+            "mean": ready.mean.flatten().tolist(),
+            "std": ready.std.flatten().tolist(),
+            "crop": {"mode": crop.mode, "side": crop.side} if not isinstance(crop, float) else crop,
+            "weights": weights_digest(network.state_dict()),
+            "costs": counted(network, side),
+            "objectives": {},
+            "units": {},
+            "metrics": {},
+            "dataset": self._settings.get("dataset") if self._dataset is not None else None,
+            "evaluator": self._settings.get("evaluator"),
+            "source": {"timm": self._model, "weights": str(self._weights)},
+        }
+        return Model(self.name, network, ready, described)
+
+
+def file_or_word(weights: str | None) -> str:
+    """Return what ``weights`` means for a model of timm: nothing stands for the published ones.
+
+    Raises:
+        UserError: if it is the path of nothing.
+    """
+    if weights is None:
+        return HUB
+    if weights not in (HUB, RANDOM) and not Path(weights).expanduser().exists():
+        raise UserError(f"weights={weights} does not exist; give a file, {HUB} (nothing means that too) or {RANDOM}")
+    return weights

@@ -1,0 +1,121 @@
+"""A finished search, and the parts that it was made of."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import torch
+import yaml
+
+from nas.archive import Archive
+from nas.dataset.base import Dataset
+from nas.errors import UserError
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.files import read_json
+from nas.pool.base import Progress
+from nas.pool.stored_parts import part_from
+from nas.run_folder import RunFolder
+from nas.supernet.base import Supernet
+from nas.training.base import Training
+from nas.types import Measure
+
+
+@final
+class FinishedRun:
+    """Settings and archive of a run; data, supernet, weights and evaluator are built anew when they are asked for.
+
+    Attributes:
+        folder: the run's.
+        config: its settings' file, for messages.
+        settings: resolved.
+        archive: its evaluations.
+        members: of the front, as ``front.json`` lists them, ascending in error.
+        threads: of torch, on which the cached weights and the last digits of results depend.
+    """
+
+    def __init__(self, folder: Path, *, key: str, device: str, cache: Path) -> None:
+        """Read settings, archive and front.
+
+        Args:
+            folder: of the run.
+            key: the setting that names it, for messages.
+            device: where networks will be.
+            cache: folder of trained supernets and decoded images.
+
+        Raises:
+            UserError: if the folder holds no finished run, or is damaged.
+        """
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
+        if not RunFolder(folder).is_finished():
+            raise UserError(f"{key}: '{folder}' holds no finished run")
+        try:
+            self.settings: Mapping[str, Any] = yaml.safe_load(self.config.read_text())
+            with (folder / "archive.jsonl").open() as file:
+                header = json.loads(file.readline())
+            measures = [Measure(*pair) for pair in header["objectives"]]
+            self.archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
+            self.threads = int(self.settings["threads"])
+            self.members: list[Mapping[str, Any]] = read_json(folder / "front.json")["front"]
+            self._measured = {
+                tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
+                for member in self.members
+            }
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            raise UserError(f"{key}: the run in '{folder}' is damaged ({error})") from error
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that it measured networks on."""
+        return part_from(self.settings, "dataset", Dataset, self._offers, self.config)  # type: ignore[type-abstract]
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The supernet; its weights are those that the run left once :meth:`train` has returned."""
+        offers = self._offers | {"dataset": self.dataset, "n_classes": self.dataset.n_classes}
+        supernet = part_from(self.settings, "supernet", Supernet, offers, self.config)  # type: ignore[type-abstract]
+        if supernet.space.names != self.archive.gene_names:
+            raise UserError(f"{self.config}: this version's search space has other genes than the run's")
+        return supernet
+
+    @property
+    def runs_networks(self) -> bool:
+        """Whether its architectures are subnets that were run on images, and no cascades or entries of tables."""
+        evaluator = self.settings.get("evaluator")
+        name = f"{SubnetEvaluator.__module__}.{SubnetEvaluator.__name__}"
+        return isinstance(evaluator, Mapping) and evaluator.get("_target_") == name
+
+    def train(self, progress: Progress) -> None:
+        """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
+
+        def told(activity: str, done: int, total: int) -> None:
+            progress(done, total, activity)
+
+        offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
+        offers |= {"folder": self.folder, "run_seed": self.settings.get("seed"), "replica": None}
+        with self.as_it_ran():
+            training = part_from(self.settings, "training", Training, offers, self.config)  # type: ignore[type-abstract]
+            training.conclude(told)
+
+    def evaluator(self) -> SubnetEvaluator:
+        """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
+        offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet}
+        return part_from(self.settings, "evaluator", SubnetEvaluator, offers, self.config)
+
+    def measured(self, genome: tuple[int, ...]) -> float:
+        """Return the top-1 accuracy of a member of the front on the validation images, percent, with final weights."""
+        return self._measured[genome]
+
+    @contextmanager
+    def as_it_ran(self) -> Iterator[None]:
+        """Use the run's number of threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
