@@ -23,13 +23,14 @@ class Best:
     Attributes:
         epoch: after which they were measured; 0 for those before the first one.
         averaged: whether they are the moving average.
-        top1: on the validation images, percent.
+        top1, top5: on the validation images, percent.
         loss: likewise, nats.
     """
 
     epoch: int
     averaged: bool
     top1: float
+    top5: float
     loss: float
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
@@ -56,7 +56,7 @@ class Course:
         self._checkpoints = Checkpoints(folder / "checkpoints")
         self._progress = Progress()
 
-    def begin(self) -> list[Row]:
+    def begin(self) -> Sequence[Row]:
         """Go on from what is on disk, or measure what the first epoch starts from; return the rows so far."""
         found = self._checkpoints.load()
         if found is None:
@@ -69,17 +69,23 @@ class Course:
             self._members.load(self._progress.state)
         return self._progress.rows
 
-    def epochs(self, told: Callable[[Row], None]) -> Best:
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Of ``summary.csv``, the first one before any training."""
+        return self._progress.rows
+
+    def epochs(self, told: Callable[[Row], None], stepped: Callable[[int, int], None]) -> Best:
         """Train all epochs that are left and return what is known of the best weights.
 
         Args:
             told: about each epoch that is on disk.
+            stepped: told how many steps of an epoch are done, and how many there are.
 
         Raises:
             RunError: if the loss is not finite, or another process fails.
         """
         for number in range(len(self._progress.rows) - 1, self._recipe.epochs):
-            loss = self._train(number)
+            loss = self._train(number, stepped)
             if not math.isfinite(loss):
                 raise RunError(
                     f"the loss of epoch {number + 1} is not finite; lower finetuning.lr={self._recipe.lr:g}, or set "
@@ -101,11 +107,11 @@ class Course:
             raise RunError("the best weights in the folder 'checkpoints' are damaged; remove it to train again")
         return weights
 
-    def _train(self, number: int) -> float:
+    def _train(self, number: int, stepped: Callable[[int, int], None]) -> float:
         if self._members is None:
-            return self._descent.train_epoch(number)
+            return self._descent.train_epoch(number, stepped)
         with self._members.training(number):
-            return self._descent.train_epoch(number)
+            return self._descent.train_epoch(number, stepped)
 
     def _add(self, trained: Row) -> None:
         """Measure the weights as they are, and write what is known now."""
@@ -119,7 +125,7 @@ class Course:
         weights: Mapping[str, Any] | None = None
         for network, found in ((self._descent.network, own), (average, averaged)):
             if network is not None and found is not None and self._is_better(found):
-                self._progress.best = Best(epoch, network is average, found.top1, found.loss)
+                self._progress.best = Best(epoch, network is average, found.top1, found.top5, found.loss)
                 weights = network.state_dict()
         self._progress.state = self._descent.state()
         self._checkpoints.save(self._progress, weights)

@@ -1,5 +1,6 @@
 """One process's part in training a network further."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, final
 
@@ -115,10 +116,14 @@ class Descent:
             nn.Module.load_state_dict(self._ema.module, state["average"])
         self._steps = state["steps"]
 
-    def train_epoch(self, number: int) -> float:
+    def train_epoch(self, number: int, told: Callable[[int, int], None] | None = None) -> float:
         """Train on the images of an epoch and return the mean loss of its steps.
 
         All processes of a team call this with the same number, starting from the same state.
+
+        Args:
+            number: of the epoch, from 0.
+            told: how many steps are done, and how many there are.
         """
         batches = self._batches.epoch(number, [self._resolution] * len(self._batches))
         total = torch.zeros(1, dtype=torch.float64, device=self._device)
@@ -131,6 +136,8 @@ class Descent:
                 self._schedule.step_update(number * len(self._batches) + step)
                 rng = rng_for(self._seed, number, f"erase {step}")
                 total += self._step(self._erased(images, rng), targets)
+                if told is not None:
+                    told(step + 1, len(self._batches))
         self.network.eval()
         self.lr = float(self._optimizer.param_groups[0]["lr"])
         return float(self._team.gather(total.cpu()).sum()) / len(self._batches)

@@ -21,9 +21,7 @@ def same(a: Any, b: Any) -> bool:
 
 def teacher() -> Teacher:
     data = bars()
-    return Teacher(
-        network(), mean=data.mean, std=data.std, resolution=None, images_mean=data.mean, images_std=data.std
-    )
+    return Teacher(network(), mean=data.mean, std=data.std, resolution=None, images_mean=data.mean, images_std=data.std)
 
 
 def taught_descent(distillation: float, **changes: Any) -> Descent:
