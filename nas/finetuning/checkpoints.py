@@ -33,6 +33,11 @@ class Best:
     top5: float
     loss: float
 
+    @property
+    def accuracy(self) -> dict[str, float]:
+        """What they achieve, by name."""
+        return {"top1": self.top1, "top5": self.top5, "loss": self.loss}
+
 
 @dataclass
 class Progress:

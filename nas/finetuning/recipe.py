@@ -29,7 +29,7 @@ class Recipe:
         epochs: passes over the training images, warm-up included.
         batch_size: images a step, of all processes together.
         validation_batch_size: images at once where nothing is trained.
-        optimizer: the name that timm has for it, for example ``"rmsproptf"``.
+        optimizer_name: the name that timm has for it, for example ``"rmsproptf"``.
         lr: highest learning rate.
         lr_batch_size: images a step that ``lr`` is meant for; it grows in proportion to ``batch_size`` (Goyal et al.
             2017). ``None``: ``lr`` is meant for ``batch_size``.
@@ -67,7 +67,7 @@ class Recipe:
     epochs: PositiveInt
     batch_size: PositiveInt
     validation_batch_size: PositiveInt
-    optimizer: str
+    optimizer_name: str
     lr: PositiveFloat
     lr_batch_size: PositiveInt | None
     momentum: Probability
@@ -131,7 +131,7 @@ class Recipe:
         options: Any = self.optimizer_options
         return create_optimizer_v2(
             network,
-            opt=self.optimizer,
+            opt=self.optimizer_name,
             lr=self.scaled_lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
@@ -167,17 +167,17 @@ class Recipe:
         from timm.optim import get_optimizer_info, list_optimizers
 
         names = [str(name) for name in list_optimizers()]
-        if self.optimizer not in names:
-            raise unknown("choice for finetuning.optimizer:", self.optimizer, names)
-        info: Any = get_optimizer_info(self.optimizer)
+        if self.optimizer_name not in names:
+            raise unknown("choice for finetuning.optimizer_name:", self.optimizer_name, names)
+        info: Any = get_optimizer_info(self.optimizer_name)
         if info.second_order:
-            raise UserError(f"finetuning.optimizer={self.optimizer} needs second derivatives; use another one")
+            raise UserError(f"finetuning.optimizer_name={self.optimizer_name} needs second derivatives; use another one")
         known = [name for name in inspect.signature(info.opt_class).parameters if name not in ("params", *_OWN_OPTIONS)]
         for name in self.optimizer_options:
             if name not in known:
-                raise unknown(f"option of {self.optimizer}: finetuning.optimizer_options", name, known)
+                raise unknown(f"option of {self.optimizer_name}: finetuning.optimizer_options", name, known)
         try:
             self.make_optimizer(nn.Linear(1, 1))
         except Exception as error:  # what an optimizer refuses, and one whose package is not installed
             reason = " ".join(str(error).split())
-            raise UserError(f"finetuning.optimizer={self.optimizer} with these settings: {reason}") from error
+            raise UserError(f"finetuning.optimizer_name={self.optimizer_name} with these settings: {reason}") from error

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,11 +59,13 @@ class ModelSource(ABC):
 
     Attributes:
         name: of the model.
-        home: the folder that results about it belong into; ``None`` where it has none.
+        n_classes: outputs.
+        home: the folder of the run or model, into which results about it belong; ``None`` where it has none.
     """
 
     name: str
-    home: Any = None
+    n_classes: int
+    home: Path | None = None
 
     @abstractmethod
     def dataset(self) -> Dataset | None:

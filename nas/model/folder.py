@@ -122,6 +122,7 @@ class FolderSource(ModelSource):
         self._model = read_model(folder, device=device)
         self._folder, self._device, self._cache = folder, device, cache
         self.name, self.home = self._model.name, folder
+        self.n_classes = int(self._model.described["n_classes"])
 
     def dataset(self) -> Dataset | None:
         """Return the images that the model was made for; ``None`` where the folder does not say."""

@@ -51,6 +51,7 @@ class RunCascade(ModelSource):
         """
         self.name = f"cascade-{index}"
         self.home = run.folder
+        self.n_classes = run.dataset.n_classes
         self._run, self._index, self._member, self._measures = run, index, member, measures
         self._device, self._cache = device, cache
         self._pool: Mapping[str, Any] = run.settings.get("pool") or {}

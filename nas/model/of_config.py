@@ -11,11 +11,13 @@ from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.evaluator.recalibration import recalibrate
+from nas.files import read_json
 from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
 from nas.model.build import fill, network_from_config, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given
 from nas.pool.timm_models import RANDOM
 from nas.seeding import rng_for
+from nas.space.net_config import resolution_of
 from nas.supernet.weights import weights_digest
 
 PUBLISHED_CLASSES = 1000
@@ -43,16 +45,15 @@ class ConfigSource(ModelSource):
         if weights is None:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
         self.name = path.stem if path.name != "net.config" else path.resolve().parent.name
-        self.home = path.parent
         self._path, self._config, self._weights, self._given = path, config, weights, given
-        self._resolution = resolution or _resolution_of(config)
+        self._resolution = resolution or resolution_of(config) or _beside(path)
         if self._resolution is None:
             raise UserError(f"'{path}' does not say the resolution: add r=224, or what it is")
         self._network = network_from_config(config)
         if weights != RANDOM:
             fill(self._network, read_weights(_file(weights)), _file(weights))
-        self._n_classes = int(config["classifier"]["out_features"])
-        _check_classes(self._n_classes, given.dataset, str(path))
+        self.n_classes = int(config["classifier"]["out_features"])
+        _check_classes(self.n_classes, given.dataset, str(path))
 
     def dataset(self) -> Dataset | None:
         """Return the data set that is named."""
@@ -62,7 +63,7 @@ class ConfigSource(ModelSource):
         """Return the network."""
         source = {"net_config": str(self._path.resolve()), "weights": self._weights}
         known = {"kind": NET_CONFIG, "net_config": dict(self._config), "source": source}
-        sizes = {"n_classes": self._n_classes, "resolution": self._resolution or 0}
+        sizes = {"n_classes": self.n_classes, "resolution": self._resolution or 0}
         return file_model(self._network, known, name=self.name, given=self._given, **sizes)
 
 
@@ -85,10 +86,10 @@ class SubnetSource(ModelSource):
         Raises:
             UserError: if no supernet is named, or architecture or weights do not fit.
         """
-        self.name, self.home = path.stem, path.parent
+        self.name = path.stem
         self._path, self._weights, self._given = path, weights, given
-        self._n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
-        self._supernet = given.supernet(self._n_classes, None if weights is None else RANDOM)
+        self.n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
+        self._supernet = given.supernet(self.n_classes, None if weights is None else RANDOM)
         if weights is None and not self._supernet.trained:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
         space = self._supernet.space
@@ -119,7 +120,7 @@ class SubnetSource(ModelSource):
             "recalibrated": inherited,
             "source": {"architecture": str(self._path.resolve()), "weights": self._weights},
         }
-        sizes = {"n_classes": self._n_classes, "resolution": side}
+        sizes = {"n_classes": self.n_classes, "resolution": side}
         return file_model(network, known, name=self.name, given=self._given, **sizes)
 
 
@@ -179,10 +180,17 @@ def own_statistics(
         recalibrate([network], (images for images, _ in batches.sequential(resolution, size)))
 
 
-def _resolution_of(config: Mapping[str, Any]) -> int | None:
-    """Return what a ``net.config`` says, under either of the names that the original tools read."""
-    side = config.get("resolution", config.get("img_size"))
-    return side if isinstance(side, int) and side > 0 else None
+def _beside(path: Path) -> int | None:
+    """Return the resolution that a file beside a ``net.config`` says: ``net.subnet``, or OFA's ``run.config``."""
+    for name, key in (("net.subnet", "r"), ("run.config", "image_size")):
+        try:
+            content = read_json(path.with_name(name))
+        except (OSError, ValueError):
+            continue
+        side = content.get(key) if isinstance(content, dict) else None
+        if isinstance(side, int) and side > 0:
+            return side
+    return None
 
 
 def _file(weights: str) -> Path:

@@ -111,6 +111,7 @@ class RunArchitecture(ModelSource):
         """
         self.name = name
         self.home = front.folder
+        self.n_classes = front.run.dataset.n_classes
         self._front = front
         self._architecture = architecture
         self._member = member

@@ -48,10 +48,10 @@ class TimmSource(ModelSource):
             raise UserError(f"timm {timm.__version__} has no model '{model}'{nearest(model, timm.list_models())}")
         published = timm.get_pretrained_cfg(model)
         n_published = 1000 if published is None else published.num_classes
-        self._n_classes = n_published if dataset is None else dataset.n_classes
-        if weights == HUB and self._n_classes != n_published:
+        self.n_classes = n_published if dataset is None else dataset.n_classes
+        if weights == HUB and self.n_classes != n_published:
             raise UserError(
-                f"timm's weights of {model} have {n_published:,} classes, the data set has {self._n_classes:,}: give a "
+                f"timm's weights of {model} have {n_published:,} classes, the data set has {self.n_classes:,}: give a "
                 f"file of weights, or weights={RANDOM}"
             )
         if weights not in (HUB, RANDOM):
@@ -67,7 +67,7 @@ class TimmSource(ModelSource):
     def load(self, progress: Progress) -> Model:
         """Return the model; weights of the hub are downloaded if they are not in timm's cache."""
         try:
-            network: Any = make_model(self._model, self._weights, self._seed, self._n_classes, self._resolution)
+            network: Any = make_model(self._model, self._weights, self._seed, self.n_classes, self._resolution)
         except (OSError, RuntimeError) as error:
             text = " ".join(str(error).split())
             raise UserError(f"the weights of timm's {self._model} cannot be had: {text[:200]}") from error
@@ -78,7 +78,7 @@ class TimmSource(ModelSource):
             "name": self.name,
             "timm": self._model,
             "version": timm.__version__,
-            "n_classes": self._n_classes,
+            "n_classes": self.n_classes,
             "class_names": None if self._dataset is None else list(self._dataset.class_names),
             "resolution": side,
             "mean": ready.mean.flatten().tolist(),

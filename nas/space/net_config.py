@@ -10,6 +10,9 @@ from nas.space.ofa_resnet50 import ABSENT, BASE_DEPTHS, STAGE_SIZES
 NAMES = ("MobileNetV3", "ProxylessNASNets", "ResNets", "AttentiveNasStaticModel")
 """What the networks call themselves under ``name``; the first three are OFA's."""
 
+ALIASES = {"NSGANetV2": "MobileNetV3", "NATNet": "MobileNetV3"}
+"""What the original tools call OFA's networks where they have classes of their own for them."""
+
 _ATTENTIVENAS_STAGES = 7
 
 _RESNET_CHANNELS = (
@@ -31,6 +34,18 @@ def is_net_config(config: Mapping[str, Any]) -> bool:
     return "name" in config and "blocks" in config
 
 
+def kind_of(config: Mapping[str, Any]) -> str:
+    """Return which of ``NAMES`` a ``net.config`` describes, or what it says under ``name``."""
+    name = str(config.get("name"))
+    return ALIASES.get(name, name)
+
+
+def resolution_of(config: Mapping[str, Any]) -> int | None:
+    """Return the side of the input that a ``net.config`` says, under either of the names that the tools read."""
+    side = config.get("resolution", config.get("img_size"))
+    return side if isinstance(side, int) and not isinstance(side, bool) and side > 0 else None
+
+
 def outputs(config: Mapping[str, Any]) -> list[int]:
     """Return the output channels of each block of a ``net.config``."""
     return [int(layer["out_channels"]) for layer in _layers(config)]
@@ -49,7 +64,7 @@ def architectures(config: Mapping[str, Any], widths: Sequence[float]) -> list[di
     Raises:
         UserError: if it describes no network of these families.
     """
-    kind = config.get("name")
+    kind = kind_of(config)
     try:
         if kind == "AttentiveNasStaticModel":
             return [_attentivenas(config)]

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -180,34 +180,34 @@ class FinetuneTask(Task):
 
     def _conclude(self, course: Course, best: Best, parts: Parts, subject: _Subject, descent: Descent) -> str:
         """Measure the best weights on the test images, write the model, and say what was achieved."""
-        source = {
-            "run": str(self._folder.path.resolve()),
-            "epoch": best.epoch,
-            "epochs": parts.recipe.epochs,
-            "averaged": best.averaged,
-        }
-        validation = {"top1": best.top1, "top5": best.top5, "loss": best.loss}
+        weights = course.best_weights()
+        # A class of the package ``ofa`` has a method of its own, which accepts too much.
+        nn.Module.load_state_dict(descent.network, weights)
+        test = _measured(subject, "test", parts, descent, descent.network)
+        source = {"run": str(self._folder.path.resolve()), "epoch": best.epoch, "epochs": parts.recipe.epochs}
         model = trained(
             subject.described,
-            course.best_weights(),
-            metrics={"validation": validation},
+            weights,
+            metrics={"validation": best.accuracy, "test": asdict(test)},
             dataset=subject.node,
             source=source,
         )
-        assert model.network is not None
-        test = _measured(subject, "test", parts, descent, model.network)
-        model = replace(
-            model, described={**model.described, "metrics": {"validation": validation, "test": asdict(test)}}
-        )
         write_into(self._folder.path, model)
-        before = course.rows[0]["top1"]
         kind = "the average of the weights" if best.averaged else "the weights"
         when = f"{kind} after epoch {best.epoch}" if best.epoch else "the weights before the first epoch"
         folder = os.path.relpath(self._folder.path)
         return (
-            f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({before:.2f} % before); on the test "
-            f"images {test.top1:.2f} %\nModel: {folder}, for example task=validate model={folder}"
+            f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
+            f"On the test images: top-1 {test.top1:.2f} %{self._test_before(parts, subject, descent)}\n"
+            f"Model: {folder}, for example task=validate model={folder}"
         )
+
+    def _test_before(self, parts: Parts, subject: _Subject, descent: Descent) -> str:
+        """Return what the model achieved before, where it had the same classes."""
+        network = subject.before.network
+        if network is None or subject.before.described["n_classes"] != subject.described["n_classes"]:
+            return ""
+        return f" ({_measured(subject, 'test', parts, descent, network).top1:.2f} % before)"
 
     def _status(self, epoch: int) -> None:
         epochs = self._setup.resolved["finetuning"]["epochs"]

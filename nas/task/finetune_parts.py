@@ -54,8 +54,8 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
         raise UserError("what the model is to be trained on is unknown: add dataset=NAME")
     if source.n_classes != dataset.n_classes and not recipe.new_classifier:
         raise UserError(
-            f"{source.name} has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}: name another data "
-            f"set, or add finetuning.new_classifier=true"
+            f"{source.name} has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}: name another "
+            f"data set, or add finetuning.new_classifier=true"
         )
     TrainingBatches(dataset=dataset, batch_size=recipe.batch_size, seed=0, device="cpu")
     _check_rates(keys, given, recipe)
@@ -91,11 +91,9 @@ def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
 
 
 def _check_processes(recipe: Recipe, device: str) -> None:
-    place = torch.device(device)
-    if place.type == "cuda" and (place.index or 0) + recipe.processes > torch.cuda.device_count():
-        raise UserError(
-            f"finetuning.processes={recipe.processes} needs as many GPUs; found {torch.cuda.device_count()}"
-        )
+    place, found = torch.device(device), torch.cuda.device_count()
+    if place.type == "cuda" and (place.index or 0) + recipe.processes > found:
+        raise UserError(f"finetuning.processes={recipe.processes} needs as many GPUs; found {found}")
 
 
 def _check_rates(keys: ModelKeys, given: Given, recipe: Recipe) -> None:

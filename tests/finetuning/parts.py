@@ -25,7 +25,7 @@ def recipe(**changes: Any) -> Recipe:
         "epochs": 3,
         "batch_size": 12,
         "validation_batch_size": 20,
-        "optimizer": "rmsproptf",
+        "optimizer_name": "rmsproptf",
         "lr": 0.002,
         "lr_batch_size": None,
         "momentum": 0.9,

@@ -38,7 +38,7 @@ def taught_descent(distillation: float, **changes: Any) -> Descent:
 
 
 def test_it_learns():
-    quick = {"optimizer": "adamw", "optimizer_options": {}, "schedule": "cosine", "warmup_epochs": 0, "erasing": 0.0}
+    quick = {"optimizer_name": "adamw", "optimizer_options": {}, "schedule": "cosine", "warmup_epochs": 0, "erasing": 0.0}
     subject = descent(lr=0.02, epochs=15, **quick)
     losses = [subject.train_epoch(number) for number in range(15)]
     assert losses[-1] < losses[0] - 0.3
@@ -48,11 +48,11 @@ def test_it_learns():
     "changes",
     [
         {},
-        {"optimizer": "adamw", "optimizer_options": {}, "ema_warmup": True, "schedule": "cosine"},
-        {"optimizer": "momentum", "optimizer_options": {}, "ema": None, "schedule": "multistep"},
-        {"optimizer": "lamb", "optimizer_options": {}, "schedule": "poly", "schedule_steps": True},
+        {"optimizer_name": "adamw", "optimizer_options": {}, "ema_warmup": True, "schedule": "cosine"},
+        {"optimizer_name": "momentum", "optimizer_options": {}, "ema": None, "schedule": "multistep"},
+        {"optimizer_name": "lamb", "optimizer_options": {}, "schedule": "poly", "schedule_steps": True},
     ],
-    ids=lambda changes: changes.get("optimizer", "rmsproptf"),
+    ids=lambda changes: changes.get("optimizer_name", "rmsproptf"),
 )
 def test_an_epoch_follows_from_the_state_before_it_and_its_number(changes):
     torch.manual_seed(5)

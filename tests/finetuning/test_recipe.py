@@ -49,7 +49,7 @@ def test_what_decays():
 
 
 def test_options_reach_the_optimizer():
-    optimizer = recipe(optimizer="adamw", optimizer_options={"betas": (0.8, 0.9), "eps": 1e-3}).make_optimizer(
+    optimizer = recipe(optimizer_name="adamw", optimizer_options={"betas": (0.8, 0.9), "eps": 1e-3}).make_optimizer(
         nn.Linear(2, 2)
     )
     assert type(optimizer).__name__ == "AdamW"
@@ -60,10 +60,10 @@ def test_options_reach_the_optimizer():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "rmsprop_tf"}, "did you mean 'rmsproptf'?"),
-        ({"optimizer": "adahessian", "optimizer_options": {}}, "needs second derivatives"),
+        ({"optimizer_name": "rmsprop_tf"}, "did you mean 'rmsproptf'?"),
+        ({"optimizer_name": "adahessian", "optimizer_options": {}}, "needs second derivatives"),
         ({"optimizer_options": {"epsilon": 1e-3}}, "did you mean 'eps'?"),
-        ({"optimizer": "adamw", "optimizer_options": {"betas": (2.0, 3.0)}}, "Invalid beta"),
+        ({"optimizer_name": "adamw", "optimizer_options": {"betas": (2.0, 3.0)}}, "Invalid beta"),
         ({"warmup_epochs": 3}, "must be less than epochs, 3"),
         ({"batch_size": 1}, "needs 2 or more"),
         ({"processes": 13}, "have no image each"),
