@@ -171,7 +171,9 @@ class Recipe:
             raise unknown("choice for finetuning.optimizer_name:", self.optimizer_name, names)
         info: Any = get_optimizer_info(self.optimizer_name)
         if info.second_order:
-            raise UserError(f"finetuning.optimizer_name={self.optimizer_name} needs second derivatives; use another one")
+            raise UserError(
+                f"finetuning.optimizer_name={self.optimizer_name} needs second derivatives; use another one"
+            )
         known = [name for name in inspect.signature(info.opt_class).parameters if name not in ("params", *_OWN_OPTIONS)]
         for name in self.optimizer_options:
             if name not in known:

@@ -26,7 +26,7 @@ def recipe(**changes: Any) -> Recipe:
         "batch_size": 12,
         "validation_batch_size": 20,
         "optimizer_name": "rmsproptf",
-        "lr": 0.002,
+        "lr": 0.01,
         "lr_batch_size": None,
         "momentum": 0.9,
         "weight_decay": 1e-4,

@@ -51,7 +51,7 @@ def test_a_network_of_ofa_arrives_as_it_was(tmp_path):
     assert next(iter(sent.parameters())).abs().sum() > 0
 
 
-@pytest.mark.parametrize("taught", [False, True], ids=["alone", "with a teacher"])
+@pytest.mark.parametrize("taught", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["taught", "untaught"])
 def test_two_processes_train_as_one_does(taught, tmp_path):
     changes = {"distillation": 1.0, "teacher": "supernet"} if taught else {}
     size = {"batch_size": 13, "epochs": 2, "ema": 0.5}  # parts of six and seven images

@@ -38,7 +38,13 @@ def taught_descent(distillation: float, **changes: Any) -> Descent:
 
 
 def test_it_learns():
-    quick = {"optimizer_name": "adamw", "optimizer_options": {}, "schedule": "cosine", "warmup_epochs": 0, "erasing": 0.0}
+    quick = {
+        "optimizer_name": "adamw",
+        "optimizer_options": {},
+        "schedule": "cosine",
+        "warmup_epochs": 0,
+        "erasing": 0.0,
+    }
     subject = descent(lr=0.02, epochs=15, **quick)
     losses = [subject.train_epoch(number) for number in range(15)]
     assert losses[-1] < losses[0] - 0.3
