@@ -51,3 +51,45 @@ def reference_directions(n: int, m: int) -> Floats:
     bars = np.array(list(combinations(range(parts + m - 1), m - 1)))
     ends = np.column_stack([np.full(len(bars), -1), bars, np.full(len(bars), parts + m - 1)])
     return (np.diff(ends, axis=1) - 1) / parts
+
+
+def achievements(points: Floats, wanted: Floats) -> Floats:
+    """Return how far points, (n, m), are from wanted values, (m,): the largest share f_i / w_i of each, (n,).
+
+    This is the achievement scalarising function (Wierzbicki 1980) from the origin, as NSGANetV2 chooses architectures
+    with it: 1 where a point reaches all that is wanted and no more, less where it is better in everything.
+
+    Args:
+        points: objectives, not negative.
+        wanted: not negative; 0 asks for the least there is.
+    """
+    shares: Floats = (points / np.where(wanted == 0, 1e-10, wanted)).max(axis=1)
+    return shares
+
+
+def trade_offs(points: Floats, radius: float = 0.125) -> Floats:
+    """Return what leaving each point, (n, m), of a front for a neighbour costs at least for what it gains, (n,).
+
+    Sums of losses over sums of gains, of objectives scaled to 0..1 (Rachmawati & Srinivasan 2009, *Multiobjective
+    Evolutionary Algorithm with Controllable Focus on the Knees of the Pareto Front*), as NSGANetV2 takes them from
+    pymoo. It is large where the front bends: any step away from the point loses much. Neighbours are the points within
+    ``radius``, or the 2m nearest ones where these are fewer. A point whose neighbours gain nothing has infinity.
+    """
+    spread = np.ptp(points, axis=0)
+    scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)
+    n, m = points.shape
+    change = scaled[None] - scaled[:, None]
+    distance = np.linalg.norm(change, axis=2)
+    np.fill_diagonal(distance, -1)  # a point is among its neighbours, first
+    nearest = np.argsort(distance, axis=1, kind="stable")
+    fewest = min(2 * m, n - 1)
+    lost, gained = np.maximum(change, 0).sum(axis=2), np.maximum(-change, 0).sum(axis=2)
+    result = np.full(n, np.inf)
+    for i in range(n):
+        near = np.flatnonzero(distance[i] <= radius)
+        if len(near) < fewest:
+            near = nearest[i, : fewest + 1]
+        near = near[gained[i, near] > 0]
+        if len(near):
+            result[i] = (lost[i, near] / gained[i, near]).min()
+    return result

@@ -1,6 +1,5 @@
 """Networks from what describes them, and tensors into them."""
 
-import copy
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +11,11 @@ from ofa.utils.layers import IdentityLayer
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.model.activations import replace_stand_ins, with_stand_ins
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import part_from
+from nas.space.net_config import kind_of
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
 from nas.supernet.ofa import renamed
@@ -59,17 +60,18 @@ def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_pa
     Raises:
         UserError: if it describes no network that can be built.
     """
-    kind = str(config.get("name"))
+    kind = kind_of(config)
     if kind == SMALL:
         return small_network(config, dropout)
     if kind not in _OFA:
         raise UserError(f"a net.config of '{kind}' cannot be built; this can: {', '.join((*_OFA, SMALL))}")
-    whole = copy.deepcopy(dict(config))
+    whole = with_stand_ins(config)
     try:
         whole["classifier"]["dropout_rate"] = dropout
         network: Any = _OFA[kind](whole)
     except Exception as error:  # what the package raises depends on where the damage is
         raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
+    replace_stand_ins(network, config)
     n = len(network.blocks)
     regularize(((i / n, block, _residual(block)) for i, block in enumerate(network.blocks)), drop_path, False)
     built: nn.Module = network.eval()
@@ -154,4 +156,5 @@ def _residual(block: Any) -> nn.Sequential | None:
     """Return the end of a block's residual, ``None`` where there is no shortcut."""
     if hasattr(block, "downsample"):
         return block.conv3 if isinstance(block.downsample, IdentityLayer) else None
-    return None if block.shortcut is None else block.conv.point_linear
+    has_both = block.shortcut is not None and hasattr(block.conv, "point_linear")  # some layers are left out
+    return block.conv.point_linear if has_both else None

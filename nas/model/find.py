@@ -13,6 +13,7 @@ from nas.model.given import Given
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
 from nas.model.of_timm import TimmSource, file_or_word
+from nas.model.old_run import OldFront, is_old_run
 from nas.space.net_config import is_net_config
 
 TIMM_PREFIX = "timm:"
@@ -82,8 +83,14 @@ def loaded(path: str | Path, arch: str | int, device: str) -> Model:
     return source.load(silent)
 
 
-def front_of(run: Path, *, recalibrate: bool, given: Given) -> Front:
-    """Return the front of a finished run.
+def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops") -> Front:
+    """Return the front of a finished run, of this project or of the original tool.
+
+    Args:
+        run: the folder.
+        recalibrate: whether its networks get batch-norm statistics of their own.
+        given: device and cache; for the original tool's folders also supernet and data.
+        second: name of the second objective in the original tool's folders that do not tell it.
 
     Raises:
         UserError: if the folder holds none.
@@ -93,6 +100,8 @@ def front_of(run: Path, *, recalibrate: bool, given: Given) -> Front:
         raise UserError(f"run={run} is no folder that exists")
     if (folder / MODEL_FILE).exists():
         raise UserError(f"run={run} is the folder of a model: name it with model={run}")
+    if is_old_run(folder):
+        return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
     return RunFront(folder, recalibrate=recalibrate, device=given.device, cache=given.cache)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nas.model.small_config import small_config
+from nas.space.net_config import kind_of
 from nas.supernet.mobile import MobileNetwork
 
 RENAMED = ("MobileNetV3", "ProxylessNASNets")
@@ -22,6 +23,8 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
         described: ``model.json``.
     """
     sides = {"resolution": described["resolution"], "img_size": described["resolution"]}
+    if "net_config" in described:
+        return dict(described["net_config"]) | sides
     if isinstance(network, MobileNetwork):
         return small_config(network) | sides
     config = getattr(network, "config", None)
@@ -34,7 +37,7 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
 
 def published_state(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return tensors under the names that the original tool reads with this ``net.config``."""
-    if config["name"] not in RENAMED:
+    if kind_of(config) not in RENAMED:
         return dict(state)
     return {_older_name(key): value for key, value in state.items()}
 
