@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nas.dataset.base import Dataset
+from nas.dataset.renormalised import Renormalised
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
 from nas.finetuning.recipe import Recipe
-from nas.model.base import ModelSource
+from nas.model.base import Model, ModelSource, Progress
 from nas.model.find import find_source, front_of
-from nas.model.given import Given
+from nas.model.further import to_train
+from nas.model.given import Given, dataset_of
 from nas.model.of_cascade import RunCascade
 from nas.model.of_run import RunFront
 from nas.model.teachers import teacher_source
@@ -37,6 +41,25 @@ class Parts:
     teacher: ModelSource | None
     dataset: Dataset
     device: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained.
+
+    Attributes:
+        network: with the model's weights, on the CPU.
+        before: the model.
+        described: the network, see :class:`nas.model.base.Model`.
+        dataset: the images, normalised as the network wants them.
+        node: their settings.
+    """
+
+    network: nn.Module
+    before: Model
+    described: dict[str, Any]
+    dataset: Dataset
+    node: Mapping[str, Any]
 
 
 def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
@@ -66,10 +89,44 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
     return Parts(recipe, source, teacher, dataset, given.device)
 
 
-def dataset_node(setup: Setup, described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings of the images: those that the command line names, or the model's."""
-    node: Mapping[str, Any] = setup.resolved["dataset"] if given_by(setup).names("dataset") else described["dataset"]
-    return node
+def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
+    """Load the model and return what is trained.
+
+    Raises:
+        UserError: if it is a cascade.
+    """
+    model = parts.source.load(progress)
+    network, described = to_train(
+        model,
+        class_names=parts.dataset.class_names,
+        mean=parts.dataset.mean,
+        std=parts.dataset.std,
+        dropout=parts.recipe.dropout,
+        drop_path=parts.recipe.drop_path,
+        seed=setup.settings.seed,
+    )
+    named = given_by(setup).names("dataset")
+    node: Mapping[str, Any] = setup.resolved["dataset"] if named else described["dataset"]
+    return Subject(network, model, described, _seen(parts.dataset, described), node)
+
+
+def images_of(node: Mapping[str, Any], described: Mapping[str, Any], cache: Path, source: Path, device: str) -> Dataset:
+    """Build the images anew, in another process.
+
+    Args:
+        node: their settings.
+        described: the model, whose mean and standard deviation they are normalised with.
+        cache: folder of decoded images.
+        source: the file that the settings are in, for messages.
+        device: of the process.
+    """
+    dataset = dataset_of({"dataset": node}, device, cache, source)
+    assert dataset is not None
+    return _seen(dataset, described)
+
+
+def _seen(dataset: Dataset, described: Mapping[str, Any]) -> Dataset:
+    return Renormalised(dataset, mean=tuple(described["mean"]), std=tuple(described["std"]))
 
 
 def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
