@@ -21,9 +21,10 @@ TINY = (
 RECIPES = [path.stem for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))]
 ONE_OF_EACH_KIND = {"nat_reproduce_cifar10", "nat_cifar10_proxyless", "nat_imagenet_ofa_w12"}
 ALIKE = [name for name in RECIPES if name.startswith("nat_") and name not in ONE_OF_EACH_KIND]
+FINETUNING = [name for name in RECIPES if name.startswith("finetune_")]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ALIKE])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ALIKE + FINETUNING])
 def test_experiment(name, launch, tmp_path):
     code, out, err = launch(f"experiment={name}", *in_small(name, tmp_path))
     assert code == 0, err
@@ -43,6 +44,23 @@ def test_experiment_is_complete(name, launch, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ALIKE)
 def test_experiment_that_is_alike(name, launch, tmp_path):
     test_experiment(name, launch, tmp_path)
+
+
+@pytest.mark.parametrize("name", FINETUNING)
+def test_finetuning(name, launch, tmp_path):
+    """One epoch on a few images, of a network that has everything that the recipe asks for."""
+    model = ("model=timm:mobilenetv3_small_050", "weights=random", "r=32")
+    own = ("finetuning.epochs=1", "finetuning.warmup_epochs=0", "finetuning.batch_size=8", "paths.run=tuned")
+    imagenet = name == "finetune_imagenet"
+    on_noise("nat_imagenet" if imagenet else "nat", tmp_path)
+    images = ("dataset.path=images", "dataset.size=32", "dataset.vld_size=8", "dataset.augmentation.workers=0")
+    other = () if imagenet else ("dataset=imagefolder",)
+    code, out, err = launch(
+        f"experiment={name}", *model, *own, *other, *images, "paths.cache=cache", "device=cpu", "tracker=csv"
+    )
+    assert code == 0, err
+    assert "Model: tuned" in out
+    assert (tmp_path / "tuned" / "model.json").exists()
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "sweeps").glob("*.yaml"))])

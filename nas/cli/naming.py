@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -28,11 +28,16 @@ def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
         key: _resolved(config, key) for key in result_settings(dict.fromkeys(map(str, config))) if key != "hydra"
     }
     digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    if choices.get("task") == "finetune":
+        return _spelt([choices.get("experiment") or f"finetune-{choices['finetuning']}", digest])
     shown = ("dataset", "supernet") if choices.get("space", "supernet") == "supernet" else ("space",)
     words = [choices.get("experiment") or "-".join(str(choices[group]) for group in (*shown, "algorithm"))]
     words += [str(name) for name in config.sec_obj]
-    name = "-".join([*words, digest])
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+    return _spelt([*words, digest])
+
+
+def _spelt(words: Sequence[str]) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in "-".join(words))
 
 
 def _resolved(config: DictConfig, key: str) -> Any:

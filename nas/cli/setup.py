@@ -29,7 +29,8 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
         if not str(path).strip():
             raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
     paths = plain["paths"] | {"run": run_folder}
-    parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in GROUPS - {"paths", "task"}}
+    groups = (GROUPS & plain.keys()) - {"paths", "task"}
+    parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}
     setup = Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
         paths=Paths(**{key: Path(path).expanduser() for key, path in paths.items()}),

@@ -52,7 +52,8 @@ class Augmentation:
             the square in the centre.
         jitter: largest relative change of brightness, contrast and saturation; 0 for none.
         policy: RandAugment, AutoAugment or AugMix as timm writes them, for example ``"rand-m9-mstd0.5-inc1"``,
-            ``"original"``, ``"augmix-m3-w3"``; ``None`` for none.
+            ``"original"``, ``"augmix-m3-w3"``, or ``"cifar10"`` and ``"svhn"``, AutoAugment's policies for these data
+            sets; ``None`` for none.
         erasing: probability that a random rectangle of an image gets the mean colour (Zhong et al., AAAI 2020).
         mixup: alpha of mixup (Zhang et al., ICLR 2018), for whole batches; 0 for none. Labels become
             probabilities.

@@ -23,6 +23,8 @@ SMALLEST = 0.01
 """Share of a photo's area below which a crop may be enlarged from less detail than the file has."""
 TRANSLATION = 0.45
 """Largest translation by a policy, as a share of the side; what timm uses."""
+AUTO_AUGMENT = ("cifar10", "svhn")
+"""Policies that torchvision has and timm has not."""
 
 Draw = tuple[int, int, int]
 """Epoch, row of the split, and side of the result in pixels."""
@@ -94,18 +96,23 @@ class PerImage(torch.utils.data.Dataset[Tensor]):
 
 
 def policy_of(text: str, side: int, colour: list[int]) -> Change:
-    """Return what timm makes of a policy's text.
+    """Return what timm makes of a policy's text, or torchvision of one that timm does not have.
 
     Args:
-        text: for example ``"rand-m9-mstd0.5-inc1"``.
+        text: for example ``"rand-m9-mstd0.5-inc1"``; ``"cifar10"`` and ``"svhn"`` are the policies that AutoAugment
+            (Cubuk et al., CVPR 2019) found for these data sets.
         side: of the images, in pixels.
         colour: red, green and blue, 0 to 255: fills what is uncovered.
 
     Raises:
-        UserError: if timm does not know it.
+        UserError: if neither knows it.
     """
     from timm.data import auto_augment
+    from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
+    if text in AUTO_AUGMENT:
+        found: Change = AutoAugment(AutoAugmentPolicy(text), fill=[float(value) for value in colour])
+        return found
     make = {"rand": auto_augment.rand_augment_transform, "augmix": auto_augment.augment_and_mix_transform}
     settings = {"translate_const": int(TRANSLATION * side), "img_mean": tuple(colour)}
     try:
@@ -113,7 +120,7 @@ def policy_of(text: str, side: int, colour: list[int]) -> Change:
     except (AssertionError, ValueError, KeyError) as error:
         raise UserError(
             f"dataset.augmentation.policy={text} is unknown ({error}); timm's policies are rand-m9-mstd0.5-inc1, "
-            "original, v0, 3a, augmix-m3-w3 and the like"
+            f"original, v0, 3a, augmix-m3-w3 and the like, torchvision's {' and '.join(AUTO_AUGMENT)}"
         ) from error
     parts: Any = change
     for operation in parts.ops if hasattr(parts, "ops") else [part for several in parts.policy for part in several]:

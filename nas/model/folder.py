@@ -63,6 +63,16 @@ def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
         raise
 
 
+def write_into(folder: Path, model: Model) -> None:
+    """Write a model into a folder that holds other files too; each of its files is either whole or as it was.
+
+    Args:
+        folder: that exists.
+        model: no cascade.
+    """
+    _fill_folder(folder, model, folder.name)
+
+
 def check_free(folder: Path, *, overwrite: bool) -> None:
     """Raise UserError if a model may not be written there: something is, and it is no model or may not be replaced."""
     check_place(folder)

@@ -17,6 +17,7 @@ GROUPS = frozenset(
         "dataset",
         "evaluator",
         "executor",
+        "finetuning",
         "optimizer",
         "paths",
         "pool",
@@ -30,7 +31,7 @@ GROUPS = frozenset(
         "training",
     }
 )
-"""The groups of settings; ``sec_obj`` alone takes several choices at once."""
+"""The groups of settings; ``sec_obj`` alone takes several choices at once, ``finetuning`` comes with its task alone."""
 
 OFFERED = frozenset(
     {

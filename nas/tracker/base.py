@@ -103,6 +103,14 @@ class Tracker(ABC):
     def step(self, summary: StepSummary, picture: Path | None) -> None:
         """A step is complete and on disk; ``picture`` is a PNG of the front."""
 
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:  # noqa: B027
+        """An epoch of a fine-tuning is on disk.
+
+        Args:
+            row: of its ``summary.csv``: ``epoch``, 0 for what is measured before the first one, and what is known.
+            new: whether this process has done it, and not one before.
+        """
+
     @abstractmethod
     def finish(self, error: str | None) -> None:
         """The run ends: well (``None``), or with an error's last line."""

@@ -62,6 +62,7 @@ class ConsoleTracker(Tracker):
         self._live: Live | None = None
         self._activity: _Activity | None = None
         self._steps: list[StepSummary] = []
+        self._epochs = 0
         self._last_line = (0.0, 0.0)
 
     @harmless
@@ -69,6 +70,7 @@ class ConsoleTracker(Tracker):
         """Name the run, and start the display where there is a terminal."""
         self._run = run
         self._steps = list(history)
+        self._epochs = 0
         self._activity = None
         self._began = self._step_began = monotonic()
         self._out = self._stream or sys.stdout
@@ -110,6 +112,14 @@ class ConsoleTracker(Tracker):
         self._say(self._step_line(summary) + (f"  about {_rough(left)} left" if left else ""))
 
     @harmless
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
+        """Write the line of a new epoch."""
+        self._epochs = int(row["epoch"] or 0) + 1
+        self._activity = None
+        if new:
+            self._say("  ".join([f"epoch {self._of(self._epochs - 1)}", *_accuracies(row)]))
+
+    @harmless
     def finish(self, error: str | None) -> None:
         """Stop the display whatever happened, and say how long it took."""
         try:
@@ -118,7 +128,7 @@ class ConsoleTracker(Tracker):
         finally:
             self._live = None
         took = duration(monotonic() - self._began)
-        done = self._steps[-1].step + 1 if self._steps else 0
+        done = self._finished
         self._say(f"finished in {took}" if error is None else f"stopped in step {self._of(done)} after {took}: {error}")
 
     def _say(self, line: str) -> None:
@@ -126,6 +136,11 @@ class ConsoleTracker(Tracker):
             self._live.console.print(line, soft_wrap=True)
         else:
             print(line, file=self._out, flush=True)
+
+    @property
+    def _finished(self) -> int:
+        """How many steps, or epochs and what is measured before the first one, are finished."""
+        return self._steps[-1].step + 1 if self._steps else self._epochs
 
     def _of(self, step: int) -> str:
         last = self._run.steps - 1
@@ -164,7 +179,7 @@ class ConsoleTracker(Tracker):
         """Draw the display: steps, the present activity, and the state of the search."""
         now = monotonic()
         run, activity, last = self._run, self._activity, self._steps[-1] if self._steps else None
-        finished = last.step + 1 if last else 0
+        finished = self._finished
         times = f"elapsed {duration(now - self._began)}"
         left = self._seconds_left()
         if left:
@@ -178,6 +193,14 @@ class ConsoleTracker(Tracker):
             table.add_row(activity.what, bar, f"{activity.done}/{activity.total}{_failures(activity.failed)}")
         state = [f"{last.evaluations} evaluations ({last.failed} failed)", *self._quality(last)] if last else []
         return Group(table, Text("  ".join(state), no_wrap=True, overflow="ellipsis"))
+
+
+def _accuracies(row: Mapping[str, float | None]) -> list[str]:
+    """Return what an epoch achieved, as far as it is known."""
+    loss, top1, average = row.get("train_loss"), row.get("top1"), row.get("ema_top1")
+    parts = [] if loss is None else [f"loss {loss:.4f}"]
+    parts += [] if top1 is None else [f"top1 {top1:.2f} %"]
+    return parts + ([] if average is None else [f"average {average:.2f} %"])
 
 
 def _spent(seconds: Mapping[str, float]) -> str:

@@ -1,6 +1,6 @@
 """Several trackers as one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
@@ -29,6 +29,11 @@ class Together(Tracker):
         """Tell all."""
         for tracker in self._trackers:
             tracker.step(summary, picture)
+
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
+        """Tell all."""
+        for tracker in self._trackers:
+            tracker.epoch(row, new)
 
     def finish(self, error: str | None) -> None:
         """Finish all."""

@@ -73,6 +73,12 @@ class WandbTracker(Tracker):
         if self._run is not None:
             self._log(self._run, summary, picture)
 
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
+        """Log the epoch's numbers."""
+        self._display.epoch(row, new)
+        if self._run is not None:
+            self._log_epoch(self._run, row, new)
+
     def finish(self, error: str | None) -> None:
         """Close the run, as failed where there was an error, so that the next run of this process is another one."""
         self._display.finish(error)
@@ -117,9 +123,9 @@ class WandbTracker(Tracker):
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
-        logged = int(self._last_step.read_text()) if self._last_step.exists() else -1
+        self._logged = int(self._last_step.read_text()) if self._last_step.exists() else -1
         for summary in history:
-            if summary.step > logged:  # a process that dies may take what it logged with it
+            if summary.step > self._logged:  # a process that dies may take what it logged with it
                 self._log(self._run, summary, None)
 
     @harmless
@@ -140,6 +146,13 @@ class WandbTracker(Tracker):
             data["front_picture"] = wandb.Image(str(picture))
         run.log(data, step=summary.step)
         self._step = summary.step
+
+    @harmless
+    def _log_epoch(self, run: "wandb.Run", row: Mapping[str, float | None], new: bool) -> None:
+        number = int(row["epoch"] or 0)
+        if new or number > self._logged:  # a process that dies may take what it logged with it
+            run.log({"step": number} | {name: value for name, value in row.items() if value is not None}, step=number)
+        self._step = number
 
     def _numbers(self, summary: StepSummary) -> dict[str, Any]:
         surrogate: Mapping[str, float | None] = {

@@ -1,6 +1,8 @@
 """Stochastic gradient descent on a supernet: one architecture and one resolution a step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -13,6 +15,7 @@ from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.precision import half_precision, mixed
 from nas.team import Team
+from nas.training.copying import copied
 from nas.types import Architecture, Floats, Genomes
 
 
@@ -91,14 +94,14 @@ class Adaptation:
             "moving": [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None],
             "ema": self._average,
         }
-        copy: dict[str, Any] = _copied(state)
+        copy: dict[str, Any] = copied(state)
         return copy
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` returned, possibly in another process."""
         self._trained = {}
         self._module.load_state_dict(state["weights"])
-        self._optimizer.load_state_dict(_copied(state["optimizer"]))  # which keeps the tensors that it is given
+        self._optimizer.load_state_dict(copied(state["optimizer"]))  # which keeps the tensors that it is given
         moving = set(state["moving"])
         for i, parameter in enumerate(self._parameters):  # what has moved goes on, also where it is not trained next
             parameter.grad = torch.zeros_like(parameter) if i in moving else None
@@ -167,9 +170,19 @@ class Adaptation:
         return torch.lerp(loss, cross_entropy(logits, teacher), self._descent.distillation)
 
 
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
+@dataclass(frozen=True)
+class Copies:
+    """What other processes train, built anew there.
+
+    Attributes:
+        replica: builds data set and supernet for a device.
+        descent: the settings.
+    """
+
+    replica: Callable[[str], tuple[Dataset, Supernet]]
+    descent: Descent
+
+    def __call__(self, device: str) -> Callable[..., Adaptation]:
+        """Return what becomes a part of the training when it joins a team."""
+        dataset, supernet = self.replica(device)
+        return partial(Adaptation, supernet=supernet, dataset=dataset, descent=self.descent)

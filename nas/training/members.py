@@ -1,4 +1,4 @@
-"""The other processes of a team that trains one supernet: started, fed and ended by the first one."""
+"""The other processes of a team that trains one network: started, fed and ended by the first one."""
 
 import io
 import os
@@ -10,20 +10,34 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import multiprocessing
 
-from nas.dataset.base import Dataset
 from nas.errors import RunError
-from nas.supernet.base import Supernet
 from nas.team import Team, end_with_parent, join, leave
-from nas.training.adaptation import Adaptation, Descent
-from nas.types import Floats, Genomes
 
-Replica = Callable[[str], tuple[Dataset, Supernet]]
-"""Builds the run's data set and supernet anew, for a device; it is sent to other processes."""
+
+class Part(Protocol):
+    """What trains in one process."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from this state."""
+
+    def train_epoch(self, *arguments: Any) -> object:
+        """Train an epoch, together with the other processes."""
+
+
+class Join(Protocol):
+    """Makes what trains in a process, as a member of a team."""
+
+    def __call__(self, *, device: torch.device, team: Team) -> Part:
+        """Return what trains."""
+
+
+Replica = Callable[[str], Join]
+"""Builds what is trained anew, for a device; it is sent to other processes."""
 
 END_SECONDS = 10  # that a process has to end by itself
 START_SECONDS = 0.2  # between two looks at whether a process is still there
@@ -35,14 +49,13 @@ FAILURE_SECONDS = 1  # that a process has to say what happened to it
 class Members:
     """All processes of a team but this one. Each waits for an epoch to train, until the team is closed or dies."""
 
-    def __init__(self, *, size: int, device: torch.device, replica: Replica, descent: Descent) -> None:
+    def __init__(self, *, size: int, device: torch.device, replica: Replica) -> None:
         """Start ``size - 1`` processes and form a team with them.
 
         Args:
             size: of the team.
             device: of this process; the others use the GPUs after it, or the CPU.
             replica: builds what the others train.
-            descent: settings of the training.
         """
         context = multiprocessing.get_context("spawn")
         self._folder = tempfile.TemporaryDirectory(prefix="nas-team-")
@@ -53,7 +66,7 @@ class Members:
         for rank in range(1, size):
             ours, theirs = context.Pipe()
             place = _device_of(device, rank)
-            arguments = (os.getpid(), rank, size, address, place, replica, descent, threads, theirs)
+            arguments = (os.getpid(), rank, size, address, place, replica, threads, theirs)
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -63,19 +76,19 @@ class Members:
         self.team: Team = join(0, size, address, torch.device(_device_of(device, 0)))
 
     def load(self, state: dict[str, Any]) -> None:
-        """Give all processes what ``Adaptation.state`` returned, as bytes: tensors would stay shared with them."""
+        """Give all processes the state of this one, as bytes: tensors would stay shared with them."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         self._tell(("load", buffer.getvalue()))
 
     @contextmanager
-    def training(self, number: int, genomes: Genomes, rates: Floats) -> Iterator[None]:
-        """Let all processes train an epoch, while this one does the same.
+    def training(self, *arguments: Any) -> Iterator[None]:
+        """Let all processes train an epoch with these arguments, while this one does the same.
 
         Raises:
             RunError: if one of them fails, with what happened there.
         """
-        self._tell(("train_epoch", number, genomes, rates))
+        self._tell(("train_epoch", *arguments))
         try:
             yield
         except RuntimeError:  # the team fell apart
@@ -138,7 +151,6 @@ def _serve(  # noqa: PLR0917
     address: str,
     device: str,
     replica: Replica,
-    descent: Descent,
     threads: int,
     connection: Connection,
 ) -> None:
@@ -146,20 +158,19 @@ def _serve(  # noqa: PLR0917
     end_with_parent(parent)
     torch.set_num_threads(threads)
     try:
-        dataset, supernet = replica(device)
+        joined = replica(device)
         place = torch.device(device)
         connection.send(READY)
-        team = join(rank, size, address, place)
-        adaptation = Adaptation(supernet=supernet, dataset=dataset, device=place, team=team, descent=descent)
+        part = joined(device=place, team=join(rank, size, address, place))
         while True:
             try:
                 name, *arguments = connection.recv()
             except EOFError:
                 break
             if name == "load":
-                adaptation.load(torch.load(io.BytesIO(arguments[0]), map_location="cpu", weights_only=True))
+                part.load(torch.load(io.BytesIO(arguments[0]), map_location="cpu", weights_only=True))
             else:
-                adaptation.train_epoch(*arguments)
+                part.train_epoch(*arguments)
         leave()
     except BaseException:
         connection.send(traceback.format_exc())

@@ -14,10 +14,10 @@ from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
 from nas.team import ALONE
-from nas.training.adaptation import Adaptation, Descent
+from nas.training.adaptation import Adaptation, Copies, Descent
 from nas.training.base import Progress, Training
 from nas.training.choice import from_distribution, in_turn
-from nas.training.members import Members, Replica
+from nas.training.members import Members
 from nas.training.snapshots import Snapshots
 from nas.types import Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
@@ -44,7 +44,7 @@ class NatTraining(Training):
         cache: Path,
         folder: Path,
         run_seed: int,
-        replica: Replica | None,
+        replica: Callable[[str], tuple[Dataset, Supernet]] | None,
         initial: Callable[..., Training],
         iterations: NonNegativeInt,
         epochs: PositiveInt,
@@ -143,9 +143,8 @@ class NatTraining(Training):
         if not self._supernet.trained:
             self._initial.prepare(progress)
         if self._processes > 1 and self._replica is not None:
-            self._members = Members(
-                size=self._processes, device=self._device, replica=self._replica, descent=self._descent
-            )
+            copies = Copies(self._replica, self._descent)
+            self._members = Members(size=self._processes, device=self._device, replica=copies)
         self._adaptation = Adaptation(
             supernet=self._supernet,
             dataset=self._dataset,

@@ -43,6 +43,7 @@ def test_without_changes_images_are_only_resized() -> None:
         {"policy": "rand-m9-mstd0.5-inc1"},
         {"policy": "original"},
         {"policy": "augmix-m3-w3"},
+        {"policy": "cifar10"},
         {"erasing": 1.0},
     ],
     ids=lambda settings: "-".join(map(str, *settings.items())),
@@ -101,7 +102,9 @@ def test_files_are_cropped_in_their_own_shape(tmp_path: Path) -> None:
         data[0, 0, 20]
 
 
-@pytest.mark.parametrize("text", ["rand-m10-n9-p1-inc1", "rand-m0-n9-p1", "original", "v0", "augmix-m10"])
+@pytest.mark.parametrize(
+    "text", ["rand-m10-n9-p1-inc1", "rand-m0-n9-p1", "original", "v0", "augmix-m10", "cifar10", "svhn"]
+)
 def test_every_operation_of_a_policy_works(text: str) -> None:
     change = policy_of(text, 12, [0, 0, 0])
     photo = Image.fromarray(images().pixels[np.array([0])][0].transpose(1, 2, 0))

@@ -1,0 +1,1 @@
+"""Training of one network from the weights that it has."""

@@ -1,0 +1,180 @@
+"""One process's part in training a network further."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nas.dataset.base import Dataset
+from nas.dataset.training_batches import TrainingBatches
+from nas.finetuning.erasing import erase
+from nas.finetuning.recipe import Recipe
+from nas.finetuning.teacher import Teacher
+from nas.seeding import rng_for
+from nas.supernet.precision import half_precision
+from nas.team import Team
+from nas.training.copying import copied
+
+TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@final
+class Descent:
+    """Steps of timm's optimizer on the training images, epoch by epoch.
+
+    An epoch's random numbers come from the seed and its number alone. Several processes take the same steps, each on
+    its part of a batch; only the first one keeps the average of the weights.
+
+    Attributes:
+        network: what is trained; in eval mode between epochs.
+        average: of its weights, a network too; ``None`` where there is none.
+        lr: of the last step.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        teacher: Teacher | None,
+        dataset: Dataset,
+        resolution: int,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        team: Team,
+    ) -> None:
+        """Prepare the optimizer; the network moves to the device.
+
+        Args:
+            network: normalised images, (n, 3, resolution, resolution), to logits, (n, classes).
+            teacher: of the same classes; ``None`` for none.
+            dataset: the images.
+            resolution: side of the network's input in pixels.
+            recipe: the settings.
+            seed: of order, augmentation and dropout.
+            device: of this process.
+            team: this process's.
+        """
+        from timm.utils import ModelEmaV3
+
+        self._recipe = recipe
+        self._device = device
+        self._team = team
+        self._seed = seed
+        self._resolution = resolution
+        self._batches = TrainingBatches(
+            dataset=dataset, batch_size=recipe.batch_size, seed=seed, device=device, team=team
+        )
+        self._size = min(recipe.batch_size, self._batches.n_images)
+        self.network = network.to(device).requires_grad_(True).eval()
+        self._teacher = None if teacher is None else teacher.to(device)
+        if device.type == "cuda":
+            self.network.to(memory_format=torch.channels_last)
+        self._optimizer = recipe.make_optimizer(self.network)
+        self._schedule = recipe.make_schedule(self._optimizer, len(self._batches))
+        self._type = _half(recipe, device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
+        self._ema: Any = None
+        if recipe.ema is not None and team.rank == 0:
+            self._ema = ModelEmaV3(self.network, decay=recipe.ema, use_warmup=recipe.ema_warmup)
+        self._steps = 0
+        self.lr = 0.0
+
+    @property
+    def average(self) -> nn.Module | None:
+        """The network with the average of the weights."""
+        return None if self._ema is None else self._ema.module
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Return a context in which networks compute as the recipe says."""
+        return torch.autocast(self._device.type, dtype=self._type, enabled=self._type is not None)
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy, in host memory, of everything that the training goes on from."""
+        state: dict[str, Any] = copied(
+            {
+                "network": dict(self.network.state_dict()),
+                "optimizer": self._optimizer.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "average": {} if self._ema is None else dict(self._ema.module.state_dict()),
+                "steps": self._steps,
+            }
+        )
+        return state
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` returned, possibly in another process."""
+        # A class of the package ``ofa`` has a method of its own, which accepts too much.
+        nn.Module.load_state_dict(self.network, state["network"])
+        self._optimizer.load_state_dict(copied(state["optimizer"]))  # which keeps the tensors that it is given
+        self._scaler.load_state_dict(state["scaler"])
+        if self._ema is not None:
+            nn.Module.load_state_dict(self._ema.module, state["average"])
+        self._steps = state["steps"]
+
+    def train_epoch(self, number: int, told: Callable[[int, int], None] | None = None) -> float:
+        """Train on the images of an epoch and return the mean loss of its steps.
+
+        All processes of a team call this with the same number, starting from the same state.
+
+        Args:
+            number: of the epoch, from 0.
+            told: how many steps are done, and how many there are.
+        """
+        batches = self._batches.epoch(number, [self._resolution] * len(self._batches))
+        total = torch.zeros(1, dtype=torch.float64, device=self._device)
+        devices = [self._device] if self._device.type == "cuda" else []
+        self.network.train()
+        self._schedule.step(number)
+        with torch.random.fork_rng(devices), self._team.synchronised():
+            torch.manual_seed(int(rng_for(self._seed, number, f"dropout {self._team.rank}").integers(2**63)))
+            for step, (images, targets) in enumerate(batches):
+                self._schedule.step_update(number * len(self._batches) + step)
+                rng = rng_for(self._seed, number, f"erase {step}")
+                total += self._step(self._erased(images, rng), targets)
+                if told is not None:
+                    told(step + 1, len(self._batches))
+        self.network.eval()
+        self.lr = float(self._optimizer.param_groups[0]["lr"])
+        return float(self._team.gather(total.cpu()).sum()) / len(self._batches)
+
+    def _erased(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        return erase(images, self._recipe.erasing, self._team.part(self._size), self._size, rng)
+
+    def _step(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Take one step and return this process's share of the loss."""
+        self._optimizer.zero_grad()
+        with self.precision():
+            logits = self.network(images)
+            taught = None if self._teacher is None else self._teacher(images)
+        loss = self._loss(logits.float(), targets, taught) * (len(images) / self._size)
+        torch.autograd.backward(self._scaler.scale(loss))
+        parameters = list(self.network.parameters())
+        self._team.sum_gradients(parameters)
+        if self._recipe.clip_norm is not None:
+            self._scaler.unscale_(self._optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, self._recipe.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._steps += 1
+        if self._ema is not None:
+            self._ema.update(self.network, step=self._steps if self._recipe.ema_warmup else None)
+        return loss.detach()
+
+    def _loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
+        loss = cross_entropy(logits, targets, label_smoothing=self._recipe.label_smoothing)
+        if taught is None:
+            return loss
+        ratio = self._recipe.distillation
+        return (loss + ratio * cross_entropy(logits, taught)) * (2 / (1 + ratio))
+
+
+def _half(recipe: Recipe, device: torch.device) -> torch.dtype | None:
+    """Return the type of mixed precision; ``None`` on the CPU, which is quicker in single precision."""
+    if device.type != "cuda" or recipe.precision == "single":
+        return None
+    return half_precision(device) if recipe.precision == "auto" else TYPES[recipe.precision]

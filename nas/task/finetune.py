@@ -1,0 +1,229 @@
+"""``task=finetune``: one model is trained further, and becomes the folder of a model."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import final
+
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from nas.dataset.batches import Batches
+from nas.finetuning.accuracy import Accuracy, measure
+from nas.finetuning.checkpoints import Best, Row
+from nas.finetuning.copies import Copies, as_bytes
+from nas.finetuning.course import Course
+from nas.finetuning.descent import Descent
+from nas.finetuning.teacher import Teacher
+from nas.model.base import preparation
+from nas.model.folder import write_into
+from nas.model.further import trained
+from nas.model.teachers import teacher_of
+from nas.run_folder import RunFolder
+from nas.task.base import Setup, Task, build
+from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
+from nas.task.model import Arch, ModelKeys
+from nas.task.progress import shown
+from nas.team import ALONE
+from nas.tracker.base import RunInfo, Tracker
+from nas.tracker.csv import CsvTracker
+from nas.tracker.together import Together
+from nas.training.members import Members
+from nas.types import PositiveInt
+
+CACHE_BYTES = 2**28
+"""Most memory for the resized images of a split."""
+
+
+@final
+class FinetuneTask(Task):
+    """Trains a model from the weights that it has, and leaves the best ones."""
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        run: Path | None,
+        arch: Arch,
+        model: str | None,
+        weights: str | None,
+        r: PositiveInt | None,
+    ) -> None:
+        """Take what is trained; see :class:`nas.task.model.ModelKeys`.
+
+        Args:
+            setup: what the command line says.
+            run: folder of a finished run.
+            arch: of it: an index of ``front.json``, ``"best"``, or an architecture as JSON or a file.
+            model: instead: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: of a file or timm's model: a path, or ``"random"``.
+            r: side of the square input in pixels, where the model does not say it.
+        """
+        self._setup = setup
+        self._folder = RunFolder(setup.paths.run)
+        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+
+    def check(self) -> None:
+        """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
+        self._folder.check_settings(self._setup.resolved)
+        if not self._folder.is_finished():
+            self._folder.check_free()
+            parts_of(self._keys, self._setup)
+
+    def run(self) -> str:
+        """Train, or go on with it, or say that it is finished; return what to tell the user."""
+        if self._folder.is_finished():
+            return f"This fine-tuning is finished: see {os.path.relpath(self._folder.path / 'summary.csv')}"
+        torch.set_num_threads(self._setup.settings.threads)
+        with threadpool_limits(self._setup.settings.threads), self._folder.lease():
+            self._folder.check_settings(self._setup.resolved)
+            parts = parts_of(self._keys, self._setup)
+            with shown() as progress:
+                subject = subject_of(parts, self._setup, progress)
+                teacher = None if parts.teacher is None else teacher_of(parts.teacher.load(progress), subject.dataset)
+            fingerprints = {"dataset": subject.dataset.fingerprint, "model": str(subject.before.described["weights"])}
+            self._folder.check_data(fingerprints)
+            with self._descent(parts, subject, teacher) as (descent, members):
+                course = Course(
+                    descent=descent,
+                    members=members,
+                    measure=_measured(subject, "validation", parts, descent),
+                    recipe=parts.recipe,
+                    folder=self._folder.path,
+                )
+                with self._tracked(parts, subject, fingerprints) as told:
+                    best = self._train(course, told)
+                    return self._conclude(course, best, parts, subject, descent)
+
+    @contextmanager
+    def _descent(
+        self, parts: Parts, subject: Subject, teacher: Teacher | None
+    ) -> Iterator[tuple[Descent, Members | None]]:
+        """Start the other processes, and end them."""
+        resolution, seed = int(subject.described["resolution"]), self._setup.settings.seed
+        members, team, device = None, ALONE, torch.device(parts.device)
+        if parts.recipe.processes > 1:
+            place = self._folder.path / "config.yaml"
+            copies = Copies(
+                network=as_bytes(subject.network),
+                teacher=None if teacher is None else as_bytes(teacher),
+                dataset=partial(images_of, subject.node, subject.described, self._setup.paths.cache, place),
+                resolution=resolution,
+                recipe=parts.recipe,
+                seed=seed,
+            )
+            members = Members(size=parts.recipe.processes, device=device, replica=copies)
+            team = members.team
+        try:
+            yield (
+                Descent(
+                    network=subject.network,
+                    teacher=teacher,
+                    dataset=subject.dataset,
+                    resolution=resolution,
+                    recipe=parts.recipe,
+                    seed=seed,
+                    device=device,
+                    team=team,
+                ),
+                members,
+            )
+        finally:
+            if members is not None:
+                members.close()
+
+    def _train(self, course: Course, tracker: Tracker) -> Best:
+        """Train all epochs that are left."""
+
+        def told(row: Row) -> None:
+            self._status(int(row["epoch"] or 0))
+            tracker.epoch(row, True)
+
+        rows = course.begin()
+        for row in rows:
+            tracker.epoch(row, len(rows) == 1)
+        return course.epochs(told, lambda done, total: tracker.progress("training", done, total))
+
+    def _conclude(self, course: Course, best: Best, parts: Parts, subject: Subject, descent: Descent) -> str:
+        """Measure the best weights on the test images, write the model, and say what was achieved."""
+        weights = course.best_weights()
+        # A class of the package ``ofa`` has a method of its own, which accepts too much.
+        nn.Module.load_state_dict(descent.network, weights)
+        measured = _measured(subject, "test", parts, descent)
+        test = measured(descent.network)
+        source = {"run": str(self._folder.path.resolve()), "epoch": best.epoch, "epochs": parts.recipe.epochs}
+        model = trained(
+            subject.described,
+            weights,
+            metrics={"validation": best.accuracy, "test": asdict(test)},
+            dataset=subject.node,
+            source=source,
+        )
+        write_into(self._folder.path, model)
+        kind = "the average of the weights" if best.averaged else "the weights"
+        when = f"{kind} after epoch {best.epoch}" if best.epoch else "the weights before the first epoch"
+        folder = os.path.relpath(self._folder.path)
+        same = subject.before.described["n_classes"] == subject.described["n_classes"]
+        first = subject.before.network
+        tested = f" ({measured(first).top1:.2f} % before)" if first is not None and same else ""
+        return (
+            f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
+            f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
+            f"Model: {folder}, for example task=validate model={folder}"
+        )
+
+    def _status(self, epoch: int) -> None:
+        epochs = self._setup.resolved["finetuning"]["epochs"]
+        self._folder.write_status("running", epoch=epoch, epochs=epochs)
+
+    @contextmanager
+    def _tracked(self, parts: Parts, subject: Subject, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
+        """Keep the run's status and its tracker true, whatever happens inside."""
+        setup = self._setup
+        run = RunInfo(
+            folder=self._folder.path,
+            id=self._folder.begin(setup.resolved, fingerprints),
+            group=setup.group,
+            name=f"{setup.group}-seed{setup.settings.seed}",
+            task=setup.choices["task"],
+            tags=(subject.before.name, setup.choices["finetuning"]),
+            config=setup.resolved,
+            objectives=(),
+            steps=parts.recipe.epochs + 1,
+            evaluations=0,
+        )
+        chosen = build(setup.parts["tracker"], {})
+        tracker = Together([]) if isinstance(chosen, CsvTracker) else chosen  # summary.csv is written anyway
+        error: str | None = "killed"
+        self._folder.write_status("running")
+        tracker.start(run, [])
+        try:
+            yield tracker
+            error = None
+        except BaseException as exception:
+            error = f"{type(exception).__name__}: {exception}".strip()
+            raise
+        finally:
+            self._folder.write_status("finished" if error is None else "failed", error=error)
+            tracker.finish(error)
+
+
+def _measured(subject: Subject, split: str, parts: Parts, descent: Descent) -> Callable[[nn.Module], Accuracy]:
+    """Return what measures a network on a split, behind the changes that its images go through outside of training."""
+    images, described, device = subject.dataset.split(split), subject.described, parts.device
+    moments = {"mean": subject.dataset.mean, "std": subject.dataset.std}
+    side, crop, own = int(described["resolution"]), described["crop"], isinstance(described["crop"], Mapping)
+    if own:  # timm's: its networks resize and normalise images themselves
+        moments, side, crop = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}, images.pixels.shape[-1], 1.0
+    batches = Batches(images=images, device=device, crop=crop, cache_bytes=CACHE_BYTES, **moments)
+
+    def measured(network: nn.Module) -> Accuracy:
+        network.to(device)
+        ready = preparation(network, described).to(device).eval() if own else network
+        return measure(ready, batches, side, parts.recipe.validation_batch_size, descent.precision)
+
+    return measured

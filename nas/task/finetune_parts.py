@@ -1,0 +1,165 @@
+"""What a fine-tuning is made of, found and checked before anything is trained or written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.dataset.base import Dataset
+from nas.dataset.renormalised import Renormalised
+from nas.dataset.training_batches import TrainingBatches
+from nas.errors import UserError
+from nas.finetuning.recipe import Recipe
+from nas.model.base import Model, ModelSource, Progress
+from nas.model.find import find_source, front_of
+from nas.model.further import to_train
+from nas.model.given import Given, dataset_of
+from nas.model.of_cascade import RunCascade
+from nas.model.of_run import RunFront
+from nas.model.teachers import teacher_source
+from nas.task.base import Setup, build
+from nas.task.model import ModelKeys, given_by
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is trained, on what, and how.
+
+    Attributes:
+        recipe: how.
+        source: of the model.
+        teacher: of the network that it learns from; ``None`` for none.
+        dataset: the images.
+        device: where.
+    """
+
+    recipe: Recipe
+    source: ModelSource
+    teacher: ModelSource | None
+    dataset: Dataset
+    device: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained.
+
+    Attributes:
+        network: with the model's weights, on the CPU.
+        before: the model.
+        described: the network, see :class:`nas.model.base.Model`.
+        dataset: the images, normalised as the network wants them.
+        node: their settings.
+    """
+
+    network: nn.Module
+    before: Model
+    described: dict[str, Any]
+    dataset: Dataset
+    node: Mapping[str, Any]
+
+
+def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
+    """Return what a command line names.
+
+    Raises:
+        UserError: if something is absent, or does not fit.
+    """
+    recipe: Recipe = build(setup.parts["finetuning"], {})
+    given = given_by(setup)
+    _check_processes(recipe, given.device)
+    source = _source(keys, given, recipe)
+    dataset = given.dataset or source.dataset()
+    if dataset is None:
+        raise UserError("what the model is to be trained on is unknown: add dataset=NAME")
+    if source.n_classes != dataset.n_classes and not recipe.new_classifier:
+        raise UserError(
+            f"{source.name} has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}: name another "
+            f"data set, or add finetuning.new_classifier=true"
+        )
+    TrainingBatches(dataset=dataset, batch_size=recipe.batch_size, seed=0, device="cpu")
+    _check_rates(keys, given, recipe)
+    teacher = None
+    if recipe.teacher is not None:
+        front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
+        teacher = teacher_source(recipe.teacher, recipe.teacher_weights, front=front, given=given, dataset=dataset)
+    return Parts(recipe, source, teacher, dataset, given.device)
+
+
+def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
+    """Load the model and return what is trained.
+
+    Raises:
+        UserError: if it is a cascade.
+    """
+    model = parts.source.load(progress)
+    network, described = to_train(
+        model,
+        class_names=parts.dataset.class_names,
+        mean=parts.dataset.mean,
+        std=parts.dataset.std,
+        dropout=parts.recipe.dropout,
+        drop_path=parts.recipe.drop_path,
+        seed=setup.settings.seed,
+    )
+    named = given_by(setup).names("dataset")
+    node: Mapping[str, Any] = setup.resolved["dataset"] if named else described["dataset"]
+    return Subject(network, model, described, _seen(parts.dataset, described), node)
+
+
+def images_of(node: Mapping[str, Any], described: Mapping[str, Any], cache: Path, source: Path, device: str) -> Dataset:
+    """Build the images anew, in another process.
+
+    Args:
+        node: their settings.
+        described: the model, whose mean and standard deviation they are normalised with.
+        cache: folder of decoded images.
+        source: the file that the settings are in, for messages.
+        device: of the process.
+    """
+    dataset = dataset_of({"dataset": node}, device, cache, source)
+    assert dataset is not None
+    return _seen(dataset, described)
+
+
+def _seen(dataset: Dataset, described: Mapping[str, Any]) -> Dataset:
+    return Renormalised(dataset, mean=tuple(described["mean"]), std=tuple(described["std"]))
+
+
+def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
+    settings = dict(given.settings)
+    if recipe.new_classifier:  # the model's classes are not the data set's
+        settings["dataset"] = None
+    source = find_source(
+        run=keys.run,
+        arch=keys.arch,
+        model=keys.model,
+        weights=keys.weights,
+        resolution=keys.r,
+        recalibrate=True,
+        given=Given(settings=settings, device=given.device, cache=given.cache),
+    )
+    if isinstance(source, RunCascade):
+        raise UserError(f"{source.name} is a cascade, which cannot be trained further; name one of its networks")
+    return source
+
+
+def _check_processes(recipe: Recipe, device: str) -> None:
+    place, found = torch.device(device), torch.cuda.device_count()
+    if place.type == "cuda" and (place.index or 0) + recipe.processes > found:
+        raise UserError(f"finetuning.processes={recipe.processes} needs as many GPUs; found {found}")
+
+
+def _check_rates(keys: ModelKeys, given: Given, recipe: Recipe) -> None:
+    """Raise UserError if the networks of the run's supernet cannot drop what the recipe says."""
+    front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
+    if not isinstance(front, RunFront):
+        return
+    node = front.run.settings["supernet"]
+    for name in ("dropout", "drop_path"):
+        if getattr(recipe, name) and name not in node:
+            kind = str(node["_target_"]).rpartition(".")[2]
+            raise UserError(f"the networks of the run's supernet, {kind}, have no {name}: add finetuning.{name}=0")

@@ -1,0 +1,148 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from nas.finetuning.descent import Descent
+from nas.finetuning.teacher import Teacher
+from nas.team import ALONE
+from tests.finetuning.parts import CPU, SIDE, bars, descent, network, recipe
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)
+
+
+def teacher() -> Teacher:
+    data = bars()
+    return Teacher(network(), mean=data.mean, std=data.std, resolution=None, images_mean=data.mean, images_std=data.std)
+
+
+def taught_descent(distillation: float, **changes: Any) -> Descent:
+    return Descent(
+        network=network(),
+        teacher=teacher(),
+        dataset=bars(),
+        resolution=SIDE,
+        recipe=recipe(distillation=distillation, teacher="supernet", **changes),
+        seed=3,
+        device=CPU,
+        team=ALONE,
+    )
+
+
+def test_it_learns():
+    quick = {
+        "optimizer_name": "adamw",
+        "optimizer_options": {},
+        "schedule": "cosine",
+        "warmup_epochs": 0,
+        "erasing": 0.0,
+    }
+    subject = descent(lr=0.02, epochs=15, **quick)
+    losses = [subject.train_epoch(number) for number in range(15)]
+    assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer_name": "adamw", "optimizer_options": {}, "ema_warmup": True, "schedule": "cosine"},
+        {"optimizer_name": "momentum", "optimizer_options": {}, "ema": None, "schedule": "multistep"},
+        {"optimizer_name": "lamb", "optimizer_options": {}, "schedule": "poly", "schedule_steps": True},
+    ],
+    ids=lambda changes: changes.get("optimizer_name", "rmsproptf"),
+)
+def test_an_epoch_follows_from_the_state_before_it_and_its_number(changes):
+    torch.manual_seed(5)
+    whole = descent(network(dropout=0.3), **changes)
+    whole.train_epoch(0)
+    middle = whole.state()
+    losses = [whole.train_epoch(1), whole.train_epoch(2)]
+    torch.manual_seed(6)
+    other = descent(network(dropout=0.3), **changes)
+    other.load(middle)
+    assert [other.train_epoch(1), other.train_epoch(2)] == losses
+    assert other.lr == whole.lr
+    assert same(other.state(), whole.state())
+
+
+def test_a_state_does_not_change_when_training_goes_on():
+    subject = descent()
+    subject.train_epoch(0)
+    state, again = subject.state(), subject.state()
+    subject.train_epoch(1)
+    assert same(state, again)
+    assert not same(state, subject.state())
+
+
+def test_the_average_lags_behind_the_weights():
+    subject = descent(ema=0.5)
+    before = {name: tensor.clone() for name, tensor in subject.network.state_dict().items()}
+    steps: list[dict[str, torch.Tensor]] = []
+    real = Descent._step
+
+    def watched(self: Descent, *arguments: Any) -> torch.Tensor:
+        result = real(self, *arguments)
+        steps.append({name: tensor.clone() for name, tensor in self.network.state_dict().items()})
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Descent, "_step", watched)
+        subject.train_epoch(0)
+    assert subject.average is not None
+    for name, tensor in subject.average.state_dict().items():
+        if tensor.is_floating_point():
+            expected = before[name]
+            for step in steps:
+                expected = torch.lerp(expected, step[name], 0.5)
+            torch.testing.assert_close(tensor, expected)
+
+
+def test_the_teachers_share_of_the_loss_is_the_published_one():
+    subject = taught_descent(3.0)
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
+    taught = torch.softmax(torch.randn(5, 4), dim=1)
+    soft = -(taught * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+    hard = cross_entropy(logits, labels, label_smoothing=0.1)
+    torch.testing.assert_close(subject._loss(logits, labels, taught), (hard + 3 * soft) / 2)
+    torch.testing.assert_close(subject._loss(logits, labels, None), hard)
+
+
+def test_gradients_are_clipped():
+    norms: list[float] = []
+    real = torch.nn.utils.clip_grad_norm_
+
+    def clipped(parameters: Any, most: float) -> torch.Tensor:
+        result = real(parameters, most)
+        norms.append(float(torch.stack([p.grad.norm() for p in parameters]).norm()))
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
+        descent(clip_norm=0.01).train_epoch(0)
+    assert norms == pytest.approx([0.01] * 4, rel=1e-3)
+
+
+def test_images_have_the_networks_side():
+    seen: list[int] = []
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images.shape[-1])
+            out: torch.Tensor = self.inner(images)
+            return out
+
+    descent(Watched()).train_epoch(0)
+    assert seen == [SIDE] * 4

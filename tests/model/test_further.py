@@ -1,0 +1,85 @@
+from typing import Any
+
+import pytest
+import torch
+
+from nas.errors import UserError
+from nas.model.base import Model
+from nas.model.find import find_model
+from nas.model.further import to_train, trained
+from nas.model.given import Given
+
+CLASSES = ("a", "b", "c")
+
+
+def of_timm() -> Model:
+    return named({"dataset": None}, "timm:mobilenetv3_small_050")
+
+
+def named(settings: dict[str, Any], model: str, **words: Any) -> Model:
+    given = Given(settings=settings, device="cpu", cache=None)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"run": None, "arch": "best", "weights": "random", "resolution": 32} | words
+    return find_model(progress=lambda *_: None, model=model, recalibrate=True, given=given, **asked)
+
+
+def prepared(model: Model, classes: tuple[str, ...], **changes: Any) -> tuple[torch.nn.Module, dict[str, Any]]:
+    settings: dict[str, Any] = {
+        "mean": (0.1, 0.2, 0.3),
+        "std": (0.4, 0.5, 0.6),
+        "dropout": 0.0,
+        "drop_path": 0.0,
+        "seed": 1,
+    }
+    return to_train(model, class_names=classes, **(settings | changes))
+
+
+def test_a_new_classifier_for_other_classes_and_all_else_as_it_was():
+    model = of_timm()
+    torch.manual_seed(3)
+    network, described = prepared(model, CLASSES)
+    torch.manual_seed(4)
+    again, _ = prepared(model, CLASSES)
+    assert model.network is not None
+    before, after, twice = model.network.state_dict(), network.state_dict(), again.state_dict()
+    changed = {name for name, tensor in after.items() if tensor.shape != before[name].shape}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name not in changed)
+    assert all(torch.equal(tensor, twice[name]) for name, tensor in after.items())
+    assert (described["n_classes"], described["class_names"]) == (3, list(CLASSES))
+    assert described["mean"] == model.described["mean"]  # of a model of timm
+
+
+def test_dropout_and_stochastic_depth_are_there_in_training_alone():
+    names = tuple(map(str, range(1000)))
+    network, _ = prepared(of_timm(), names, dropout=0.5, drop_path=0.5)
+    noise = torch.randn(2, 3, 32, 32)
+    assert torch.equal(network(noise), network(noise))
+    network.train()
+    assert not torch.equal(network(noise), network(noise))
+
+
+def test_what_was_trained_is_a_model():
+    model = of_timm()
+    network, described = prepared(model, CLASSES, dropout=0.5)
+    weights = {name: tensor + 1 for name, tensor in network.state_dict().items()}
+    metrics = {"test": {"top1": 50.0, "top5": 100.0, "loss": 1.0}}
+    result = trained(
+        described, weights, metrics=metrics, dataset={"_target_": "x"}, source={"run": "/a/run", "epoch": 3}
+    )
+    assert result.network is not None
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in result.network.state_dict().items())
+    assert result.ready(torch.rand(2, 3, 40, 40)).shape == (2, 3)
+    assert result.described["metrics"] == metrics
+    assert result.described["weights"] != model.described["weights"]
+    assert result.described["costs"]["flops"] < model.described["costs"]["flops"]
+    assert result.described["source"] == {
+        "run": "/a/run",
+        "epoch": 3,
+        "from": "timm mobilenetv3_small_050, weights random",
+    }
+
+
+def test_a_cascade_is_refused():
+    cascade = Model("two", None, torch.nn.Identity(), {"kind": "cascade", "n_classes": 3})
+    with pytest.raises(UserError, match="two is a cascade, which cannot be trained further"):
+        prepared(cascade, CLASSES)
