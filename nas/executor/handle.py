@@ -35,20 +35,19 @@ class Handle:
         deadline: when what it does has to be done, in seconds of ``time.monotonic``; ``None`` for no limit.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         slot: int,
         replica: EvaluatorReplica,
         device: str,
         workers_per_gpu: int | None,
-        threads: int,
         start_timeout: float,
     ) -> None:
         """Start the process; it says when it is ready."""
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._trace: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the worker
-        arguments = (os.getpid(), theirs, replica, device, workers_per_gpu, threads)
+        arguments = (os.getpid(), theirs, replica, device, workers_per_gpu)
         self._process = context.Process(target=serve, args=arguments, name=f"worker {slot}")
         with _signals_held():
             self._process.start()

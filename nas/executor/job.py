@@ -9,10 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from nas.executor.base import EvaluatorReplica
-from nas.executor.process import cores, split_up
+from nas.executor.places import cores, split_up
 from nas.executor.result_files import ResultFiles
 from nas.executor.workers import Limits, Weights, Workers
 from nas.types import Architecture
@@ -34,7 +32,7 @@ class Job:
         results: folder of results.
         gpu: whether to use the GPUs that the job sees.
         workers_per_gpu: workers on each.
-        threads: of each worker; on the CPU, the job's cores are divided among workers with so many.
+        threads: of each worker: without GPUs, the job's cores are divided among workers with so many.
         limits: of workers' lives.
         run: process of this machine that the job must not outlive; ``None`` where it is elsewhere.
     """
@@ -71,7 +69,6 @@ class Job:
             replica=self.replica,
             devices=devices,
             workers_per_gpu=self.workers_per_gpu,
-            threads=self.threads,
             limits=self.limits,
         )
         left = {architecture.genome: index for index, architecture in enumerate(missing)}
@@ -83,6 +80,8 @@ class Job:
     def _devices(self) -> tuple[str, ...]:
         if not self.gpu:
             return ("cpu",) * max(1, cores() // self.threads)
+        import torch
+
         gpus = range(torch.cuda.device_count())
         if not gpus:
             raise RuntimeError("this machine shows the job no GPU")

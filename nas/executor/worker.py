@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,14 +16,9 @@ from multiprocessing.reduction import recv_handle
 from pathlib import Path
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from nas.evaluator.base import Evaluator
 from nas.executor.base import EvaluatorReplica, evaluated
 from nas.executor.gpu_slots import gpu_slot
-from nas.team import end_with_parent
-from nas.training import checkpoint
 
 READY, FAILED, BEGAN, DONE = "ready", "failed", "began", "done"  # what a worker says
 WEIGHTS, EVALUATE = "weights", "evaluate"  # what it is told
@@ -30,16 +27,16 @@ HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, si
 
 KILLED_FIRST = 500  # of 1000: where memory is short, Linux ends a worker before the run itself
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+PARENT_SECONDS = 1.0  # between two looks at whether the parent is still there
 BROKEN_GPU = 70  # exit code
 
 
-def serve(  # noqa: PLR0917
+def serve(
     parent: int,
     connection: Connection,
     replica: EvaluatorReplica,
     device: str,
     workers_per_gpu: int | None,
-    threads: int,
 ) -> None:
     """Do what the parent says, until its end of the connection is closed.
 
@@ -49,20 +46,15 @@ def serve(  # noqa: PLR0917
         replica: builds the evaluator.
         device: where.
         workers_per_gpu: slots of the GPU; one is held while something is evaluated. ``None`` holds nothing.
-        threads: of torch and of linear algebra.
     """
     _depend_on(parent)
     with os.fdopen(recv_handle(connection), "wb", 0) as trace:
         faulthandler.enable(trace)
         try:
-            torch.set_num_threads(threads)
-            if device.startswith("cuda"):
-                torch.cuda.set_device(device)
-            with threadpool_limits(threads):
-                evaluator = replica(device)
-                connection.send((READY, None))
-                for message in _messages(connection):
-                    _obey(message, evaluator, connection, device, workers_per_gpu)
+            evaluator = replica(device)
+            connection.send((READY, None))
+            for message in _messages(connection):
+                _obey(message, evaluator, connection, device, workers_per_gpu)
         except BaseException:
             with suppress(OSError):
                 connection.send((FAILED, traceback.format_exc()))
@@ -79,6 +71,8 @@ def _obey(
     message: tuple[Any, ...], evaluator: Evaluator, connection: Connection, device: str, workers_per_gpu: int | None
 ) -> None:
     if message[0] == WEIGHTS:
+        from nas.training import checkpoint
+
         descriptor = recv_handle(connection)
         weights = checkpoint.load(Path(f"/dev/fd/{descriptor}"))
         os.close(descriptor)
@@ -99,12 +93,25 @@ def _is_broken(device: str) -> bool:
     """Whether an error has left this process unable to use its GPU; running out of memory does not."""
     if not device.startswith("cuda"):
         return False
+    import torch
+
     try:
         torch.cuda.empty_cache()
         torch.cuda.synchronize(device)
     except RuntimeError:
         return True
     return False
+
+
+def _watch(parent: int) -> None:
+    """End this process when its parent is gone, on systems that do not do so themselves."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _depend_on(parent: int) -> None:
@@ -119,5 +126,5 @@ def _depend_on(parent: int) -> None:
             Path("/proc/self/oom_score_adj").write_text(str(KILLED_FIRST))
     if os.getppid() != parent:
         os._exit(1)
-    end_with_parent(parent)
+    _watch(parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

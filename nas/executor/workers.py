@@ -58,7 +58,6 @@ class Workers:
         replica: EvaluatorReplica,
         devices: Sequence[str],
         workers_per_gpu: int | None,
-        threads: int,
         limits: Limits,
     ) -> None:
         """Describe the workers.
@@ -67,13 +66,11 @@ class Workers:
             replica: builds what they evaluate with.
             devices: one a worker.
             workers_per_gpu: slots of a GPU; a worker holds one while it evaluates.
-            threads: of torch in each worker.
             limits: of their lives.
         """
         self._replica = replica
         self._devices = devices
         self._workers_per_gpu = workers_per_gpu
-        self._threads = threads
         self._limits = limits
         self._workers: dict[int, Handle] = {}
         self._starts: Counter[int] = Counter()  # of each place since a worker was ready there
@@ -128,7 +125,6 @@ class Workers:
                     self._replica,
                     device,
                     self._workers_per_gpu,
-                    self._threads,
                     self._limits.start_timeout,
                 )
 

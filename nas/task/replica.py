@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from nas.dataset.base import Dataset
 from nas.evaluator.base import Evaluator
 from nas.objective.base import Objective
@@ -39,17 +42,26 @@ class EvaluatorReplica:
 
     Attributes:
         replica: of data set and supernet.
+        threads: of torch and of linear algebra: as many as in the run, because last digits depend on them.
         space, evaluator: constructors that wait for their runtime arguments.
         sec_obj: the same of objectives, by name.
     """
 
     replica: Replica
+    threads: int
     space: Callable[..., Any]
     sec_obj: Mapping[str, Callable[..., Objective]]
     evaluator: Callable[..., Evaluator]
 
     def __call__(self, device: str) -> Evaluator:
-        """Build the evaluator for a device, with the weights that the supernet comes with."""
+        """Build the evaluator for a device, with the weights that the supernet comes with.
+
+        Numbers of threads are the process's: it should do nothing else.
+        """
+        torch.set_num_threads(self.threads)
+        threadpool_limits(self.threads)
+        if device.startswith("cuda"):
+            torch.cuda.set_device(device)
         dataset, supernet = self.replica(device)
         offers: dict[str, Any] = {"cache": self.replica.cache, "device": device, "dataset": dataset}
         offers |= {"n_classes": dataset.n_classes, "supernet": supernet, "pool": None}

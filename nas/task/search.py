@@ -124,7 +124,9 @@ class SearchTask(Task):
         parts = self._setup.parts
         replica = Replica(parts["dataset"], parts["supernet"], offers["cache"])
         offers["replica"] = replica
-        offers["evaluator_replica"] = EvaluatorReplica(replica, parts["space"], parts["sec_obj"], parts["evaluator"])
+        offers["evaluator_replica"] = EvaluatorReplica(
+            replica, self._setup.settings.threads, parts["space"], parts["sec_obj"], parts["evaluator"]
+        )
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
         return offers | {"pool": build(self._setup.parts["pool"], offers)}
