@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.executor.base import EvaluatorReplica
-from nas.executor.places import cores, split_up
+from nas.executor.places import split_up
 from nas.executor.result_files import ResultFiles
 from nas.executor.workers import Limits, Weights, Workers
 from nas.types import Architecture
@@ -32,7 +32,8 @@ class Job:
         results: folder of results.
         gpu: whether to use the GPUs that the job sees.
         workers_per_gpu: workers on each.
-        threads: of each worker: without GPUs, the job's cores are divided among workers with so many.
+        cpus: of the job; without GPUs they are divided among workers.
+        threads: of each worker.
         limits: of workers' lives.
         run: process of this machine that the job must not outlive; ``None`` where it is elsewhere.
     """
@@ -45,6 +46,7 @@ class Job:
     results: Path
     gpu: bool
     workers_per_gpu: int
+    cpus: int
     threads: int
     limits: Limits
     run: int | None
@@ -79,7 +81,7 @@ class Job:
 
     def _devices(self) -> tuple[str, ...]:
         if not self.gpu:
-            return ("cpu",) * max(1, cores() // self.threads)
+            return ("cpu",) * max(1, self.cpus // self.threads)
         import torch
 
         gpus = range(torch.cuda.device_count())

@@ -104,6 +104,7 @@ class Submitit(Executor):
         self._at_a_time = array_parallelism
         self._chunk = chunk
         self._gpu = gpus > 0
+        self._cpus = cpus
         self._workers_per_gpu = workers_per_gpu
         self._retries = retries
         self._limits = Limits(retries, timeout, start_timeout)
@@ -208,6 +209,7 @@ class Submitit(Executor):
             results=self._results,
             gpu=self._gpu,
             workers_per_gpu=self._workers_per_gpu,
+            cpus=self._cpus,
             threads=torch.get_num_threads(),
             limits=self._limits,
             run=os.getpid() if self._cluster == "local" else None,
