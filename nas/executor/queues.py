@@ -155,9 +155,6 @@ class LocalQueue(_Submitit):
         self._waiting.clear()
         for job in self._running.values():
             job.cancel()
-        for job in self._running.values():
-            job._process.wait()
-        self._running.clear()
 
     def _next(self) -> None:
         self._running = {name: job for name, job in self._running.items() if not job.done()}

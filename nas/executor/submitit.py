@@ -25,6 +25,8 @@ from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, P
 
 log = logging.getLogger(__name__)
 
+END_SECONDS = 30.0  # that jobs have to end before their files are removed
+END_LOOK_SECONDS = 0.5
 POLLS_A_LOOK = 5  # results are looked for more often than the queue is asked
 
 
@@ -111,6 +113,7 @@ class Submitit(Executor):
         self._poll = poll
         self._queue: Queue | None = None
         self._digest: str | None = None
+        self._names: list[str] = []  # of all jobs
 
     def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) as jobs finish them."""
@@ -151,7 +154,11 @@ class Submitit(Executor):
         if self._queue is None:
             return
         self._queue.cancel()
+        end = time.monotonic() + END_SECONDS
+        while self._queue.expected(self._names) and time.monotonic() < end:
+            time.sleep(END_LOOK_SECONDS)
         self._queue, self._digest = None, None
+        self._names.clear()
         for path in [*self._results.glob("*"), self._results]:
             with suppress(OSError):  # it holds results
                 path.rmdir()
@@ -198,6 +205,7 @@ class Submitit(Executor):
             jobs.append(self._job(groups, work, weights))
         for name, part in zip(queue.submit(jobs), parts, strict=True):
             outstanding.jobs[name] = part
+            self._names.append(name)
 
     def _job(self, groups: list[list[Architecture]], work: Work, weights: Path | None) -> Job:
         return Job(

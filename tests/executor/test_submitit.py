@@ -45,7 +45,7 @@ def make(tmp_path):
     yield build
     for executor in made:
         executor.close()
-        assert not (tmp_path / "run" / "jobs").exists()
+    assert not (tmp_path / "run" / "jobs").exists()
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_dies_in_a_job_costs_its_architecture_alone(make):
 def test_jobs_have_the_weights_of_the_digest(make, tmp_path):
     executor, evaluator = make()
     for digest, value in (("a", 1.0), ("b", 2.5)):
-        evaluator.value.fill_(value)
+        evaluator.value.fill(value)
         (found,) = results(executor, evaluator, architectures("nothing"), digest)
         assert found.metrics["value"] == 2 * value
         assert [path.name for path in (tmp_path / "run" / "jobs").glob("weights-*")] == [f"weights-{digest}.pt"]
@@ -132,7 +132,7 @@ def test_only_results_of_the_same_weights_and_split_are_used(make, tmp_path):
     assert list((tmp_path / "run" / "jobs").glob("results/*/*.json"))
     executor, evaluator = make()
     assert len(evaluator.log()) == 1
-    results(executor, evaluator, asked, "v")
+    assert results(executor, evaluator, asked, "v")[0].error is None
     assert len(evaluator.log()) == 2
     assert len(results(executor, evaluator, asked, "w")) == 1
     assert len(evaluator.log()) == 2
