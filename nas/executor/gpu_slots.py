@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-import torch
-
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.2  # between two looks at the slots
@@ -63,4 +61,6 @@ def _taken(descriptor: int) -> bool:
 
 def _name(device: str) -> str:
     """Return a name of the GPU that does not depend on which devices a process sees."""
+    import torch
+
     return f"gpu-{torch.cuda.get_device_properties(device).uuid}"

@@ -39,6 +39,7 @@ OFFERED = frozenset(
         "dataset",
         "device",
         "evaluator",
+        "evaluator_replica",
         "folder",
         "n_classes",
         "objectives",

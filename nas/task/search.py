@@ -16,8 +16,8 @@ from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.executor.base import Executor
 from nas.objective.base import TOP1_ERROR, Cost, Objective
-from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
 from nas.pool.none import NoPool
 from nas.pool.runs import RunsPool
@@ -30,7 +30,7 @@ from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
-from nas.task.replica import Replica
+from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
@@ -47,6 +47,7 @@ class _Parts:
     training: Training
     evaluator: Evaluator | ArrayEvaluator
     algorithm: Algorithm
+    executor: Executor
 
 
 @final
@@ -87,7 +88,6 @@ class SearchTask(Task):
             archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
             points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
             results = Results(archive, self._folder.path, *points)
-            executor = build(self._setup.parts["executor"], offers)
             with self._tracked(parts, archive, results) as tracker:
                 search = Search(
                     folder=self._folder,
@@ -97,14 +97,14 @@ class SearchTask(Task):
                     algorithm=parts.algorithm,
                     training=parts.training,
                     evaluator=parts.evaluator,
-                    executor=executor,
+                    executor=parts.executor,
                     tracker=tracker,
                     results=results,
                     seed=self._setup.settings.seed,
                 )
                 search.run(self._setup.settings.retry_failed)
             if self._setup.settings.store_outputs:
-                with executor.device():
+                with parts.executor.device():
                     self._store_outputs(offers)
         return results.conclusion()
 
@@ -121,7 +121,12 @@ class SearchTask(Task):
         device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
         offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed}
-        offers["replica"] = Replica(self._setup.parts["dataset"], self._setup.parts["supernet"], offers["cache"])
+        parts = self._setup.parts
+        replica = Replica(parts["dataset"], parts["supernet"], offers["cache"])
+        offers["replica"] = replica
+        offers["evaluator_replica"] = EvaluatorReplica(
+            replica, self._setup.settings.threads, parts["space"], parts["sec_obj"], parts["evaluator"]
+        )
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
         return offers | {"pool": build(self._setup.parts["pool"], offers)}
@@ -130,9 +135,8 @@ class SearchTask(Task):
         settings, parts = self._setup.settings, self._setup.parts
         dataset, supernet = offers["dataset"], build(parts["supernet"], offers)
         offers["supernet"] = supernet
-        source = build(parts["space"], offers)
-        offers |= {"source": source, "space": source.space, "tables": source.costs()}
-        objectives = [tabulated(build(part, offers), offers["tables"]) for part in parts["sec_obj"].values()]
+        offers |= with_space(parts["space"], offers)
+        source, objectives = offers["source"], objectives_of(parts["sec_obj"], offers)
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
@@ -148,6 +152,12 @@ class SearchTask(Task):
         if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator):
             raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
         offers["evaluator"] = evaluator
+        executor = build(parts["executor"], offers)
+        if executor.elsewhere and isinstance(evaluator, ArrayEvaluator):
+            raise UserError(
+                f"executor={self._setup.choices['executor']} would do nothing: evaluator="
+                f"{self._setup.choices['evaluator']} needs no other process; use executor=serial"
+            )
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
         if algorithm.reevaluates and not training.moves:
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
@@ -164,6 +174,7 @@ class SearchTask(Task):
             training=training,
             evaluator=evaluator,
             algorithm=algorithm,
+            executor=executor,
         )
 
     @contextmanager

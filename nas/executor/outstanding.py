@@ -1,0 +1,79 @@
+"""Which architectures of a batch still have no result, and which jobs are to find them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import final
+
+from nas.executor.result_files import ResultFiles
+from nas.types import Architecture, Evaluation
+
+LOOKS = 2  # one after the other that must not see a job: its files may arrive later than its end
+
+
+@final
+class Outstanding:
+    """The books of a batch whose architectures are evaluated by jobs elsewhere.
+
+    Attributes:
+        left: indices of the architectures without a result.
+        jobs: indices that each job was given, by the job's name.
+    """
+
+    def __init__(self, architectures: Sequence[Architecture], files: ResultFiles) -> None:
+        """Begin with no job and no result."""
+        self.left = set(range(len(architectures)))
+        self.jobs: dict[str, list[int]] = {}
+        self._architectures = architectures
+        self._files = files
+        self._unseen: Counter[str] = Counter()
+        self._attempts: Counter[int] = Counter()
+
+    def found(self, failures: bool) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) of results that have arrived; their files go when the caller has them.
+
+        Args:
+            failures: whether failed evaluations count; those of an earlier process do not, and are removed.
+        """
+        names = self._files.names()
+        for index in sorted(self.left):
+            architecture = self._architectures[index]
+            evaluation = self._files.read(architecture, names)
+            if evaluation is None:
+                continue
+            if evaluation.ok or failures:
+                self.left.discard(index)
+                yield index, evaluation
+            self._files.remove([architecture])
+
+    def gone(self, expected: set[str]) -> list[str]:
+        """Return the jobs that were not among the expected ones at the last looks."""
+        for name in self.jobs:
+            self._unseen[name] = 0 if name in expected else self._unseen[name] + 1
+        return [name for name in self.jobs if self._unseen[name] >= LOOKS]
+
+    def bury(self, name: str, retries: int) -> tuple[list[int], list[list[int]]]:
+        """Strike out a job.
+
+        It counts against its architectures only if it finished none of them; then each is tried alone.
+
+        Args:
+            name: of the job.
+            retries: how often it may count.
+
+        Returns:
+            The architectures that have failed, and what further jobs should do.
+        """
+        given = self.jobs.pop(name)
+        rest = [index for index in given if index in self.left]
+        if len(rest) < len(given):
+            return [], [rest] if rest else []
+        self._attempts.update(rest)
+        failed = [index for index in rest if self._attempts[index] > retries]
+        self.left.difference_update(failed)
+        return failed, [[index] for index in rest if index not in failed]
+
+
+def chunks(groups: Sequence[Sequence[int]], most: int) -> list[list[int]]:
+    """Return the members of groups in order, ``most`` at a time: those of a group stay together where they can."""
+    members = [index for group in groups for index in group]
+    return [members[at : at + most] for at in range(0, len(members), most)]

@@ -1,0 +1,203 @@
+"""Where jobs wait and run: SLURM, or processes of this machine for trials."""
+
+import getpass
+import logging
+import os
+import shutil
+import subprocess
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, final
+
+import nas
+from nas.errors import RunError, UserError
+from nas.executor.job import Job
+
+log = logging.getLogger(__name__)
+
+QUERY_SECONDS = 60  # that a command of SLURM may take
+PATIENCE_SECONDS = 900  # that its controller may be away when a job is submitted
+RETRY_SECONDS = 5.0  # between two attempts
+ARRAY_JOBS = 1000  # of an array at most; SLURM's own limit is 1001 where nothing else is set
+AWAY = ("unable to contact", "connection refused", "timed out", "connect failure", "communication", "temporarily")
+"""What SLURM's commands say where the controller is away, and not the request wrong."""
+
+LOG_CHARACTERS = 4000  # of a job's log that are kept
+
+
+class Queue(ABC):
+    """Takes jobs and says which of them are still to be expected."""
+
+    @abstractmethod
+    def submit(self, jobs: Sequence[Job]) -> list[str]:
+        """Start jobs, or let them wait; return their names."""
+
+    @abstractmethod
+    def expected(self, names: Sequence[str]) -> set[str]:
+        """Return the jobs that wait, run or come back after preemption; all of them where that is not known."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End all jobs of this run, whichever process submitted them."""
+
+    @abstractmethod
+    def log_of(self, name: str) -> str:
+        """Return the end of what a job said."""
+
+
+class _Submitit(Queue):
+    """Submits through submitit, whose pickles are written and read in a folder that only its owner can enter."""
+
+    def __init__(self, folder: Path, cluster: str, parameters: Mapping[str, Any]) -> None:
+        import submitit
+
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        self._executor.update_parameters(**parameters)
+        self._jobs: dict[str, Any] = {}
+
+    def _start(self, jobs: Sequence[Job]) -> list[Any]:
+        from submitit.helpers import clean_env
+
+        with clean_env(), _findable(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with self._executor.batch():
+                started = [self._executor.submit(job) for job in jobs]
+        return started
+
+    def log_of(self, name: str) -> str:
+        parts = []
+        for path in (self._jobs[name].paths.stdout, self._jobs[name].paths.stderr):
+            with suppress(OSError):
+                parts.append(path.read_text(errors="replace")[-LOG_CHARACTERS:])
+        return "\n".join(parts)
+
+
+@final
+class SlurmQueue(_Submitit):
+    """SLURM's queue: job arrays, found again by the run's name."""
+
+    def __init__(self, folder: Path, name: str, parameters: Mapping[str, Any]) -> None:
+        """Take the folder for submitit's files, the name of the run's jobs, and submitit's parameters."""
+        super().__init__(folder, "slurm", {"name": name, **parameters})
+        self._name = name
+
+    def submit(self, jobs: Sequence[Job]) -> list[str]:
+        """Submit an array; while the controller is away, try again.
+
+        Raises:
+            RunError: if SLURM refuses the jobs, or its controller stays away.
+        """
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        end = time.monotonic() + PATIENCE_SECONDS
+        started: list[Any] = []
+        while len(started) < len(jobs):
+            try:
+                started += self._start(jobs[len(started) :][:ARRAY_JOBS])
+            except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
+                said = str(error).strip().splitlines()[-1]
+                if not any(word in str(error).lower() for word in AWAY) or time.monotonic() > end:
+                    raise RunError(f"SLURM did not take the jobs: {said}") from error
+                log.warning("SLURM's controller is away, trying again: %s", said)
+                time.sleep(RETRY_SECONDS)
+        names = [str(job.job_id) for job in started]
+        self._jobs |= dict(zip(names, started, strict=True))
+        return names
+
+    def expected(self, names: Sequence[str]) -> set[str]:
+        """Ask the controller, not the accounting, which not every cluster has."""
+        said = _query(
+            "squeue", "--noheader", "--array", f"--user={getpass.getuser()}", f"--name={self._name}", "--format=%i"
+        )
+        return set(names) if said is None else {name.strip() for name in said.splitlines()} & set(names)
+
+    def cancel(self) -> None:
+        """Cancel by the run's name, so that jobs of a killed process are found too."""
+        self._jobs.clear()
+        if _query("scancel", f"--user={getpass.getuser()}", f"--name={self._name}") is None:
+            log.warning("jobs named %s could not be cancelled; scancel --name=%s does it", self._name, self._name)
+
+
+@final
+class LocalQueue(_Submitit):
+    """Processes of this machine, some at a time."""
+
+    def __init__(self, folder: Path, most: int, parameters: Mapping[str, Any]) -> None:
+        """Take the folder for submitit's files, how many jobs run at a time, and submitit's parameters."""
+        super().__init__(folder, "local", parameters)
+        self._most = most
+        self._waiting: deque[tuple[str, Job]] = deque()
+        self._running: dict[str, Any] = {}
+        self._n = 0
+
+    def submit(self, jobs: Sequence[Job]) -> list[str]:
+        """Let jobs wait for their turn."""
+        names = [str(self._n + index) for index in range(len(jobs))]
+        self._n += len(jobs)
+        self._waiting.extend(zip(names, jobs, strict=True))
+        self._next()
+        return names
+
+    def expected(self, names: Sequence[str]) -> set[str]:
+        """Start jobs in place of those that have ended."""
+        self._next()
+        return {*self._running, *(name for name, _ in self._waiting)} & set(names)
+
+    def cancel(self) -> None:
+        """End the jobs of this process; those of a killed one have ended with it."""
+        self._waiting.clear()
+        for job in self._running.values():
+            job.cancel()
+
+    def _next(self) -> None:
+        self._running = {name: job for name, job in self._running.items() if not job.done()}
+        while self._waiting and len(self._running) < self._most:
+            name, job = self._waiting.popleft()
+            (self._running[name],) = self._start([job])
+            self._jobs[name] = self._running[name]
+
+
+def check_slurm(partition: str | None) -> None:
+    """Raise UserError where there is no SLURM, or no such partition."""
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "executor=submitit needs SLURM: there is no sbatch on this machine; use executor=process, or "
+            "executor.cluster=local to try it out"
+        )
+    said = _query("sinfo", "--noheader", "--format=%R")
+    partitions = sorted(set(said.split())) if said else []
+    if partition is not None and partitions and partition not in partitions:
+        raise UserError(f"executor.partition={partition} is unknown to SLURM; choices: {', '.join(partitions)}")
+
+
+def _query(*command: str) -> str | None:
+    """Return what a command of SLURM says; ``None``, with a warning, where it cannot say anything."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=QUERY_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        log.warning("%s: %s", command[0], said[-1] if said else "no answer")
+        return None
+    return done.stdout
+
+
+@contextmanager
+def _findable() -> Iterator[None]:
+    """Let jobs that are submitted meanwhile import this project, wherever they are started."""
+    root = str(Path(nas.__file__).parents[1])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = root if before is None else f"{root}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

@@ -1,0 +1,240 @@
+"""Evaluation on a cluster: the architectures of a batch as a job array of SLURM."""
+
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, Literal, final
+from uuid import uuid4
+
+import torch
+
+from nas.errors import UserError
+from nas.executor.base import EvaluatorReplica, Executor, Work
+from nas.executor.job import Job
+from nas.executor.outstanding import Outstanding, chunks
+from nas.executor.queues import LocalQueue, Queue, SlurmQueue, check_slurm
+from nas.executor.result_files import ResultFiles
+from nas.executor.workers import Limits
+from nas.training import checkpoint
+from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt
+
+log = logging.getLogger(__name__)
+
+END_SECONDS = 30.0  # that jobs have to end before their files are removed
+END_LOOK_SECONDS = 0.5
+POLLS_A_LOOK = 5  # results are looked for more often than the queue is asked
+
+
+@final
+class Submitit(Executor):
+    """Each job evaluates some architectures in workers of its own, which crashes and hangs do not get past.
+
+    A job writes each result into a file of the run folder when it has it, as JSON with a checksum; nothing that a job
+    wrote is unpickled. A job that is gone without its results (scancel, a node that failed, no memory, its time limit)
+    is submitted again with what it left; an architecture has failed when that has happened to it too often in jobs that
+    finished nothing. A job that SLURM itself puts back into its queue, after preemption for one, goes on with what it
+    left. A new process of a killed run uses the results that there are, and cancels the jobs that still run.
+    """
+
+    elsewhere = True
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        evaluator_replica: EvaluatorReplica,
+        folder: Path,
+        cluster: Literal["slurm", "local"],
+        partition: str | None,
+        time: PositiveInt,
+        cpus: PositiveInt,
+        gpus: NonNegativeInt,
+        mem_gb: PositiveFloat,
+        array_parallelism: PositiveInt,
+        chunk: PositiveInt,
+        setup: tuple[str, ...],
+        parameters: dict[str, str | int | bool],
+        workers_per_gpu: PositiveInt,
+        retries: NonNegativeInt,
+        timeout: PositiveFloat | None,
+        start_timeout: PositiveFloat,
+        poll: PositiveFloat,
+    ) -> None:
+        """Describe the jobs.
+
+        Args:
+            device: where the run itself computes.
+            evaluator_replica: builds the evaluator in a worker.
+            folder: of the run, on a file system that all machines share.
+            cluster: SLURM, or processes of this machine to try settings out.
+            partition: of SLURM; ``None`` for its default.
+            time: limit of a job, minutes.
+            cpus: of a job; without GPUs they are divided among workers with the run's threads each.
+            gpus: of a job; 0 evaluates on the CPU.
+            mem_gb: memory of a job.
+            array_parallelism: jobs that run at a time.
+            chunk: architectures a job.
+            setup: shell commands before a job, for example ``module load cuda``.
+            parameters: further options of sbatch, for example ``{account: abc, qos: high}``.
+            workers_per_gpu: workers on each of a job's GPUs.
+            retries: how often an architecture is evaluated again after its worker, or its job, died or hung.
+            timeout: seconds for what a worker evaluates at a time; ``None`` for no limit but the job's.
+            start_timeout: seconds for a worker's start.
+            poll: seconds between two looks for results.
+
+        Raises:
+            UserError: if there is no SLURM or no such partition, or jobs would lack a GPU.
+        """
+        if device.startswith("cuda") and gpus == 0:
+            raise UserError(f"executor.gpus=0: jobs would compute on the CPU, but device={device}; give them a GPU")
+        if cluster == "slurm":
+            check_slurm(partition)
+        self._replica = evaluator_replica
+        self._folder = folder.absolute() / "jobs"
+        self._results = self._folder / "results"
+        self._parameters: dict[str, Any] = {"timeout_min": time, "cpus_per_task": cpus, "mem_gb": mem_gb}
+        self._parameters |= {"gpus_per_node": gpus} if gpus else {}
+        self._slurm: dict[str, Any] = {"slurm_array_parallelism": array_parallelism, "slurm_setup": list(setup)}
+        self._slurm |= {"slurm_additional_parameters": {"requeue": True, **parameters}}
+        self._slurm |= {"slurm_partition": partition} if partition else {}
+        self._cluster = cluster
+        self._at_a_time = array_parallelism
+        self._chunk = chunk
+        self._gpu = gpus > 0
+        self._cpus = cpus
+        self._workers_per_gpu = workers_per_gpu
+        self._retries = retries
+        self._limits = Limits(retries, timeout, start_timeout)
+        self._poll = poll
+        self._queue: Queue | None = None
+        self._digest: str | None = None
+        self._names: list[str] = []  # of all jobs
+
+    def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) as jobs finish them."""
+        if not architectures:
+            return
+        queue = self._ready()
+        outstanding = Outstanding(architectures, ResultFiles(self._results, work.split, work.weights))
+        yield from outstanding.found(failures=False)  # of an earlier process of this run
+        groups = [[i for i in group if i in outstanding.left] for group in work.evaluator.groups(architectures)]
+        self._submit(queue, outstanding, chunks(groups, self._chunk), work, architectures)
+        polls = 0
+        while outstanding.left:
+            time.sleep(self._poll)
+            polls += 1
+            yield from outstanding.found(failures=True)
+            if polls % POLLS_A_LOOK == 0 and outstanding.left:
+                gone = outstanding.gone(queue.expected(list(outstanding.jobs)))
+                yield from outstanding.found(failures=True)  # what they finished before they went
+                again: list[list[int]] = []
+                for name in gone:
+                    failed, parts = outstanding.bury(name, self._retries)
+                    again += parts
+                    if failed or parts:
+                        log.warning(
+                            "job %s is gone without the results of %d architectures",
+                            name,
+                            sum(map(len, parts)) + len(failed),
+                        )
+                    yield from ((index, Evaluation({}, error=_error(queue, name))) for index in failed)
+                self._submit(queue, outstanding, again, work, architectures)
+
+    def device(self) -> AbstractContextManager[None]:
+        """Hold nothing: jobs have GPUs of their own, and the run itself trains on its own one."""
+        return nullcontext()
+
+    def close(self) -> None:
+        """Cancel what is left of this run's jobs, and remove their files; results that nobody has read yet stay."""
+        if self._queue is None:
+            return
+        self._queue.cancel()
+        end = time.monotonic() + END_SECONDS
+        while self._queue.expected(self._names) and time.monotonic() < end:
+            time.sleep(END_LOOK_SECONDS)
+        self._queue, self._digest = None, None
+        self._names.clear()
+        for path in [*self._results.glob("*"), self._results]:
+            with suppress(OSError):  # it holds results
+                path.rmdir()
+        self._clear()
+
+    def _ready(self) -> Queue:
+        """Return the queue, in which nothing of an earlier process of this run is left."""
+        if self._queue is None:
+            self._clear()
+            pickles = self._folder / f"submitit-{uuid4().hex}"
+            if self._cluster == "slurm":
+                name = f"nas-{hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]}"
+                self._queue = SlurmQueue(pickles, name, self._parameters | self._slurm)
+                self._queue.cancel()
+            else:
+                self._queue = LocalQueue(pickles, self._at_a_time, self._parameters)
+        return self._queue
+
+    def _clear(self) -> None:
+        """Remove everything but results."""
+        for path in self._folder.glob("submitit-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self._folder.glob("weights-*.pt"):
+            path.unlink()
+        with suppress(OSError):  # it holds results, or is not there
+            self._folder.rmdir()
+
+    def _submit(
+        self,
+        queue: Queue,
+        outstanding: Outstanding,
+        parts: Sequence[list[int]],
+        work: Work,
+        architectures: Sequence[Architecture],
+    ) -> None:
+        """Submit a job for each part of the architectures."""
+        if not parts:
+            return
+        weights = self._handed(work)
+        jobs = []
+        for part in parts:
+            members = [architectures[index] for index in part]
+            groups = [[members[i] for i in group] for group in work.evaluator.groups(members)]
+            jobs.append(self._job(groups, work, weights))
+        for name, part in zip(queue.submit(jobs), parts, strict=True):
+            outstanding.jobs[name] = part
+            self._names.append(name)
+
+    def _job(self, groups: list[list[Architecture]], work: Work, weights: Path | None) -> Job:
+        return Job(
+            replica=self._replica,
+            groups=groups,
+            split=work.split,
+            digest=work.weights,
+            weights=weights,
+            results=self._results,
+            gpu=self._gpu,
+            workers_per_gpu=self._workers_per_gpu,
+            cpus=self._cpus,
+            threads=torch.get_num_threads(),
+            limits=self._limits,
+            run=os.getpid() if self._cluster == "local" else None,
+        )
+
+    def _handed(self, work: Work) -> Path | None:
+        """Return the file of the weights that jobs need, which is written when they have changed."""
+        if work.weights is None:
+            return None
+        path = self._folder / f"weights-{work.weights[:16]}.pt"
+        if self._digest != work.weights:
+            for old in self._folder.glob("weights-*.pt"):
+                old.unlink()
+            checkpoint.save(path, work.evaluator.weights())
+            self._digest = work.weights
+        return path
+
+
+def _error(queue: Queue, name: str) -> str:
+    return f"{queue.log_of(name)}\nJobDied: its job, {name} at last, ended without a result too often"
