@@ -45,6 +45,13 @@ def check(config: DictConfig) -> dict[str, Any]:
     return settings
 
 
+def check_part(path: str, node: Mapping[str, Any]) -> Any:
+    """Check the keys and values of one node that names its ``_target_``, and return that."""
+    target = _load(path, node["_target_"])
+    _check_node(path, node, target)
+    return target
+
+
 def _missing(prefix: str, node: DictConfig) -> Iterator[str]:
     """Yield the keys that have no value; one that refers to such a key is not named itself."""
     for key in map(str, node.keys()):  # iterating the node itself leaves out keys without a value
