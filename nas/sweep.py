@@ -149,7 +149,7 @@ class SweepFolder:
         if state == "finished" and not RunFolder(folder).is_finished():
             state, facts = "interrupted", facts | {"error": "its results are incomplete: the same command goes on"}
         if queued and state not in (*DONE, "running"):
-            state = "queued"
+            state, facts = "queued", facts | {"error": None}
         elif state == "queued" and not launched:
             state, facts = "interrupted", facts | {"error": "it is in no queue any more"}
         return RunRow(str(run["label"]), folder, job, queued, state, facts)

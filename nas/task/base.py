@@ -108,9 +108,11 @@ class Task(ABC):
 
     Attributes:
         has_run_folder: whether results and status are in a folder of its own, so that a sweep can go on with it.
+        needs_parts: whether it looks at the parts of a run; checks of their settings load them, which takes seconds.
     """
 
     has_run_folder: ClassVar[bool] = False
+    needs_parts: ClassVar[bool] = True
 
     @abstractmethod
     def check(self) -> None:

@@ -12,6 +12,8 @@ from nas.task.base import Setup, Task
 class StatusTask(Task):
     """Prints a table of all runs of a sweep, from what their folders say; it changes nothing."""
 
+    needs_parts = False
+
     def __init__(self, *, setup: Setup, sweep: str) -> None:
         """Take which sweep.
 
