@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.evaluator.base import Evaluator
-from nas.executor.base import Executor
+from nas.executor.base import Executor, Work
 from nas.files import read_json, write_json, write_text
 from nas.types import Architecture, Evaluation
 
@@ -54,16 +54,14 @@ class BatchFolder:
         for index in missing:
             write_json(self._path / f"net_{index}.subnet", architectures[index].config)
         failures = 0
-        measure = _OnSplit(evaluator, split)
-        together = evaluator.groups([architectures[index] for index in missing])
-        groups = [[missing[position] for position in group] for group in together]
-        for number, evaluations in executor.map(measure, [[architectures[i] for i in group] for group in groups]):
-            for index, evaluation in zip(groups[number], evaluations, strict=True):
-                results[index] = _finite(evaluation)
-                self._store(index, architectures[index], results[index])
-                failures += not results[index].ok
+        work = Work(evaluator, split, self._weights)
+        for position, evaluation in executor.map(work, [architectures[index] for index in missing]):
+            index = missing[position]
+            results[index] = _finite(evaluation)
+            self._store(index, architectures[index], results[index])
+            failures += not results[index].ok
             finished(len(results), len(architectures), failures)
-        return results
+        return {index: results[index] for index in architectures}
 
     def _stored(self, architectures: Mapping[int, Architecture]) -> Iterator[tuple[int, Evaluation]]:
         for index, architecture in architectures.items():
@@ -91,17 +89,6 @@ class BatchFolder:
         for path in self._path.glob("net_*.*"):
             if int(path.stem.removeprefix("net_")) not in indices:
                 path.unlink()
-
-
-class _OnSplit:
-    """The evaluator with its split; a class, because workers unpickle it."""
-
-    def __init__(self, evaluator: Evaluator, split: str) -> None:
-        self._evaluator = evaluator
-        self._split = split
-
-    def __call__(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
-        return self._evaluator(architectures, self._split)
 
 
 def _finite(evaluation: Evaluation) -> Evaluation:

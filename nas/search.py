@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import final
 
 import numpy as np
@@ -70,17 +71,16 @@ class Search:
         Raises:
             RunError: if every evaluation of the initial design, or of two steps in a row, failed.
         """
-        try:
+        with closing(self._executor), closing(self._training):
             self._run(retry_failed)
-        finally:
-            self._training.close()
 
     def _run(self, retry_failed: bool) -> None:
         seconds: dict[str, float] = {}
         with timed(seconds, "train"), self._executor.device():
             self._training.prepare(self._tracker.progress)
             self._restore()
-            if retry_failed:
+        if retry_failed:
+            with timed(seconds, "evaluate"):
                 self._retry()
         for step in range(self._archive.next_step):
             self._results.write_step(step)
@@ -90,7 +90,7 @@ class Search:
                 break  # the search space is used up
             with timed(seconds, "train"), self._executor.device():
                 self._training.adapt(batch.genomes, step)
-            with timed(seconds, "evaluate"), self._executor.device():
+            with timed(seconds, "evaluate"):
                 self._evaluate(batch, step)
             self._results.record_seconds(step, seconds)
             self._report(step)
@@ -170,7 +170,8 @@ class Search:
 
         if isinstance(self._evaluator, ArrayEvaluator):
             genomes = np.array([architecture.genome for architecture in architectures.values()], dtype=np.int64)
-            found = self._evaluator.measure(genomes, split)
+            with self._executor.device():
+                found = self._evaluator.measure(genomes, split)
             return {index: Evaluation(metrics) for index, metrics in zip(architectures, found, strict=True)}
         return folder.evaluate(architectures, self._evaluator, split, self._executor, finished)
 
@@ -212,10 +213,10 @@ class Search:
         """Measure the final front on the test set, and on the validation set with weights that moved since."""
         with self._executor.device():
             self._training.conclude(self._tracker.progress)
-            again = {}
-            if self._training.moves:
-                again = self._measure_front("final", "validation", "measuring the final front with the final weights")
-            test = self._measure_front("test", "test", "measuring the final front on the test set")
+        again = {}
+        if self._training.moves:
+            again = self._measure_front("final", "validation", "measuring the final front with the final weights")
+        test = self._measure_front("test", "test", "measuring the final front on the test set")
         self._results.write_front(finished=True, final=again, test=test)
         self._results.draw(test)
 

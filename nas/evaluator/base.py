@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,13 @@ class Evaluator(ABC):
     def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
         """Return which architectures, by index, share work and should be evaluated together: here each stands alone."""
         return [[index] for index in range(len(architectures))]
+
+    def weights(self) -> Mapping[str, Any]:
+        """Return the tensors by name that results follow from; they may change during a search."""
+        return {}
+
+    def load(self, weights: Mapping[str, Any]) -> None:  # noqa: B027
+        """Evaluate with these weights from now on: what :meth:`weights` returned in the run's own process."""
 
 
 class ArrayEvaluator(ABC):

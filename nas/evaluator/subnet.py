@@ -101,6 +101,16 @@ class SubnetEvaluator(Evaluator):
                 groups.append([index])
         return groups
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the supernet's weights."""
+        weights: Mapping[str, Tensor] = self._supernet.module.state_dict()
+        return weights
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the supernet other weights."""
+        self._supernet.module.load_state_dict(dict(weights))
+        self._supernet.module.to(self._device).eval()
+
     def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
         """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), and what is measured.
 

@@ -4,14 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import final
 
-from nas.executor.base import Evaluate, Executor, evaluated
+from nas.executor.base import Executor, Work, evaluated
 from nas.executor.gpu_slots import gpu_slot
 from nas.types import Architecture, Evaluation, PositiveInt
 
 
 @final
 class Serial(Executor):
-    """Evaluates in the order given."""
+    """Evaluates in the order in which the evaluator groups architectures."""
+
+    elsewhere = False
 
     def __init__(self, *, device: str, workers_per_gpu: PositiveInt | None) -> None:
         """Set how a GPU is shared.
@@ -24,12 +26,12 @@ class Serial(Executor):
         self._device = device
         self._workers_per_gpu = workers_per_gpu
 
-    def map(
-        self, evaluate: Evaluate, groups: Sequence[Sequence[Architecture]]
-    ) -> Iterator[tuple[int, Sequence[Evaluation]]]:
-        """Yield (index, evaluations) of groups in order."""
-        for index, group in enumerate(groups):
-            yield index, evaluated(evaluate, group)
+    def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation), group by group."""
+        with self.device():
+            for group in work.evaluator.groups(architectures):
+                found = evaluated(work.evaluator, work.split, [architectures[index] for index in group])
+                yield from zip(group, found, strict=True)
 
     def device(self) -> AbstractContextManager[None]:
         """Hold one of the GPU's slots."""

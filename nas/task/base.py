@@ -38,6 +38,7 @@ OFFERED = frozenset(
         "dataset",
         "device",
         "evaluator",
+        "evaluator_replica",
         "folder",
         "n_classes",
         "objectives",

@@ -1,10 +1,14 @@
-"""A run's data set and supernet, built anew in another process."""
+"""A run's data set, supernet and evaluator, built anew in another process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nas.dataset.base import Dataset
+from nas.evaluator.base import Evaluator
+from nas.objective.base import Objective
+from nas.objective.benchmark_latency import tabulated
 from nas.supernet.base import Supernet
 from nas.task.base import build
 
@@ -27,3 +31,39 @@ class Replica:
         dataset = build(self.dataset, {"cache": self.cache, "device": device})
         offers = {"cache": self.cache, "device": device, "dataset": dataset, "n_classes": dataset.n_classes}
         return dataset, build(self.supernet, offers)
+
+
+@dataclass(frozen=True)
+class EvaluatorReplica:
+    """Settings of an evaluator that can be sent to other processes.
+
+    Attributes:
+        replica: of data set and supernet.
+        space, evaluator: constructors that wait for their runtime arguments.
+        sec_obj: the same of objectives, by name.
+    """
+
+    replica: Replica
+    space: Callable[..., Any]
+    sec_obj: Mapping[str, Callable[..., Objective]]
+    evaluator: Callable[..., Evaluator]
+
+    def __call__(self, device: str) -> Evaluator:
+        """Build the evaluator for a device, with the weights that the supernet comes with."""
+        dataset, supernet = self.replica(device)
+        offers: dict[str, Any] = {"cache": self.replica.cache, "device": device, "dataset": dataset}
+        offers |= {"n_classes": dataset.n_classes, "supernet": supernet, "pool": None}
+        offers |= with_space(self.space, offers)
+        offers["objectives"] = objectives_of(self.sec_obj, offers)
+        return build(self.evaluator, offers)
+
+
+def with_space(space: Callable[..., Any], offers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the space comes from, the whole space, and the tables of its costs."""
+    source = build(space, offers)
+    return {"source": source, "space": source.space, "tables": source.costs()}
+
+
+def objectives_of(parts: Mapping[str, Callable[..., Objective]], offers: Mapping[str, Any]) -> list[Objective]:
+    """Return the objectives beside the error."""
+    return [tabulated(build(part, offers), offers["tables"]) for part in parts.values()]

@@ -18,7 +18,6 @@ from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
 from nas.objective.base import TOP1_ERROR, Cost, Objective
-from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
 from nas.pool.none import NoPool
 from nas.pool.runs import RunsPool
@@ -31,7 +30,7 @@ from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
-from nas.task.replica import Replica
+from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
@@ -48,6 +47,7 @@ class _Parts:
     training: Training
     evaluator: Evaluator | ArrayEvaluator
     algorithm: Algorithm
+    executor: Executor
 
 
 @final
@@ -84,17 +84,16 @@ class SearchTask(Task):
             self._folder.check_settings(self._setup.resolved)
             with self._folder.status.kept():
                 offers = self._offers()
-                executor = build(self._setup.parts["executor"], offers)
-                results = self._search(offers, executor)
+                offers["pool"].prepare(_stored)
+                parts = self._build(offers)
+                results = self._search(parts)
             if self._setup.settings.store_outputs:
-                with executor.device():
+                with parts.executor.device():
                     self._store_outputs(offers)
         return results.conclusion()
 
-    def _search(self, offers: dict[str, Any], executor: Executor) -> Results:
+    def _search(self, parts: _Parts) -> Results:
         """Run the loop; what it found is in the folder when this returns."""
-        offers["pool"].prepare(_stored)
-        parts = self._build(offers)
         self._folder.check_data(parts.fingerprints)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
         archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
@@ -109,7 +108,7 @@ class SearchTask(Task):
                 algorithm=parts.algorithm,
                 training=parts.training,
                 evaluator=parts.evaluator,
-                executor=executor,
+                executor=parts.executor,
                 tracker=tracker,
                 results=results,
                 seed=self._setup.settings.seed,
@@ -132,7 +131,10 @@ class SearchTask(Task):
         device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
         offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed}
-        offers["replica"] = Replica(self._setup.parts["dataset"], self._setup.parts["supernet"], offers["cache"])
+        parts = self._setup.parts
+        replica = Replica(parts["dataset"], parts["supernet"], offers["cache"])
+        offers["replica"] = replica
+        offers["evaluator_replica"] = EvaluatorReplica(replica, parts["space"], parts["sec_obj"], parts["evaluator"])
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
         return offers | {"pool": build(self._setup.parts["pool"], offers)}
@@ -141,9 +143,8 @@ class SearchTask(Task):
         settings, parts = self._setup.settings, self._setup.parts
         dataset, supernet = offers["dataset"], build(parts["supernet"], offers)
         offers["supernet"] = supernet
-        source = build(parts["space"], offers)
-        offers |= {"source": source, "space": source.space, "tables": source.costs()}
-        objectives = [tabulated(build(part, offers), offers["tables"]) for part in parts["sec_obj"].values()]
+        offers |= with_space(parts["space"], offers)
+        source, objectives = offers["source"], objectives_of(parts["sec_obj"], offers)
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
@@ -159,6 +160,12 @@ class SearchTask(Task):
         if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator):
             raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
         offers["evaluator"] = evaluator
+        executor = build(parts["executor"], offers)
+        if executor.elsewhere and isinstance(evaluator, ArrayEvaluator):
+            raise UserError(
+                f"executor={self._setup.choices['executor']} would do nothing: evaluator="
+                f"{self._setup.choices['evaluator']} needs no other process; use executor=serial"
+            )
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
         if algorithm.reevaluates and not training.moves:
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
@@ -175,6 +182,7 @@ class SearchTask(Task):
             training=training,
             evaluator=evaluator,
             algorithm=algorithm,
+            executor=executor,
         )
 
     @contextmanager

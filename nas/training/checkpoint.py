@@ -5,7 +5,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,13 @@ _logger = logging.getLogger(__name__)
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write nested dictionaries and lists of tensors and plain values, with their SHA-256, atomically."""
-    write_atomic(path, lambda file: torch.save({"sha256": _digest(content), "content": content}, file))
+    write_atomic(path, lambda file: write(file, content))
+
+
+def write(file: IO[bytes], content: Mapping[str, Any]) -> None:
+    """Write to an open file what ``save`` writes."""
+    torch.save({"sha256": _digest(content), "content": content}, file)
+    file.flush()
 
 
 def load(path: Path) -> dict[str, Any] | None:

@@ -1,0 +1,166 @@
+"""Evaluation in persistent processes of this machine: one a GPU or more, or several on the CPU."""
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import IO, final
+
+import torch
+
+from nas.errors import UserError
+from nas.executor.base import EvaluatorReplica, Executor, Work
+from nas.executor.gpu_slots import gpu_slot
+from nas.executor.workers import Limits, Weights, Workers
+from nas.objective.base import Objective
+from nas.objective.measurement import Measurement
+from nas.training import checkpoint
+from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt
+
+log = logging.getLogger(__name__)
+
+PARTS_A_WORKER = 2  # at least, of a batch, so that no worker waits long for the last one
+
+
+@final
+class Process(Executor):
+    """Workers build data set and supernet once, and are handed the supernet's weights whenever these have changed.
+
+    Results are those of ``executor=serial``: each worker computes with as many threads as the run itself, because the
+    last digits depend on their number. The weights are handed over in a file without a name, which nothing can leave
+    behind: with 50 MB in 500 tensors, two workers have them after 0.14 s, after 0.21 s through pipes, and after 0.35 s
+    in the shared memory of torch (``benchmarks/executor.txt``), which needs a file a tensor besides.
+    """
+
+    elsewhere = True
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        evaluator_replica: EvaluatorReplica,
+        objectives: Sequence[Objective],
+        gpus: tuple[NonNegativeInt, ...] | None,
+        workers_per_gpu: PositiveInt,
+        cpu_workers: PositiveInt | None,
+        retries: NonNegativeInt,
+        timeout: PositiveFloat | None,
+        start_timeout: PositiveFloat,
+    ) -> None:
+        """Describe the workers; they start with the first evaluations.
+
+        Args:
+            device: where the run computes: workers are on GPUs, or on the CPU.
+            evaluator_replica: builds the evaluator in a worker.
+            objectives: of the search.
+            gpus: of the workers, by number; ``None`` for the one that ``device`` names, or all where it names none.
+            workers_per_gpu: workers on each GPU. So many processes, of all runs on this machine that say the same,
+                train or evaluate on a GPU at a time.
+            cpu_workers: workers on the CPU; ``None`` divides the cores among workers with the run's threads each.
+            retries: how often an architecture is evaluated again, alone, after its worker died or hung.
+            timeout: seconds for what a worker evaluates at a time, ``evaluator.at_once`` architectures at most;
+                ``None`` for no limit.
+            start_timeout: seconds for a worker's start.
+
+        Raises:
+            UserError: if a GPU is not there, or workers would disturb each other's measurements.
+        """
+        self._device = device
+        self._devices = devices(device, gpus, workers_per_gpu, cpu_workers)
+        self._replica = evaluator_replica
+        self._workers_per_gpu = workers_per_gpu
+        self._limits = Limits(retries, timeout, start_timeout)
+        shared = cpu_workers != 1 if device == "cpu" else workers_per_gpu > 1
+        if shared and any(isinstance(objective, Measurement) for objective in objectives):
+            setting = "cpu_workers=1" if device == "cpu" else "workers_per_gpu=1"
+            raise UserError(
+                f"sec_obj=latency measures networks, which other workers on the same device disturb: "
+                f"executor.{setting}, executor=serial or sec_obj=latency_table"
+            )
+        self._workers: Workers | None = None
+        self._weights: Weights | None = None
+
+    def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) as workers finish them, a part of a group at a time."""
+        if not architectures:
+            return
+        workers = self._ready()
+        parts = split_up(work.evaluator.groups(architectures), PARTS_A_WORKER * len(self._devices))
+        yield from workers.map(architectures, parts, work.split, self._handed(work))
+
+    def device(self) -> AbstractContextManager[None]:
+        """Hold one of the GPU's slots; workers hold theirs while they evaluate."""
+        return gpu_slot(self._device, self._workers_per_gpu)
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+        if self._weights is not None:
+            self._weights.file.close()
+            self._weights = None
+
+    def _ready(self) -> Workers:
+        if self._workers is None:
+            threads = torch.get_num_threads()
+            if self._device == "cpu" and len(self._devices) * threads > cores():
+                log.warning("%d workers with %d threads each share %d cores", len(self._devices), threads, cores())
+            self._workers = Workers(
+                replica=self._replica,
+                devices=self._devices,
+                workers_per_gpu=self._workers_per_gpu,
+                threads=threads,
+                limits=self._limits,
+            )
+        return self._workers
+
+    def _handed(self, work: Work) -> Weights | None:
+        """Return the weights that workers need, in a file that is written when they have changed."""
+        if work.weights is None:
+            return None
+        if self._weights is None or self._weights.digest != work.weights:
+            if self._weights is not None:
+                self._weights.file.close()
+            file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- open until the weights change
+            checkpoint.write(file, work.evaluator.weights())
+            self._weights = Weights(work.weights, file)
+        return self._weights
+
+
+def devices(device: str, gpus: Sequence[int] | None, workers_per_gpu: int, cpu_workers: int | None) -> tuple[str, ...]:
+    """Return the device of each worker.
+
+    Raises:
+        UserError: if a GPU is not there.
+    """
+    if device == "cpu":
+        if gpus is not None:
+            raise UserError("executor.gpus needs device=cuda; this run computes on the CPU")
+        return ("cpu",) * (cpu_workers or max(1, cores() // torch.get_num_threads()))
+    found = torch.cuda.device_count()
+    if gpus is None:
+        gpus = [int(device.partition(":")[2])] if ":" in device else range(found)
+    if not gpus:
+        raise UserError("executor.gpus is empty: give the numbers of GPUs, or null for those of the run")
+    for index in gpus:
+        if index >= found:
+            raise UserError(f"executor.gpus={list(gpus)}: there is no GPU {index}; {found} found, numbered from 0")
+    return tuple(f"cuda:{index}" for _ in range(workers_per_gpu) for index in gpus)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def split_up(groups: Sequence[Sequence[int]], n: int) -> list[list[int]]:
+    """Return groups in at least ``n`` parts, as far as they have members; the last groups come first.
+
+    Evaluators group by resolution, and what takes longest should not be what is begun last.
+    """
+    most = max(1, math.ceil(sum(map(len, groups)) / n))
+    parts = [list(group[at : at + most]) for group in groups for at in range(0, len(group), most)]
+    return parts[::-1]

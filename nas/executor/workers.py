@@ -1,0 +1,214 @@
+"""A pool of persistent worker processes that outlives whatever happens to any of them.
+
+It is written over multiprocessing's connections, because no library does what is needed: concurrent.futures and loky
+give up the whole pool when a worker dies; pebble and billiard replace workers and time tasks out, but all their workers
+are equal, where these belong to devices, are handed new weights when those have changed, and share a GPU's slots with
+other runs; none of them ends its workers when the parent is killed, or says where a worker crashed or hung.
+"""
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import IO, final
+
+from nas.errors import RunError
+from nas.executor.base import EvaluatorReplica
+from nas.executor.handle import Handle
+from nas.executor.worker import BEGAN, DONE, FAILED, READY
+from nas.types import Architecture, Evaluation
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # between two looks at workers that say nothing
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is done about workers that die or hang.
+
+    Attributes:
+        retries: how often an architecture is evaluated again after its worker died or hung, each time alone.
+        timeout: seconds for what a worker is given at a time; ``None`` for no limit.
+        start_timeout: seconds for a worker's start.
+    """
+
+    retries: int
+    timeout: float | None
+    start_timeout: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights to evaluate with: their digest, and the file, made by ``checkpoint.write``, where they are."""
+
+    digest: str
+    file: IO[bytes]
+
+
+@final
+class Workers:
+    """One worker a place, each on its device; they start when they are needed first."""
+
+    def __init__(
+        self,
+        *,
+        replica: EvaluatorReplica,
+        devices: Sequence[str],
+        workers_per_gpu: int | None,
+        threads: int,
+        limits: Limits,
+    ) -> None:
+        """Describe the workers.
+
+        Args:
+            replica: builds what they evaluate with.
+            devices: one a worker.
+            workers_per_gpu: slots of a GPU; a worker holds one while it evaluates.
+            threads: of torch in each worker.
+            limits: of their lives.
+        """
+        self._replica = replica
+        self._devices = devices
+        self._workers_per_gpu = workers_per_gpu
+        self._threads = threads
+        self._limits = limits
+        self._workers: dict[int, Handle] = {}
+        self._starts: Counter[int] = Counter()  # of each place since a worker was ready there
+        self._attempts: Counter[int] = Counter()  # of each architecture
+        self._pending: deque[list[int]] = deque()
+
+    def map(
+        self,
+        architectures: Sequence[Architecture],
+        parts: Sequence[list[int]],
+        split: str,
+        weights: Weights | None,
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Yield (index, evaluation) of architectures as they finish.
+
+        Args:
+            architectures: to evaluate.
+            parts: indices of those that one worker evaluates together, in the order in which they begin.
+            split: of the data.
+            weights: of the evaluators; ``None`` leaves what they were built with.
+
+        Raises:
+            RunError: if a worker cannot be started.
+        """
+        self._pending = deque(list(part) for part in parts)
+        self._attempts.clear()
+        left = sum(len(part) for part in parts)
+        try:
+            while left:
+                self._start(left)
+                self._assign(architectures, split, weights)
+                found = [result for worker in self._noticed() for result in self._results(worker)]
+                self._assign(architectures, split, weights)  # before the caller takes its time with results
+                left -= len(found)
+                yield from found
+        finally:  # the caller has no use for the rest
+            for worker in [worker for worker in self._workers.values() if worker.part is not None]:
+                self._remove(worker).kill()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in list(self._workers.values()):
+            self._remove(worker).close()
+
+    def _start(self, n: int) -> None:
+        """Start workers where there are none, as many as there are architectures left."""
+        for slot, device in enumerate(self._devices[:n]):
+            if slot not in self._workers:
+                self._starts[slot] += 1
+                self._workers[slot] = Handle(
+                    slot,
+                    self._replica,
+                    device,
+                    self._workers_per_gpu,
+                    self._threads,
+                    self._limits.start_timeout,
+                )
+
+    def _remove(self, worker: Handle) -> Handle:
+        return self._workers.pop(worker.slot)
+
+    def _assign(self, architectures: Sequence[Architecture], split: str, weights: Weights | None) -> None:
+        """Give idle workers something to do, and the weights to do it with."""
+        for worker in [worker for worker in self._workers.values() if worker.idle]:
+            if not self._pending:
+                return
+            part = self._pending.popleft()
+            try:
+                if weights is not None and worker.digest != weights.digest:
+                    worker.load(weights.digest, weights.file)
+                worker.evaluate(split, part, [architectures[index] for index in part])
+            except OSError:  # it died while it had nothing to do, which is noticed next
+                self._pending.appendleft(part)
+                continue
+            if not self._may_wait(worker) and self._limits.timeout is not None:
+                worker.deadline = time.monotonic() + self._limits.timeout
+
+    def _may_wait(self, worker: Handle) -> bool:
+        """Whether a worker may have to wait for its GPU, as long as other runs like, before it begins."""
+        return self._workers_per_gpu is not None and self._devices[worker.slot].startswith("cuda")
+
+    def _noticed(self) -> list[Handle]:
+        """Wait until something happens; return the workers that it may have happened to."""
+        now = time.monotonic()
+        deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
+        patience = max(0.0, min([LOOK_SECONDS, *(deadline - now for deadline in deadlines)]))
+        workers = list(self._workers.values())
+        ready = wait([thing for worker in workers for thing in (worker.connection, worker.sentinel)], patience)
+        now = time.monotonic()
+        return [w for w in workers if w.connection in ready or w.overdue(now) or w.dead]
+
+    def _results(self, worker: Handle) -> list[tuple[int, Evaluation]]:
+        """Take in what a worker says, or that it is dead or hangs; return what that finishes."""
+        while worker.connection.poll():
+            message = worker.receive()
+            if message is None:
+                return self._died(worker)
+            kind, content = message
+            if kind == READY:
+                worker.ready, worker.deadline = True, None
+                self._starts[worker.slot] = 0
+            elif kind == FAILED:
+                self._remove(worker).kill()
+                raise RunError(f"a worker cannot go on: {content.strip().splitlines()[-1]}")
+            elif kind == BEGAN and self._limits.timeout is not None:
+                worker.deadline = time.monotonic() + self._limits.timeout
+            elif kind == DONE:
+                part, worker.part, worker.deadline = worker.part or [], None, None
+                return list(zip(part, content, strict=True))
+        if worker.dead:
+            return self._died(worker)
+        if worker.overdue(time.monotonic()):
+            worker.abort()
+            return self._died(worker, "it took longer than {timeout:g} seconds")
+        return []
+
+    def _died(self, worker: Handle, reason: str | None = None) -> list[tuple[int, Evaluation]]:
+        """Bury a worker; what it was evaluating is pending again, or has failed too often."""
+        part, was_ready = worker.part, worker.ready
+        how, stack = self._remove(worker).bury()
+        timeout = self._limits.timeout if was_ready else self._limits.start_timeout
+        how = how if reason is None else reason.format(timeout=timeout)
+        if not was_ready and self._starts[worker.slot] > self._limits.retries:
+            raise RunError(f"a worker died {self._starts[worker.slot]} times before it was ready: {how}")
+        log.warning("a worker died and is replaced: %s", how)
+        if part is None:
+            return []
+        if len(part) > 1:  # one of them may be to blame
+            self._pending.extendleft([index] for index in reversed(part))
+            return []
+        (index,) = part
+        self._attempts[index] += 1
+        if self._attempts[index] <= self._limits.retries:
+            self._pending.appendleft(part)
+            return []
+        n = self._attempts[index]
+        times = "once" if n == 1 else f"{n} times"
+        return [(index, Evaluation({}, error=f"{stack}\nWorkerDied: a worker died of this {times}; the last: {how}"))]
