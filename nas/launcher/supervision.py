@@ -88,14 +88,15 @@ class Supervised:
 
     def _echo(self, lines: IO[bytes], out: IO[bytes] | None) -> None:
         """Pass error messages on and remember the last one."""
-        for line in lines:
-            self._last_error = line.decode(errors="replace").strip() or self._last_error
-            if out is None:
-                sys.stderr.buffer.write(line)
-                sys.stderr.flush()
-            elif not out.closed:
-                out.write(line)
-                out.flush()
+        with lines:
+            for line in lines:
+                self._last_error = line.decode(errors="replace").strip() or self._last_error
+                if out is None:
+                    sys.stderr.write(line.decode(errors="replace"))
+                    sys.stderr.flush()
+                elif not out.closed:
+                    out.write(line)
+                    out.flush()
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
