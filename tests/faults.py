@@ -68,11 +68,12 @@ class DisturbedSweep:
         terminal, inside = os.openpty()
         launcher = subprocess.Popen(
             ["setsid", "--ctty", sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
-            cwd=self._folder, env=self._environment, stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+            cwd=self._folder, env=self._environment, stdin=inside, stdout=inside, stderr=inside,
         )  # fmt: skip
         os.close(inside)
         self._strike("launching terminal gone", "SIGHUP", lambda row: os.close(terminal))
         launcher.wait(timeout=60)
+        slurm = cluster.slurm
         faults: list[tuple[str, str, Callable[[RunRow], object]]] = [
             ("a worker of a run killed", "kill -9", lambda row: os.kill(worker_of(pid_of(row)), signal.SIGKILL)),
             ("a run's process killed", "kill -9", lambda row: os.kill(pid_of(row), signal.SIGKILL)),
@@ -80,17 +81,15 @@ class DisturbedSweep:
             (
                 "job requeued from outside",
                 "scontrol requeue",
-                lambda row: cluster.slurm("scontrol", "requeue", job(row)),
+                lambda row: slurm("scontrol", "requeue", job(row)),
             ),
             ("a job's process killed", "kill -9", lambda row: os.kill(parent_of(pid_of(row)), signal.SIGKILL)),
             ("job cancelled", "scancel", self._cancel),
         ]
         for fault in faults:
             self._strike(*fault)
-        self._strike("time-out", "scontrol update TimeLimit=1", self._time_out, started=False)
-        self._strike(
-            "preemption by a higher-priority partition", "sbatch --partition=urgent", self._preempt, all_of=True
-        )
+        self._strike("time-out", "scontrol update TimeLimit=1", self._time_out)
+        self._strike("preemption by another partition", "sbatch --partition=urgent", self._preempt, all_of=True)
         self._strike("node failure", "scontrol update State=DOWN", self._fail_node, all_of=True)
         self._strike("controller away while a job's end is announced", "scontrol shutdown", self._without_controller)
 
@@ -131,9 +130,7 @@ class DisturbedSweep:
         (record,) = (self._folder / "outputs").glob("sweeps/*/sweep.json")
         return SweepFolder(record.parent).rows()
 
-    def _strike(
-        self, fault: str, how: str, act: Callable[[RunRow], object], started: bool = True, all_of: bool = False
-    ) -> None:
+    def _strike(self, fault: str, how: str, act: Callable[[RunRow], object], all_of: bool = False) -> None:
         """Choose a run that was struck least, has completed a step and has some to go, and strike."""
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
@@ -141,7 +138,7 @@ class DisturbedSweep:
             time.sleep(0.2)
             if not list((self._folder / "outputs").glob("sweeps/*/sweep.json")):
                 continue
-            rows = [row for row in self._rows() if row.state == "running" and may_strike(row, started)]
+            rows = [row for row in self._rows() if row.state == "running" and may_strike(row)]
             rows.sort(key=lambda row: sum(row.label in strike.runs for strike in self.strikes))
             if not rows:
                 continue
@@ -164,10 +161,7 @@ class DisturbedSweep:
         pid = pid_of(row)
         cluster.slurm("scontrol", "update", f"JobId={job(row)}", "TimeLimit=1")
         cluster.until(lambda: not alive(pid))
-        return (
-            not (row.folder / "front.json").exists()
-            or not json.loads((row.folder / "front.json").read_text())["finished"]
-        )
+        return not json.loads((row.folder / "front.json").read_text())["finished"]
 
     def _preempt(self, _: RunRow) -> None:
         urgent = ("--partition=urgent", "--cpus-per-task=2", "--mem=100", "--output=/dev/null", "--wait")
@@ -188,11 +182,9 @@ class DisturbedSweep:
             cluster.start_controller()
 
 
-def may_strike(row: RunRow, started: bool) -> bool:
+def may_strike(row: RunRow) -> bool:
     """Whether a run is in the middle: this process of it has completed a step, and two are left."""
     step, steps = row.facts.get("step", -1), row.facts.get("steps", 0)
-    if not started:
-        return bool(step < steps - 3)
     runs = row.folder / f"iter_{step}.stats"
     begun = (row.folder / "run.json").stat().st_mtime if (row.folder / "run.json").exists() else float("inf")
     return bool(0 <= step < steps - 3 and runs.exists() and runs.stat().st_mtime > begun)
