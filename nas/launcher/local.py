@@ -60,6 +60,7 @@ class Local(Launcher):
             threading.Event().wait(0.1)
         if process.returncode not in (None, 0, 1):
             raise RunError(f"the sweep could not be started, see {log}")
+        process.returncode = process.returncode or 0  # nobody waits for it
         return f"{len(runs)} runs go on as process {process.pid}, which prints into {log}"
 
     def _log(self, folder: Path, run: PlannedRun) -> Path | None:
