@@ -12,6 +12,10 @@ class UserError(NasError):
     """The input is wrong, and nothing was done; the process ends with exit code 2."""
 
 
+class InUseError(UserError):
+    """Another process is at work in the folder."""
+
+
 class ArchiveError(NasError):
     """A file of a run folder is damaged: it is named and never silently used."""
 

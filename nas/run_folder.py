@@ -1,14 +1,13 @@
 """The folder of one run: what it holds, who may write to it, and in which state it is."""
 
-import fcntl
 import json
 import os
 import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,10 +16,13 @@ from uuid import uuid4
 
 import yaml
 
-from nas.errors import UserError
+from nas.archive import Archive
+from nas.errors import InUseError, NasError, UserError
 from nas.files import read_json, write_json, write_text
+from nas.lease import holder, lease
+from nas.status import StatusFile
 
-FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs")
+FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs", "detach")
 """Settings that may change when a run goes on: they do not change its results."""
 
 _PACKAGES = ("hydra-core", "omegaconf", "numpy", "scipy", "torch", "pymoo", "moocore", "scikit-learn", "wandb")
@@ -32,7 +34,7 @@ class RunFolder:
     ==========================  ====================================================================
     ``config.yaml``             the resolved settings
     ``run.json``                identity, command line, versions, git revision
-    ``status.json``             state, progress, host, process, last error
+    ``status.json``             state, progress, host, process, last error (:class:`nas.status.StatusFile`)
     ``archive.jsonl``           every evaluation (:class:`nas.archive.Archive`)
     ``times.jsonl``             seconds of each step by activity; apart, because times are never the same twice
     ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
@@ -48,6 +50,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is read or written."""
         self.path = path
+        self.status = StatusFile(path / "status.json")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raise UserError if the folder holds a run with other settings, or something that is no run."""
@@ -86,32 +89,17 @@ class RunFolder:
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise UserError(f"the run folder {self.path} cannot be written: {place} is not a folder you may write to")
         if self.path.exists() and not (self.path / "config.yaml").exists():
-            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name != "run.log")
+            own = ("run.log", "status.json")  # a run that waits for its turn has no more
+            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name not in own)
             if others:
                 raise UserError(f"{self.path} is no run folder: it holds {others[0]}; use another (paths.run=FOLDER)")
-        if (self.path / ".lease").exists():
-            with self.lease():
-                pass
+        owner = holder(self.path)
+        if owner is not None:
+            raise InUseError(f"the run folder {self.path} is in use by {owner}; wait, or stop it")
 
-    @contextmanager
-    def lease(self) -> Iterator[None]:
-        """Hold the folder for this process; the operating system ends the lease when the process dies.
-
-        Raises:
-            UserError: if another process holds it; the message names its host and process.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lease").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
-                raise UserError(f"the run folder {self.path} is in use by {owner}; wait, or stop it") from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            yield
+    def lease(self) -> AbstractContextManager[None]:
+        """Hold the folder for this process; see :func:`nas.lease.lease`."""
+        return lease(self.path)
 
     def begin(self, settings: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
         """Record settings, data and how this process was started; return the run's identity."""
@@ -126,20 +114,23 @@ class RunFolder:
         return str(known["id"])
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """Write ``status.json``: ``running``, ``finished`` or ``failed``, when and where, and further facts."""
-        place = {"host": socket.gethostname(), "pid": os.getpid(), "updated": _now()}
-        write_json(self.path / "status.json", {"state": state} | facts | place, indent=2)
-
-    def state(self) -> str | None:
-        """Return ``running``, ``finished`` or ``failed``, as far as the folder says; ``None`` where it says nothing."""
-        try:
-            return str(read_json(self.path / "status.json")["state"])
-        except (FileNotFoundError, ValueError, KeyError):
-            return None
+        """Write ``status.json``; see :class:`nas.status.StatusFile`."""
+        self.status.write(state, **facts)
 
     def is_finished(self) -> bool:
-        """Whether the run came to its end."""
-        return self.state() == "finished"
+        """Whether the run came to its end: its status says so, and its front and its archive agree."""
+        if self.status.read().get("state") != "finished":
+            return False
+        try:
+            front = read_json(self.path / "front.json")
+            archive = Archive.reopen(self.path / "archive.jsonl")
+        except (OSError, ValueError, NasError):
+            return False
+        counted = archive.next_step - 1, archive.n_evaluations()
+        return isinstance(front, dict) and (front.get("finished"), front.get("step"), front.get("evaluations")) == (
+            True,
+            *counted,
+        )
 
 
 def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def threads():
 def test_same_seed_same_archive_with_one_and_two_threads(name, search, predictor, threads, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "draw", lambda *_: None)
     arguments = get_args_parser().parse_args([f"surrogate={name}", *search, *FASTER.get(name, ())])
-    (settings,) = compose_jobs(arguments, CONF, "config")
+    (settings,) = compose_jobs(arguments, CONF, "config").configs
     found = []
     for number in (1, 2):
         threads(number)

@@ -6,8 +6,12 @@ import sys
 import pytest
 import yaml
 
+from nas.archive import Archive, Commit, Entry
 from nas.errors import UserError
+from nas.files import write_json
+from nas.objective.base import TOP1_ERROR
 from nas.run_folder import RunFolder
+from nas.types import Architecture, Measure
 
 SETTINGS = {"seed": 0, "algorithm": {"n_iter": 8}, "tracker": {"mode": "offline"}, "reference_point": None}
 
@@ -45,6 +49,17 @@ def test_identity_stays_and_every_start_is_recorded(tmp_path):
     assert RunFolder(tmp_path / "other").begin(SETTINGS, {"dataset": "d1"}) != run["id"]
 
 
+@pytest.fixture
+def finished(tmp_path):
+    """A run that says it is finished, with its archive and its front."""
+    archive = Archive.open(tmp_path / "archive.jsonl", [TOP1_ERROR, Measure("flops", "MFLOPs")], ["depth"])
+    entries = [Entry(0, i, Architecture((i,), {}), (50.0 - i, 1.0 + i), {}) for i in range(4)]
+    archive.extend(Commit(0), entries)
+    write_json(tmp_path / "front.json", {"finished": True, "step": 0, "evaluations": 4})
+    RunFolder(tmp_path).write_status("finished")
+    return RunFolder(tmp_path)
+
+
 def test_status_follows_the_run(tmp_path):
     folder = RunFolder(tmp_path)
     assert not folder.is_finished()
@@ -52,8 +67,34 @@ def test_status_follows_the_run(tmp_path):
     status = json.loads((tmp_path / "status.json").read_text())
     assert status["state"] == "running"
     assert (status["step"], status["pid"]) == (3, os.getpid())
-    folder.write_status("finished")
-    assert folder.is_finished()
+
+
+def test_a_finished_run_is_believed(finished):
+    assert finished.is_finished()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: (path / "front.json").unlink(),
+        lambda path: (path / "front.json").write_text("{"),
+        lambda path: write_json(path / "front.json", {"finished": False, "step": 0, "evaluations": 4}),
+        lambda path: write_json(path / "front.json", {"finished": True, "step": 1, "evaluations": 4}),
+        lambda path: (path / "archive.jsonl").unlink(),
+        lambda path: (path / "archive.jsonl").write_bytes((path / "archive.jsonl").read_bytes()[:-9]),
+        lambda path: (path / "archive.jsonl").write_bytes((path / "archive.jsonl").read_bytes().replace(b"50", b"51")),
+        lambda path: (path / "archive.jsonl").write_text("no archive"),
+        lambda path: RunFolder(path).write_status("running"),
+    ],
+)
+def test_a_run_that_says_finished_is_not_believed_without_its_results(finished, damage):
+    damage(finished.path)
+    assert not finished.is_finished()
+
+
+def test_a_run_that_waits_for_its_turn_is_a_run_folder(tmp_path):
+    RunFolder(tmp_path).write_status("queued")
+    RunFolder(tmp_path).check_free()
 
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):

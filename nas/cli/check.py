@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nas.errors import UserError, unknown
-from nas.task.base import GROUPS, OFFERED, Paths, Settings
+from nas.task.base import GROUPS, OFFERED, Paths, Settings, Task
 
 _PLAIN = {"": Settings, "paths": Paths}
 
@@ -36,13 +36,26 @@ def check(config: DictConfig) -> dict[str, Any]:
     settings = {str(key): value for key, value in plain.items()}
     read_by_task = {raw[2:-1] for raw in _raw_strings(config.task) if raw.startswith("${")}
     _check_node("", {key: value for key, value in settings.items() if key not in GROUPS | read_by_task}, Settings)
-    for group in sorted(GROUPS & settings.keys()):
+    for group in sorted(groups_of(config) & settings.keys()):
         if group in _PLAIN:
             _check_node(group, settings[group], _PLAIN[group])
         else:
             for path, node in _targets(group, settings[group]):
                 _check_node(path, node, _load(path, node["_target_"]), OFFERED)
     return settings
+
+
+def groups_of(config: DictConfig) -> frozenset[str]:
+    """Return the groups of settings that the task looks at."""
+    task: type[Task] = _load("task", config.task._target_)
+    return GROUPS if task.needs_parts else frozenset({"paths", "task"})
+
+
+def check_part(path: str, node: Mapping[str, Any]) -> Any:
+    """Check the keys and values of one node that names its ``_target_``, and return that."""
+    target = _load(path, node["_target_"])
+    _check_node(path, node, target)
+    return target
 
 
 def _missing(prefix: str, node: DictConfig) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,41 @@ from nas.errors import UserError, unknown
 from nas.task.base import GROUPS
 
 
-def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> list[DictConfig]:
-    """Return the settings of every job that a command line starts, Hydra's own under ``hydra``.
+@dataclass(frozen=True)
+class Job:
+    """One job of a command line.
+
+    Attributes:
+        config: its settings, Hydra's own under ``hydra``.
+        overrides: what the command line changes for it.
+    """
+
+    config: DictConfig
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a command line starts.
+
+    Attributes:
+        jobs: one, or those of a sweep.
+        multirun: whether it is a sweep, even of one.
+        config_name: its primary file of settings.
+    """
+
+    jobs: tuple[Job, ...]
+    multirun: bool
+    config_name: str
+
+    @property
+    def configs(self) -> list[DictConfig]:
+        """The settings of all jobs."""
+        return [job.config for job in self.jobs]
+
+
+def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> Jobs:
+    """Return every job that a command line starts.
 
     Args:
         arguments: the parsed command line.
@@ -60,7 +94,7 @@ def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
         GlobalHydra.instance().clear()
 
 
-def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictConfig]:
+def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
     parser = OverridesParser.create(config_loader=hydra.config_loader)
     typed = [_parsed(parser, text) for text in arguments.overrides]
     master = [override for override in typed if not override.is_sweep_override()]
@@ -79,14 +113,14 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> list[DictCo
                     f"{override.input_line} names several values; write launch.py -m ... to run all of them"
                 )
         _check_overrides(hydra, name, typed)
-        return [_compose(hydra, name, arguments.overrides)]
+        return Jobs((Job(_compose(hydra, name, arguments.overrides), tuple(arguments.overrides)),), False, name)
     swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*swept, *arguments.overrides])
     jobs = []
     for job in BasicSweeper.split_arguments(overrides, None)[0]:
         _check_overrides(hydra, name, parser.parse_overrides(job))
-        jobs.append(_compose(hydra, name, job))
-    return jobs
+        jobs.append(Job(_compose(hydra, name, job), tuple(job)))
+    return Jobs(tuple(jobs), True, name)
 
 
 def _parsed(parser: OverridesParser, text: str) -> Override:

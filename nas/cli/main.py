@@ -1,5 +1,6 @@
 """The command line: check everything, then let Hydra run one job or many."""
 
+import argparse
 import json
 import logging
 import sys
@@ -12,11 +13,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.compose import compose_jobs, one_line
+from nas.cli.compose import Jobs, compose_jobs, one_line
+from nas.cli.launching import choose_launcher, launch_sweep, recorded
 from nas.cli.naming import register_resolvers
 from nas.cli.setup import make_task, without_hydra
-from nas.errors import NasError, UserError
-from nas.run_folder import RunFolder
+from nas.errors import InUseError, NasError, UserError
+from nas.launcher.parent import end_with_parent
 
 _CONFIG_NAME = "config"
 _exit_codes: list[int] = []  # of the jobs that ran in this process
@@ -29,44 +31,67 @@ def main(conf: Path) -> None:
     Exit codes: 0 all is well; 1 a run failed; 2 the command line is wrong, and nothing was done or written;
     130 interrupted.
     """
+    end_with_parent()
     arguments = get_args_parser().parse_intermixed_args()
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
-    introspection = (arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)
-    folders: list[Path] = []
     try:
-        if not any(introspection):
-            jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
-            folders = [] if arguments.cfg else check_jobs(jobs)
-        hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
+        sys.exit(_run(arguments, conf))
     except (UserError, OSError) as error:
         sys.exit(_complain(error, 2))
+    except NasError as error:
+        sys.exit(_complain(error, 1))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         sys.exit(_complain(one_line(error), 2))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-    failed = any(RunFolder(folder).state() == "failed" for folder in folders)
-    sys.exit(max([*_exit_codes, int(failed)]))
 
 
-def check_jobs(jobs: list[DictConfig]) -> list[Path]:
-    """Check all jobs of a command line before the first one starts, and return their run folders.
+def _run(arguments: argparse.Namespace, conf: Path) -> int:
+    """Do what the command line says and return the exit code."""
+    if any((arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)):
+        return _in_this_process(conf)
+    jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
+    if arguments.cfg:
+        return _in_this_process(conf)
+    launcher = choose_launcher(jobs)
+    check_jobs(jobs)
+    if launcher is not None:
+        return launch_sweep(jobs, launcher, arguments, conf)
+    if jobs.multirun:
+        kept = [argument for argument in sys.argv if not argument.startswith("hydra/launcher")]
+        sys.argv[:] = [*kept, "hydra/launcher=basic"]
+    with recorded(jobs):
+        return _in_this_process(conf)
+
+
+def _in_this_process(conf: Path) -> int:
+    hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
+    return max(_exit_codes, default=0)
+
+
+def check_jobs(jobs: Jobs) -> None:
+    """Check all jobs of a command line before the first one starts.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
     folders: list[Path] = []
-    for config in jobs:
+    for config in jobs.configs:
         HydraConfig.instance().set_config(config)
         folder = Path(config.hydra.run.dir)
         if folder in folders:
             raise UserError(f"two jobs would share the run folder {folder}: let paths.run contain what differs")
         folders.append(folder)
-        make_task(without_hydra(config), config.hydra, folder).check()
-    return folders
+        task = make_task(without_hydra(config), config.hydra, folder)
+        try:
+            task.check()
+        except InUseError:
+            if not jobs.multirun:
+                raise  # a sweep leaves such a run alone
 
 
 def _job(config: DictConfig) -> int:

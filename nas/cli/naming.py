@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,9 +16,37 @@ from nas.run_folder import result_settings
 
 
 def register_resolvers() -> None:
-    """Make ``${run_group:}`` and ``${relative_path:to,from}`` known to OmegaConf; a second call does nothing."""
+    """Make ``${run_group:}``, ``${relative_path:to,from}`` and ``${sweep_name:}`` known to OmegaConf."""
     OmegaConf.register_new_resolver("run_group", _run_group, replace=True)
     OmegaConf.register_new_resolver("relative_path", os.path.relpath, replace=True)
+    name_sweep("unnamed")
+
+
+def name_sweep(name: str) -> None:
+    """Give ``${sweep_name:}`` its value, which no job's settings alone could say."""
+    OmegaConf.register_new_resolver("sweep_name", lambda: name, replace=True)
+
+
+def sweep_name(configs: Sequence[DictConfig], config_name: str) -> str:
+    """Return a short name of the runs of one command line, for example ``digits-tiny-msunas-flops-81fa02``.
+
+    The same runs give the same name, whatever starts them and whatever else may change. Where the runs' groups differ,
+    their words stand side by side.
+
+    Args:
+        configs: the settings of every run, Hydra's own under ``hydra``.
+        config_name: the primary file of settings; ``"config"`` says nothing.
+    """
+    groups = [run_group(config, config.hydra.runtime.choices) for config in configs]
+    runs = sorted(
+        [group, config.seed, os.path.relpath(config.hydra.run.dir, config.paths.outputs)]
+        for group, config in zip(groups, configs, strict=True)
+    )
+    digest = sha256(json.dumps(runs).encode()).hexdigest()[:6]
+    parts = [group.split("-")[:-1] for group in groups]
+    words = zip(*parts, strict=False) if config_name == "config" else [[Path(config_name).name]]
+    shown = "-".join("_".join(dict.fromkeys(word)) for word in words)
+    return f"{re.sub('[^A-Za-z0-9_-]', '-', shown)[:80]}-{digest}"
 
 
 def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.check import check
+from nas.cli.check import check, groups_of
 from nas.cli.naming import run_group
 from nas.errors import UserError
-from nas.task.base import GROUPS, Paths, Settings, Setup, Task
+from nas.task.base import Paths, Settings, Setup, Task
 
 
 def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
@@ -29,7 +29,7 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
         if not str(path).strip():
             raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
     paths = plain["paths"] | {"run": run_folder}
-    groups = (GROUPS & plain.keys()) - {"paths", "task"}
+    groups = (groups_of(config) & plain.keys()) - {"paths", "task"}
     parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}
     setup = Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),

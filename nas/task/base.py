@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -72,6 +72,7 @@ class Settings:
     ideal_point: tuple[NonNegativeFloat, ...] | None
     store_outputs: bool
     retry_failed: bool
+    detach: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,15 @@ class Setup:
 
 
 class Task(ABC):
-    """One command. It is made from a :class:`Setup`."""
+    """One command. It is made from a :class:`Setup`.
+
+    Attributes:
+        has_run_folder: whether results and status are in a folder of its own, so that a sweep can go on with it.
+        needs_parts: whether it looks at the parts of a run; checks of their settings load them, which takes seconds.
+    """
+
+    has_run_folder: ClassVar[bool] = False
+    needs_parts: ClassVar[bool] = True
 
     @abstractmethod
     def check(self) -> None:

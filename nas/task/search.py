@@ -54,6 +54,8 @@ class _Parts:
 class SearchTask(Task):
     """Builds the parts in the order in which they need each other, and runs the loop."""
 
+    has_run_folder = True
+
     def __init__(self, *, setup: Setup) -> None:
         """Take what the command line says."""
         self._setup = setup
@@ -80,33 +82,41 @@ class SearchTask(Task):
         torch.set_num_threads(self._setup.settings.threads)
         with threadpool_limits(self._setup.settings.threads), self._folder.lease():
             self._folder.check_settings(self._setup.resolved)
-            offers = self._offers()
-            offers["pool"].prepare(_stored)
-            parts = self._build(offers)
-            self._folder.check_data(parts.fingerprints)
-            measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
-            archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
-            points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
-            results = Results(archive, self._folder.path, *points)
-            with self._tracked(parts, archive, results) as tracker:
-                search = Search(
-                    folder=self._folder,
-                    archive=archive,
-                    space=parts.space,
-                    objectives=parts.objectives,
-                    algorithm=parts.algorithm,
-                    training=parts.training,
-                    evaluator=parts.evaluator,
-                    executor=parts.executor,
-                    tracker=tracker,
-                    results=results,
-                    seed=self._setup.settings.seed,
-                )
-                search.run(self._setup.settings.retry_failed)
+            with self._folder.status.kept():
+                offers = self._offers()
+                offers["pool"].prepare(_stored)
+                parts = self._build(offers)
+                results = self._search(parts)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
         return results.conclusion()
+
+    def _search(self, parts: _Parts) -> Results:
+        """Run the loop; what it found is in the folder when this returns."""
+        self._folder.check_data(parts.fingerprints)
+        measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
+        archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
+        points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
+        results = Results(archive, self._folder.path, *points)
+        with self._tracked(parts, archive, results) as tracker:
+            search = Search(
+                folder=self._folder,
+                archive=archive,
+                space=parts.space,
+                objectives=parts.objectives,
+                algorithm=parts.algorithm,
+                training=parts.training,
+                evaluator=parts.evaluator,
+                executor=parts.executor,
+                tracker=tracker,
+                results=results,
+                seed=self._setup.settings.seed,
+            )
+            search.run(self._setup.settings.retry_failed)
+            last = results.summary(archive.next_step - 1)
+            self._folder.write_status("running", step=last.step, hypervolume=last.hypervolume, failed=last.failed)
+        return results
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
@@ -179,7 +189,7 @@ class SearchTask(Task):
 
     @contextmanager
     def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Tracker]:
-        """Keep the run's status and its trackers true, whatever happens inside."""
+        """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
         run = RunInfo(
@@ -197,7 +207,8 @@ class SearchTask(Task):
         chosen = build(setup.parts["tracker"], {})
         tracker = chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen])
         error: str | None = "killed"
-        self._folder.write_status("running", step=archive.next_step - 1, steps=run.steps)
+        done = {"step": archive.next_step - 1} if archive.next_step else {}
+        self._folder.write_status("running", **done, steps=run.steps)
         tracker.start(run, [results.summary(step) for step in range(archive.next_step)])
         try:
             yield tracker
@@ -206,8 +217,6 @@ class SearchTask(Task):
             error = f"{type(exception).__name__}: {exception}".strip()
             raise
         finally:
-            state = "finished" if error is None else "failed"
-            self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
             tracker.finish(error)
 
 

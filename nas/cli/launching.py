@@ -1,0 +1,172 @@
+"""From a command line with several jobs to the runs of a sweep, and to those that are missing."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+
+from nas.cli.check import check_part
+from nas.cli.compose import Jobs
+from nas.cli.naming import name_sweep, sweep_name
+from nas.errors import UserError
+from nas.launcher.base import Launcher
+from nas.lease import holder, lease
+from nas.run_folder import RunFolder
+from nas.status import observed
+from nas.sweep import PlannedRun, RunRow, SweepFolder, table
+from nas.task.base import Task
+
+_GROUP = "hydra/launcher"
+_IN_PROCESS = "basic"  # Hydra's own: all runs one after the other in the process of the command line
+_LAUNCHERS = ("local", "slurm", _IN_PROCESS)
+_NOT_A_JOBS = (_GROUP, "hydra.launcher", "hydra.sweep", "hydra.sweeper", "hydra.mode", "detach")
+_LOST = ("failed", "interrupted", "killed", "new")
+
+
+def choose_launcher(jobs: Jobs) -> Launcher | None:
+    """Return what starts the jobs; ``None`` where they run in this process.
+
+    Raises:
+        UserError: if it cannot start them, or its settings are wrong.
+    """
+    first = jobs.jobs[0].config
+    choice = str(first.hydra.runtime.choices[_GROUP])
+    if not jobs.multirun:
+        if first.get("detach"):
+            raise UserError("detach=true needs -m (multirun): one run goes on alone with launch.py -m detach=true ...")
+        return None
+    if choice not in _LAUNCHERS:
+        raise UserError(f"{_GROUP}={choice} cannot go on with runs; choices: {', '.join(_LAUNCHERS)}")
+    without = [config.hydra.runtime.choices["task"] for config in jobs.configs if not _has_run_folder(config)]
+    if choice == _IN_PROCESS or without:
+        if first.detach or choice == "slurm":
+            reason = f"task={without[0]}, which has no run folder," if without else f"{_GROUP}={_IN_PROCESS}"
+            raise UserError(f"{reason} runs in the process of the command line: no {_GROUP}=slurm, no detach=true")
+        return None
+    nodes = [OmegaConf.to_container(config.hydra.launcher, resolve=True) for config in jobs.configs]
+    if any(node != nodes[0] for node in nodes):
+        raise UserError("all runs of a sweep have one launcher: hydra.launcher cannot differ between them")
+    node = nodes[0]
+    assert isinstance(node, dict)
+    settings = {str(key): value for key, value in node.items()}
+    target = check_part("hydra.launcher", settings)
+    launcher: Launcher = target(**{key: value for key, value in settings.items() if key != "_target_"})
+    launcher.check()
+    return launcher
+
+
+def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, conf: Path) -> int:
+    """Start the runs of a sweep that are missing, say what became of all, and return the exit code."""
+    first = jobs.jobs[0].config
+    sweep, runs = _sweep(jobs), _planned(jobs, arguments, conf)
+    sweep.check(runs)
+    with lease(sweep.path):
+        sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs)
+        todo = _missing(sweep, runs, first)
+        if todo and not first.detach:
+            print(launcher.launch(sweep, todo), flush=True)
+    follow = f"python launch.py task=status sweep={sweep.path}"
+    if todo and first.detach:
+        kept = [argument for argument in sys.argv[1:] if _key(argument) != "detach"]
+        print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))
+        print(f"See them with: {follow}")
+        return 0
+    try:
+        launcher.wait(sweep)
+    except KeyboardInterrupt:
+        print(f"the runs go on without this terminal; see them with: {follow}", file=sys.stderr)
+        return 130
+    return _conclusion(sweep.rows())
+
+
+@contextmanager
+def recorded(jobs: Jobs) -> Iterator[None]:
+    """Record a sweep that runs in this process, and say at the end what became of all runs."""
+    if not (jobs.multirun and all(_has_run_folder(config) for config in jobs.configs)):
+        yield
+        return
+    named = zip(_labels(jobs), _folders(jobs), strict=True)
+    sweep, runs = _sweep(jobs), [PlannedRun(label, folder, (), Path.cwd()) for label, folder in named]
+    sweep.check(runs)
+    with lease(sweep.path):
+        sweep.begin(_IN_PROCESS, runs)
+        yield
+    _conclusion(sweep.rows())
+
+
+def _conclusion(rows: Sequence[RunRow]) -> int:
+    print(table(rows))
+    lost = Counter(row.state for row in rows if row.state in _LOST)
+    if lost["failed"]:
+        print("the same command with retry_failed=true starts failed runs again", file=sys.stderr)
+    return int(bool(lost))
+
+
+def _missing(sweep: SweepFolder, runs: Sequence[PlannedRun], settings: DictConfig) -> list[PlannedRun]:
+    """Return the runs that are to be started, and say what is left alone."""
+    queued = {row.folder for row in sweep.rows() if row.queued}
+    todo, left = [], Counter[str]()
+    for run in runs:
+        facts, folder = observed(run.folder), RunFolder(run.folder)
+        if holder(run.folder) is not None or run.folder in queued:
+            left["under way"] += 1
+        elif folder.is_finished() and not settings.store_outputs:
+            again = settings.retry_failed and facts.get("failed")
+            todo += [run] if again else []
+            left["finished"] += not again
+        elif facts.get("state") == "failed" and not settings.retry_failed:
+            left["failed (retry_failed=true starts them again)"] += 1
+        else:
+            todo.append(run)
+    counts = [f"{count} {what}" for what, count in left.items()] + [f"{len(todo)} to start"]
+    print(f"sweep {sweep.path}: {len(runs)} runs, {', '.join(counts)}", flush=True)
+    return todo
+
+
+def _sweep(jobs: Jobs) -> SweepFolder:
+    name_sweep(sweep_name(jobs.configs, jobs.config_name))
+    return SweepFolder(Path(jobs.jobs[0].config.hydra.sweep.dir))
+
+
+def _planned(jobs: Jobs, arguments: argparse.Namespace, conf: Path) -> list[PlannedRun]:
+    flags = [
+        part
+        for flag in ("config_path", "config_name", "config_dir")
+        if (value := getattr(arguments, flag)) is not None
+        for part in (f"--{flag.replace('_', '-')}", value)
+    ]
+    start = (sys.executable, "-X", "faulthandler", str(conf.parent.absolute() / "launch.py"), *flags, "hydra.mode=RUN")
+    return [
+        PlannedRun(label, folder, (*start, *(text for text in job.overrides if _is_a_jobs(text))), Path.cwd())
+        for label, folder, job in zip(_labels(jobs), _folders(jobs), jobs.jobs, strict=True)
+    ]
+
+
+def _folders(jobs: Jobs) -> list[Path]:
+    return [Path(config.hydra.run.dir).expanduser().absolute() for config in jobs.configs]
+
+
+def _labels(jobs: Jobs) -> list[str]:
+    """Return what sets each job apart, for example ``seed=3``; the folder's name where there is one job."""
+    common = set.intersection(*(set(job.overrides) for job in jobs.jobs))
+    labels = [" ".join(text for text in job.overrides if text not in common) for job in jobs.jobs]
+    return [label or folder.name for label, folder in zip(labels, _folders(jobs), strict=True)]
+
+
+def _is_a_jobs(override: str) -> bool:
+    key = _key(override)
+    return not any(key == name or key.startswith(f"{name}.") for name in _NOT_A_JOBS)
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _has_run_folder(config: DictConfig) -> bool:
+    task: type[Task] = get_class(config.task._target_)
+    return task.has_run_folder

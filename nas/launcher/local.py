@@ -1,0 +1,103 @@
+"""Runs of a sweep on this machine: one at a time, or several."""
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import final
+
+from nas.errors import InUseError, RunError
+from nas.launcher.base import Launcher
+from nas.launcher.supervision import Supervised
+from nas.lease import holder
+from nas.run_folder import RunFolder
+from nas.sweep import PlannedRun, SweepFolder
+from nas.types import NonNegativeInt, PositiveInt
+
+
+@final
+class Local(Launcher):
+    """Starts the next run when one ends. The runs end when this process does, and go on with the same command."""
+
+    def __init__(self, *, workers: PositiveInt, restarts: NonNegativeInt) -> None:
+        """Set how many runs go on at a time.
+
+        Args:
+            workers: that many; with more than one, what they print goes to ``logs`` in the sweep's folder.
+            restarts: how often a run that dies without a word is started again without having made a step.
+        """
+        self._workers = workers
+        self._restarts = restarts
+
+    def check(self) -> None:
+        """There is nothing that could be missing."""
+
+    def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
+        """Run them all, to their ends."""
+        children = [Supervised(run, self._restarts, self._log(sweep.path, run)) for run in runs]
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="run") as pool, _stopping(children):
+            futures = [pool.submit(_run, run, child) for run, child in zip(runs, children, strict=True)]
+            for future in futures:
+                future.result()
+        return f"{len(runs)} runs started here"
+
+    def wait(self, sweep: SweepFolder) -> None:
+        """Return at once: the runs have ended."""
+
+    def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
+        """Go on in a process that has no terminal; it prints into ``launcher.log`` in the sweep's folder."""
+        log = sweep.path / "launcher.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                [*command], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+        while process.poll() is None and holder(sweep.path) is None:  # it checks the runs once more
+            threading.Event().wait(0.1)
+        if process.returncode not in (None, 0, 1):
+            raise RunError(f"the sweep could not be started, see {log}")
+        process.returncode = process.returncode or 0  # nobody waits for it
+        return f"{len(runs)} runs go on as process {process.pid}, which prints into {log}"
+
+    def _log(self, folder: Path, run: PlannedRun) -> Path | None:
+        if self._workers == 1:
+            return None
+        (folder / "logs").mkdir(exist_ok=True)
+        return folder / "logs" / f"{re.sub(r'[^A-Za-z0-9_.=-]+', '_', run.label)}.log"
+
+
+def _run(run: PlannedRun, child: Supervised) -> None:
+    try:
+        RunFolder(run.folder).check_free()
+    except InUseError:
+        return  # somebody else has begun it meanwhile
+    child.run()
+
+
+@contextmanager
+def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
+    """Stop all children where this process is asked to stop, and leave with its exit code."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for child in children:
+            child.stop()
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        for child in children:
+            child.stop(signal.SIGINT)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,214 @@
+"""Runs of a sweep as an array of SLURM jobs."""
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from types import FrameType
+from typing import final
+
+import submitit
+from submitit.core.utils import FailedJobError
+
+from nas import slurm
+from nas.errors import RunError, UserError
+from nas.launcher.base import Launcher
+from nas.launcher.supervision import Supervised
+from nas.lease import holder, lease
+from nas.run_folder import RunFolder
+from nas.status import last_line, slurm_job
+from nas.sweep import PlannedRun, SweepFolder
+from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
+
+_POLL_SECONDS = 2.0
+_SIGNALS_SECONDS = 0.5  # SLURM signals the processes of a job one after the other
+_SOURCE = Path(__file__).parents[2]  # jobs import this very package, wherever they start
+
+_LEASE_SECONDS = 180.0
+"""How long a job waits for the process that still holds its run: on another node, or on one that is gone."""
+
+_SIGNAL_SLACK_SECONDS = 90.0
+"""SLURM announces the end of a job up to a minute early."""
+
+
+@final
+class Slurm(Launcher):
+    """Submits runs through submitit and waits for them; without it they go on all the same.
+
+    A job that is preempted, or nears its time limit, is told by SIGUSR2: the run stops and the job goes back into the
+    queue. So do jobs whose node fails, and those that ``scontrol requeue`` puts there. Each time the run continues from
+    what is in its folder. What submitit itself would do then is not used: it writes the job's file anew while time
+    is short, takes preemption for time-out in jobs below an hour, and counts it.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: str | None,
+        timeout_min: PositiveInt,
+        gpus_per_node: NonNegativeInt,
+        cpus_per_task: PositiveInt,
+        mem_gb: PositiveFloat | None,
+        array_parallelism: PositiveInt,
+        requeue: bool,
+        signal_delay_s: PositiveInt,
+        max_num_timeout: NonNegativeInt,
+        restarts: NonNegativeInt,
+        account: str | None,
+        qos: str | None,
+        constraint: str | None,
+        setup: tuple[str, ...],
+        additional_parameters: dict[str, str | int | bool],
+    ) -> None:
+        """Choose what a run gets; see ``conf/hydra/launcher/slurm.yaml``.
+
+        Args:
+            partition: where jobs go; ``None`` for the cluster's default.
+            timeout_min: a job's time limit in minutes; a run may take several jobs.
+            gpus_per_node: GPUs of a run.
+            cpus_per_task: CPU cores of a run.
+            mem_gb: main memory of a run in GB; ``None`` for the cluster's default.
+            array_parallelism: how many runs may go on at a time.
+            requeue: whether SLURM starts jobs again after preemption and failures of nodes.
+            signal_delay_s: seconds before a job's end at which its run is stopped.
+            max_num_timeout: how often a run may reach its time limit and go on in another job.
+            restarts: how often a run that dies without a word is started again without having made a step.
+            account: whom SLURM charges.
+            qos: quality of service.
+            constraint: features that nodes must have.
+            setup: lines of shell script that run before a job.
+            additional_parameters: further ones of ``sbatch`` by their long names.
+        """
+        source = f"export PYTHONPATH={shlex.quote(str(_SOURCE))}${{PYTHONPATH:+:$PYTHONPATH}}"
+        parameters = {
+            "partition": partition,
+            "time": timeout_min,
+            "gpus_per_node": gpus_per_node or None,
+            "cpus_per_task": cpus_per_task,
+            "mem": None if mem_gb is None else f"{round(1024 * mem_gb)}MB",
+            "nodes": 1,
+            "ntasks_per_node": 1,
+            "array_parallelism": array_parallelism,
+            "signal_delay_s": signal_delay_s,
+            "account": account,
+            "qos": qos,
+            "constraint": constraint,
+            "setup": [source, *setup],
+            "additional_parameters": {"requeue" if requeue else "no-requeue": True} | additional_parameters,
+        }
+        self._parameters = {key: value for key, value in parameters.items() if value is not None}
+        self._signal_delay_s = signal_delay_s
+        self._max_num_timeout = max_num_timeout
+        self._restarts = restarts
+
+    def check(self) -> None:
+        """Raise UserError where there is no SLURM."""
+        if not slurm.is_here():
+            raise UserError(
+                "hydra/launcher=slurm needs SLURM, and there is no sbatch here; on this machine: hydra/launcher=local"
+            )
+
+    def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
+        """Submit one array of jobs."""
+        before = [RunFolder(run.folder).status.read() for run in runs]
+        executor = submitit.SlurmExecutor(sweep.path / "slurm" / "%j", max_num_timeout=0)
+        try:
+            with redirect_stderr(StringIO()):  # what sbatch says is in the error
+                executor.update_parameters(job_name=sweep.path.name, **self._parameters)
+                with executor.batch():
+                    jobs = [executor.submit(self._job(run)) for run in runs]
+        except (FailedJobError, OSError) as error:
+            raise RunError(f"SLURM takes no jobs: {last_line(error)}") from error
+        sweep.add_jobs({run.folder: job.job_id for run, job in zip(runs, jobs, strict=True)})
+        for run, facts in zip(runs, before, strict=True):
+            status = RunFolder(run.folder).status
+            if status.read() == facts and holder(run.folder) is None:  # otherwise it runs already
+                status.write("queued", timeouts=0)
+        return f"{len(runs)} runs submitted as SLURM job {jobs[0].job_id.partition('_')[0]}"
+
+    def wait(self, sweep: SweepFolder) -> None:
+        """Return when SLURM has done with all jobs of the sweep; changes are printed."""
+        shown: dict[str, str] = {}
+        while True:
+            rows = sweep.rows()
+            for row in rows:
+                if shown.get(row.label, "") != row.state:
+                    print(f"{row.label}: {row.state}{f' ({row.error})' if row.error else ''}", flush=True)
+                    shown[row.label] = row.state
+            if not any(row.queued for row in rows):
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
+        """Submit and leave: jobs need no terminal."""
+        with lease(sweep.path):
+            return self.launch(sweep, runs)
+
+    def _job(self, run: PlannedRun) -> "SlurmJob":
+        return SlurmJob(run, self._restarts, self._signal_delay_s, self._max_num_timeout)
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """What a job does: a picklable function.
+
+    Attributes:
+        run: the run.
+        restarts, signal_delay_s, max_num_timeout: as in :class:`Slurm`.
+    """
+
+    run: PlannedRun
+    restarts: int
+    signal_delay_s: int
+    max_num_timeout: int
+
+    def __call__(self) -> None:
+        """Run it, and go back into the queue where the job ends before the run; exit with the run's code."""
+        child = Supervised(self.run, self.restarts, None)
+        asked: list[int] = []
+
+        def stop(number: int, _: FrameType | None) -> None:
+            asked.append(number)
+            child.stop()
+
+        for number in (signal.SIGTERM, signal.SIGUSR2):  # instead of submitit's own
+            signal.signal(number, stop)
+        if not self._is_free():
+            return
+        code = child.run()
+        if code:
+            time.sleep(_SIGNALS_SECONDS)
+        if signal.SIGUSR2 in asked and not RunFolder(self.run.folder).is_finished():
+            self._requeue()
+        sys.exit(code if code >= 0 else 128 - code)
+
+    def _is_free(self) -> bool:
+        """Wait for a process that is about to die elsewhere; a run that somebody else goes on with is theirs."""
+        deadline = time.monotonic() + _LEASE_SECONDS
+        while (owner := holder(self.run.folder)) is not None:
+            if time.monotonic() > deadline:
+                print(f"{self.run.folder} is in use by {owner}, who may go on with it", file=sys.stderr)
+                return False
+            time.sleep(1.0)
+        return True
+
+    def _requeue(self) -> None:
+        job, status = slurm_job(), RunFolder(self.run.folder).status
+        if job is None:
+            return
+        left = slurm.seconds_left(job)
+        timeouts = int(status.read().get("timeouts", 0))
+        if left is not None and left <= self.signal_delay_s + _SIGNAL_SLACK_SECONDS:
+            timeouts += 1
+        if timeouts > self.max_num_timeout:
+            error = f"its jobs reached their time limit {timeouts} times (hydra.launcher.max_num_timeout)"
+            status.write("interrupted", error=error, timeouts=timeouts)
+            return
+        status.write("queued", timeouts=timeouts)
+        if not slurm.requeue(job, patience=self.signal_delay_s):
+            status.write("interrupted", error="SLURM could not be asked to start it again")

@@ -1,0 +1,123 @@
+"""One run as a child process that is watched, and started again when it dies without a word."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from nas.launcher.parent import PARENT
+from nas.lease import holder
+from nas.run_folder import RunFolder
+from nas.sweep import PlannedRun
+
+_ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+"""Signals that people and SLURM stop runs with; any other one is an accident."""
+
+
+class Supervised:
+    """A run in a process of its own.
+
+    A process that a signal kills (out of memory, a crash, ``kill -9``) is started again, and goes on where it was,
+    until it has died more often than allowed without one more step. One that fails with an error, or is asked to stop,
+    is not. What the process could not write into ``status.json`` is written here.
+    """
+
+    def __init__(self, run: PlannedRun, restarts: int, log: Path | None) -> None:
+        """Name the run.
+
+        Args:
+            run: what to run.
+            restarts: how often it may die without progress and be started again.
+            log: where its output goes; ``None`` for this process's own.
+        """
+        self._run = run
+        self._folder = RunFolder(run.folder)
+        self._restarts = restarts
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._last_error = ""
+
+    def run(self) -> int:
+        """Run it to its end; return the exit code, negative for the signal that killed it."""
+        deaths, step = 0, None
+        while True:
+            code = self._once()
+            if self._stopped or code >= 0 or -code in _ASKED:
+                break
+            before, step = step, self._folder.status.read().get("step")
+            deaths = deaths + 1 if step == before else 1
+            if deaths > self._restarts:
+                break
+            self._say(f"{self._run.label}: {_death(code)}; it is started again and goes on")
+        self._note(code)
+        return code
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Pass a signal on that asks the process to stop; :meth:`run` then returns. A signal's handler may call it."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _once(self) -> int:
+        if self._stopped:
+            return -signal.SIGTERM
+        out = None if self._log is None else self._log.open("ab")
+        try:
+            self._process = subprocess.Popen(
+                [*self._run.command],
+                cwd=self._run.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                env=os.environ | {PARENT: str(os.getpid())},
+                process_group=0,  # Ctrl-C is this process's, which passes it on
+            )
+            assert self._process.stderr is not None
+            echo = threading.Thread(target=self._echo, args=(self._process.stderr, out), daemon=True)
+            echo.start()
+            code = self._process.wait()
+            echo.join(1.0)  # a helper of the run may keep the pipe open
+            return code
+        finally:
+            if out is not None:
+                out.close()
+
+    def _echo(self, lines: IO[bytes], out: IO[bytes] | None) -> None:
+        """Pass error messages on and remember the last one."""
+        with lines:
+            for line in lines:
+                self._last_error = line.decode(errors="replace").strip() or self._last_error
+                if out is None:
+                    sys.stderr.write(line.decode(errors="replace"))
+                    sys.stderr.flush()
+                elif not out.closed:
+                    out.write(line)
+                    out.flush()
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def _note(self, code: int) -> None:
+        """Write down how it ended where it could not do so itself; a run that somebody else goes on with is theirs."""
+        said = self._folder.status.read().get("state")
+        if code == 0 or said in ("finished", "failed", "interrupted") or holder(self._run.folder) is not None:
+            return
+        if self._stopped or -code in _ASKED:
+            self._folder.status.write("interrupted", error="stopped")
+        elif code < 0:
+            self._folder.status.write("failed", error=_death(code))
+        else:
+            self._folder.status.write("failed", error=self._last_error.removeprefix("error: ") or f"exit code {code}")
+
+
+def _death(code: int) -> str:
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"killed by {name}{hint}"

@@ -1,0 +1,71 @@
+"""Who may write to a folder: a lease that the operating system ends when its process dies, however it dies."""
+
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from nas.errors import InUseError
+
+log = logging.getLogger(__name__)
+
+NAME = ".lease"
+"""The locked file. That it is there says nothing: what counts is whether a process holds its lock."""
+
+_PATIENCE_SECONDS = 0.5  # somebody who only looks holds the lock for an instant
+
+
+@contextmanager
+def lease(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process while the context lasts.
+
+    The lock is ``flock``'s: it works between the nodes of a cluster where the shared file system passes it on, as NFS
+    and Lustre (mounted with ``flock``) do. On a file system without locks, folders are not guarded, and a warning
+    says so.
+
+    Raises:
+        InUseError: if another process holds it; the message names its process, host and SLURM job.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / NAME).open("a+") as file:
+        _lock(folder, file)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _lock(folder: Path, file: IO[str]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise InUseError(f"the run folder {folder} is in use by {_owner(file)}; wait, or stop it") from error
+            time.sleep(0.02)
+        except OSError as error:
+            return log.warning("%s: two processes at once would not be noticed here: no locks (%s)", folder, error)
+
+
+def holder(folder: Path) -> str | None:
+    """Return who holds a folder, for example ``"process 71 on node3"``; ``None`` where nobody does."""
+    try:
+        with (folder / NAME).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _owner(file)
+    except OSError:
+        pass
+    return None
+
+
+def _owner(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip() or "another process"

@@ -1,0 +1,187 @@
+"""Many runs that one command line started: which they are, and what each of them is doing."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nas import slurm
+from nas.errors import UserError
+from nas.files import read_json, write_json
+from nas.lease import holder
+from nas.run_folder import RunFolder
+from nas.status import observed
+from nas.tracker.console import RECENT, duration
+
+DONE = ("finished", "failed")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that may be started.
+
+    Attributes:
+        label: what sets it apart from the others, for example ``"seed=3"``.
+        folder: its run folder, absolute.
+        command: starts it in a process of its own, and goes on with it.
+        cwd: where that process starts, absolute.
+    """
+
+    label: str
+    folder: Path
+    command: tuple[str, ...]
+    cwd: Path
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What one run of a sweep is doing.
+
+    Attributes:
+        label, folder: as in :class:`PlannedRun`.
+        job: the SLURM job that was submitted for it last; ``None`` without one.
+        queued: whether SLURM has not done with that job.
+        state: ``new``, ``queued``, ``running``, ``finished``, ``failed``, ``interrupted`` (asked to stop, or lost its
+            place in a queue) or ``killed``.
+        facts: of its status file.
+    """
+
+    label: str
+    folder: Path
+    job: str | None
+    queued: bool
+    state: str
+    facts: Mapping[str, Any]
+
+    @property
+    def error(self) -> str:
+        """The last error, ``""`` without one."""
+        return str(self.facts.get("error") or "")
+
+    @cached_property
+    def seconds_left(self) -> float | None:
+        """Estimate from the mean of recent steps; ``None`` where nothing is known yet, or nothing is left."""
+        step, steps = self.facts.get("step"), self.facts.get("steps")
+        if self.state in DONE or not isinstance(step, int) or not isinstance(steps, int):
+            return None
+        try:
+            lines = (self.folder / "times.jsonl").read_text().splitlines()
+            recent = [sum(json.loads(line)["seconds"].values()) for line in lines[1:][-RECENT:]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return sum(recent) / len(recent) * (steps - 1 - step) if recent else None
+
+    def cells(self) -> list[str]:
+        """Return the row as :func:`table` shows it."""
+        step, steps, hypervolume = (self.facts.get(key) for key in ("step", "steps", "hypervolume"))
+        elapsed, left = self.facts.get("elapsed"), self.seconds_left
+        job = self.facts.get("job") or (self.job if self.queued else None)
+        place = f"{self.facts.get('host')}, " + (f"job {job}" if job else f"process {self.facts.get('pid')}")
+        waiting = f"job {self.job}" if self.queued and self.job else ""
+        return [
+            self.label,
+            self.state,
+            "" if steps is None else f"{'-' if step is None else step}/{steps - 1}",
+            "" if hypervolume is None else f"{hypervolume:.4f}",
+            "" if elapsed is None else duration(elapsed),
+            "" if left is None else f"about {duration(left)}",
+            place if self.state in (*DONE, "running", "killed", "interrupted") and self.facts.get("host") else waiting,
+            self.error,
+        ]
+
+
+class SweepFolder:
+    """The folder of a sweep: ``sweep.json`` names its runs, which lie in folders of their own."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is read or written."""
+        self.path = path
+
+    def check(self, runs: Sequence[PlannedRun]) -> None:
+        """Raise UserError if the folder holds a sweep of other runs, or something that is no sweep."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; hydra.sweep.dir must be a folder")
+        if not self._record.exists():
+            return
+        known = {self._folder(run) for run in self._runs()}
+        wanted = {run.folder for run in runs}
+        if known != wanted:
+            other = min(map(str, known ^ wanted))
+            where = "there alone" if Path(other) in known else "here alone"
+            raise UserError(
+                f"the sweep folder {self.path} holds a sweep of other runs: {other} is {where}; use the same settings "
+                f"to go on, or another folder (hydra.sweep.dir=FOLDER)"
+            )
+
+    def begin(self, launcher: str, runs: Sequence[PlannedRun]) -> None:
+        """Record the runs; what is known about their jobs stays."""
+        jobs = {self._folder(run): run.get("job") for run in self._runs()} if self._record.exists() else {}
+        listed = [{"label": run.label, "folder": self._name(run.folder), "job": jobs.get(run.folder)} for run in runs]
+        write_json(self._record, {"launcher": launcher, "runs": listed}, indent=2)
+
+    def add_jobs(self, jobs: Mapping[Path, str]) -> None:
+        """Record SLURM's jobs by run folder."""
+        record = read_json(self._record)
+        for run in record["runs"]:
+            run["job"] = jobs.get(self._folder(run), run["job"])
+        write_json(self._record, record, indent=2)
+
+    def rows(self) -> list[RunRow]:
+        """Return what every run is doing, in the order of the command line.
+
+        Raises:
+            UserError: if there is no sweep in the folder, or its record is damaged.
+        """
+        runs = self._runs()
+        jobs = {run["job"] for run in runs if run["job"]}
+        queue = slurm.queue(jobs)
+        launched = holder(self.path) is not None
+        return [self._row(run, queue, launched) for run in runs]
+
+    def _row(self, run: Mapping[str, Any], queue: Mapping[str, str] | None, launched: bool) -> RunRow:
+        folder, job = self._folder(run), run["job"]
+        facts = observed(folder)
+        state = str(facts.get("state", "new"))
+        queued = job is not None and (state not in DONE if queue is None else job in queue)
+        if state == "finished" and not RunFolder(folder).is_finished():
+            state, facts = "interrupted", facts | {"error": "its results are incomplete: the same command goes on"}
+        if queued and state not in (*DONE, "running"):
+            state, facts = "queued", facts | {"error": None}
+        elif state == "queued" and not launched:
+            state, facts = "interrupted", facts | {"error": "it is in no queue any more"}
+        return RunRow(str(run["label"]), folder, job, queued, state, facts)
+
+    @property
+    def _record(self) -> Path:
+        return self.path / "sweep.json"
+
+    def _runs(self) -> list[dict[str, Any]]:
+        try:
+            runs = read_json(self._record)["runs"]
+            return [{key: run[key] for key in ("label", "folder", "job")} for run in runs]
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path} holds no sweep") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self._record} is damaged; remove it and start the sweep again: its runs stay") from error
+
+    def _name(self, folder: Path) -> str:
+        """Return a run's folder as seen from the sweep's, so that both may be moved together."""
+        return os.path.relpath(folder, self.path.absolute())
+
+    def _folder(self, run: Mapping[str, Any]) -> Path:
+        return Path(os.path.normpath(self.path.absolute() / run["folder"]))
+
+
+def table(rows: Sequence[RunRow]) -> str:
+    """Return the runs as text: one line each, and how many are in which state."""
+    header = ["run", "state", "step", "hypervolume", "elapsed", "left", "where", "error"]
+    cells = [header, *(row.cells() for row in rows)]
+    shown = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in shown]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*shown, strict=True)]
+    states = [row.state for row in rows]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    return "\n".join([*lines, f"{len(rows)} runs: {counts}"])
