@@ -98,6 +98,23 @@ class Archive:
             archive._read(path.read_bytes())
         return archive
 
+    @staticmethod
+    def reopen(path: Path) -> "Archive":
+        """Load the archive at ``path`` with the objectives and genes that it names.
+
+        Raises:
+            ArchiveError: if the file is damaged.
+            OSError: if it cannot be read.
+        """
+        with path.open("rb") as file:
+            first = file.readline()
+        try:
+            header = json.loads(first)
+            measures, genes = [Measure(*pair) for pair in header["objectives"]], tuple(header["genes"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArchiveError(f"{path}: line 1 is damaged") from error
+        return Archive.open(path, measures, genes)
+
     def _header(self) -> bytes:
         objectives = [[measure.name, measure.unit] for measure in self.measures]
         return _line({"format": "nas-archive", "version": VERSION, "objectives": objectives, "genes": self.gene_names})

@@ -113,12 +113,14 @@ class RunFolder:
             file.flush()
             yield
 
-    def begin(self, settings: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
-        """Record settings, data and how this process was started; return the run's identity."""
+    def begin(
+        self, settings: Mapping[str, Any], fingerprints: Mapping[str, str], labels: Mapping[str, Any] | None = None
+    ) -> str:
+        """Record settings, data, what trackers call the run and how this process was started; return its identity."""
         if not (self.path / "config.yaml").exists():
             write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
         path = self.path / "run.json"
-        known = {"id": uuid4().hex[:12], "fingerprints": dict(fingerprints)}
+        known = {"id": uuid4().hex[:12], "fingerprints": dict(fingerprints), "labels": dict(labels or {})}
         if path.exists():
             known = read_json(path)
         start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | _versions()

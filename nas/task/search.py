@@ -31,8 +31,9 @@ from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
 from nas.task.replica import Replica
-from nas.tracker.base import RunInfo, Tracker
+from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
+from nas.tracker.timed import Timed
 from nas.tracker.together import Together
 from nas.training.base import Training
 
@@ -106,7 +107,7 @@ class SearchTask(Task):
             if self._setup.settings.store_outputs:
                 with executor.device():
                     self._store_outputs(offers)
-        return results.conclusion()
+        return f"{results.conclusion()}\n{tracker.conclusion()}"
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
@@ -167,24 +168,27 @@ class SearchTask(Task):
         )
 
     @contextmanager
-    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Tracker]:
+    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Timed]:
         """Keep the run's status and its trackers true, whatever happens inside."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
+        labels: dict[str, Any] = {
+            "group": setup.group,
+            "name": f"{setup.group}-seed{setup.settings.seed}",
+            "task": setup.choices["task"],
+            "tags": (*names, *setup.parts["sec_obj"]),
+        }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints),
-            group=setup.group,
-            name=f"{setup.group}-seed{setup.settings.seed}",
-            task=setup.choices["task"],
-            tags=(*names, *setup.parts["sec_obj"]),
+            id=self._folder.begin(setup.resolved, parts.fingerprints, labels),
+            **labels,
             config=setup.resolved,
             objectives=archive.measures,
             steps=parts.algorithm.steps,
             evaluations=parts.algorithm.evaluations,
         )
         chosen = build(setup.parts["tracker"], {})
-        tracker = chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen])
+        tracker = Timed(chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen]))
         error: str | None = "killed"
         self._folder.write_status("running", step=archive.next_step - 1, steps=run.steps)
         tracker.start(run, [results.summary(step) for step in range(archive.next_step)])

@@ -52,7 +52,7 @@ class EarlierFolders:
 
 def logged_steps(log: Path) -> set[int]:
     """Return the steps whose records in a log are whole; of a damaged log, those before the damage."""
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from wandb.proto import wandb_internal_pb2
 
     record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made as it is imported

@@ -67,11 +67,17 @@ class Child:
 
 def run(folder: Path, mode: str, first: int, last: int, *ending: str, url: str | None = None) -> tuple[int, str]:
     """Log steps, wait until they are where they go, and end."""
+    before = set(logs(folder))
     with Child(folder, mode, first, last, *ending, url=url) as child:
         for _ in range(first, last + 1):
             child.go_on()
+        wait_for(lambda: any(log.stat().st_size for log in set(logs(folder)) - before))
         time.sleep(PAUSE)
         return child.end()
+
+
+def logs(folder: Path) -> list[Path]:
+    return list(folder.glob("wandb/*run-*/*.wandb"))
 
 
 def steps(rows: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
@@ -177,7 +183,8 @@ def test_a_server_that_is_away_at_the_start_gets_everything_later(tmp_path: Path
     port = free_port()
     with Child(tmp_path, "online", 0, 2, url=f"http://127.0.0.1:{port}") as child:
         assert max(child.go_on() for _ in range(3)) < 0.1
-        time.sleep(4.0)  # the first attempt has failed by now
+        wait_for(lambda: logs(tmp_path))
+        time.sleep(5.0)  # the first attempt has failed by now
         fake: ModuleType = tool("wandb_loopback").Fake(port)
         code, errors = child.end()
     assert code == 0
