@@ -34,6 +34,7 @@ def main(conf: Path) -> None:
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback
     introspection = (arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)
     folders: list[Path] = []
     try:
@@ -41,7 +42,10 @@ def main(conf: Path) -> None:
             jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
             folders = [] if arguments.cfg else check_jobs(jobs)
         hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
-    except (UserError, OSError) as error:
+    except OSError as error:
+        place = error.filename or (folders[0] if folders else Path.cwd())
+        sys.exit(_complain(f"{error.strerror or error}: '{place}'", 2))
+    except NasError as error:
         sys.exit(_complain(error, 2))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         sys.exit(_complain(one_line(error), 2))

@@ -1,6 +1,5 @@
 """``pool=runs``: the fronts of finished searches."""
 
-import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +10,14 @@ from typing import Any, final
 
 import numpy as np
 import torch
-import yaml
 from torch import nn
 
 from nas.archive import Archive, Entry
 from nas.dataset import batches
 from nas.dataset.base import Dataset
-from nas.errors import RunError, UserError
+from nas.errors import ArchiveError, RunError, UserError
 from nas.evaluator import recalibration, subnet
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.files import read_json
 from nas.objective.base import TOP1_ERROR
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
@@ -34,7 +31,7 @@ from nas.run_folder import RunFolder
 from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
 from nas.training.base import Training
-from nas.types import Measure, PositiveInt
+from nas.types import PositiveInt
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -88,17 +85,17 @@ class _Run:
         if not RunFolder(folder).is_finished():
             raise UserError(f"pool.runs: '{folder}' holds no finished run")
         try:
-            self._settings: Mapping[str, Any] = yaml.safe_load(self._config.read_text())
-            with (folder / "archive.jsonl").open() as file:
-                header = json.loads(file.readline())
-            measures = [Measure(*pair) for pair in header["objectives"]]
-            self._archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
+            self._settings: Mapping[str, Any] = RunFolder(folder).settings()
+            self._archive = Archive.reopen(folder / "archive.jsonl")
+            front = RunFolder(folder).front()
             self._threads = int(self._settings["threads"])
             self._measured = {
                 tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
-                for member in read_json(folder / "front.json")["front"]
+                for member in front["front"]
             }
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            if front["step"] != self._archive.next_step - 1:
+                raise ValueError("archive.jsonl ends before the front's last step")
+        except (OSError, ValueError, KeyError, TypeError, ArchiveError) as error:
             raise UserError(f"pool.runs: the run in '{folder}' is damaged ({error})") from error
         self._local = threading.local()
 

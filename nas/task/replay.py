@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-import yaml
-
 from nas.archive import Archive
 from nas.errors import ArchiveError, UserError
-from nas.files import read_json
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.task.base import Setup, Task, build
@@ -67,14 +64,13 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
         UserError: if the folder holds no run, one that is damaged, or one without a complete step.
     """
     try:
-        settings: Mapping[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
-        known: Mapping[str, Any] = read_json(folder / "run.json")
+        settings, known = RunFolder(folder).settings(), RunFolder(folder).identity()
         archive = Archive.reopen(folder / "archive.jsonl")
         points = (settings["reference_point"], settings["ideal_point"])
         run = _info(folder, settings, known, archive)
     except ArchiveError as error:
         raise UserError(str(error)) from error
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"run: '{folder}' holds no run that can be read ({reason})") from error
     if not archive.commits:

@@ -85,7 +85,7 @@ class SearchTask(Task):
             parts = self._build(offers)
             self._folder.check_data(parts.fingerprints)
             measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
-            archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
+            archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
             points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
             results = Results(archive, self._folder.path, *points)
             executor = build(self._setup.parts["executor"], offers)
@@ -200,8 +200,10 @@ class SearchTask(Task):
             raise
         finally:
             state = "finished" if error is None else "failed"
-            self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
-            tracker.finish(error)
+            try:
+                self._folder.write_status(state, step=archive.next_step - 1, steps=run.steps, error=error)
+            finally:
+                tracker.finish(error)
 
 
 def _stored(done: int, total: int, name: str) -> None:

@@ -10,7 +10,7 @@ from nas.tracker.base import RunInfo, StepSummary, Tracker
 
 @final
 class Timed(Tracker):
-    """Passes every call on and measures how long the run waits for it, with what trackers compute beside their calls."""
+    """Passes every call on and measures how long the run waits for it, and what is computed beside the calls."""
 
     def __init__(self, tracker: Tracker) -> None:
         """Take the tracker."""

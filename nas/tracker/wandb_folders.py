@@ -61,7 +61,9 @@ def logged_steps(log: Path) -> set[int]:
         for data in _records(log.read_bytes()):
             record.ParseFromString(data)
             if record.WhichOneof("record_type") == "history":
-                steps |= {int(item.value_json) for item in record.history.item if "step" in (item.key, *item.nested_key)}
+                steps |= {
+                    int(item.value_json) for item in record.history.item if "step" in (item.key, *item.nested_key)
+                }
     except (OSError, DecodeError, ValueError):
         pass
     return steps

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, final
 
-from nas.tracker.base import RunInfo, StepSummary
+from nas.tracker.base import StepSummary
 
 if TYPE_CHECKING:
     from nas.tracker.wandb_run import WandbRun
@@ -146,7 +146,7 @@ class WandbThread:
         self._try(run.abandon)
 
     def _try(self, action: Callable[[], None]) -> Exception | None:
-        """Do something and return how it failed, if it did; the first error is logged, and all are kept from the run."""
+        """Do something and return how it failed, if it did; the first error is logged, none reaches the run."""
         try:
             action()
         except Exception as error:

@@ -5,6 +5,7 @@ import pytest
 from tests.quick_search import WORDS, write_predictor
 from tests.tracker.wandb_runs import offline_runs, reads_offline_runs
 
+
 @pytest.fixture
 def finished(launch, tmp_path):
     write_predictor(tmp_path / "predictor.pth")

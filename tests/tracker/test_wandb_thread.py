@@ -229,7 +229,7 @@ def test_a_server_that_goes_away_in_the_middle_never_stops_a_run(tmp_path: Path,
     again.srv.server_close()
 
 
-def wait_for(condition: Any, seconds: float = 20.0) -> None:
+def wait_for(condition: Any, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
