@@ -78,29 +78,35 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**value, SEAL: _checksum(value)}
 
 
-def unsealed(value: Any) -> dict[str, Any]:
+def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
     """Return what :func:`sealed` was given; it may have been to JSON and back.
+
+    Args:
+        value: plain values by name.
+        required: whether there must be a checksum: earlier versions wrote some files without.
 
     Raises:
         ValueError: if it is anything else, or does not match its checksum.
     """
-    if not isinstance(value, dict) or SEAL not in value:
+    if not isinstance(value, dict) or (required and SEAL not in value):
         raise ValueError("it has no checksum")
+    if SEAL not in value:
+        return value
     plain = {key: item for key, item in value.items() if key != SEAL}
     if value[SEAL] != _checksum(plain):
         raise ValueError("it does not match its checksum")
     return plain
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds sealed values.
+def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
+    """Read a JSON file that holds sealed values; ``required`` as in :func:`unsealed`.
 
     Raises:
         OSError: if it cannot be read.
         ValueError: if it is damaged; the message names it.
     """
     try:
-        return unsealed(read_json(path))
+        return unsealed(read_json(path), required=required)
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 

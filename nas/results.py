@@ -257,8 +257,8 @@ def _read_seconds(path: Path, steps: int) -> dict[int, Mapping[str, float]]:
     found: dict[int, Mapping[str, float]] = {}
     for line in path.read_bytes().splitlines():
         try:
-            record = unsealed(json.loads(line))
+            record = unsealed(json.loads(line), required=False)
             found[record["step"]] = record["seconds"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             log.warning("%s is damaged: what some steps took is not known", path)
     return {step: seconds for step, seconds in found.items() if step < steps}

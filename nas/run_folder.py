@@ -20,7 +20,7 @@ from uuid import uuid4
 import yaml
 
 from nas.errors import UserError
-from nas.files import SEAL, read_json, read_sealed, sealed, write_json, write_text
+from nas.files import read_json, read_sealed, sealed, write_json, write_text
 
 FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs")
 """Settings that may change when a run goes on: they do not change its results."""
@@ -161,7 +161,7 @@ class RunFolder:
             OSError: if it cannot be read.
             ValueError: if it is damaged; the message names the file.
         """
-        return _checked(self.path / "front.json")
+        return read_sealed(self.path / "front.json", required=False)
 
     def identity(self) -> dict[str, Any]:
         """Return what ``run.json`` holds: identity, data, names and starts.
@@ -170,7 +170,7 @@ class RunFolder:
             OSError: if it cannot be read.
             ValueError: if it is damaged; the message names the file.
         """
-        return _checked(self.path / "run.json")
+        return read_sealed(self.path / "run.json", required=False)
 
     def _known(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; nothing where it is absent or, with a warning, damaged."""
@@ -208,15 +208,6 @@ def settings_digest(settings: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the settings that must be the same when a run goes on."""
     decisive = {key: value for key, value in settings.items() if key not in FREE_SETTINGS}
     return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _checked(path: Path) -> dict[str, Any]:
-    """Return what a sealed JSON file holds; those of earlier versions have no seal."""
-    try:
-        value = read_json(path)
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    return dict(value) if isinstance(value, dict) and SEAL not in value else read_sealed(path)
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

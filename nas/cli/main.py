@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def main(conf: Path) -> None:
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what Hydra cannot write is said here, in one line
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback
     introspection = (arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)
     folders: list[Path] = []
