@@ -18,7 +18,6 @@ from nas.files import write_bytes, writing
 from nas.pareto import non_dominated
 from nas.types import Architecture, Floats, Genomes, Measure
 
-FORMAT = "nas-archive"
 VERSION = 2
 
 log = logging.getLogger(__name__)
@@ -144,7 +143,7 @@ class Archive:
 
     def _header(self) -> bytes:
         objectives = [[measure.name, measure.unit] for measure in self.measures]
-        return _line({"format": FORMAT, "version": VERSION, "objectives": objectives, "genes": self.gene_names})
+        return _line({"format": "nas-archive", "version": VERSION, "objectives": objectives, "genes": self.gene_names})
 
     def _read(self, data: bytes) -> None:
         digest, position, block = sha256(), 0, list[dict[str, Any]]()
@@ -152,7 +151,7 @@ class Archive:
         for number, line in enumerate((line + b"\n" for line in lines), start=1):
             position += len(line)
             if number == 1 and line != self._header():
-                self._refuse(line)
+                self._refuse(lines)
             if number > 1:
                 record = self._parse(line, number)
                 if "commit" not in record:
@@ -167,15 +166,19 @@ class Archive:
             if number > 1 and not block:
                 self._size, self._digest = position, digest.copy()
 
-    def _refuse(self, line: bytes) -> None:
-        """Raise the error for a first line that is not this archive's."""
-        try:
-            known = json.loads(line).get("format") == FORMAT
-        except (ValueError, AttributeError):
-            known = False
-        if not known:
-            raise ArchiveError(f"{self.path}: line 1 is damaged")
-        raise UserError(f"{self.path} is not of this search space, these objectives and this version")
+    def _refuse(self, lines: Sequence[bytes]) -> None:
+        """Raise the error for a first line that is not ours: damaged, unless the first commit vouches for it."""
+        digest = sha256()
+        for line in lines:
+            try:
+                record = json.loads(line)
+                vouched = "commit" in record and record["sha256"] == _checksum(digest, record["commit"])
+            except (ValueError, TypeError, KeyError):
+                break
+            if vouched or len(lines) == 1:
+                raise UserError(f"{self.path} is not of this search space, these objectives and this version")
+            digest.update(line + b"\n")
+        raise ArchiveError(f"{self.path}: line 1 is damaged")
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
