@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from nas.errors import ArchiveError, UserError
+from nas.files import write_bytes, writing
 from nas.pareto import non_dominated
 from nas.types import Architecture, Floats, Genomes, Measure
 
 VERSION = 2
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,27 @@ class Archive:
         return archive
 
     @staticmethod
+    def resume(path: Path, measures: Sequence[Measure], gene_names: Sequence[str]) -> "Archive":
+        """Load the archive at ``path`` to go on with it, or begin one.
+
+        Of a damaged file the steps before the damage are good: with a warning they take its place, and the file is kept
+        as ``<name>.damaged``.
+
+        Raises:
+            UserError: if it belongs to another search space or other objectives.
+            DiskError: if the disk is full or must not be written to.
+        """
+        archive = Archive(path, tuple(measures), tuple(gene_names))
+        data = path.read_bytes() if path.exists() else b""
+        try:
+            archive._read(data)
+        except ArchiveError as error:
+            log.warning("%s; the run goes on after step %d, the last good one", error, archive.next_step - 1)
+            write_bytes(path.with_name(f"{path.name}.damaged"), data)
+            write_bytes(path, data[: archive._size])
+        return archive
+
+    @staticmethod
     def reopen(path: Path) -> "Archive":
         """Load the archive at ``path`` with the objectives and genes that it names.
 
@@ -121,12 +147,11 @@ class Archive:
 
     def _read(self, data: bytes) -> None:
         digest, position, block = sha256(), 0, list[dict[str, Any]]()
-        for number, line in enumerate(data.splitlines(keepends=True), start=1):
-            if not line.endswith(b"\n"):
-                return  # a write that was cut short
+        lines = data.split(b"\n")[:-1]  # what follows the last one is a write that was cut short
+        for number, line in enumerate((line + b"\n" for line in lines), start=1):
             position += len(line)
             if number == 1 and line != self._header():
-                raise UserError(f"{self.path} is not of this search space, these objectives and this version")
+                self._refuse(lines)
             if number > 1:
                 record = self._parse(line, number)
                 if "commit" not in record:
@@ -141,6 +166,20 @@ class Archive:
             if number > 1 and not block:
                 self._size, self._digest = position, digest.copy()
 
+    def _refuse(self, lines: Sequence[bytes]) -> None:
+        """Raise the error for a first line that is not ours: damaged, unless the first commit vouches for it."""
+        digest = sha256()
+        for line in lines:
+            try:
+                record = json.loads(line)
+                vouched = "commit" in record and record["sha256"] == _checksum(digest, record["commit"])
+            except (ValueError, TypeError, KeyError):
+                break
+            if vouched or len(lines) == 1:
+                raise UserError(f"{self.path} is not of this search space, these objectives and this version")
+            digest.update(line + b"\n")
+        raise ArchiveError(f"{self.path}: line 1 is damaged")
+
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             record: dict[str, Any] = json.loads(line)
@@ -151,7 +190,11 @@ class Archive:
         return record
 
     def extend(self, commit: Commit, entries: Sequence[Entry]) -> None:
-        """Append a block of entries and its commit; on disk when this returns, entirely or not at all."""
+        """Append a block of entries and its commit; on disk when this returns, entirely or not at all.
+
+        Raises:
+            DiskError: if the disk is full or must not be written to.
+        """
         block = b"".join(_line(_record(entry)) for entry in entries)
         if not self.commits:
             block = self._header() + block
@@ -159,13 +202,19 @@ class Archive:
         digest.update(block)
         end = _line({"commit": asdict(commit), "sha256": commit_checksum(digest, asdict(commit))})
         digest.update(end)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("r+b" if self.path.exists() else "xb") as file:
-            file.truncate(self._size)
-            file.seek(self._size)
-            file.write(block + end)
-            file.flush()
-            os.fsync(file.fileno())
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self.path.open("r+b" if self.path.exists() else "xb") as file:
+                    file.truncate(self._size)
+                    file.seek(self._size)
+                    file.write(block + end)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):  # a part of a step does not count, and only takes room
+                    os.truncate(self.path, self._size)
+                raise
         self._size += len(block + end)
         self._digest = digest
         self.commits.append(commit)

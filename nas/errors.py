@@ -20,6 +20,10 @@ class ArchiveError(NasError):
     """A file of a run folder is damaged: it is named and never silently used."""
 
 
+class DiskError(NasError):
+    """A file cannot be written, for example because the disk is full; what was there before is as it was."""
+
+
 class RunError(NasError):
     """The run itself cannot go on, for example because every evaluation of a step failed."""
 

@@ -1,16 +1,14 @@
 """Evaluation of a batch into files, so that what was measured survives the process."""
 
-import json
 import logging
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from nas.evaluator.base import Evaluator
 from nas.executor.base import Executor, Work
-from nas.files import read_json, write_json, write_text
+from nas.files import read_sealed, sealed, write_json, write_text
 from nas.types import Architecture, Evaluation
 
 log = logging.getLogger(__name__)
@@ -82,7 +80,7 @@ class BatchFolder:
         stats: dict[str, Any] = dict(evaluation.metrics)
         stats |= {key: None for key in ("gpu", "cpu") if key not in stats}
         stats |= {"genome": list(architecture.genome), "weights": self._weights}
-        write_json(self._path / f"net_{index}.stats", stats | {"sha256": _checksum(stats)})
+        write_json(self._path / f"net_{index}.stats", sealed(stats))
 
     def keep_only(self, indices: Container[int]) -> None:
         """Remove architectures of other indices, which an earlier and longer batch left."""
@@ -99,17 +97,10 @@ def _finite(evaluation: Evaluation) -> Evaluation:
 def _read(path: Path) -> dict[str, Any] | None:
     """Return what a ``.stats`` file holds; ``None``, with a warning, where it is damaged."""
     try:
-        stats: dict[str, Any] = read_json(path)
-        if stats.pop("sha256") == _checksum(stats):
-            return stats
-    except (ValueError, KeyError, AttributeError):
-        pass
-    log.warning("%s is damaged; the architecture is evaluated again", path)
-    return None
-
-
-def _checksum(stats: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(stats).encode()).hexdigest()
+        return read_sealed(path)
+    except ValueError:
+        log.warning("%s is damaged; the architecture is evaluated again", path)
+        return None
 
 
 def last_line(error: str) -> str:

@@ -2,25 +2,55 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
+from nas.errors import DiskError
+
+SEAL = "sha256"
+"""The key of a sealed value that holds the checksum of the others."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong on the disk into a DiskError that names ``path``, wherever libraries hide it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):  # torch raises RuntimeError from it
+            cause = cause.__cause__ or cause.__context__
+        if cause is None or isinstance(error, DiskError):
+            raise
+        reason = cause.strerror or str(cause) or type(cause).__name__
+        raise DiskError(
+            f"{path} cannot be written ({reason}); make room or make it writable, and the same command goes on"
+        ) from error
+
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call ``write(file)`` and put what it wrote at ``path``; on any error ``path`` stays as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Call ``write(file)`` and put what it wrote at ``path``; on any error ``path`` stays as it was.
+
+    Raises:
+        DiskError: if the disk is full or must not be written to.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,3 +71,45 @@ def write_json(path: Path, value: Any, indent: int | None = None) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text())
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values by name with their checksum, which :func:`unsealed` compares."""
+    return {**value, SEAL: _checksum(value)}
+
+
+def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
+    """Return what :func:`sealed` was given; it may have been to JSON and back.
+
+    Args:
+        value: plain values by name.
+        required: whether there must be a checksum: earlier versions wrote some files without.
+
+    Raises:
+        ValueError: if it is anything else, or does not match its checksum.
+    """
+    if not isinstance(value, dict) or (required and SEAL not in value):
+        raise ValueError("it has no checksum")
+    if SEAL not in value:
+        return value
+    plain = {key: item for key, item in value.items() if key != SEAL}
+    if value[SEAL] != _checksum(plain):
+        raise ValueError("it does not match its checksum")
+    return plain
+
+
+def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
+    """Read a JSON file that holds sealed values; ``required`` as in :func:`unsealed`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged; the message names it.
+    """
+    try:
+        return unsealed(read_json(path), required=required)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(value, allow_nan=False).encode()).hexdigest()

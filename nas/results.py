@@ -1,6 +1,7 @@
 """What a run says about itself after each step; all of it but the times follows from the archive."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +11,13 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from nas.archive import Archive, Entry
-from nas.files import write_json, write_text
+from nas.files import sealed, unsealed, write_json, write_text
 from nas.pareto import hypervolume
 from nas.report.figures import front_figure, hypervolume_figure
 from nas.tracker.base import StepSummary
 from nas.types import Floats
+
+log = logging.getLogger(__name__)
 
 Metrics = Mapping[tuple[int, ...], Mapping[str, float]]
 """Metrics by genome, by name."""
@@ -46,6 +49,7 @@ class Results:
         self._folder = folder
         self._reference_point = reference_point
         self._ideal_point = None if ideal_point is None else np.array(ideal_point, dtype=np.float64)
+        self._draw_failed = False
         self._times = folder / "times.jsonl"
         self._seconds = _read_seconds(self._times, archive.next_step)
 
@@ -69,7 +73,8 @@ class Results:
         times are never the same twice.
         """
         self._seconds[step] = {activity: round(value, 6) for activity, value in seconds.items()}
-        lines = [json.dumps({"step": k, "seconds": self._seconds[k]}) + "\n" for k in sorted(self._seconds)]
+        records = [sealed({"step": k, "seconds": self._seconds[k]}) for k in sorted(self._seconds)]
+        lines = [json.dumps(record) + "\n" for record in records]
         write_text(self._times, "".join(lines))
 
     def summary(self, step: int) -> StepSummary:
@@ -137,7 +142,7 @@ class Results:
             "hypervolume": self.hypervolume(step),
             "front": members,
         }
-        write_json(self._folder / "front.json", front, indent=2)
+        write_json(self._folder / "front.json", sealed(front), indent=2)
 
     def forget_failures(self) -> None:
         """Remove from ``failed/`` what has succeeded since; what is still there has no other result."""
@@ -165,7 +170,18 @@ class Results:
         return "\n".join(lines)
 
     def draw(self, test: Metrics) -> None:
-        """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`."""
+        """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`.
+
+        Where that fails, which is reported once, the run goes on: figures follow from the archive at any time.
+        """
+        try:
+            self._draw(test)
+        except Exception as error:
+            if not self._draw_failed:
+                self._draw_failed = True
+                log.warning("the figures cannot be drawn (%s: %s); the run goes on", type(error).__name__, error)
+
+    def _draw(self, test: Metrics) -> None:
         good = [entry for entry in self._archive.entries() if entry.objectives is not None]
         last = self._archive.next_step - 1
         tested = [
@@ -235,9 +251,14 @@ def _quality(predicted: Floats, actual: Floats) -> Quality:
 
 
 def _read_seconds(path: Path, steps: int) -> dict[int, Mapping[str, float]]:
-    """Return what steps below ``steps`` took; nothing where the file is absent or damaged: no result needs it."""
-    try:
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        return {int(record["step"]): dict(record["seconds"]) for record in records if record["step"] < steps}
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return what steps below ``steps`` took, as far as the file is there; lines that are damaged are left out."""
+    if not path.exists():
         return {}
+    found: dict[int, Mapping[str, float]] = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            record = unsealed(json.loads(line), required=False)
+            found[record["step"]] = record["seconds"]
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s is damaged: what some steps took is not known", path)
+    return {step: seconds for step, seconds in found.items() if step < steps}

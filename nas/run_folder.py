@@ -1,6 +1,7 @@
 """The folder of one run: what it holds, who may write to it, and in which state it is."""
 
 import json
+import logging
 import os
 import platform
 import socket
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import yaml
 
 from nas.archive import Archive
 from nas.errors import InUseError, NasError, UserError
-from nas.files import read_json, write_json, write_text
+from nas.files import read_sealed, sealed, write_json, write_text
 from nas.lease import holder, lease
 from nas.status import StatusFile
 
@@ -26,6 +28,8 @@ FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs"
 """Settings that may change when a run goes on: they do not change its results."""
 
 _PACKAGES = ("hydra-core", "omegaconf", "numpy", "scipy", "torch", "pymoo", "moocore", "scikit-learn", "wandb")
+
+log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -57,12 +61,12 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; paths.run must be a folder")
         stored_path = self.path / "config.yaml"
-        if not stored_path.exists():
+        if not stored_path.exists() or self._known().get("settings") == settings_digest(settings):
             return
         try:
-            stored = _flat(yaml.safe_load(stored_path.read_text()))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{stored_path} is damaged; use another folder (paths.run=FOLDER)") from error
+            stored = _flat(self.settings())
+        except ValueError as error:
+            raise UserError(f"{error}; use another folder (paths.run=FOLDER)") from error
         wanted = _flat(json.loads(json.dumps(settings)))
         for key in sorted(stored.keys() | wanted.keys()):
             there, here = stored.get(key, "absent"), wanted.get(key, "absent")
@@ -74,8 +78,7 @@ class RunFolder:
 
     def check_data(self, fingerprints: Mapping[str, str]) -> None:
         """Raise UserError if the run began with other data or another network under the same settings."""
-        path = self.path / "run.json"
-        stored = read_json(path).get("fingerprints", {}) if path.exists() else {}
+        stored = self._known().get("fingerprints", {})
         for part, fingerprint in fingerprints.items():
             if stored.get(part, fingerprint) != fingerprint:
                 raise UserError(
@@ -101,17 +104,71 @@ class RunFolder:
         """Hold the folder for this process; see :func:`nas.lease.lease`."""
         return lease(self.path)
 
-    def begin(self, settings: Mapping[str, Any], fingerprints: Mapping[str, str]) -> str:
-        """Record settings, data and how this process was started; return the run's identity."""
-        if not (self.path / "config.yaml").exists():
+    def begin(
+        self, settings: Mapping[str, Any], fingerprints: Mapping[str, str], labels: Mapping[str, Any] | None = None
+    ) -> str:
+        """Record settings, data, what trackers call the run and how this process was started; return its identity."""
+        known: dict[str, Any] = {
+            "id": uuid4().hex[:12],
+            "fingerprints": dict(fingerprints),
+            "labels": dict(labels or {}),
+        }
+        known |= {"settings": settings_digest(settings)} | self._known()
+        try:
+            self.settings()
+        except (FileNotFoundError, ValueError) as error:
+            if isinstance(error, ValueError):
+                log.warning("%s; it is written anew, from the command line, whose settings are the same", error)
             write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
-        path = self.path / "run.json"
-        known = {"id": uuid4().hex[:12], "fingerprints": dict(fingerprints)}
-        if path.exists():
-            known = read_json(path)
         start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | _versions()
-        write_json(path, known | {"starts": [*known.get("starts", []), start]}, indent=2)
+        known["starts"] = [*known.get("starts", []), start]
+        write_json(self.path / "run.json", sealed(known), indent=2)
         return str(known["id"])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the run was begun with.
+
+        Raises:
+            FileNotFoundError: if there are none.
+            ValueError: if they are damaged; the message names the file.
+        """
+        path = self.path / "config.yaml"
+        try:
+            settings = yaml.safe_load(path.read_text())
+            known = self._known().get("settings")
+            if isinstance(settings, dict) and known in (None, settings_digest(settings)):
+                return settings
+        except (yaml.YAMLError, ValueError, TypeError):
+            pass
+        raise ValueError(f"{path} is damaged")
+
+    def front(self) -> dict[str, Any]:
+        """Return what ``front.json`` holds.
+
+        Raises:
+            OSError: if it cannot be read.
+            ValueError: if it is damaged; the message names the file.
+        """
+        return read_sealed(self.path / "front.json", required=False)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what ``run.json`` holds: identity, data, names and starts.
+
+        Raises:
+            OSError: if it cannot be read.
+            ValueError: if it is damaged; the message names the file.
+        """
+        return read_sealed(self.path / "run.json", required=False)
+
+    def _known(self) -> dict[str, Any]:
+        """Return what ``run.json`` holds; nothing where it is absent or, with a warning, damaged."""
+        try:
+            return self.identity()
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            log.warning("%s; it is written anew", error)
+        return {}
 
     def write_status(self, state: str, **facts: Any) -> None:
         """Write ``status.json``; see :class:`nas.status.StatusFile`."""
@@ -122,12 +179,12 @@ class RunFolder:
         if self.status.read().get("state") != "finished":
             return False
         try:
-            front = read_json(self.path / "front.json")
+            front = self.front()
             archive = Archive.reopen(self.path / "archive.jsonl")
         except (OSError, ValueError, NasError):
             return False
         counted = archive.next_step - 1, archive.n_evaluations()
-        return isinstance(front, dict) and (front.get("finished"), front.get("step"), front.get("evaluations")) == (
+        return (front.get("finished"), front.get("step"), front.get("evaluations")) == (
             True,
             *counted,
         )
@@ -136,6 +193,12 @@ class RunFolder:
 def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that make a run's results: all but the seed and those that may change."""
     return {key: value for key, value in settings.items() if key not in (*FREE_SETTINGS, "seed")}
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the settings that must be the same when a run goes on."""
+    decisive = {key: value for key, value in settings.items() if key not in FREE_SETTINGS}
+    return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

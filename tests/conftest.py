@@ -143,7 +143,7 @@ def make_search(
         **budget: int,
     ) -> tuple[Search, Archive]:
         objective = TableCost(cost="flops", tables=tables)
-        archive = Archive.open(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)
+        archive = Archive.resume(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)
         search = Search(
             folder=RunFolder(folder),
             archive=archive,

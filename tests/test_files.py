@@ -1,5 +1,6 @@
 import pytest
 
+from nas.errors import DiskError
 from nas.files import read_json, write_atomic, write_json, write_text
 
 
@@ -15,7 +16,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
         file.write(b"half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DiskError, match="disk full"):
         write_atomic(tmp_path / "a.txt", fail)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"

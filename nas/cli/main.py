@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -37,9 +38,13 @@ def main(conf: Path) -> None:
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what Hydra cannot write is said here, in one line
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback
     try:
         sys.exit(_run(arguments, conf))
-    except (UserError, OSError) as error:
+    except OSError as error:
+        sys.exit(_complain(f"{error.strerror or error}: '{error.filename or Path.cwd()}'", 2))
+    except UserError as error:
         sys.exit(_complain(error, 2))
     except NasError as error:
         sys.exit(_complain(error, 1))

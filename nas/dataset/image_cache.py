@@ -18,8 +18,11 @@ from filelock import FileLock, Timeout
 
 from nas.dataset.decoding import VERSION, Pixels, decode_files
 from nas.dataset.summary import channel_sums
-from nas.errors import UserError
-from nas.files import read_json, write_json
+from nas.errors import NasError, UserError
+from nas.files import read_json, write_json, writing
+
+COMPARED = "compared.json"
+"""Says of which state of the pixels' file the content matched its checksum."""
 
 Corrupt = Literal["refuse", "skip"]
 Sums = npt.NDArray[np.int64]
@@ -68,7 +71,7 @@ class Decoded:
 
 def open_pixels(folder: Path) -> Pixels:
     """Open the images of a cache folder, shape (n, 3, size, size): memory-mapped; changes stay in memory."""
-    pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="c")
+    pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
     return pixels
 
 
@@ -113,16 +116,36 @@ def _load(folder: Path) -> Decoded | None:
     """Return the images in a cache folder; ``None`` where it does not exist or is damaged."""
     try:
         stored = read_json(folder / "index.json")
-        decoded = Decoded(folder, Index(**stored["index"]), np.load(folder / "sums.npy"))
+        decoded = Decoded(folder, Index(**stored["index"]), np.load(folder / "sums.npy", allow_pickle=False))
         index, shape = decoded.index, open_pixels(folder).shape
         whole = (
             stored["checksum"] == index.checksum
             and sha256(decoded.sums.tobytes()).hexdigest() == index.sums_digest
             and shape == (len(index.paths), 3, index.size, index.size)
+            and _as_decoded(folder, index)
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
     return decoded if whole else None
+
+
+def _as_decoded(folder: Path, index: Index) -> bool:
+    """Compare the pixels with their checksum, unless that was done and the file has not been touched since."""
+    stamp = _stamp(folder)
+    with suppress(OSError, ValueError):
+        if read_json(folder / COMPARED) == stamp:
+            return True
+    if sha256(np.ascontiguousarray(open_pixels(folder)).data).hexdigest() != index.pixels_digest:
+        return False
+    with suppress(NasError):  # where the cache must not be written, they are compared each time
+        write_json(folder / COMPARED, stamp)
+    return True
+
+
+def _stamp(folder: Path) -> list[int]:
+    """Return what changes whenever the file of pixels does."""
+    status = (folder / "pixels.npy").stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def _describe_unreadable(root: Path, index: Index) -> str:
@@ -170,13 +193,14 @@ def _decode_atomically(root: Path, paths: Sequence[str], size: int, corrupt: Cor
     )
     start = perf_counter()
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
-    temporary.mkdir()
     try:
-        index, sums = _write(root, paths, size, temporary)
+        with writing(folder):
+            temporary.mkdir()
+            index, sums = _write(root, paths, size, temporary)
         _refuse_unreadable(root, index, corrupt)
         temporary.rename(folder)
     except BaseException:
-        shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     logger.info("decoded %s images in %.1f s", f"{len(index.paths):,}", perf_counter() - start)
     return Decoded(folder, index, sums)

@@ -1,19 +1,16 @@
 """From the run folder of a search for cascades to one of them as a network."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
-from nas.files import read_json
 from nas.pool.base import Progress
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
+from nas.run_folder import RunFolder
 
 
 def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> StoredPool:
@@ -31,9 +28,9 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
     """
     config = folder / "config.yaml"
     try:
-        settings: Mapping[str, Any] = yaml.safe_load(config.read_text())
-        known = read_json(folder / "run.json")["fingerprints"]["space"]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        settings = RunFolder(folder).settings()
+        known = RunFolder(folder).identity()["fingerprints"]["space"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
     offers: dict[str, Any] = {"device": device, "cache": cache}
     offers["dataset"] = part_from(settings, "dataset", Dataset, offers, config)  # type: ignore[type-abstract]
@@ -63,7 +60,7 @@ def cascade_of(folder: Path, member: int, *, device: str, cache: Path, progress:
         UserError: as :func:`pool_of`; if there is no such member, or nothing but outputs is known of its networks.
     """
     try:
-        front = read_json(folder / "front.json")["front"]
+        front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"'{folder}' holds no finished run ({error})") from error
     if not 0 <= member < len(front):

@@ -1,6 +1,5 @@
 """A finished search, and the parts that it was made of."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -8,19 +7,16 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-import yaml
 
 from nas.archive import Archive
 from nas.dataset.base import Dataset
-from nas.errors import UserError
+from nas.errors import ArchiveError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.files import read_json
 from nas.pool.base import Progress
 from nas.pool.stored_parts import part_from
 from nas.run_folder import RunFolder
 from nas.supernet.base import Supernet
 from nas.training.base import Training
-from nas.types import Measure
 
 
 @final
@@ -54,18 +50,18 @@ class FinishedRun:
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
         try:
-            self.settings: Mapping[str, Any] = yaml.safe_load(self.config.read_text())
-            with (folder / "archive.jsonl").open() as file:
-                header = json.loads(file.readline())
-            measures = [Measure(*pair) for pair in header["objectives"]]
-            self.archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
+            self.settings: Mapping[str, Any] = RunFolder(folder).settings()
+            self.archive = Archive.reopen(folder / "archive.jsonl")
             self.threads = int(self.settings["threads"])
-            self.members: list[Mapping[str, Any]] = read_json(folder / "front.json")["front"]
+            front = RunFolder(folder).front()
+            self.members: list[Mapping[str, Any]] = front["front"]
             self._measured = {
                 tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
                 for member in self.members
             }
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            if front["step"] != self.archive.next_step - 1:
+                raise ValueError("archive.jsonl ends before the front's last step")
+        except (OSError, ValueError, KeyError, TypeError, ArchiveError) as error:
             raise UserError(f"{key}: the run in '{folder}' is damaged ({error})") from error
 
     @cached_property

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from nas.errors import NasError, RunError, UserError, unknown
+from nas.errors import DiskError, NasError, RunError, UserError, unknown
 from nas.pool.agreement import check_agreement
 from nas.pool.array_folder import (
     RECORD,
@@ -141,7 +141,7 @@ class StoredPool(Pool):
                 yield name, future.result()
             except Exception as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
-                if not self._skip_failed:
+                if not self._skip_failed or isinstance(error, DiskError):
                     kind = type(error) if isinstance(error, NasError) else RunError
                     raise kind(f"the pool's model {name} cannot be used: {reason}") from error
                 self.failed = {**self.failed, name: reason}

@@ -113,16 +113,29 @@ def _cached(path: Path, cache: Path) -> tuple[Floats, Floats]:
     files = sorted(path.glob("*.pbz2")) if path.is_dir() else [path]
     state = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     target = cache / "nasbench201" / f"{sha256(repr(state).encode()).hexdigest()[:16]}.npz"
-    if not target.exists():
-        logger.warning("reading the tables in %s: this takes minutes, once", path)
-        accuracies, costs = _condensed(path)
+    try:
+        with np.load(target, allow_pickle=False) as arrays:
+            accuracies, costs = arrays["accuracies"], arrays["costs"]
+            if str(arrays["sha256"]) == _digest(accuracies, costs):
+                return accuracies, costs
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # what a damaged file raises depends on where the damage is
+        logger.info("%s: %s", type(error).__name__, error)
+    if target.exists():
+        logger.warning("%s is damaged: it is made anew", target)
+    logger.warning("reading the tables in %s: this takes minutes, once", path)
+    accuracies, costs = _condensed(path)
 
-        def write(file: IO[bytes]) -> None:
-            np.savez(file, accuracies=accuracies, costs=costs)
+    def write(file: IO[bytes]) -> None:
+        np.savez(file, accuracies=accuracies, costs=costs, sha256=np.array(_digest(accuracies, costs)))
 
-        write_atomic(target, write)
-    with np.load(target, allow_pickle=False) as arrays:
-        return arrays["accuracies"], arrays["costs"]
+    write_atomic(target, write)
+    return accuracies, costs
+
+
+def _digest(accuracies: Floats, costs: Floats) -> str:
+    return sha256(accuracies.tobytes() + costs.tobytes()).hexdigest()
 
 
 def _condensed(path: Path) -> tuple[Floats, Floats]:

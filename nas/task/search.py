@@ -31,8 +31,9 @@ from nas.space.table import AdditiveTable
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
-from nas.tracker.base import RunInfo, Tracker
+from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
+from nas.tracker.timed import Timed
 from nas.tracker.together import Together
 from nas.training.base import Training
 
@@ -86,17 +87,17 @@ class SearchTask(Task):
                 offers = self._offers()
                 offers["pool"].prepare(_stored)
                 parts = self._build(offers)
-                results = self._search(parts)
+                results, tracker = self._search(parts)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
-        return results.conclusion()
+        return f"{results.conclusion()}\n{tracker.conclusion()}"
 
-    def _search(self, parts: _Parts) -> Results:
+    def _search(self, parts: _Parts) -> tuple[Results, Timed]:
         """Run the loop; what it found is in the folder when this returns."""
         self._folder.check_data(parts.fingerprints)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
-        archive = Archive.open(self._folder.path / "archive.jsonl", measures, parts.space.names)
+        archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
         points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
         results = Results(archive, self._folder.path, *points)
         with self._tracked(parts, archive, results) as tracker:
@@ -116,7 +117,7 @@ class SearchTask(Task):
             search.run(self._setup.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
             self._folder.write_status("running", step=last.step, hypervolume=last.hypervolume, failed=last.failed)
-        return results
+        return results, tracker
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
@@ -188,24 +189,27 @@ class SearchTask(Task):
         )
 
     @contextmanager
-    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Tracker]:
+    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
+        labels: dict[str, Any] = {
+            "group": setup.group,
+            "name": f"{setup.group}-seed{setup.settings.seed}",
+            "task": setup.choices["task"],
+            "tags": (*names, *setup.parts["sec_obj"]),
+        }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints),
-            group=setup.group,
-            name=f"{setup.group}-seed{setup.settings.seed}",
-            task=setup.choices["task"],
-            tags=(*names, *setup.parts["sec_obj"]),
+            id=self._folder.begin(setup.resolved, parts.fingerprints, labels),
+            **labels,
             config=setup.resolved,
             objectives=archive.measures,
             steps=parts.algorithm.steps,
             evaluations=parts.algorithm.evaluations,
         )
         chosen = build(setup.parts["tracker"], {})
-        tracker = chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen])
+        tracker = Timed(chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen]))
         error: str | None = "killed"
         done = {"step": archive.next_step - 1} if archive.next_step else {}
         self._folder.write_status("running", **done, steps=run.steps)

@@ -87,9 +87,11 @@ class Tracker(ABC):
 
     Attributes:
         reported: whether an error of this tracker was logged already.
+        background_seconds: of computing that it took beside its calls, in threads of its own; known at the end.
     """
 
     reported: bool = False
+    background_seconds: float = 0.0
 
     @abstractmethod
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:

@@ -39,3 +39,4 @@ class Together(Tracker):
         """Finish all."""
         for tracker in self._trackers:
             tracker.finish(error)
+        self.background_seconds = sum(tracker.background_seconds for tracker in self._trackers)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.errors import DiskError
 from nas.pool.array_folder import Stream, locked, open_array, read_facts, write_arrays
 
 FACTS = {"costs": {"flops": 1.5}}
@@ -83,7 +84,7 @@ def test_a_write_that_fails_leaves_nothing_that_counts(folder):
         yield np.zeros((1, 3), np.float16)
         raise OSError("no space left")
 
-    with locked(folder), pytest.raises(OSError, match="no space"):
+    with locked(folder), pytest.raises(DiskError, match="no space"):
         write_arrays(folder, {"whole": Stream((4, 3), np.float16, broken())}, FACTS)
     assert read_facts(folder, thorough=False) is None
     assert not list(folder.glob(".*.tmp"))

@@ -17,6 +17,7 @@ from nas.pool.stored_parts import part_from
 from tests.cascades import write_pool
 from tests.pool.pools import silent
 from tests.pool.test_runs import CONF, run
+from tests.sealing import change
 
 POOL = ("pool=runs", "pool.runs=[alone]", "dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache")
 
@@ -82,8 +83,7 @@ def test_a_changed_pool_is_refused(place, monkeypatch):
     monkeypatch.chdir(place)
     path = place / "encas" / "run.json"
     known = path.read_text()
-    fingerprint = json.loads(known)["fingerprints"]["space"]
-    path.write_text(known.replace(fingerprint, "0" * len(fingerprint)))
+    change(path, fingerprints=json.loads(known)["fingerprints"] | {"space": "0" * 64})
     try:
         with pytest.raises(UserError, match="is not what it was: weights, data, code, torch or the kind of device"):
             pool_of(place / "encas", device="cpu", cache=place / "cache", progress=silent)

@@ -16,6 +16,7 @@ from nas.pool.model import from_logits
 from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
+from tests.sealing import write_settings
 
 CONF = Path(__file__).parents[2] / "conf"
 SMALL = (
@@ -161,11 +162,10 @@ def test_damaged_final_weights_are_made_again_from_the_last_steps_or_refused(ada
 def test_outputs_belong_to_an_augmentation_where_statistics_do(adapted, tmp_path):
     def identity(name: str, augmented: bool, **augmentation: object) -> object:
         shutil.copytree(adapted / "nat/seed_0", tmp_path / name)
-        path = tmp_path / name / "config.yaml"
-        settings = yaml.safe_load(path.read_text())
+        settings = yaml.safe_load((tmp_path / name / "config.yaml").read_text())
         settings["dataset"]["augmentation"] |= augmentation
         settings["evaluator"]["recalibration_augmented"] = augmented
-        path.write_text(yaml.safe_dump(settings))
+        write_settings(tmp_path / name, settings)
         (read,) = pool(tmp_path, name, cache=adapted / "cache")._runs
         return read.identity(silent)
 
@@ -210,13 +210,12 @@ def test_other_weights_than_the_runs_are_noticed(place, tmp_path):
 def copied(place: Path, folder: Path, key: tuple[str, ...], value: object, name: str = "other") -> Path:
     """Copy the first run with one setting changed."""
     shutil.copytree(place / "a/seed_0", folder / name)
-    path = folder / name / "config.yaml"
-    settings = yaml.safe_load(path.read_text())
+    settings = yaml.safe_load((folder / name / "config.yaml").read_text())
     node = settings
     for part in key[:-1]:
         node = node[part]
     node[key[-1]] = value
-    path.write_text(yaml.safe_dump(settings))
+    write_settings(folder / name, settings)
     return folder / name
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nas.run_folder import RunFolder
+from tests.quick_search import write_predictor
 
 WORDS = (
     "evaluator=predictor",
@@ -24,15 +25,7 @@ FITTING = "supernet.resolutions=[160,208]"
 @pytest.fixture
 def predictor(tmp_path):
     """The file of a predictor with random weights."""
-    sizes = [(400, 128), (400, 400), (400, 400), (1, 400)]
-    tensors = {}
-    for i, (outputs, inputs) in enumerate(sizes):
-        weights = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(i))
-        tensors[f"{2 * i}.weight"] = weights / inputs**0.5
-        tensors[f"{2 * i}.bias"] = torch.zeros(outputs)
-    path = tmp_path / "predictor.pth"
-    torch.save(tensors, path)
-    return path
+    return write_predictor(tmp_path / "predictor.pth")
 
 
 def test_runs_without_images_and_within_constraints(launch, predictor, tmp_path):

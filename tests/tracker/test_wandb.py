@@ -1,118 +1,24 @@
-import importlib.util
 import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from PIL import Image
 
-from nas.tracker.base import RunInfo, StepSummary, Tracker
-from nas.tracker.wandb import WandbTracker
-from nas.types import Measure
-
-READER = Path(__file__).parents[3] / "shared" / "tools" / "read_wandb_offline.py"
-reads_offline_runs = pytest.mark.skipif(
-    not READER.exists(), reason="needs ../shared/tools/read_wandb_offline.py, beside the repository"
+from nas.tracker import wandb_run, wandb_thread
+from tests.tracker.wandb_runs import (
+    FIRST,
+    SECOND,
+    THIRD,
+    Recorder,
+    follow,
+    make,
+    offline_runs,
+    reads_offline_runs,
+    run_info,
 )
-
-FRONT = [
-    {"architecture": {"ks": [3, 5], "r": 8}, "step": 0, "objectives": {"top1_error": 1.5, "flops": 0.25}},
-    {"architecture": {"ks": [3, 3], "r": 8}, "step": 0, "objectives": {"top1_error": 4.0, "flops": 0.125}},
-]
-FIRST = StepSummary(
-    step=0,
-    evaluations=10,
-    failed=1,
-    hypervolume=0.5,
-    front_size=2,
-    best=(1.5, 0.125),
-    rmse=None,
-    rho=None,
-    tau=None,
-    rmse_archive=None,
-    rho_archive=None,
-    tau_archive=None,
-    seconds={"evaluate": 2.0},
-    front=FRONT,
-)
-SECOND = replace(FIRST, step=1, evaluations=14, hypervolume=0.625, rmse=0.4, rho=0.9, tau=0.75, tau_archive=0.95)
-
-
-class Recorder(Tracker):
-    """Remembers the calls that reach the display."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        self.calls.append("start")
-
-    def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        self.calls.append(f"progress {what} {done}/{total} {failed}")
-
-    def step(self, summary: StepSummary, picture: Path | None) -> None:
-        self.calls.append(f"step {summary.step}")
-
-    def finish(self, error: str | None) -> None:
-        self.calls.append(f"finish {error}")
-
-
-def run_info(folder: Path, seed: int = 0) -> RunInfo:
-    folder.mkdir(parents=True, exist_ok=True)
-    return RunInfo(
-        folder=folder,
-        id=f"id{seed}",
-        group="digits-tiny",
-        name=f"digits-tiny-{seed}",
-        task="search",
-        tags=("digits", "tiny"),
-        config={"seed": seed, "algorithm": {"iterations": 2}},
-        objectives=[Measure("top1_error", "%"), Measure("flops", "MFLOPs")],
-        steps=3,
-        evaluations=18,
-    )
-
-
-def make(display: Tracker, mode: Literal["offline", "online", "disabled"] = "offline") -> WandbTracker:
-    return WandbTracker(mode=mode, project="demo", entity=None, tags=("extra",), timeout=5.0, display=display)
-
-
-def follow(
-    tracker: WandbTracker,
-    run: RunInfo,
-    new: Sequence[StepSummary],
-    *,
-    history: Sequence[StepSummary] = (),
-    error: str | None = None,
-) -> None:
-    picture = run.folder / "front.png"
-    Image.new("RGB", (4, 3), "red").save(picture)
-    tracker.start(run, history)
-    for summary in new:
-        tracker.step(summary, picture)
-    tracker.finish(error)
-
-
-def offline_runs(folder: Path) -> list[dict[str, Any]]:
-    """What the offline runs below a run folder hold, in the order of their start.
-
-    wandb's helper process may write the last bytes a moment after ``finish``: they are waited for.
-    """
-    spec = importlib.util.spec_from_file_location("read_wandb_offline", READER)
-    assert spec is not None and spec.loader is not None
-    reader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reader)
-    logs = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
-    deadline = time.monotonic() + 10
-    while True:
-        found = [reader.load(str(path)) | {"files": path.parent / "files"} for path in logs]
-        if all(run["exit"] is not None for run in found) or time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
 
 
 @reads_offline_runs
@@ -144,20 +50,34 @@ def test_offline_run_holds_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @reads_offline_runs
 @pytest.mark.filterwarnings("ignore:unclosed file")  # the reader's
-def test_every_start_makes_its_own_run_and_a_resumed_one_keeps_its_id(tmp_path: Path) -> None:
+def test_a_resumed_run_has_one_folder_with_every_step_and_every_picture(tmp_path: Path) -> None:
     follow(make(Recorder()), run_info(tmp_path / "a", seed=0), [FIRST], error="KeyboardInterrupt")
     abandoned = make(Recorder())
     abandoned.start(run_info(tmp_path / "b", seed=1), [])
+    (killed,) = offline_runs(tmp_path / "a")
+    assert killed["exit"] == 1
     follow(make(Recorder()), run_info(tmp_path / "a", seed=0), [SECOND], history=[FIRST])
     abandoned.finish("lost")
 
     (other,) = offline_runs(tmp_path / "b")
     assert (other["run"]["id"], other["history"], other["exit"]) == ("id1", [], 1)
-    killed, resumed = offline_runs(tmp_path / "a")
-    assert killed["run"] == resumed["run"]
-    assert (killed["exit"], resumed["exit"]) == (1, 0)
-    assert [row["step"] for row in killed["history"] + resumed["history"]] == [0, 1]
-    assert [row["_step"] for row in killed["history"] + resumed["history"]] == [0, 1]
+    (whole,) = offline_runs(tmp_path / "a")
+    assert (whole["run"], whole["exit"]) == (killed["run"], 0)
+    assert [(row["_step"], row["step"]) for row in whole["history"]] == [(0, 0), (1, 1)]
+    assert all((whole["files"] / row["front_picture.path"]).exists() for row in whole["history"])
+
+
+@reads_offline_runs
+@pytest.mark.filterwarnings("ignore:unclosed file")  # the reader's
+def test_what_was_uploaded_is_not_logged_again(tmp_path: Path) -> None:
+    run = run_info(tmp_path)
+    follow(make(Recorder()), run, [FIRST, SECOND])
+    (log,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    offline_runs(tmp_path)
+    log.with_name(f"{log.name}.synced").touch()
+    follow(make(Recorder()), run, [THIRD], history=[FIRST, SECOND])
+    before, after = offline_runs(tmp_path)
+    assert [row["step"] for row in before["history"] + after["history"]] == [0, 1, 2]
 
 
 def test_job_type_and_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,27 +112,52 @@ def test_disabled_only_displays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unreachable_server_does_not_stop_the_run(
+@reads_offline_runs
+@pytest.mark.filterwarnings("ignore:unclosed file")  # the reader's
+def test_a_failure_is_reported_once_and_costs_its_step_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    log = wandb_run.WandbRun.log
+
+    def fails(self: wandb_run.WandbRun, summary: Any, picture: Any) -> None:
+        if summary.step < 2:
+            raise OSError(28, "No space left on device")
+        log(self, summary, picture)
+
+    monkeypatch.setattr(wandb_run.WandbRun, "log", fails)
     display = Recorder()
-    tracker = WandbTracker(mode="online", project="demo", entity=None, tags=(), timeout=1.0, display=display)
-    with caplog.at_level(logging.WARNING):
-        follow(tracker, run_info(tmp_path), [FIRST, SECOND])
-    assert display.calls == ["start", "step 0", "step 1", "finish None"]
-    assert [record.message.split(" (")[0] for record in caplog.records if record.name == "nas.tracker.base"] == [
-        "WandbTracker failed, the run goes on without it"
-    ]
+    follow(make(display), run_info(tmp_path), [FIRST, SECOND, THIRD])
+    assert display.calls == ["start", "step 0", "step 1", "step 2", "finish None"]
+    (run,) = offline_runs(tmp_path)
+    assert [row["step"] for row in run["history"]] == [2]
+    messages = [record.message for record in caplog.records if record.name.startswith("nas.tracker")]
+    assert len(messages) == 2
+    assert messages[0].startswith("Weights & Biases failed, the run goes on (OSError: [Errno 28]")
+    assert f"task=replay run={tmp_path} tracker=wandb tracker.mode=offline" in messages[1]
 
 
-def test_failure_while_logging_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    display = Recorder()
-    tracker = make(display)
-    tracker.start(run_info(tmp_path), [])
-    for summary in (FIRST, SECOND):
-        tracker.step(summary, tmp_path / "absent.png")
+def test_no_call_waits_for_a_service_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = []
+
+    def hangs(*_: Any) -> None:
+        attempts.append(time.monotonic())
+        time.sleep(0.4)
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(wandb_run, "_opened", hangs)
+    monkeypatch.setattr(wandb_thread, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(wandb_thread, "POLL_SECONDS", 0.01)
+    tracker = make(Recorder(), mode="online", timeout=1.0)
+    run, began = run_info(tmp_path), time.monotonic()
+    tracker.start(run, [FIRST])
+    tracker.step(SECOND, tmp_path / "absent.png")
+    assert time.monotonic() - began < 0.3
+    time.sleep(1.0)
     tracker.finish(None)
-    assert display.calls == ["start", "step 0", "step 1", "finish None"]
-    assert [record.name for record in caplog.records].count("nas.tracker.base") == 1
+    assert len(attempts) >= 3
+    with caplog.at_level(logging.WARNING):
+        assert [r.message.split(" (")[0] for r in caplog.records if r.name == "nas.tracker.wandb_thread"] == [
+            "Weights & Biases failed, the run goes on"
+        ]

@@ -1,0 +1,96 @@
+"""``task=replay``: tells a tracker what a run went through, for example to upload it afterwards."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+from nas.archive import Archive
+from nas.errors import ArchiveError, UserError
+from nas.results import Results
+from nas.run_folder import RunFolder
+from nas.task.base import Setup, Task, build
+from nas.tracker.base import RunInfo, Tracker
+
+
+@final
+class ReplayTask(Task):
+    """Replays one run into the tracker that the command line names."""
+
+    def __init__(self, *, setup: Setup, run: Path) -> None:
+        """Take what to replay.
+
+        Args:
+            setup: what the command line says; only ``tracker`` counts.
+            run: folder of a run, finished or not.
+        """
+        self._setup = setup
+        self._run = Path(run).expanduser()
+
+    def check(self) -> None:
+        """Read the run; nothing is written."""
+        described(self._run)
+
+    def run(self) -> str:
+        """Replay it, unless it goes on in another process."""
+        with RunFolder(self._run).lease():
+            steps = replay(self._run, build(self._setup.parts["tracker"], {}))
+        return f"Replayed {steps} steps of {self._run}"
+
+
+def replay(folder: Path, tracker: Tracker) -> int:
+    """Tell a tracker all complete steps of a run, under the run's own id and names; return how many.
+
+    Args:
+        folder: of a run, which no process is at work on.
+        tracker: told of the start, the steps and the end, as a run does.
+
+    Raises:
+        UserError: if the folder holds no run, one that is damaged, or one without a complete step.
+    """
+    run, results, steps = described(folder)
+    tracker.start(run, [])
+    for step in range(steps):
+        picture = folder / "front.png" if step == steps - 1 and (folder / "front.png").exists() else None
+        tracker.step(results.summary(step), picture)
+    state = RunFolder(folder).state()
+    tracker.finish(None if state == "finished" else f"the run is {state}")
+    return steps
+
+
+def described(folder: Path) -> tuple[RunInfo, Results, int]:
+    """Return what trackers are told about a run, its results, and how many steps are complete.
+
+    Raises:
+        UserError: if the folder holds no run, one that is damaged, or one without a complete step.
+    """
+    try:
+        settings, known = RunFolder(folder).settings(), RunFolder(folder).identity()
+        archive = Archive.reopen(folder / "archive.jsonl")
+        points = (settings["reference_point"], settings["ideal_point"])
+        run = _info(folder, settings, known, archive)
+    except ArchiveError as error:
+        raise UserError(str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"run: '{folder}' holds no run that can be read ({reason})") from error
+    if not archive.commits:
+        raise UserError(f"run: the run in '{folder}' has no complete step")
+    return run, Results(archive, folder, *points), archive.next_step
+
+
+def _info(folder: Path, settings: Mapping[str, Any], known: Mapping[str, Any], archive: Archive) -> RunInfo:
+    group = folder.resolve().parent.name  # of runs that were made before labels were kept
+    labels = {"group": group, "name": f"{group}-seed{settings['seed']}", "task": "search", "tags": ()}
+    labels |= known.get("labels", {})
+    return RunInfo(
+        folder=folder,
+        id=str(known["id"]),
+        group=str(labels["group"]),
+        name=str(labels["name"]),
+        task=str(labels["task"]),
+        tags=tuple(map(str, labels["tags"])),
+        config=settings,
+        objectives=archive.measures,
+        steps=archive.next_step,
+        evaluations=archive.n_evaluations(),
+    )

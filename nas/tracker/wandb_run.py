@@ -1,0 +1,166 @@
+"""One run of Weights & Biases as one process logs it; every call may block."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, final
+
+import wandb
+
+from nas.tracker.base import RunInfo, StepSummary
+from nas.tracker.wandb_folders import EarlierFolders
+
+Mode = Literal["offline", "online"]
+
+LONGEST_TAG = 64
+"""Characters; the service refuses longer tags."""
+
+FLUSH_SECONDS = 1.0
+"""After which what was logged is on disk, also if the process is killed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is logged.
+
+    Attributes:
+        mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well.
+        project: name of the project.
+        entity: user or team; ``None`` for the account's default.
+        tags: in addition to the names of the run's parts.
+        timeout: seconds that connecting, and the upload that is left at the end, may each take.
+    """
+
+    mode: Mode
+    project: str
+    entity: str | None
+    tags: Sequence[str]
+    timeout: float
+
+
+@final
+class WandbRun:
+    """A run that is open. Steps that are known to have been uploaded are not logged again."""
+
+    def __init__(self, place: Place, run: RunInfo) -> None:
+        """Open the run, or go on with it where the server knows its id.
+
+        Raises:
+            Exception: whatever wandb raises where it cannot.
+        """
+        self._earlier = EarlierFolders(run.folder, run.id)
+        self._pictures = self._earlier.pictures()
+        self._objectives = [objective.name for objective in run.objectives]
+        self._run = _opened(place, run)
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+        uploaded = self._earlier.uploaded_steps if place.mode == "offline" else set()
+        self._first = max([self._run.starting_step, *(step + 1 for step in uploaded)])
+
+    def log(self, summary: StepSummary, picture: bytes | None) -> None:
+        """Log a step's numbers, its front and a PNG of it, unless the step was uploaded before."""
+        if summary.step < self._first:
+            return
+        columns: list[str | int] = ["step", *self._objectives, "architecture"]
+        data = self._numbers(summary)
+        data["front"] = wandb.Table(columns=columns, data=[self._row(entry) for entry in summary.front])
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._pictures.get(summary.step)
+            if picture is not None:
+                path = Path(folder) / "front.png"
+                path.write_bytes(picture)
+            if path is not None:
+                data["front_picture"] = wandb.Image(str(path))
+            # Without `commit`, a step is kept back until the next one, and lost where the process is killed.
+            self._run.log(data, step=summary.step, commit=True)
+
+    def log_epoch(self, row: Mapping[str, float | None]) -> None:
+        """Log the numbers of an epoch of a fine-tuning, unless it was uploaded before."""
+        number = int(row["epoch"] or 0)
+        if number >= self._first:
+            known = {name: value for name, value in row.items() if value is not None}
+            self._run.log({"step": number} | known, step=number, commit=True)
+
+    def remove_superseded(self) -> None:
+        """Remove the folders of earlier processes whose steps are in this one's, which is on disk by now."""
+        self._earlier.remove_superseded()
+
+    def close(self, error: str | None) -> None:
+        """Close the run, as failed where there was an error.
+
+        Raises:
+            TimeoutError: if the upload takes too long.
+        """
+        self._run.finish(exit_code=0 if error is None else 1)
+
+    def abandon(self) -> None:
+        """Forget a run whose service is gone, and start the service anew with the next run."""
+        wandb.teardown()
+
+    def _row(self, entry: Mapping[str, Any]) -> list[Any]:
+        values = (entry["objectives"][name] for name in self._objectives)
+        return [entry["step"], *values, json.dumps(entry["architecture"])]
+
+    def _numbers(self, summary: StepSummary) -> dict[str, Any]:
+        surrogate: Mapping[str, float | None] = {
+            "rmse": summary.rmse,
+            "rho": summary.rho,
+            "tau": summary.tau,
+            "rmse_archive": summary.rmse_archive,
+            "rho_archive": summary.rho_archive,
+            "tau_archive": summary.tau_archive,
+        }
+        return {
+            "step": summary.step,
+            "evaluations": summary.evaluations,
+            "failed": summary.failed,
+            "hypervolume": summary.hypervolume,
+            "front_size": summary.front_size,
+            **{f"best/{name}": value for name, value in zip(self._objectives, summary.best, strict=True)},
+            **{name: value for name, value in surrogate.items() if value is not None},
+            **{f"seconds/{name}": value for name, value in summary.seconds.items()},
+        }
+
+
+def _opened(place: Place, run: RunInfo) -> wandb.Run:
+    wandb.setup(wandb.Settings(silent=True))  # or it would ask for a key, which nobody expects here
+    try:
+        return wandb.init(
+            mode=place.mode,
+            dir=run.folder,
+            project=place.project,
+            entity=place.entity,
+            id=run.id,
+            resume="allow",
+            group=run.group,
+            job_type=run.task,
+            name=run.name,
+            tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys((*run.tags, *place.tags))],
+            config=dict(run.config),
+            settings=_settings(place.timeout),
+        )
+    except Exception:
+        wandb.teardown()  # its other process believes that the run is open, and would refuse to open it again
+        raise
+
+
+def _settings(timeout: float) -> wandb.Settings:
+    return wandb.Settings(
+        reinit="create_new",
+        console="off",
+        silent=True,
+        init_timeout=timeout,
+        login_timeout=timeout,
+        finish_timeout=timeout,
+        finish_timeout_raises=True,
+        x_transaction_log_flush_interval=FLUSH_SECONDS,
+        # The run folder already names the versions and the revision; without these a start takes 10 ms, not 65.
+        disable_code=True,
+        disable_git=True,
+        x_disable_machine_info=True,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+    )
