@@ -172,7 +172,7 @@ class Archive:
         for line in lines:
             try:
                 record = json.loads(line)
-                vouched = "commit" in record and record["sha256"] == _checksum(digest, record["commit"])
+                vouched = "commit" in record and record["sha256"] == commit_checksum(digest, record["commit"])
             except (ValueError, TypeError, KeyError):
                 break
             if vouched or len(lines) == 1:
