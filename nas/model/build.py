@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.model.activations import replace_stand_ins, with_stand_ins
+from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import part_from
 from nas.space.net_config import kind_of
+from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
 
@@ -105,6 +107,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         from nas.supernet.ofa import renamed
 
         given = renamed(state, network)
+    elif isinstance(network, AttentiveNetwork):
+        given = own_state(state, network)
     absent = [key for key in own if key not in given and key.rpartition(".")[2] != COUNTER]
     foreign = [key for key in given if key not in own]
     shapes = [key for key in own if key in given and own[key].shape != given[key].shape]
