@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
@@ -66,7 +67,9 @@ def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_pa
     whole = with_stand_ins(config)
     try:
         whole["classifier"]["dropout_rate"] = dropout
-        network: Any = getattr(networks, kind).build_from_config(whole)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # random weights are the same ones each time
+            network: Any = getattr(networks, kind).build_from_config(whole)
     except Exception as error:  # what the package raises depends on where the damage is
         raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
     from nas.supernet.ofa_modules import regularize
