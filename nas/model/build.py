@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.model.activations import replace_stand_ins, with_stand_ins
+from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import part_from
 from nas.space.net_config import kind_of
+from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
 
@@ -64,7 +67,9 @@ def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_pa
     whole = with_stand_ins(config)
     try:
         whole["classifier"]["dropout_rate"] = dropout
-        network: Any = getattr(networks, kind).build_from_config(whole)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # random weights are the same ones each time
+            network: Any = getattr(networks, kind).build_from_config(whole)
     except Exception as error:  # what the package raises depends on where the damage is
         raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
     from nas.supernet.ofa_modules import regularize
@@ -105,6 +110,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         from nas.supernet.ofa import renamed
 
         given = renamed(state, network)
+    elif isinstance(network, AttentiveNetwork):
+        given = own_state(state, network)
     absent = [key for key in own if key not in given and key.rpartition(".")[2] != COUNTER]
     foreign = [key for key in given if key not in own]
     shapes = [key for key in own if key in given and own[key].shape != given[key].shape]

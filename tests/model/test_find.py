@@ -121,6 +121,10 @@ def test_published_files_build_and_cost_what_was_published(entry, tmp_path):
         assert round(flops) == published
     else:
         assert 0.985 * published < flops < published
+    state = torch.random.get_rng_state()
+    again = find_model(**keys, given=given(tmp_path), progress=silent)
+    assert again.described["weights"] == model.described["weights"]
+    assert torch.equal(torch.random.get_rng_state(), state)
     side = model.described["resolution"]
     assert side == entry.get("subnet", {}).get("r", entry.get("run_config", {}).get("image_size", 224))
     with torch.no_grad():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from ofa.imagenet_classification import networks as ofa_networks
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -15,13 +16,18 @@ from nas.model.base import Model, counted, preparation, silent
 from nas.model.build import network_from_config, network_of
 from nas.model.find import find_model
 from nas.model.folder import read_model, write_model
+from nas.space.net_config import architectures as net_config_architectures
+from nas.supernet.attentivenas import AttentiveNas
 from nas.supernet.base import Supernet
 from nas.supernet.ofa_mobilenet import OfaMobileNet
 from nas.supernet.ofa_resnet50 import OfaResnet50
 from nas.supernet.proxyless import Proxyless
 from nas.supernet.weights import weights_digest
 from tests.model.test_find import asked, given
+from tests.model.test_old_run import DIGITS
 from tests.ofa_networks import SETTINGS, architectures, scramble
+
+ROOT = Path(__file__).parents[2]
 
 
 def model_of(runs: Path, run: str = "alone", **keys: object) -> Model:
@@ -148,6 +154,34 @@ def test_tiny_networks_have_no_stochastic_depth(runs, tmp_path):
     assert any(isinstance(m, nn.Dropout) and m.p == 0.5 for m in network_of(described, tmp_path, 0.5).modules())
     with pytest.raises(UserError, match=r"the networks of nas.supernet.tiny.Tiny have no drop_path"):
         network_of(described, tmp_path, 0.5, 0.2)
+
+
+def test_attentivenas_in_the_layout_of_its_authors(tmp_path):
+    """Names of tensors are those that their static model has; with the supernet, the files are a model again."""
+    keys = yaml.safe_load((ROOT / "conf" / "supernet" / "attentivenas.yaml").read_text())
+    node = {key: value for key, value in keys.items() if key != "defaults"} | {"checkpoint": "random"}
+    settings = {key: value for key, value in node.items() if not key.startswith("_")}
+    supernet = AttentiveNas(**settings, n_classes=10, cache=tmp_path)
+    scramble(supernet.module)
+    architecture = architectures(supernet, 3)[2]
+    network = supernet.extract(architecture)
+    write_model(
+        tmp_path / "net",
+        _model(network, {"supernet": node, "architecture": dict(architecture.config)}),
+        overwrite=False,
+    )
+    config = json.loads((tmp_path / "net" / "net.config").read_text())
+    assert net_config_architectures(config, ()) == [dict(architecture.config)]
+    state = torch.load(tmp_path / "net" / "net.inherited", weights_only=True)["state_dict"]
+    names = {"first_conv.conv.weight", "first_conv.bn.weight", "blocks.0.mobile_inverted_conv.depth_conv.conv.weight"}
+    names |= {"blocks.0.shortcut.conv.weight", "last_conv.feature_mix_layer.conv.weight", "classifier.linear.weight"}
+    assert names <= state.keys()
+    places = {int(key.split(".")[1]) for key in state if key.startswith("blocks.")}
+    assert places == set(range(sum(architecture.config["d"])))
+    files = {"model": str(tmp_path / "net" / "net.config"), "weights": str(tmp_path / "net" / "net.inherited")}
+    settings = {"supernet": node, "dataset": DIGITS}
+    found = find_model(**asked(**files), given=given(tmp_path, **settings), progress=silent)
+    assert found.described["weights"] == weights_digest(network.state_dict())
 
 
 def test_cascades(runs, tmp_path, monkeypatch):
