@@ -68,7 +68,7 @@ def convolved(path, batch):
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
-    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.onnx"
+    cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.onnx"
     Onnx().write(source(Onnx(), cascade), path)
     check_stages(path, cascade, convolved, go_on)
 
@@ -86,7 +86,7 @@ def test_sizes_have_names_and_the_file_says_what_it_is(tmp_path):
 
 def test_a_cascades_branches_hold_nothing_that_is_not_used(tmp_path, capfd):
     """Of which onnxruntime would warn its users."""
-    Onnx().write(source(Onnx(), small_cascade(Cascade, (0.5, 0.5))), tmp_path / "m.onnx")
+    Onnx().write(source(Onnx(), small_cascade(Cascade, (0.5, 0.5), crops=WHOLE)), tmp_path / "m.onnx")
     onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert capfd.readouterr() == ("", "")
     operators = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]

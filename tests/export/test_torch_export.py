@@ -54,7 +54,7 @@ def test_every_kind_of_network(kind, tmp_path):
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
-    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.pt2"
+    cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.pt2"
     TorchExport().write(source(TorchExport(), cascade), path)
     check_stages(TorchExport().read(path, 1), cascade, convolved_by_torch, go_on)
 
