@@ -29,7 +29,8 @@ class Source:
         network: on the CPU, in eval mode: :class:`nas.pool.prepared.Prepared`, a cascade of such, or, without
             preprocessing, any network.
         example: images that it takes, (n, 3, height, width), n at least 2.
-        free_sides: whether it takes images of other heights and widths too; any number of images is always taken.
+        free_sides: whether the file takes images of other heights and widths too, see :meth:`Format.free_sides`; any
+            number of images is always taken.
         about: what the file says about itself, texts by name.
     """
 
@@ -47,6 +48,10 @@ class Format(ABC):
     """
 
     ending: str
+
+    @abstractmethod
+    def free_sides(self, network: nn.Module) -> bool:
+        """Return whether a file of the network can take images of any height and width."""
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:

@@ -7,7 +7,6 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.fx import GraphModule
 
 from nas.errors import RunError
 from nas.evaluator.cascade_module import Cascade, GapCascade
@@ -17,13 +16,21 @@ from nas.export.stages import OUTPUTS, Stages
 from nas.pool.prepared import Prepared
 from nas.supernet.ofa_modules import Recomputed
 
-ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
-"""What torch notes about each operation beside what it is: most of a file, with paths of the machine in it."""
-
 
 def output_names(network: nn.Module) -> tuple[str, ...]:
     """Return the names of what an exported network returns."""
     return OUTPUTS if isinstance(network, Cascade | GapCascade) else (LOGITS,)
+
+
+def free_sides(network: nn.Module) -> bool:
+    """Return whether a program of torch.export can leave height and width of the images open.
+
+    It cannot where a later network of a cascade cuts out a centre: within a branch torch.export knows nothing about
+    the sizes that are left.
+    """
+    if isinstance(network, Cascade | GapCascade):
+        return all(isinstance(member, Prepared) and member.crop == 1.0 for member in network.networks)
+    return isinstance(network, Prepared)
 
 
 def frozen(network: nn.Module) -> nn.Module:
@@ -60,14 +67,9 @@ def program(source: Source) -> ExportedProgram:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             quiet()
-            exported = torch.export.export(module, (torch.from_numpy(source.example),), dynamic_shapes=(free,))
+            return torch.export.export(module, (torch.from_numpy(source.example),), dynamic_shapes=(free,))
     except Exception as error:  # torch has dozens of kinds of them
         raise RunError(f"torch.export {torch.__version__} cannot follow the network: {first_line(error)}") from error
-    for graph in exported.graph_module.modules():
-        for node in graph.graph.nodes if isinstance(graph, GraphModule) else ():
-            for origin in ORIGINS:
-                node.meta.pop(origin, None)
-    return exported
 
 
 def quiet() -> None:

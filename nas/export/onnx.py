@@ -7,10 +7,11 @@ from typing import final
 
 import onnx
 import torch
+from torch import nn
 
 from nas.errors import RunError
 from nas.export.base import INPUT, Arrays, Format, Images, Run, Source
-from nas.export.graph import first_line, output_names, program, quiet
+from nas.export.graph import first_line, free_sides, output_names, program, quiet
 from nas.files import write_bytes
 
 OPSET = 18
@@ -29,6 +30,10 @@ class Onnx(Format):
     """
 
     ending = "onnx"
+
+    def free_sides(self, network: nn.Module) -> bool:
+        """Return whether height and width of the images can stay open."""
+        return free_sides(network)
 
     def write(self, source: Source, path: Path) -> None:
         """Write the graph; what it says about itself are its metadata properties."""

@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import final
 
 import torch
+from torch import nn
 from torch._export.serde.serialize import SerializeError
+from torch.fx import GraphModule
 
 from nas.errors import RunError
 from nas.export.base import Arrays, Format, Images, Run, Source
-from nas.export.graph import first_line, named, program
+from nas.export.graph import first_line, free_sides, named, program
 from nas.files import write_atomic
 
 ABOUT = "about.json"
+
+ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
+"""What torch notes about each operation beside what it is: most of a file, with paths of the machine in it."""
 
 
 @final
@@ -21,9 +26,17 @@ class TorchExport(Format):
 
     ending = "pt2"
 
+    def free_sides(self, network: nn.Module) -> bool:
+        """Return whether height and width of the images can stay open."""
+        return free_sides(network)
+
     def write(self, source: Source, path: Path) -> None:
         """Write the program and, as an extra file in it, what it says about itself."""
         exported = program(source)
+        for graph in exported.graph_module.modules():
+            for node in graph.graph.nodes if isinstance(graph, GraphModule) else ():
+                for origin in ORIGINS:
+                    node.meta.pop(origin, None)
         extra = {ABOUT: json.dumps(dict(source.about))}
         try:
             write_atomic(path, lambda file: torch.export.save(exported, file, extra_files=extra))

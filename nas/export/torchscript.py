@@ -28,6 +28,10 @@ class TorchScript(Format):
 
     ending = "torchscript"
 
+    def free_sides(self, network: nn.Module) -> bool:
+        """Return whether height and width of the images can stay open: where the file changes images itself."""
+        return isinstance(network, Prepared | Cascade | GapCascade)
+
     def write(self, source: Source, path: Path) -> None:
         """Write the program and, as an extra file in it, what it says about itself."""
         example = torch.from_numpy(source.example)

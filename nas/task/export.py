@@ -161,14 +161,10 @@ class ExportTask(Task):
             with torch.no_grad():
                 images = Preprocessed(network, torch.nn.Identity())(torch.from_numpy(images)).contiguous().numpy()
             network = network.network
-        said = about(
-            model,
-            preprocessing=self._preprocessing,
-            free_sides=self._preprocessing,
-            sides=(images.shape[2], images.shape[3]),
-        )
+        free, sides = FORMATS[self._format].free_sides(network), (images.shape[2], images.shape[3])
+        said = about(model, preprocessing=self._preprocessing, free_sides=free, sides=sides)
         example = np.resize(images, (max(2, min(len(images), 4)), *images.shape[1:]))
-        return Source(network, example, self._preprocessing, said), images
+        return Source(network, example, free, said), images
 
     def _times(self, runs: Mapping[str, Run], images: Images, size: int) -> dict[str, float]:
         batch = np.resize(images, (size, *images.shape[1:]))  # repeats them where there are fewer
@@ -184,6 +180,7 @@ class ExportTask(Task):
             "description": source.about["description"],
             "outputs": list(output_names(source.network)),
             "preprocessing": self._preprocessing,
+            "any_height_and_width": source.free_sides,
             "parity": asdict(parity) | {"split": self._split, "tolerance": self._tolerance},
             "size_mb": {"file": size / 1e6, "original": sum(tensor.nbytes for tensor in tensors) / 1e6},
             "latency_ms": {str(size): dict(found) for size, found in times.items()},

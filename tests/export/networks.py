@@ -31,6 +31,7 @@ KINDS = [
     *("tiny", "attentivenas", "ofa_w10"),
     *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nat", "proxyless", "ofa_resnet50", "timm")),
 ]
+WHOLE = (1.0, 1.0, 1.0)
 SIDES = ((8, 8), (13, 9), (6, 6), (9, 20))
 """Heights and widths: those of the example, and others, among them the network's own."""
 
@@ -54,12 +55,14 @@ def small_prepared(seed: int = 0, crop: Crop | float = 1.0, channels: int = 8) -
     return Prepared(small_network(channels, seed), mean=MEAN, std=STD, resolution=6, crop=crop).eval()
 
 
-def small_cascade(kind: type[Cascade] | type[GapCascade], limits: Sequence[float] | None = None) -> Any:
+def small_cascade(
+    kind: type[Cascade] | type[GapCascade], limits: Sequence[float] | None = None, crops: Any = CROPS
+) -> Any:
     """Return a cascade of three networks, which convolve to 8, 16 and 24 channels.
 
     Without limits it has some of which each stage answers some of 40 images.
     """
-    networks = [small_prepared(seed, CROPS[seed], channels=8 * (seed + 1)) for seed in range(3)]
+    networks = [small_prepared(seed, crops[seed], channels=8 * (seed + 1)) for seed in range(3)]
     costs = [10.0, 20.0, 30.0]
     return kind(networks, limits or _dividing(networks, kind is Cascade), costs).eval()
 
@@ -79,8 +82,9 @@ def images(n: int, height: int = 8, width: int = 8) -> Images:
     return np.random.default_rng([n, height, width]).random((n, 3, height, width), dtype=np.float32)
 
 
-def source(network: nn.Module, example: Images | None = None, free_sides: bool = True) -> Source:
-    return Source(network, images(3) if example is None else example, free_sides, {"description": "a test", "a": "1"})
+def source(form: Format, network: nn.Module, example: Images | None = None) -> Source:
+    batch = images(3) if example is None else example
+    return Source(network, batch, form.free_sides(network), {"description": "a test", "a": "1"})
 
 
 def check_same(network: nn.Module, run: Any, batches: Sequence[Images], tolerance: float = 1e-4) -> None:
@@ -97,20 +101,21 @@ def check_same(network: nn.Module, run: Any, batches: Sequence[Images], toleranc
 def check_network(form: Format, folder: Path, network: nn.Module) -> None:
     """Check a network behind preprocessing with batches of 1 and more, of other heights and widths."""
     path = folder / f"model.{form.ending}"
-    form.write(source(network), path)
+    form.write(source(form, network), path)
     check_same(network, form.read(path, 1), [images(n, *sides) for sides in SIDES for n in (1, 5)])
 
 
 def check_cascade(form: Format, folder: Path, cascade: Cascade | GapCascade) -> None:
     """Check a cascade with batches of 1, of none, and of more; some of 40 images must stop at each stage."""
     path = folder / f"model.{form.ending}"
-    form.write(source(cascade), path)
+    form.write(source(form, cascade), path)
     run = form.read(path, 1)
     many = images(40)
     stages = original(cascade)(many)["stages"]
     assert set(stages.tolist()) == set(range(len(cascade.networks)))
     alone = [many[int(np.argmax(stages == stage))][None] for stage in range(len(cascade.networks))]
-    check_same(cascade, run, [many, *alone, many[:3], images(7, 9, 13)])
+    others = [images(7, 9, 13)] if form.free_sides(cascade) else []
+    check_same(cascade, run, [many, *alone, many[:3], *others])
     empty = run(many[:0])
     assert [value.shape for value in empty.values()] == [(0, CLASSES), (0,), (0,), (0,)]
 

@@ -4,11 +4,12 @@ from torch import nn
 
 from nas.errors import RunError
 from nas.evaluator.cascade_module import Cascade
-from nas.export.graph import ORIGINS, exportable, first_line, frozen, named, output_names, program
+from nas.export.graph import exportable, first_line, free_sides, frozen, named, output_names, program
 from nas.export.preprocessing import Preprocessed
 from nas.export.stages import Stages
+from nas.export.torch_export import TorchExport
 from nas.supernet.ofa_modules import Recomputed
-from tests.export.networks import images, small_cascade, small_network, small_prepared, source
+from tests.export.networks import CROPS, WHOLE, images, small_cascade, small_network, small_prepared, source
 
 
 def test_a_frozen_network_is_a_copy_without_what_training_needs():
@@ -33,9 +34,11 @@ def test_what_is_made_of_each_kind_of_network():
     assert list(named(torch.zeros(2, 3))) == ["logits"]
 
 
-def test_a_program_keeps_nothing_of_where_it_was_made():
-    nodes = program(source(small_prepared())).graph.nodes
-    assert not any(origin in node.meta for node in nodes for origin in ORIGINS)
+def test_sides_stay_free_where_no_branch_cuts_out_a_centre():
+    assert all(free_sides(small_prepared(crop=crop)) for crop in CROPS)
+    assert not free_sides(small_network(8, 0))
+    assert not free_sides(small_cascade(Cascade, (0.5, 0.5)))
+    assert free_sides(small_cascade(Cascade, (0.5, 0.5), crops=WHOLE))
 
 
 class Undecided(nn.Module):
@@ -45,5 +48,5 @@ class Undecided(nn.Module):
 
 def test_what_cannot_be_followed_is_one_line():
     with pytest.raises(RunError, match=r"^torch\.export .* cannot follow the network: [^\n]+$"):
-        program(source(Undecided()))
+        program(source(TorchExport(), Undecided()))
     assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"

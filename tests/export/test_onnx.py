@@ -13,6 +13,7 @@ from nas.export.onnx import Onnx
 from tests.export.networks import (
     CROPS,
     KINDS,
+    WHOLE,
     check_cascade,
     check_network,
     check_same,
@@ -35,19 +36,19 @@ def test_a_network_behind_preprocessing(crop, tmp_path):
 def test_a_network_alone(tmp_path):
     """Normalised images of its size go in; their number is free, their sides are not."""
     network, path = small_prepared().network, tmp_path / "m.onnx"
-    Onnx().write(source(network, images(3, 6, 6), free_sides=False), path)
+    Onnx().write(source(Onnx(), network, images(3, 6, 6)), path)
     check_same(network, Onnx().read(path, 1), [images(n, 6, 6) for n in (1, 2, 9)])
 
 
-@pytest.mark.parametrize("kind", [Cascade, GapCascade])
-def test_a_cascade(kind, tmp_path):
-    check_cascade(Onnx(), tmp_path, small_cascade(kind))
+@pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+def test_a_cascade(kind, crops, tmp_path):
+    check_cascade(Onnx(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
-    Onnx().write(source(network, batch), tmp_path / "m.onnx")
+    Onnx().write(source(Onnx(), network, batch), tmp_path / "m.onnx")
     check_same(network, Onnx().read(tmp_path / "m.onnx", 1), [batch, batch[:1]], tolerance=1e-3)
 
 
@@ -67,13 +68,13 @@ def convolved(path, batch):
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
-    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.onnx"
-    Onnx().write(source(cascade), path)
+    cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.onnx"
+    Onnx().write(source(Onnx(), cascade), path)
     check_stages(path, cascade, convolved, go_on)
 
 
 def test_sizes_have_names_and_the_file_says_what_it_is(tmp_path):
-    Onnx().write(source(small_prepared()), tmp_path / "m.onnx")
+    Onnx().write(source(Onnx(), small_prepared()), tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     (given,), (returned,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.shape, given.type) == ("images", ["batch", 3, "height", "width"], "tensor(float)")
@@ -85,7 +86,7 @@ def test_sizes_have_names_and_the_file_says_what_it_is(tmp_path):
 
 def test_a_cascades_branches_hold_nothing_that_is_not_used(tmp_path, capfd):
     """Of which onnxruntime would warn its users."""
-    Onnx().write(source(small_cascade(Cascade, (0.5, 0.5))), tmp_path / "m.onnx")
+    Onnx().write(source(Onnx(), small_cascade(Cascade, (0.5, 0.5), crops=WHOLE)), tmp_path / "m.onnx")
     onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert capfd.readouterr() == ("", "")
     operators = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
@@ -99,5 +100,5 @@ class Undecided(nn.Module):
 
 def test_what_it_cannot_express_is_said(tmp_path):
     with pytest.raises(RunError, match="ONNX cannot express the network: "):
-        Onnx().write(source(Undecided()), tmp_path / "m.onnx")
+        Onnx().write(source(Onnx(), Undecided()), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []

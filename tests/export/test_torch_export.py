@@ -12,6 +12,7 @@ from nas.export.torch_export import ABOUT, TorchExport
 from tests.export.networks import (
     CROPS,
     KINDS,
+    WHOLE,
     check_cascade,
     check_network,
     check_same,
@@ -35,32 +36,32 @@ def test_a_network_behind_preprocessing(crop, tmp_path):
 def test_a_network_alone(tmp_path):
     """Normalised images of its size go in; their number is free, their sides are not."""
     network, path = small_prepared().network, tmp_path / "m.pt2"
-    TorchExport().write(source(network, images(3, 6, 6), free_sides=False), path)
+    TorchExport().write(source(TorchExport(), network, images(3, 6, 6)), path)
     check_same(network, TorchExport().read(path, 1), [images(n, 6, 6) for n in (1, 2, 9)])
 
 
-@pytest.mark.parametrize("kind", [Cascade, GapCascade])
-def test_a_cascade(kind, tmp_path):
-    check_cascade(TorchExport(), tmp_path, small_cascade(kind))
+@pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+def test_a_cascade(kind, crops, tmp_path):
+    check_cascade(TorchExport(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
-    TorchExport().write(source(network, batch), tmp_path / "m.pt2")
+    TorchExport().write(source(TorchExport(), network, batch), tmp_path / "m.pt2")
     check_same(network, TorchExport().read(tmp_path / "m.pt2", 1), [batch, batch[:1]], tolerance=1e-3)
 
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
-    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.pt2"
-    TorchExport().write(source(cascade), path)
+    cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.pt2"
+    TorchExport().write(source(TorchExport(), cascade), path)
     check_stages(TorchExport().read(path, 1), cascade, convolved_by_torch, go_on)
 
 
 def test_it_says_what_it_is_and_nothing_of_the_machine(tmp_path):
     path = tmp_path / "m.pt2"
-    TorchExport().write(source(small_prepared()), path)
+    TorchExport().write(source(TorchExport(), small_prepared()), path)
     extra = {ABOUT: ""}
     torch.export.load(path, extra_files=extra)
     assert json.loads(extra[ABOUT]) == {"description": "a test", "a": "1"}
@@ -75,5 +76,5 @@ class Undecided(nn.Module):
 
 def test_what_it_cannot_express_is_said(tmp_path):
     with pytest.raises(RunError, match=r"torch\.export .* cannot follow the network: "):
-        TorchExport().write(source(Undecided()), tmp_path / "m.pt2")
+        TorchExport().write(source(TorchExport(), Undecided()), tmp_path / "m.pt2")
     assert list(tmp_path.iterdir()) == []

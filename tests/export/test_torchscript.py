@@ -10,6 +10,7 @@ from nas.export.torchscript import ABOUT, TorchScript
 from tests.export.networks import (
     CROPS,
     KINDS,
+    WHOLE,
     check_cascade,
     check_network,
     check_same,
@@ -33,32 +34,32 @@ def test_a_network_behind_preprocessing(crop, tmp_path):
 def test_a_network_alone(tmp_path):
     """Normalised images of its size go in; their number is free, their sides are not."""
     network, path = small_prepared().network, tmp_path / "m.torchscript"
-    TorchScript().write(source(network, images(3, 6, 6), free_sides=False), path)
+    TorchScript().write(source(TorchScript(), network, images(3, 6, 6)), path)
     check_same(network, TorchScript().read(path, 1), [images(n, 6, 6) for n in (1, 2, 9)])
 
 
-@pytest.mark.parametrize("kind", [Cascade, GapCascade])
-def test_a_cascade(kind, tmp_path):
-    check_cascade(TorchScript(), tmp_path, small_cascade(kind))
+@pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+def test_a_cascade(kind, crops, tmp_path):
+    check_cascade(TorchScript(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
-    TorchScript().write(source(network, batch), tmp_path / "m.torchscript")
+    TorchScript().write(source(TorchScript(), network, batch), tmp_path / "m.torchscript")
     check_same(network, TorchScript().read(tmp_path / "m.torchscript", 1), [batch, batch[:1]], tolerance=1e-3)
 
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
-    cascade, path = small_cascade(Cascade, limits), tmp_path / "m.torchscript"
-    TorchScript().write(source(cascade), path)
+    cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.torchscript"
+    TorchScript().write(source(TorchScript(), cascade), path)
     check_stages(TorchScript().read(path, 1), cascade, convolved_by_torch, go_on)
 
 
 def test_it_says_what_it_is(tmp_path):
     path = tmp_path / "m.torchscript"
-    TorchScript().write(source(small_prepared()), path)
+    TorchScript().write(source(TorchScript(), small_prepared()), path)
     extra = {ABOUT: ""}
     with pytest.warns(DEPRECATION, match=r"torch\.jit\.load"):
         torch.jit.load(path, _extra_files=extra)
@@ -72,5 +73,5 @@ class Undecided(nn.Module):
 
 def test_what_it_cannot_express_is_said(tmp_path):
     with pytest.raises(RunError, match="TorchScript cannot express the network: "):
-        TorchScript().write(source(Undecided()), tmp_path / "m.torchscript")
+        TorchScript().write(source(TorchScript(), Undecided()), tmp_path / "m.torchscript")
     assert list(tmp_path.iterdir()) == []
