@@ -12,7 +12,6 @@ from nas.model.front import BEST, Front, read_architecture
 from nas.model.given import Given
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
-from nas.model.of_timm import TimmSource, file_or_word
 from nas.model.old_run import OldFront, is_old_run
 from nas.space.net_config import is_net_config
 
@@ -106,6 +105,8 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
 
 
 def _timm(name: str, weights: str | None, resolution: int | None, given: Given) -> ModelSource:
+    from nas.model.of_timm import TimmSource, file_or_word
+
     return TimmSource(
         name,
         weights=file_or_word(weights),

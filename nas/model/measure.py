@@ -16,7 +16,6 @@ from nas.dataset.batches import Batches
 from nas.dataset.file_rows import FileRows
 from nas.errors import RunError
 from nas.model.base import CASCADE, TIMM, Model, Progress
-from nas.pool.timm_models import transform_of
 from nas.supernet.precision import mixed
 from nas.types import PositiveInt
 
@@ -183,6 +182,8 @@ def _batches(model: Model, images: Images, device: str, batch_size: int) -> Iter
             pixels = torch.from_numpy(np.array(images.pixels[part]))
             yield pixels.to(device).float() / 255, labels[part]
     elif described["kind"] == TIMM:
+        from nas.pool.timm_models import transform_of
+
         assert model.network is not None
         transform, _ = transform_of(model.network, int(described["resolution"]))
         for part in parts:
