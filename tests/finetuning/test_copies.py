@@ -7,7 +7,7 @@ from nas.finetuning.course import Course
 from nas.finetuning.descent import Descent
 from nas.supernet.ofa_mobilenet import OfaMobileNet
 from nas.training.members import Members
-from tests.finetuning.parts import CPU, SIDE, bars, course, network, recipe
+from tests.finetuning.parts import CPU, SIDE, bars, course, descent, network, recipe
 from tests.finetuning.test_descent import taught_descent, teacher
 from tests.small import Bars
 
@@ -47,6 +47,10 @@ def test_a_network_of_ofa_arrives_as_it_was(tmp_path):
     got = from_bytes(as_bytes(sent))
     noise = torch.randn(2, 3, 32, 32)
     assert torch.equal(got(noise), sent(noise))
+    trained = descent(got, epochs=2)
+    assert trained.train_epoch(0) > 0
+    assert trained.average is not None
+    assert torch.isfinite(trained.average(noise)).all()
     next(iter(got.parameters())).data.fill_(0)
     assert next(iter(sent.parameters())).abs().sum() > 0
 

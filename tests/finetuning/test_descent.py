@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from nas.finetuning.descent import Descent
+from nas.finetuning.descent import Descent, _half
 from nas.finetuning.teacher import Teacher
 from nas.team import ALONE
 from tests.finetuning.parts import CPU, SIDE, bars, descent, network, recipe
@@ -146,3 +146,26 @@ def test_images_have_the_networks_side():
 
     descent(Watched()).train_epoch(0)
     assert seen == [SIDE] * 4
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_goes_on_where_it_was(half, monkeypatch):
+    """As on a GPU; with float16 the scale of the gradients is a part of the state."""
+    monkeypatch.setattr("nas.finetuning.descent._half", lambda *_: half)
+    types: set[torch.dtype] = set()
+    whole = descent()
+    whole.network.classifier.register_forward_hook(lambda module, images, result: types.add(result.dtype))
+    whole.train_epoch(0)
+    assert types == {half}
+    middle = whole.state()
+    assert ("scale" in middle["scaler"]) == (half is torch.float16)
+    loss = whole.train_epoch(1)
+    other = descent()
+    other.load(middle)
+    assert other.train_epoch(1) == loss
+    assert same(other.state(), whole.state())
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16", "float16", "single"])
+def test_a_cpu_computes_in_single_precision(precision):
+    assert _half(recipe(precision=precision), CPU) is None

@@ -91,6 +91,31 @@ def test_plain_lines(clock: Clock) -> None:
     ]
 
 
+def test_epochs_of_a_fine_tuning(clock: Clock) -> None:
+    stream = io.StringIO()
+    tracker = make(stream)
+    tracker.start(replace(RUN, task="finetune", objectives=(), steps=4, evaluations=0), [])
+    tracker.epoch({"epoch": 0, "train_loss": None, "top1": 90.0, "ema_top1": None}, False)
+    tracker.progress("training", 1, 9)
+    tracker.epoch({"epoch": 1, "train_loss": 0.5, "top1": 91.234, "ema_top1": 92.0}, True)
+    tracker.finish("RunError: no")
+    assert stream.getvalue().splitlines() == [
+        f"finetune tiny-0 in {RUN.folder}",
+        "epoch 1/3  loss 0.5000  top1 91.23 %  average 92.00 %",
+        "stopped in step 2/3 after 0.0 s: RunError: no",
+    ]
+
+
+def test_a_terminal_shows_epochs(terminal: Terminal) -> None:
+    tracker = make(terminal)
+    tracker.start(replace(RUN, objectives=(), steps=4, evaluations=0), [])
+    tracker.epoch({"epoch": 1, "train_loss": 0.5, "top1": 91.0, "ema_top1": None}, True)
+    tracker.progress("training", 1, 9)
+    tracker.finish(None)
+    assert "epoch 1/3  loss 0.5000  top1 91.00 %" in terminal.getvalue()
+    assert "step 2/3" in terminal.getvalue()
+
+
 def test_no_control_codes_in_a_pipe_even_where_colour_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     stream = io.StringIO()

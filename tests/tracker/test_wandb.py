@@ -80,6 +80,32 @@ def test_what_was_uploaded_is_not_logged_again(tmp_path: Path) -> None:
     assert [row["step"] for row in before["history"] + after["history"]] == [0, 1, 2]
 
 
+@reads_offline_runs
+@pytest.mark.filterwarnings("ignore:unclosed file")  # the reader's
+def test_epochs_are_logged_once(tmp_path: Path) -> None:
+    """Also where the process that trained one died before it could."""
+    rows: list[dict[str, float | None]] = [
+        {"epoch": 0, "lr": None, "top1": 90.0},
+        {"epoch": 1, "lr": 0.1, "top1": 91.0},
+        {"epoch": 2, "lr": 0.05, "top1": 92.0},
+    ]
+    first = make(Recorder())
+    first.start(run_info(tmp_path), [])
+    first.epoch(rows[0], True)
+    first.finish("KeyboardInterrupt")
+    display = Recorder()
+    second = make(display)
+    second.start(run_info(tmp_path), [])
+    for row in rows:
+        second.epoch(row, row["epoch"] == 2)
+    second.finish(None)
+    logged = [row for run in offline_runs(tmp_path) for row in run["history"]]
+    assert [(row["step"], row["_step"], row["top1"]) for row in logged] == [(0, 0, 90.0), (1, 1, 91.0), (2, 2, 92.0)]
+    assert "lr" not in logged[0]
+    assert logged[2]["lr"] == 0.05
+    assert display.calls == ["start", "epoch 0 False", "epoch 1 False", "epoch 2 True", "finish None"]
+
+
 def test_job_type_and_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import wandb
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +61,9 @@ class Recorder(Tracker):
 
     def step(self, summary: StepSummary, picture: Path | None) -> None:
         self.calls.append(f"step {summary.step}")
+
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
+        self.calls.append(f"epoch {row['epoch']} {new}")
 
     def finish(self, error: str | None) -> None:
         self.calls.append(f"finish {error}")
