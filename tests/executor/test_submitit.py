@@ -19,7 +19,7 @@ from tests.executor.misbehaving import Misbehaving, architectures
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
     **{"device": "cpu", "cluster": "local", "partition": None, "time": 5, "cpus": 1, "gpus": 0, "mem_gb": 1.0},
-    **{"array_parallelism": 1, "chunk": 10, "setup": (), "parameters": {}, "workers_per_gpu": 1},
+    **{"array_parallelism": 1, "chunk": 10, "setup_commands": (), "parameters": {}, "workers_per_gpu": 1},
     **{"retries": 0, "timeout": 600, "start_timeout": 120, "poll": 0.1},
 }
 
