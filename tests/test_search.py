@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -8,6 +9,8 @@ import nas.files
 import nas.results
 from nas.archive import Archive
 from nas.errors import RunError
+from nas.executor.base import Executor
+from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from tests.tabular import Tabular
 
@@ -49,6 +52,32 @@ def test_leaves_the_files_of_the_original_tool(make_search, tmp_path, space):
     net = json.loads((tmp_path / "iter_0" / "net_0.stats").read_text())
     assert net.keys() >= {"params", "flops", "gpu", "cpu", "loss", "top1", "top5"}
     assert 100 - net["top1"] == error
+
+
+def test_the_accelerator_is_never_held_while_an_executor_evaluates(make_search, tmp_path):
+    class Watched(Executor):
+        elsewhere = False
+        held, times, closed = False, 0, False
+
+        @contextmanager
+        def device(self):
+            assert not self.held
+            self.held, self.times = True, self.times + 1
+            yield
+            self.held = False
+
+        def map(self, work, architectures):
+            assert not self.held
+            yield from Serial(device="cpu", workers_per_gpu=None).map(work, architectures)
+
+        def close(self):
+            self.closed = True
+
+    search, _ = make_search(tmp_path, **SMALL)
+    search._executor = watched = Watched()
+    search.run(retry_failed=True)
+    assert watched.times == 1 + 3 + 1  # for the first weights, those of each step, and the last ones
+    assert watched.closed
 
 
 def test_front_json_says_what_the_numbers_are(make_search, tmp_path):

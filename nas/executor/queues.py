@@ -27,6 +27,9 @@ ARRAY_JOBS = 1000  # of an array at most; SLURM's own limit is 1001 where nothin
 AWAY = ("unable to contact", "connection refused", "timed out", "connect failure", "communication", "temporarily")
 """What SLURM's commands say where the controller is away, and not the request wrong."""
 
+JOB_VARIABLES = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
+"""What a job's environment says about the job; submitit's own cleaning takes away SLURM_CONF too."""
+
 LOG_CHARACTERS = 4000  # of a job's log that are kept
 
 
@@ -63,9 +66,7 @@ class _Submitit(Queue):
         self._jobs: dict[str, Any] = {}
 
     def _start(self, jobs: Sequence[Job]) -> list[Any]:
-        from submitit.helpers import clean_env
-
-        with clean_env(), _findable(), warnings.catch_warnings():
+        with _environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with self._executor.batch():
                 started = [self._executor.submit(job) for job in jobs]
@@ -189,15 +190,16 @@ def _query(*command: str) -> str | None:
 
 
 @contextmanager
-def _findable() -> Iterator[None]:
-    """Let jobs that are submitted meanwhile import this project, wherever they are started."""
+def _environment() -> Iterator[None]:
+    """Submit jobs that import this project wherever they start, and that are no part of the job that submits them."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(JOB_VARIABLES) and name != "SLURM_CONF":
+            del os.environ[name]
     root = str(Path(nas.__file__).parents[1])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = root if before is None else f"{root}{os.pathsep}{before}"
+    os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [before.get("PYTHONPATH")])])
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        os.environ.clear()
+        os.environ.update(before)

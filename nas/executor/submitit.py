@@ -57,7 +57,7 @@ class Submitit(Executor):
         mem_gb: PositiveFloat,
         array_parallelism: PositiveInt,
         chunk: PositiveInt,
-        setup: tuple[str, ...],
+        setup_commands: tuple[str, ...],
         parameters: dict[str, str | int | bool],
         workers_per_gpu: PositiveInt,
         retries: NonNegativeInt,
@@ -79,7 +79,7 @@ class Submitit(Executor):
             mem_gb: memory of a job.
             array_parallelism: jobs that run at a time.
             chunk: architectures a job.
-            setup: shell commands before a job, for example ``module load cuda``.
+            setup_commands: shell commands before a job, for example ``module load cuda``.
             parameters: further options of sbatch, for example ``{account: abc, qos: high}``.
             workers_per_gpu: workers on each of a job's GPUs.
             retries: how often an architecture is evaluated again after its worker, or its job, died or hung.
@@ -99,7 +99,10 @@ class Submitit(Executor):
         self._results = self._folder / "results"
         self._parameters: dict[str, Any] = {"timeout_min": time, "cpus_per_task": cpus, "mem_gb": mem_gb}
         self._parameters |= {"gpus_per_node": gpus} if gpus else {}
-        self._slurm: dict[str, Any] = {"slurm_array_parallelism": array_parallelism, "slurm_setup": list(setup)}
+        self._slurm: dict[str, Any] = {
+            "slurm_array_parallelism": array_parallelism,
+            "slurm_setup": list(setup_commands),
+        }
         self._slurm |= {"slurm_additional_parameters": {"requeue": True, **parameters}}
         self._slurm |= {"slurm_partition": partition} if partition else {}
         self._cluster = cluster
