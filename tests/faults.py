@@ -67,7 +67,7 @@ class DisturbedSweep:
         """Start the sweep in a terminal, and let everything happen that may."""
         terminal, inside = os.openpty()
         launcher = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
+            ["env", "--default-signal=HUP", "setsid", "--ctty", sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
             cwd=self._folder, env=self._environment, stdin=inside, stdout=inside, stderr=inside,
         )  # fmt: skip
         os.close(inside)
