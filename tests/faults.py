@@ -66,8 +66,9 @@ class DisturbedSweep:
     def disturb(self) -> None:
         """Start the sweep in a terminal, and let everything happen that may."""
         terminal, inside = os.openpty()
+        own = ["env", "--default-signal=HUP", "setsid", "--ctty"]
         launcher = subprocess.Popen(
-            ["env", "--default-signal=HUP", "setsid", "--ctty", sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
+            [*own, sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
             cwd=self._folder, env=self._environment, stdin=inside, stdout=inside, stderr=inside,
         )  # fmt: skip
         os.close(inside)

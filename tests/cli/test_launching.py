@@ -112,7 +112,7 @@ def test_what_a_job_runs(launch, launcher, tmp_path):
     assert runs[1].cwd == tmp_path
     python, *_, launch_py, mode = runs[1].command[:5]
     assert (python, Path(launch_py).name, mode) == (sys.executable, "launch.py", "hydra.mode=RUN")
-    assert runs[1].command[5:] == ("seed=1", "tracker=csv", "+constraints={flops:{max:3}}", "retry_failed=true")
+    assert runs[1].command[5:] == ("seed=1", "tracker=csv", "+constraints={flops:{max:3}}", "retry_failed=True")
 
 
 def test_unfinished_runs_go_on_and_failed_ones_on_request(launch, launcher):
@@ -128,7 +128,9 @@ def test_unfinished_runs_go_on_and_failed_ones_on_request(launch, launcher):
     launcher.ends = {}
     code, out, _ = launch(*THREE, "retry_failed=true")
     assert code == 0
-    assert launcher.labels == ["seed=0", "seed=1", "seed=2"][:2]  # evaluations of seed=1 failed
+    assert launcher.labels == ["seed=0", "seed=1", "seed=2"]  # an evaluation of seed=1 failed
+    launch(*THREE, "retry_failed=true")
+    assert launcher.labels == ["seed=1"]
 
 
 def test_a_run_in_use_elsewhere_is_left_alone_and_shown(launch, launcher, tmp_path):
