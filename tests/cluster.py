@@ -13,10 +13,10 @@ HOME = Path(os.environ.get("SLURM_CONF", "/tmp/slurm-lo/slurm.conf")).parent
 ENVIRONMENT = {"SLURM_CONF": str(HOME / "slurm.conf"), "OMP_NUM_THREADS": "1"}
 
 
-def slurm(*command: str, check: bool = True) -> str:
+def slurm(*command: str, check: bool = True, seconds: float = 120.0) -> str:
     """Return what a command of SLURM prints."""
     environment = os.environ | ENVIRONMENT
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=seconds)
     if check and done.returncode:
         raise AssertionError(f"{command}: {done.stderr}")
     return done.stdout.strip()

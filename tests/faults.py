@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,9 @@ class DisturbedSweep:
     def disturb(self) -> None:
         """Start the sweep in a terminal, and let everything happen that may."""
         terminal, inside = os.openpty()
+        own = ["env", "--default-signal=HUP", "setsid", "--ctty"]
         launcher = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
+            [*own, sys.executable, str(ROOT / "launch.py"), "-m", *self._settings, *SLURM],
             cwd=self._folder, env=self._environment, stdin=inside, stdout=inside, stderr=inside,
         )  # fmt: skip
         os.close(inside)
@@ -154,7 +156,9 @@ class DisturbedSweep:
                 return
 
     def _cancel(self, row: RunRow, *options: str) -> None:
-        cluster.slurm("scancel", *options, job(row))
+        """Send a signal; scancel asks again and again about a job that is ending meanwhile, and is not waited for."""
+        with suppress(subprocess.TimeoutExpired):
+            cluster.slurm("scancel", *options, job(row), seconds=10)
 
     def _time_out(self, row: RunRow) -> bool:
         """Set the least limit; SLURM looks at limits twice a minute, so that the run may end before."""

@@ -66,7 +66,7 @@ def test_finetuning(name, launch, tmp_path):
 @pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "sweeps").glob("*.yaml"))])
 def test_sweep(name, launch, tmp_path):
     """One seed of each; all else as the file says."""
-    code, _, err = launch("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", *TINY)
+    code, _, err = launch("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", *TINY, "hydra/launcher=basic")
     assert code == 0, err
     assert len(list(tmp_path.rglob("front.json"))) >= 1
 

@@ -135,7 +135,7 @@ def test_a_run_from_settings_to_results(launch, tmp_path):
 
 
 def test_flags_may_stand_anywhere(launch, tmp_path):
-    code, _, err = launch("seed=0,1", "-m", *SMALL)
+    code, _, err = launch("seed=0,1", "-m", *SMALL, "hydra/launcher=basic")
     assert code == 0, err
     assert len(list(tmp_path.glob("outputs/digits-tiny-msunas-flops-*/seed_[01]/front.json"))) == 2
 
