@@ -89,13 +89,16 @@ def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
     for name in ("test", "final"):
         errors = comparison.measured(run, name)[:, 0]
         if not np.isnan(errors).all():
-            again[name] = {at[place]: _short(e) for place, e in zip(last.tolist(), errors, strict=True) if e == e}
+            again[name] = {
+                at[place]: _short(e) for place, e in zip(last.tolist(), errors, strict=True) if np.isfinite(e)
+            }
     configs = {at[place]: _compact(record.described[place]["config"]) for place in last.tolist()}
     return {
         "name": run.name,
         "group": group,
         "seed": run.seed,
         "state": run.state,
+        "middle": run.name in {comparison.median_run(g).name for g in comparison.groups},
         "values": _rows(record.objectives[places].T),
         "born": born.tolist(),
         "died": died.tolist(),
