@@ -4,6 +4,9 @@ import gzip
 import io
 import json
 import pickle
+import shutil
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -25,6 +28,7 @@ from nas.training import checkpoint
 from tests.quick_search import WORDS, write_predictor
 from tests.sealing import write_settings
 
+ROOT = Path(__file__).parent.parent
 PYTHON = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{victim}]]\n"
 
 
@@ -98,11 +102,20 @@ def test_architectures(launch, tmp_path, victim, arch):
     refused(launch("task=profile", f"arch={arch}"), arch)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A finished run, and the predictor that it asked."""
+    folder = tmp_path_factory.mktemp("made")
+    write_predictor(folder / "predictor.pth")
+    command = [sys.executable, str(ROOT / "launch.py"), *WORDS]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
 @pytest.fixture
-def finished(launch, tmp_path):
-    write_predictor(tmp_path / "predictor.pth")
-    code, _, err = launch(*WORDS)
-    assert code == 0, err
+def finished(made, tmp_path):
+    """A copy of it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "run"
 
 
