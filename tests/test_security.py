@@ -29,7 +29,7 @@ from tests.quick_search import WORDS, write_predictor
 from tests.sealing import write_settings
 
 ROOT = Path(__file__).parent.parent
-PYTHON = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{victim}]]\n"
+PYTHON = "!!python/object/apply:os.mknod [{victim}]\n"
 
 
 class Malicious:
