@@ -3,8 +3,9 @@
 import importlib
 import logging
 import os
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,24 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
                 ) from error
         logger.info("downloading %s to %s", class_name, root)
         try:
-            return {name: constructor(root=root, download=True, **arguments) for name, arguments in parts.items()}
+            with _unpacked_inside():
+                return {name: constructor(root=root, download=True, **arguments) for name, arguments in parts.items()}
         except Exception as error:  # of the connection, the archive or the disk
             raise UserError(
                 f"cannot download {class_name} ({_reason(error)}): try again, or put it into '{root}' by hand as "
                 "torchvision.datasets expects it"
             ) from error
+
+
+@contextmanager
+def _unpacked_inside() -> Iterator[None]:
+    """Let no member of a tar file be unpacked to a place outside the folder that it is for, links included."""
+    before = tarfile.TarFile.extraction_filter
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def _reason(error: Exception) -> str:

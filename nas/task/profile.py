@@ -124,15 +124,12 @@ class ProfileTask(Task):
 def _read(arch: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(arch, Mapping):
         return arch
-    text = arch
-    if not arch.lstrip().startswith("{"):
-        path = Path(arch).expanduser()
-        if not path.is_file():
-            raise UserError(f"arch={arch} is neither JSON nor a file that exists")
-        text = path.read_text()
+    path = None if arch.lstrip().startswith("{") else Path(arch).expanduser()
+    if path is not None and not path.is_file():
+        raise UserError(f"arch={arch} is neither JSON nor a file that exists")
     try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
+        config = json.loads(arch if path is None else path.read_text())
+    except ValueError as error:
         raise UserError(f"arch={arch} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise UserError(f"arch={arch} must be a JSON object such as {{'ks': [...], 'e': [...], 'd': [...], 'r': 224}}")

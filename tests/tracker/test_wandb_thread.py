@@ -24,9 +24,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed")]
 class Child:
     """``wandb_child.py``, told when to go on."""
 
-    def __init__(self, folder: Path, mode: str, first: int, last: int, *ending: str, url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mode: str,
+        first: int,
+        last: int,
+        *ending: str,
+        url: str | None = None,
+        timeout: float = 60.0,
+    ) -> None:
         Image.new("RGB", (4, 3), "red").save(folder / "front.png")
-        environment = os.environ | {"WANDB_API_KEY": "x" * 40, "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"WANDB_API_KEY": "x" * 40, "PYTHONPATH": str(ROOT), "TIMEOUT": str(timeout)}
         environment |= {} if url is None else {"WANDB_BASE_URL": url}
         words = [sys.executable, "-m", "tests.tracker.wandb_child", str(folder), mode, str(first), str(last), *ending]
         self._process = subprocess.Popen(
@@ -61,7 +70,7 @@ class Child:
 
     def end(self) -> tuple[int, str]:
         """Let it end; return its exit code and what it wrote to the standard error."""
-        _, errors = self._process.communicate("\n", timeout=60)
+        _, errors = self._process.communicate("\n", timeout=200)
         return self._process.returncode, errors
 
 
@@ -181,7 +190,7 @@ def test_online_what_a_killed_run_did_not_upload_is_replayed(tmp_path: Path, ser
 @has_server
 def test_a_server_that_is_away_at_the_start_gets_everything_later(tmp_path: Path) -> None:
     port = free_port()
-    with Child(tmp_path, "online", 0, 2, url=f"http://127.0.0.1:{port}") as child:
+    with Child(tmp_path, "online", 0, 2, url=f"http://127.0.0.1:{port}", timeout=3.0) as child:
         assert max(child.go_on() for _ in range(3)) < 0.1
         wait_for(lambda: logs(tmp_path))
         time.sleep(5.0)  # the first attempt has failed by now
@@ -199,7 +208,7 @@ def test_a_server_that_is_away_at_the_start_gets_everything_later(tmp_path: Path
 def test_a_server_that_goes_away_in_the_middle_never_stops_a_run(tmp_path: Path, returns: bool) -> None:
     fake = tool("wandb_loopback").Fake()
     port = fake.srv.server_port
-    with Child(tmp_path, "online", 0, 3, url=fake.url) as child:
+    with Child(tmp_path, "online", 0, 3, url=fake.url, timeout=5.0) as child:
         child.go_on()
         wait_for(lambda: len(fake.history.get("id0", [])) == 1)
         fake.srv.shutdown()
@@ -213,7 +222,7 @@ def test_a_server_that_goes_away_in_the_middle_never_stops_a_run(tmp_path: Path,
         began = time.monotonic()
         code, errors = child.end()
     assert code == 0
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     if returns:
         assert errors == ""
         assert steps(fake.history["id0"]) == whole(4)

@@ -18,7 +18,7 @@ from tests.tracker.wandb_runs import FIRST, Recorder, make, run_info
 def main() -> None:
     folder, mode, first, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     steps = [replace(FIRST, step=step, hypervolume=step / 10) for step in range(last + 1)]
-    tracker = make(Recorder(), mode=mode, timeout=3.0)  # type: ignore[arg-type]
+    tracker = make(Recorder(), mode=mode, timeout=float(os.environ["TIMEOUT"]))  # type: ignore[arg-type]
     tracker.start(run_info(folder), steps[:first])
     tell("started")
     for step in steps[first:]:

@@ -86,7 +86,7 @@ def run_info(folder: Path, seed: int = 0) -> RunInfo:
 
 
 def make(
-    display: Tracker, mode: Literal["offline", "online", "disabled"] = "offline", timeout: float = 5.0
+    display: Tracker, mode: Literal["offline", "online", "disabled"] = "offline", timeout: float = 60.0
 ) -> WandbTracker:
     return WandbTracker(mode=mode, project="demo", entity=None, tags=("extra",), timeout=timeout, display=display)
 
