@@ -1,4 +1,4 @@
-"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011, section 3): NAT over several supernets at once."""
+"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011): NAT over several supernets at once."""
 
 from collections.abc import Sequence
 from typing import final

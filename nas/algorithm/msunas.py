@@ -52,7 +52,7 @@ class MSuNAS(Algorithm):
         """
         if surrogate.metrics:
             raise UserError(
-                f"surrogate={surrogate.name} needs the errors of each network: choose algorithm=encas_joint, or another "
+                f"surrogate={surrogate.name} needs the errors of each network: choose algorithm=encas_joint or another "
                 "surrogate"
             )
         self._predicted = Predicted(space, objectives, surrogate)

@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.compose import compose_jobs, one_line
 from nas.cli.naming import register_resolvers
-from nas.cli.spelling import spelled_out
 from nas.cli.setup import make_task, without_hydra
+from nas.cli.spelling import spelled_out
 from nas.errors import NasError, UserError
 from nas.run_folder import RunFolder
 

@@ -78,7 +78,7 @@ class JointEvaluator(Evaluator):
                 raise UserError(
                     f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: choose flops"
                 )
-        offers = {"supernet": _Networks(supernet), "dataset": dataset, "device": device, "objectives": ()}
+        offers = {"supernet": Networks(supernet), "dataset": dataset, "device": device, "objectives": ()}
         self._networks = build(networks, offers)
         self._supernet = supernet
         self._space = supernet.space
@@ -134,7 +134,7 @@ class JointEvaluator(Evaluator):
             flops += costs[np.arange(len(genomes)), network] * shares[:, position]
         found = {"top1": 100 - errors, "flops": flops, "params": self._tables["params"](genomes) / MILLION}
         places = np.argsort(order, axis=1)
-        answered = np.take_along_axis(-100 * np.diff(shares, axis=1, append=0), places, axis=1)
+        answered = np.take_along_axis(100 * (shares - np.pad(shares[:, 1:], ((0, 0), (0, 1)))), places, axis=1)
         for i, name in enumerate(self._space.members):
             found |= {f"{name}_error": own[:, i], f"{name}_flops": costs[:, i], f"{name}_answered": answered[:, i]}
         return [dict(zip(found, row, strict=True)) for row in np.column_stack(list(found.values())).tolist()]
@@ -163,8 +163,7 @@ class JointEvaluator(Evaluator):
         return found
 
     def _architecture(self, name: str, genome: tuple[int, ...]) -> Architecture:
-        found = self._space.members[name].decode(np.array(genome, dtype=np.int64))
-        return Architecture(found.genome, {**found.config, SUPERNET: name})
+        return of_supernet(name, self._space.members[name].decode(np.array(genome, dtype=np.int64)))
 
     def _stored(self, outputs: Probabilities, labels: npt.NDArray[np.int64]) -> StoredOutputs | TorchOutputs:
         if self._device.startswith("cuda"):
@@ -178,21 +177,31 @@ class JointEvaluator(Evaluator):
             self._weights = weights
 
 
-class _Networks(Supernet):
+@final
+class Networks(Supernet):
     """The networks of several supernets as those of one; an architecture says which supernet it is of."""
 
     def __init__(self, several: Several) -> None:
+        """Take the supernets."""
         self._members = several.members
         self.module, self.fingerprint, self.trained = several.module, several.fingerprint, several.trained
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
         return self._of(architecture).forward(images, architecture)
 
     def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture)
 
     def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+        """Return nothing: each supernet has tables of its own."""
         return {}
 
     def _of(self, architecture: Architecture) -> Supernet:
         return self._members[architecture.config[SUPERNET]]
+
+
+def of_supernet(name: str, architecture: Architecture) -> Architecture:
+    """Return an architecture that says which supernet it is of, for :class:`Networks`."""
+    return Architecture(architecture.genome, {**architecture.config, SUPERNET: name})

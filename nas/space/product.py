@@ -91,9 +91,7 @@ class ProductSpace(SearchSpace):
                 "position": int(positions[0, i]),
                 "threshold": (int(thresholds[0, i]) + 1) / N_THRESHOLDS,
             }
-            for i, (part, (name, space)) in enumerate(
-                zip(self.split(canonical), self.members.items(), strict=True)
-            )
+            for i, (part, (name, space)) in enumerate(zip(self.split(canonical), self.members.items(), strict=True))
         }
         return Architecture(tuple(canonical[0].tolist()), config)
 
@@ -114,9 +112,6 @@ class ProductSpace(SearchSpace):
             genome.append(choice_index(f"{name}.threshold", threshold, THRESHOLDS))
         canonical: Genomes = self.canonical(np.array([genome], dtype=np.int64))[0]
         return canonical
-
-
-
 
 
 class MemberTables:

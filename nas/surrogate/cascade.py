@@ -97,9 +97,7 @@ class CascadeSurrogate(Surrogate):
 
     def predict(self, genomes: Genomes) -> Floats:
         """Predict the same values, (n, d) -> (n, 2 + k)."""
-        errors = np.stack(
-            [self._member_errors(i, part) for i, part in enumerate(self._space.split(genomes))], axis=1
-        )
+        errors = np.stack([self._member_errors(i, part) for i, part in enumerate(self._space.split(genomes))], axis=1)
         whole = errors.mean(axis=1, keepdims=True)
         if not self._averaged:
             whole = self._combining.predict(self._inputs(genomes, errors / PERCENT))

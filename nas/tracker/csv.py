@@ -18,8 +18,8 @@ class CsvTracker(Tracker):
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
     ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts, and
-    ``seconds_<activity>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is replaced as a whole at every step, so
-    that it is never half a row.
+    ``seconds_<activity>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
+    replaced as a whole at every step, so that it is never half a row.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from nas.types import Genomes
 
 @final
 class JointTraining(Training):
-    """One training for each of several supernets (ENCAS-joint, Chebykin et al. 2022, section 3).
+    """One training for each of several supernets (ENCAS-joint, Chebykin et al. 2022).
 
     With NAT's, they share the steps of an iteration, and each is trained on what the iteration's cascades have of it: a
     network that is in many of them often. Their weights are kept apart, below ``supernets/<name>`` in the run folder.
