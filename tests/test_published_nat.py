@@ -1,8 +1,9 @@
 """The recipes ``experiment=nat_*`` and ``encas_joint_*`` against the configurations that ENCAS's authors published.
 
 ``keys`` says of each key of theirs what it is here: settings of the same value, settings by its value, or the reason
-why there is none; ``frozen`` what it is where nothing is trained, ``joint`` where several supernets are searched together. ``absent`` holds the values of keys that a file does
-not have: the program's defaults, and numbers that only its code has.
+why there is none; ``frozen`` what it is where nothing is trained, ``joint`` where several supernets are searched
+together. ``absent`` holds the values of keys that a file does not have: the program's defaults, and numbers that only
+its code has.
 """
 
 import json

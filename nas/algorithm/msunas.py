@@ -80,7 +80,7 @@ class MSuNAS(Algorithm):
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
-            self._predicted.fit(genomes, evaluated, [{}] * len(genomes))  # l. 9
+            self._predicted.fit(genomes, evaluated)  # l. 9
             fitted = self._predicted.errors(genomes)
         front = non_dominated(evaluated)
         with timed(seconds, "search"):

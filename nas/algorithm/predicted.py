@@ -33,13 +33,13 @@ class Predicted:
                 f"evaluated architectures in a space of {self._space.n_genes} genes; use {key}={needed} or more"
             )
 
-    def fit(self, genomes: Genomes, evaluated: Floats, metrics: Sequence[Mapping[str, float]]) -> None:
+    def fit(self, genomes: Genomes, evaluated: Floats, metrics: Sequence[Mapping[str, float]] = ()) -> None:
         """Fit the surrogate to evaluated genomes, (n, d), their objectives, (n, m), and what else it asks for.
 
         Args:
             genomes: canonical.
             evaluated: objectives.
-            metrics: what their evaluations measured, length n.
+            metrics: what their evaluations measured, length n; nothing where the surrogate asks for nothing.
         """
         others = [[found[name] for name in self._surrogate.metrics] for found in metrics]
         values = np.array(others, dtype=np.float64).reshape(len(genomes), -1)
