@@ -25,6 +25,9 @@ EXCEPTIONS = {
     "supernet/alphanet": "nas.supernet.attentivenas",
     "supernet/ofa_w10": "nas.supernet.ofa_mobilenet",
     "supernet/ofa_w12": "nas.supernet.ofa_mobilenet",
+    "supernet/tiny_plain": "nas.supernet.tiny",
+    "supernet/tiny_wide": "nas.supernet.tiny",
+    "training/nat_shared": "nas.training.nat",  # other epochs
 }
 FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in {"experiment", "hydra", "paths"}]
 
@@ -50,6 +53,14 @@ def test_every_group_is_in_the_table_of_contents():
     listed = {next(iter(entry)) for entry in defaults if isinstance(entry, dict)} - {"override hydra/job_logging"}
     assert listed == GROUPS | {"experiment", "hydra"}
     assert {path.name for path in CONF.iterdir() if path.is_dir()} == listed
+
+
+def test_every_supernet_may_be_one_of_several():
+    single = {path.stem for path in (CONF / "supernet").glob("*.yaml")} - {"none", "several"}
+    members = sorted((CONF / "supernet" / "members").glob("*.yaml"))
+    assert {path.stem for path in members} == single
+    for path in members:
+        assert yaml.safe_load(path.read_text()) == {"defaults": [{f"/supernet@{path.stem}": path.stem}]}
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -104,7 +104,9 @@ class NatTraining(Training):
         """
         for name, value in (("epochs", epochs), ("warmup_epochs", warmup_epochs)):
             if value % shares:
-                raise UserError(f"{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}")
+                raise UserError(
+                    f"training.member.{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}"
+                )
         self._supernet = supernet
         self._dataset = dataset
         self._device = torch.device(device)

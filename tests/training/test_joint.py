@@ -149,8 +149,9 @@ def test_supernets_share_the_steps_and_each_follows_the_whole_learning_rate(tmp_
 
 @pytest.mark.parametrize("changes", [{"epochs": 3}, {"warmup_epochs": 1}], ids=str)
 def test_epochs_that_cannot_be_shared_are_refused(changes: dict[str, int], tmp_path: Path) -> None:
-    (name,) = changes
-    with pytest.raises(UserError, match=f"{name}={changes[name]} cannot be shared by 2 supernets: use a multiple of 2"):
+    ((name, value),) = changes.items()
+    message = rf"training\.member\.{name}={value} cannot be shared by 2 supernets: use a multiple of 2"
+    with pytest.raises(UserError, match=message):
         training(tmp_path, **changes)
 
 
