@@ -204,3 +204,12 @@ def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> N
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_parts_of_the_surrogate_are_named() -> None:
+    stream = io.StringIO()
+    tracker = make(stream)
+    tracker.start(RUN, [replace(STEP, seconds={}, parts={"flops": 0.876, "tiny_error": None, "wide_error": -0.1})])
+    assert (
+        stream.getvalue().splitlines()[1].endswith("tau 0.71 (0.96 with the archive)  rho flops 0.88, wide_error -0.10")
+    )

@@ -103,6 +103,15 @@ def test_step_that_history_lacks_is_dropped(tmp_path: Path) -> None:
     assert [row["step"] for row in rows(tmp_path)] == ["0"]
 
 
+def test_parts_of_the_surrogate_get_a_column(tmp_path: Path) -> None:
+    tracker = CsvTracker()
+    tracker.start(run_info(tmp_path), [])
+    tracker.step(FIRST, None)
+    tracker.step(replace(SECOND, parts={"flops": 0.5, "tiny_error": None}), None)
+    assert [row["rho_flops"] for row in rows(tmp_path)] == ["", "0.5"]
+    assert [row["rho_tiny_error"] for row in rows(tmp_path)] == ["", ""]
+
+
 def test_unknown_activities_get_a_column(tmp_path: Path) -> None:
     tracker = CsvTracker()
     tracker.start(run_info(tmp_path), [])
