@@ -156,6 +156,8 @@ class JointEvaluator(Evaluator):
         for group in self._networks.groups(architectures):
             logits = self._networks.all_logits([architectures[i] for i in group], split)
             for i, each in zip(group, logits, strict=True):
+                if not bool(each.isfinite().all()):
+                    raise FloatingPointError(f"what a network of {missing[i][0]} answers is not finite")
                 found[missing[i]] = self._known[split, missing[i]] = probabilities_of(each.numpy())
         size = sum(each.nbytes for each in self._known.values())
         while size > self._outputs_bytes:

@@ -147,6 +147,16 @@ def test_networks_of_one_resolution_share_a_pass_over_the_images(supernet: Sever
         assert torch.equal(networks.forward(torch.ones(2, 3, 8, 8), architecture)[0].isfinite(), torch.ones(4) > 0)
 
 
+def test_answers_that_are_no_numbers_fail_and_are_not_kept() -> None:
+    supernet = several("thin", "wide")
+    subject, architectures = evaluator(supernet), decoded(supernet, sampled(supernet, 1))
+    with torch.no_grad():
+        supernet.members["wide"].module.classifier.bias.fill_(math.nan)
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match="what a network of wide answers is not finite"):
+            subject(architectures, "validation")
+
+
 class Slow(Measurement):
     measure = Measure("latency", "ms")
 
