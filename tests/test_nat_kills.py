@@ -1,4 +1,4 @@
-"""NAT killed by SIGKILL wherever it can be: what a second process ends with equals what one process ends with."""
+"""NAT and ENCAS-joint killed by SIGKILL wherever they can be: a second process ends with what one process ends with."""
 
 import os
 import signal
@@ -18,6 +18,14 @@ WORDS = [
     *("training.epochs=2", "training.averaged_iterations=2", "training.initial.epochs=1"),
     *("training.initial.warmup_epochs=0", "surrogate.members=20", "optimizer.generations=3"),
     *("evaluator.recalibration_images=64", "evaluator.at_once=3"),
+]
+JOINT = [
+    *("algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "tracker=csv", "device=cpu", "paths.run=run"),
+    *("dataset.resolutions=[8]", "algorithm.n_doe=10", "algorithm.n_iter=8", "algorithm.iterations=2"),
+    *("training.member.epochs=4", "training.member.averaged_iterations=2", "training.member.initial.epochs=1"),
+    *("training.member.initial.warmup_epochs=0", "evaluator.networks.recalibration_images=64"),
+    *("surrogate.member.members=20", "surrogate.combining.members=20", "surrogate.cost.members=20"),
+    *("optimizer.evaluations=200", "evaluator.cascades_at_once=3"),
 ]
 KILL_AT = """
 import os, signal, sys
@@ -61,38 +69,67 @@ MOMENTS = {
     "in writing the final weights": ("nas.training.snapshots:Snapshots", "save_final", 1),
     "in measuring the final front": ("nas.results:Results", "write_front", 4),
 }
+JOINT_MOMENTS = {
+    "in the first supernet's training": ("nas.training.adaptation:Adaptation", "_step", 5),
+    "in the second supernet's later training": ("nas.training.adaptation:Adaptation", "_step", 47),
+    "in evaluation": ("nas.evaluator.joint:JointEvaluator", "_metrics", 6),
+    "in search": ("nas.surrogate.cascade:CascadeSurrogate", "predict", 9),
+    "in writing one supernet's weights": ("torch", "save", 4),
+    "before a step is archived": ("nas.archive:Archive", "extend", 2),
+    "in writing the second supernet's final weights": ("nas.training.snapshots:Snapshots", "save_final", 2),
+}
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, str(ROOT / "launch.py"), *WORDS, "paths.cache=../cache", *words]
+def command(words: list[str]) -> list[str]:
+    return [sys.executable, str(ROOT / "launch.py"), *words, "paths.cache=../cache"]
+
+
+def whole(words: list[str], folder: Path) -> Path:
+    folder.mkdir()
+    subprocess.run(command(words), cwd=folder, check=True, capture_output=True)
+    return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nat") / "whole"
-    folder.mkdir()
-    subprocess.run(command(), cwd=folder, check=True, capture_output=True)
-    return folder / "run"
+    return whole(WORDS, tmp_path_factory.mktemp("nat") / "whole")
+
+
+@pytest.fixture(scope="module")
+def undisturbed_joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whole(JOINT, tmp_path_factory.mktemp("joint") / "whole")
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    files = ("iter_1.pt", "iter_2.pt", "final.pt")
-    loaded = {file: checkpoint.load(run / "weights" / file) for file in files}
     found = {}
-    for file, content in loaded.items():
-        assert content is not None, file
-        tensors = content["weights"] if file == "final.pt" else content["content"]["state"]["weights"]
-        found |= {f"{file} {name}": tensor for name, tensor in tensors.items()}
+    for folder in sorted(run.rglob("weights")):
+        for file in ("iter_1.pt", "iter_2.pt", "final.pt"):
+            content = checkpoint.load(folder / file)
+            assert content is not None, file
+            tensors = content["weights"] if file == "final.pt" else content["content"]["state"]["weights"]
+            found |= {f"{folder.relative_to(run)} {file} {name}": tensor for name, tensor in tensors.items()}
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_it_ends_with_the_same_archive_and_weights(moment: str, undisturbed: Path, tmp_path: Path) -> None:
-    place, name, call = MOMENTS[moment]
+    kill_and_resume(WORDS, MOMENTS[moment], undisturbed, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", JOINT_MOMENTS)
+def test_several_supernets_end_with_the_same_archive_and_weights(
+    moment: str, undisturbed_joint: Path, tmp_path: Path
+) -> None:
+    kill_and_resume(JOINT, JOINT_MOMENTS[moment], undisturbed_joint, tmp_path)
+
+
+def kill_and_resume(words: list[str], moment: tuple[str, str, int], undisturbed: Path, tmp_path: Path) -> None:
+    place, name, call = moment
     script = KILL_AT.replace("CONF", str(ROOT / "conf"))
     (tmp_path / "killed").mkdir()
-    words = [*WORDS, f"paths.cache={undisturbed.parents[1] / 'cache'}"]
+    words = [*words, f"paths.cache={undisturbed.parents[1] / 'cache'}"]
     killed = subprocess.run(
         [sys.executable, "-c", script, place, name, str(call), *words],
         cwd=tmp_path / "killed",

@@ -20,7 +20,7 @@ TINY = (
 )
 RECIPES = [path.stem for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))]
 ONE_OF_EACH_KIND = {"nat_reproduce_cifar10", "nat_cifar10_proxyless", "nat_imagenet_ofa_w12"}
-ALIKE = [name for name in RECIPES if name.startswith("nat_") and name not in ONE_OF_EACH_KIND]
+ALIKE = [name for name in RECIPES if name.startswith(("nat_", "encas_joint_")) and name not in ONE_OF_EACH_KIND]
 FINETUNING = [name for name in RECIPES if name.startswith("finetune_")]
 
 
@@ -73,9 +73,13 @@ def test_sweep(name, launch, tmp_path):
 
 def in_small(name, tmp_path):
     """Return what makes a recipe one tiny step."""
+    if name.startswith("encas_joint_"):
+        return joint_on_noise(name, tmp_path)
     if name.startswith("encas_"):
         return in_a_small_pool(name, tmp_path)
-    return on_noise(name, tmp_path) if name.startswith("nat_") else TINY
+    if name.startswith("nat_"):
+        return (*on_noise(name, tmp_path), *ONE_SUPERNET)
+    return TINY
 
 
 def in_a_small_pool(name, tmp_path):
@@ -85,6 +89,33 @@ def in_a_small_pool(name, tmp_path):
     budget = () if name.endswith("greedy") else ("optimizer.evaluations=300",)
     data = ("dataset=none", "~dataset.vld_size") if name == "encas_timm" else ()
     return ("tracker=csv", "paths.cache=cache", "pool=files", own, "pool.folders=[outputs_of_models]", *budget, *data)
+
+
+ONE_SUPERNET = (
+    "supernet.checkpoint=random",
+    "supernet.resolutions=[32]",
+    "surrogate.members=20",
+    "optimizer.generations=3",
+    "evaluator.recalibration_images=8",
+)
+
+
+def joint_on_noise(name, tmp_path):
+    """Return what a recipe of ENCAS-joint needs to search its own spaces on a few images of 32 x 32 pixels."""
+    members = ["alphanet", "ofa_w12"] + ["ofa_w10", "attentivenas", "proxyless"] * name.endswith("5nets")
+    random = [
+        (f"supernet.members.{each}.checkpoint=random", f"supernet.members.{each}.resolutions=[32]") for each in members
+    ]
+    shared = [word for word in on_noise(name, tmp_path) if not word.startswith("training.")]
+    return (
+        *shared,
+        *(word for words in random for word in words),
+        f"training.member.epochs={len(members)}",
+        "training.member.batch_size=8",
+        *(f"surrogate.{part}.members=20" for part in ("member", "combining", "cost")),
+        "optimizer.evaluations=20",
+        "evaluator.networks.recalibration_images=8",
+    )
 
 
 def on_noise(name, tmp_path):
@@ -111,13 +142,8 @@ def on_noise(name, tmp_path):
         "device=cpu",
         "dataset.size=32",
         "dataset.augmentation.workers=0",
-        "supernet.checkpoint=random",
-        "supernet.resolutions=[32]",
         "algorithm.n_doe=3",
         "algorithm.n_iter=2",
         "algorithm.iterations=1",
-        "surrogate.members=20",
-        "optimizer.generations=3",
-        "evaluator.recalibration_images=8",
         *(photos if imagenet else data),
     )

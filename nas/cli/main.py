@@ -18,6 +18,7 @@ from nas.cli.compose import Jobs, compose_jobs, one_line
 from nas.cli.launching import choose_launcher, launch_sweep, recorded
 from nas.cli.naming import register_resolvers
 from nas.cli.setup import make_task, without_hydra
+from nas.cli.spelling import spelled_out
 from nas.errors import InUseError, NasError, UserError
 from nas.launcher.parent import end_with_parent
 
@@ -35,7 +36,7 @@ def main(conf: Path) -> None:
     end_with_parent()
     arguments = get_args_parser().parse_intermixed_args()
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
-    arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
+    arguments.overrides = [word for override in arguments.overrides for word in spelled_out(_quoted_json(override))]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what Hydra cannot write is said here, in one line

@@ -61,7 +61,10 @@ def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
     if choices.get("task") == "finetune":
         return _spelt([choices.get("experiment") or f"finetune-{choices['finetuning']}", digest])
     shown = ("dataset", "supernet") if choices.get("space", "supernet") == "supernet" else ("space",)
-    words = [choices.get("experiment") or "-".join(str(choices[group]) for group in (*shown, "algorithm"))]
+    chosen = dict(choices)
+    if chosen.get("supernet") == "several":
+        chosen["supernet"] = "-".join(map(str, config.supernet.get("members", ())))
+    words = [chosen.get("experiment") or "-".join(str(chosen[group]) for group in (*shown, "algorithm"))]
     words += [str(name) for name in config.sec_obj]
     return _spelt([*words, digest])
 

@@ -11,11 +11,13 @@ import torch
 from nas.archive import Archive
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
+from nas.evaluator.joint import Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.base import Progress
 from nas.pool.stored_parts import part_from
 from nas.run_folder import RunFolder
 from nas.supernet.base import Supernet
+from nas.supernet.several import Several
 from nas.training.base import Training
 
 
@@ -29,6 +31,7 @@ class FinishedRun:
         settings: resolved.
         archive: its evaluations.
         members: of the front, as ``front.json`` lists them, ascending in error.
+        measuring: settings of the evaluator of networks; of a run of cascades of subnets, those of its networks.
         threads: of torch, on which the cached weights and the last digits of results depend.
     """
 
@@ -55,10 +58,8 @@ class FinishedRun:
             self.threads = int(self.settings["threads"])
             front = RunFolder(folder).front()
             self.members: list[Mapping[str, Any]] = front["front"]
-            self._measured = {
-                tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
-                for member in self.members
-            }
+            self.measuring: Mapping[str, Any] = dict(self.settings["evaluator"])
+            self.measuring = self.measuring.get("networks", self.measuring)
             if front["step"] != self.archive.next_step - 1:
                 raise ValueError("archive.jsonl ends before the front's last step")
         except (OSError, ValueError, KeyError, TypeError, ArchiveError) as error:
@@ -92,19 +93,16 @@ class FinishedRun:
             progress(done, total, activity)
 
         offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
-        offers |= {"folder": self.folder, "run_seed": self.settings.get("seed"), "replica": None}
+        offers |= {"folder": self.folder, "run_seed": self.settings.get("seed"), "replica": None, "shares": 1}
         with self.as_it_ran():
             training = part_from(self.settings, "training", Training, offers, self.config)  # type: ignore[type-abstract]
             training.conclude(told)
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet}
-        return part_from(self.settings, "evaluator", SubnetEvaluator, offers, self.config)
-
-    def measured(self, genome: tuple[int, ...]) -> float:
-        """Return the top-1 accuracy of a member of the front on the validation images, percent, with final weights."""
-        return self._measured[genome]
+        supernet = Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
+        offers = self._offers | {"dataset": self.dataset, "supernet": supernet}
+        return part_from({"evaluator": self.measuring}, "evaluator", SubnetEvaluator, offers, self.config)
 
     @contextmanager
     def as_it_ran(self) -> Iterator[None]:

@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from nas.archive import Entry
 from nas.dataset import batches
 from nas.errors import RunError
 from nas.evaluator import recalibration, subnet
-from nas.objective.base import TOP1_ERROR
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.finished_run import FinishedRun
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
 from nas.pool.prepared import Prepared
+from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
 from nas.supernet.weights import weights_digest
@@ -36,7 +35,10 @@ TOLERANCE = 0.003
 
 @final
 class RunsPool(StoredPool):
-    """The networks on the cumulative fronts of finished searches, each with the weights its run measured it with.
+    """The networks on the cumulative fronts of finished searches, each with the weights that its run left.
+
+    A run over several supernets has a front for each of them: by what its cascades' networks do alone, as it was
+    measured with each cascade.
 
     Data, supernet, weights and evaluator are rebuilt from the settings in the run folder, and the accuracy on the
     validation split is compared with the run's.
@@ -81,8 +83,7 @@ class _Run:
     @property
     def _augmented(self) -> bool:
         """Whether outputs depend on the augmentation."""
-        evaluator = self._run.settings.get("evaluator")
-        return isinstance(evaluator, dict) and bool(evaluator.get("recalibration_augmented"))
+        return bool(self._run.measuring.get("recalibration_augmented"))
 
     @property
     def data_fingerprint(self) -> str:
@@ -107,7 +108,7 @@ class _Run:
             "weights": weights_digest(supernet.module.state_dict()),
             "supernet": supernet.fingerprint,
             "dataset": [dataset.fingerprint, dataset.mean, dataset.std],
-            "evaluator": self._run.settings.get("evaluator"),
+            "evaluator": self._run.measuring,
             "code": source_digest(batches, recalibration, subnet),
             "augmentation": str(replace(dataset.augmentation, workers=0)) if self._augmented else None,
             "torch": [torch.__version__, str(self._device).partition(":")[0], self._run.threads],
@@ -124,56 +125,47 @@ class _Run:
         labels: dict[Split, Any] = {split: dataset.split(split).labels for split in SPLITS}
         return [
             Model(
-                name=f"{self._name}/iter_{entry.step}/net_{entry.index}",
-                group=self._name,
-                architecture={"run": self._name} | dict(entry.architecture.config),
-                identity={**identity, "architecture": dict(entry.architecture.config)},
+                name=network.name,
+                group=network.group,
+                architecture={"run": network.group} | dict(network.architecture.config),
+                identity={**identity, "architecture": dict(network.architecture.config)},
                 data=data,
                 class_names=dataset.class_names,
                 labels=labels,
-                costs=self._costs(entry),
-                run=partial(self._computed, entry),
-                network=partial(self._network, entry),
+                costs=dict(network.costs),
+                run=partial(self._computed, network),
+                network=partial(self._network, network),
             )
-            for entry in self._run.archive.front()
+            for network in networks_of(self._name, self._run.supernet, self._run.archive, self._run.members)
         ]
 
-    def _computed(self, entry: Entry) -> Computed:
+    def _computed(self, network: RunNetwork) -> Computed:
         """Evaluate one network on both splits."""
         with self._run.as_it_ran():
-            found = {split: self._evaluated(entry, split) for split in SPLITS}
+            found = {split: self._evaluated(network, split) for split in SPLITS}
         return Computed(splits=found, costs={}, facts={})
 
-    def _network(self, entry: Entry) -> nn.Module:
+    def _network(self, network: RunNetwork) -> nn.Module:
         """Return one network with the statistics that it was evaluated with."""
         with self._run.as_it_ran():
-            network = self._run.evaluator().network(entry.architecture)
+            found = self._run.evaluator().network(network.architecture)
         return Prepared(
-            network,
+            found,
             mean=self._run.dataset.mean,
             std=self._run.dataset.std,
-            resolution=entry.architecture.config["r"],
-            crop=self._run.settings["evaluator"]["crop"],
+            resolution=network.architecture.config["r"],
+            crop=self._run.measuring["crop"],
         )
 
-    def _costs(self, entry: Entry) -> dict[str, float]:
-        """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
-        names = [measure.name for measure in self._run.archive.measures]
-        objectives = dict(zip(names, entry.objectives or (), strict=True))
-        costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
-        return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
-
-    def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
+    def _evaluated(self, network: RunNetwork, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
             self._local.evaluator = self._run.evaluator()
-        logits = self._local.evaluator.logits(entry.architecture, split).numpy()
+        logits = self._local.evaluator.logits(network.architecture, split).numpy()
         labels = self._run.dataset.split(split).labels
-        top1, before = (
-            100 * float(np.mean(logits.argmax(axis=1) == labels)),
-            self._run.measured(entry.architecture.genome),
-        )
-        if split == "validation" and abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
+        top1 = 100 * float(np.mean(logits.argmax(axis=1) == labels))
+        before = top1 if network.top1 is None or split == "test" else network.top1
+        if abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
             raise RunError(
                 f"its accuracy is {top1:.2f} %, in its run it was {before:.2f} %: weights, "
                 "data or code have changed since; make the run anew"

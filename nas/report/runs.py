@@ -13,7 +13,7 @@ import yaml
 from nas.errors import ArchiveError, UserError
 from nas.files import read_json
 from nas.report.record import Record, read_record
-from nas.run_folder import RunFolder
+from nas.status import observed
 
 State = Literal["finished", "failed", "unfinished"]
 
@@ -122,7 +122,7 @@ def read_run(name: str, folder: Path) -> Run:
     return Run(
         name=name,
         folder=folder,
-        state=states.get(RunFolder(folder).state(), "unfinished"),
+        state=states.get(observed(folder).get("state"), "unfinished"),
         error=status.get("error"),
         settings=settings,
         identity={str(part): str(value) for part, value in about.get("fingerprints", {}).items()},

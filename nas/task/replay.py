@@ -8,6 +8,7 @@ from nas.archive import Archive
 from nas.errors import ArchiveError, UserError
 from nas.results import Results
 from nas.run_folder import RunFolder
+from nas.status import observed
 from nas.task.base import Setup, Task, build
 from nas.tracker.base import RunInfo, Tracker
 
@@ -52,7 +53,7 @@ def replay(folder: Path, tracker: Tracker) -> int:
     for step in range(steps):
         picture = folder / "front.png" if step == steps - 1 and (folder / "front.png").exists() else None
         tracker.step(results.summary(step), picture)
-    state = RunFolder(folder).state()
+    state = observed(folder).get("state")
     tracker.finish(None if state == "finished" else f"the run is {state}")
     return steps
 

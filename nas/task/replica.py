@@ -12,6 +12,7 @@ from nas.dataset.base import Dataset
 from nas.evaluator.base import Evaluator
 from nas.objective.base import Objective
 from nas.objective.benchmark_latency import tabulated
+from nas.objective.expected import expected
 from nas.supernet.base import Supernet
 from nas.task.base import build
 
@@ -78,4 +79,4 @@ def with_space(space: Callable[..., Any], offers: Mapping[str, Any]) -> dict[str
 
 def objectives_of(parts: Mapping[str, Callable[..., Objective]], offers: Mapping[str, Any]) -> list[Objective]:
     """Return the objectives beside the error."""
-    return [tabulated(build(part, offers), offers["tables"]) for part in parts.values()]
+    return [expected(tabulated(build(part, offers), offers["tables"])) for part in parts.values()]

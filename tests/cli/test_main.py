@@ -76,6 +76,68 @@ WRONG = {
     "no second objective": (["sec_obj=[]"], "sec_obj takes one of its choices"),
     "unknown interpolation": (["algorithm.n_doe=${sed}"], "Interpolation key 'sed' not found"),
     "experiment": (["experiment=dmeo"], "unknown choice for experiment: 'dmeo'; did you mean 'demo'?"),
+    "one of several supernets": (["supernet=[tiny,tini]"], "unknown choice for supernet/members: 'tini'; did you mean"),
+    "a single supernet for cascades": (["algorithm=encas_joint", "supernet=[tiny]"], "supernet=[tiny] is too few"),
+    "no list of supernets": (
+        ["algorithm=encas_joint", "supernet=tiny"],
+        "surrogate=cascade predicts cascades of several supernets: choose them, for example supernet=[alphanet,",
+    ),
+    "one member's key": (
+        ["supernet=[tiny,tiny_wide]", "supernet.members.tiny.depth=[1]"],
+        "unknown key 'supernet.members.tiny.depth'; did you mean 'supernet.members.tiny.depths'?",
+    ),
+    "one member's value": (
+        ["algorithm=encas_joint", "supernet.members.tiny_wide.depths=[1,x]"],
+        "supernet.members.tiny_wide.depths[1]='x' is wrong",
+    ),
+    "cascades without their surrogate": (
+        ["algorithm=encas_joint", "surrogate=rbf_ensemble"],
+        "algorithm=encas_joint needs surrogate=cascade",
+    ),
+    "cascades' surrogate without cascades": (["surrogate=cascade"], "surrogate=cascade predicts cascades of several"),
+    "cascades' surrogate in another search": (
+        ["supernet=[tiny,tiny_wide]", "surrogate=cascade", "training=none"],
+        "surrogate=cascade needs the errors of each network: choose algorithm=encas_joint or another surrogate",
+    ),
+    "part of the cascades' surrogate": (
+        ["algorithm=encas_joint", "surrogate@surrogate.cost=gp"],
+        "surrogate.cost must be rbf_ensemble",
+    ),
+    "constraint on cascades": (
+        ["algorithm=encas_joint", "constraints.flops.max=3"],
+        "constraints.flops bounds exact costs; those of cascades depend on what networks answer",
+    ),
+    "objective of cascades": (
+        ["algorithm=encas_joint", "sec_obj=latency"],
+        "sec_obj=latency is measured on single networks, not on cascades: choose flops",
+    ),
+    "known costs of cascades": (["algorithm=encas_joint", "sec_obj=params"], "not known costs alone"),
+    "epochs that cannot be shared": (
+        ["algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "training.member.epochs=3"],
+        "training.member.epochs=3 cannot be shared by 2 supernets: use a multiple of 2",
+    ),
+    "one training for several": (
+        ["algorithm=encas_joint", "training=nat"],
+        "several supernets are trained each on its own: training=joint",
+    ),
+    "one network for several": (
+        ["algorithm=encas_joint", "evaluator=subnet"],
+        "several supernets are measured as cascades: evaluator=joint",
+    ),
+    "joint training of one": (["training=joint"], "training=joint trains several supernets"),
+    "joint evaluation of one": (["evaluator=joint"], "evaluator=joint measures cascades of several supernets"),
+    "processes of several": (
+        ["algorithm=encas_joint", "training.member.processes=2"],
+        "training.member.processes must be 1",
+    ),
+    "frozen weights again": (
+        ["algorithm=encas_joint", "training@training.member=supernet"],
+        "evaluating again needs weights that adapt: ",
+    ),
+    "profile of several": (
+        ["task=profile", "supernet=[tiny,tiny_wide]", "arch={}"],
+        "takes one supernet, not several",
+    ),
     "one bad job of a sweep": (["-m", "surrogate=rbf", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
 }
 

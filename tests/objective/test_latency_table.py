@@ -95,3 +95,10 @@ def test_searches_and_profiles_with_it(launch: Any, tmp_path: Path) -> None:
     for member in front:
         genome = supernet.space.encode(member["architecture"])
         assert member["objectives"]["latency_table"] == pytest.approx(expected(genome[None])[0])
+
+
+def test_cascades_of_several_supernets_have_none(own: Path) -> None:
+    from tests.products import several
+
+    with pytest.raises(UserError, match="sec_obj=latency_table knows single networks, not cascades: choose flops"):
+        table(own, several())

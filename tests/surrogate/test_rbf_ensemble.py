@@ -49,6 +49,22 @@ def test_genes_that_say_the_same_leave_the_tail_undetermined():
     assert np.abs(surrogate.predict(points) - 20).max() < 15
 
 
+def test_real_numbers_are_interpolated_as_they_are():
+    rng = np.random.default_rng(0)
+    inputs, points = rng.random((80, 4)), rng.random((30, 4))
+    inputs[:5] = inputs[5:10]  # equal rows count once, with their mean
+    values = np.stack([inputs.sum(axis=1), (inputs**2).sum(axis=1)], axis=1)
+    surrogate = RBFEnsemble(members=31, seed=5, device="cpu")
+    surrogate.fit(inputs, values)
+    unique, means = unique_rows(inputs, values)
+    predictions = []
+    for genes, _, _ in surrogate._draw(unique, means):
+        single = RBF()
+        single.fit(unique[:, genes], means)
+        predictions.append(single.predict(points[:, genes]))
+    np.testing.assert_allclose(surrogate.predict(points), np.median(predictions, axis=0), atol=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_and_cpu_agree():
     genomes, values, points = data()

@@ -36,6 +36,7 @@ STEP = StepSummary(
     rmse_archive=0.05,
     rho_archive=0.99,
     tau_archive=0.96,
+    parts={},
     seconds={"search": 1.2, "evaluate": 3.0},
     front=[],
 )
@@ -228,3 +229,12 @@ def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> N
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_parts_of_the_surrogate_are_named() -> None:
+    stream = io.StringIO()
+    tracker = make(stream)
+    tracker.start(RUN, [replace(STEP, seconds={}, parts={"flops": 0.876, "tiny_error": None, "wide_error": -0.1})])
+    assert (
+        stream.getvalue().splitlines()[1].endswith("tau 0.71 (0.96 with the archive)  rho flops 0.88, wide_error -0.10")
+    )

@@ -22,6 +22,7 @@ FIRST = StepSummary(
     rmse_archive=None,
     rho_archive=None,
     tau_archive=None,
+    parts={},
     seconds={"evaluate": 2.0},
     front=[],
 )
@@ -35,6 +36,7 @@ SECOND = replace(
     rmse_archive=0.125,
     rho_archive=0.99,
     tau_archive=0.95,
+    parts={},
     seconds={"fit": 0.25, "search": 0.5, "evaluate": 1.25},
 )
 
@@ -99,6 +101,15 @@ def test_step_that_history_lacks_is_dropped(tmp_path: Path) -> None:
     first.step(SECOND, None)
     CsvTracker().start(run_info(tmp_path), [FIRST])
     assert [row["step"] for row in rows(tmp_path)] == ["0"]
+
+
+def test_parts_of_the_surrogate_get_a_column(tmp_path: Path) -> None:
+    tracker = CsvTracker()
+    tracker.start(run_info(tmp_path), [])
+    tracker.step(FIRST, None)
+    tracker.step(replace(SECOND, parts={"flops": 0.5, "tiny_error": None}), None)
+    assert [row["rho_flops"] for row in rows(tmp_path)] == ["", "0.5"]
+    assert [row["rho_tiny_error"] for row in rows(tmp_path)] == ["", ""]
 
 
 def test_unknown_activities_get_a_column(tmp_path: Path) -> None:

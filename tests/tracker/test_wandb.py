@@ -38,6 +38,8 @@ def test_offline_run_holds_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "tau" not in first
     assert "tau_archive" not in first
     assert second["tau_archive"] == 0.95
+    assert second["rho/flops"] == 0.5
+    assert "rho/tiny_error" not in second
     assert (second["_step"], second["hypervolume"], second["tau"], second["rmse"]) == (1, 0.625, 0.75, 0.4)
     assert (second["best/top1_error"], second["best/flops"], second["seconds/evaluate"]) == (1.5, 0.125, 2.0)
     assert run["summary"]["hypervolume"] == 0.625

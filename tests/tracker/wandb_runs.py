@@ -40,10 +40,12 @@ FIRST = StepSummary(
     rmse_archive=None,
     rho_archive=None,
     tau_archive=None,
+    parts={},
     seconds={"evaluate": 2.0},
     front=FRONT,
 )
 SECOND = replace(FIRST, step=1, evaluations=14, hypervolume=0.625, rmse=0.4, rho=0.9, tau=0.75, tau_archive=0.95)
+SECOND = replace(SECOND, parts={"flops": 0.5, "tiny_error": None})
 THIRD = replace(SECOND, step=2, evaluations=18, hypervolume=0.75)
 
 

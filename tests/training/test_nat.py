@@ -38,6 +38,7 @@ def training(folder: Path, supernet: Tiny | None = None, **changes: Any) -> NatT
         "cache": folder,
         "run_seed": 3,
         "replica": replica,
+        "shares": 1,
         "initial": no_initial,
         "iterations": 3,
         "epochs": 2,
