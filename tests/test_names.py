@@ -14,6 +14,7 @@ EXCEPTIONS = {
     "sec_obj/params": "nas.objective.cost",
     "sec_obj/latency": "nas.objective.latency",  # objectives are listed by name, so that several can be chosen
     "sec_obj/latency_table": "nas.objective.latency_table",
+    "evaluator/tuned": "nas.evaluator.tuning",  # what subnet does after it
     "space/cascade": "nas.evaluator.pooled",  # spaces that come with their evaluator
     "space/gap_cascade": "nas.evaluator.gap_cascade",
     "optimizer/mo_gomea_encas": "nas.optimizer.mo_gomea",  # a larger budget
@@ -26,7 +27,7 @@ EXCEPTIONS = {
     "supernet/ofa_w10": "nas.supernet.ofa_mobilenet",
     "supernet/ofa_w12": "nas.supernet.ofa_mobilenet",
 }
-FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in {"experiment", "hydra", "paths"}]
+FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in {"experiment", "hydra", "paths", "scale"}]
 
 
 def target(path: Path) -> str:
@@ -48,7 +49,7 @@ def test_settings_module_and_tests_have_one_name(path):
 def test_every_group_is_in_the_table_of_contents():
     defaults = yaml.safe_load((CONF / "config.yaml").read_text())["defaults"]
     listed = {next(iter(entry)) for entry in defaults if isinstance(entry, dict)} - {"override hydra/job_logging"}
-    assert listed == GROUPS | {"experiment", "hydra"}
+    assert listed == GROUPS | {"experiment", "hydra", "scale"}
     assert {path.name for path in CONF.iterdir() if path.is_dir()} == listed
 
 
@@ -60,5 +61,5 @@ def test_every_key_says_what_it_is(path):
         plain = (
             key and not key.startswith(("#", "-", "_", "defaults")) and value.strip() and not value.startswith(" ${")
         )
-        if plain and path.parent.name not in {"experiment", "hydra", "job_logging", "sec_obj"}:
+        if plain and path.parent.name not in {"experiment", "hydra", "job_logging", "scale", "sec_obj"}:
             assert "#" in value, f"{path}: {key} has no comment"

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.compose import compose_jobs, one_line
 from nas.cli.naming import register_resolvers
+from nas.cli.scale import register_scales
 from nas.cli.setup import make_task, without_hydra
 from nas.errors import NasError, UserError
 from nas.run_folder import RunFolder
@@ -34,6 +35,7 @@ def main(conf: Path) -> None:
     arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
+    register_scales()
     introspection = (arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)
     folders: list[Path] = []
     try:

@@ -78,6 +78,7 @@ class Paths:
 
     cache: Path
     outputs: Path
+    networks: Path
     run: Path
 
 
