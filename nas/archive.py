@@ -50,6 +50,8 @@ class Commit:
         rmse_archive, rho_archive, tau_archive: how the surrogate's predictions agree with the evaluations of these
             entries and of all that it was fitted to; ``None`` without a surrogate, or where it is not defined.
         retry: whether the entries are second attempts at failures.
+        parts: Spearman's rank correlation of what else the surrogate predicted with what evaluations measured, by the
+            metric's name, over the architectures that no earlier step evaluated; ``None`` where it is not defined.
     """
 
     step: int
@@ -59,6 +61,7 @@ class Commit:
     rho_archive: float | None = None
     tau_archive: float | None = None
     retry: bool = False
+    parts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass

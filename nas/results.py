@@ -14,7 +14,7 @@ from nas.files import write_json, write_text
 from nas.pareto import hypervolume
 from nas.report.figures import front_figure, hypervolume_figure
 from nas.tracker.base import StepSummary
-from nas.types import Floats
+from nas.types import Floats, Genomes
 
 Metrics = Mapping[tuple[int, ...], Mapping[str, float]]
 """Metrics by genome, by name."""
@@ -92,6 +92,7 @@ class Results:
             rmse_archive=commit.rmse_archive,
             rho_archive=commit.rho_archive,
             tau_archive=commit.tau_archive,
+            parts=commit.parts,
             seconds=self._seconds.get(step, {}),
             front=[self._described(entry) for entry in front],
         )
@@ -105,6 +106,7 @@ class Results:
         rmse, rho, tau = surrogate_quality(self._archive.fresh(step))
         names = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
         surrogate = names | {"rmse": rmse, "rho": rho, "tau": tau}
+        surrogate |= {f"rho_{name}": value for name, value in commit.parts.items()}
         stats = {"archive": rows, "candidates": candidates, "hv": self.hypervolume(step), "surrogate": surrogate}
         write_json(self._folder / f"iter_{step}.stats", stats)
 
@@ -217,6 +219,20 @@ def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, known:
         return None, None, None
     predicted, actual = _pairs(entries)
     return _quality(np.concatenate([fitted, predicted]), np.concatenate([known, actual]))
+
+
+def quality_of_parts(entries: Sequence[Entry], seen: Genomes, parts: Mapping[str, Floats]) -> dict[str, float | None]:
+    """Return Spearman's rho of what a surrogate predicted beside the error, by name, over new candidates.
+
+    Args:
+        entries: of a step.
+        seen: genomes of the steps before, (n, d): those are no new candidates.
+        parts: predictions for the entries, by the name of what evaluations measured, (k,) each.
+    """
+    known = {tuple(genome) for genome in seen.tolist()}
+    new = [i for i, e in enumerate(entries) if e.objectives and e.architecture.genome not in known]
+    actual = {name: np.array([entries[i].metrics[name] for i in new], dtype=np.float64) for name in parts}
+    return {name: _quality(predicted[new], actual[name])[1] for name, predicted in parts.items()}
 
 
 def _pairs(entries: Sequence[Entry]) -> tuple[Floats, Floats]:

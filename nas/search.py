@@ -14,7 +14,7 @@ from nas.evaluations import BatchFolder, last_line
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.executor.base import Executor
 from nas.objective.base import Objective, values
-from nas.results import Results, quality_with_archive
+from nas.results import Results, quality_of_parts, quality_with_archive
 from nas.run_folder import RunFolder
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
@@ -135,8 +135,9 @@ class Search:
                 f"(tracebacks in {self._folder.path / 'failed'})"
             )
         quality = quality_with_archive(entries, batch.fitted, batch.known)
+        parts = quality_of_parts(entries, self._archive.genomes(), batch.parts)
         self._training.settle()
-        self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality), entries)
+        self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality, parts=parts), entries)
         self._results.forget_failures()
 
     def _retry(self) -> None:

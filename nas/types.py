@@ -78,6 +78,7 @@ class Batch:
         winner: the model that an adaptive surrogate chose; equals ``surrogate`` for all others.
         fitted: its predictions of what was known, shape (k,): what it was fitted to.
         known: the measured values of the same, shape (k,).
+        parts: predictions of what else evaluations measure, by the metric's name, shape (n,) each.
         seconds: what parts of choosing the candidates took, by activity, for example ``"fit"``.
     """
 
@@ -87,4 +88,5 @@ class Batch:
     winner: str | None = None
     fitted: Floats | None = None
     known: Floats | None = None
+    parts: Mapping[str, Floats] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)

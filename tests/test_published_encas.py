@@ -34,5 +34,12 @@ def test_recipes_say_what_was_published(name, launch):
         assert settings["pool"]["models"] == "published"
         assert str(settings["dataset"]["vld_size"]) == published["label_postfix"]
     else:
-        names = [Path(run).parent.name.removeprefix("joint_") for run in settings["pool"]["runs"]]
-        assert names == [PUBLISHED["names"][space] for space in published["input_search_spaces"]]
+        expected = [PUBLISHED["names"][space] for space in published["input_search_spaces"]]
+        runs = [Path(run).parent.name for run in settings["pool"]["runs"]]
+        if kind == "5nets_join":  # one run, of all supernets
+            joint = f"encas_joint_{published['dataset']}_5nets"
+            code, out, err = launch(f"experiment={joint}", "tracker=csv", "--cfg", "job")
+            assert code == 0, err
+            assert runs == ["joint_5nets"]
+            runs = list(yaml.safe_load(out)["supernet"]["members"])
+        assert runs == expected

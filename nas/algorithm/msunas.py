@@ -9,6 +9,7 @@ from nas.algorithm.base import Algorithm, timed
 from nas.algorithm.design import initial_design
 from nas.algorithm.predicted import Predicted
 from nas.archive import Archive
+from nas.errors import UserError
 from nas.objective.base import Objective
 from nas.optimizer.base import Optimizer
 from nas.pareto import non_dominated
@@ -47,8 +48,13 @@ class MSuNAS(Algorithm):
             iterations: iterations after the initial design (published: 30).
 
         Raises:
-            UserError: if the surrogate needs a larger initial design.
+            UserError: if the surrogate needs a larger initial design, or more than objectives.
         """
+        if surrogate.metrics:
+            raise UserError(
+                f"surrogate={surrogate.name} needs the errors of each network: choose algorithm=encas_joint or another "
+                "surrogate"
+            )
         self._predicted = Predicted(space, objectives, surrogate)
         if iterations > 0:
             self._predicted.check_budget("algorithm.n_doe", n_doe)
@@ -74,7 +80,7 @@ class MSuNAS(Algorithm):
             return Batch(self._space.sample_unseen(self._n_iter, seen, rng))
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
-            self._predicted.fit(genomes, evaluated)  # l. 9
+            self._predicted.fit(genomes, evaluated, [{}] * len(genomes))  # l. 9
             fitted = self._predicted.errors(genomes)
         front = non_dominated(evaluated)
         with timed(seconds, "search"):
@@ -89,4 +95,5 @@ class MSuNAS(Algorithm):
             filling = self._space.sample_unseen(self._n_iter - len(batch), np.concatenate([seen, batch]), rng)
             batch = np.concatenate([batch, filling])
             predicted = self._predicted.errors(batch)
-        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
+        names = self._surrogate.name, self._surrogate.winner
+        return Batch(batch, predicted, *names, fitted, evaluated[:, 0], seconds=seconds)

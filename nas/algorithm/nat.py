@@ -8,7 +8,7 @@ import numpy as np
 from nas.algorithm.base import Algorithm, timed
 from nas.algorithm.design import initial_design
 from nas.algorithm.predicted import Predicted
-from nas.archive import Archive
+from nas.archive import Archive, Entry
 from nas.objective.base import Objective
 from nas.optimizer.base import Optimizer
 from nas.pareto import non_dominated
@@ -82,14 +82,15 @@ class NAT(Algorithm):
         """
         if step == 0:
             return Batch(initial_design(self._space, self._n_doe, rng))
-        genomes, evaluated = self._population(archive, step)
+        known = self._population(archive, step)
+        genomes, evaluated = self._arrays(known)
         seen = genomes if self.reevaluates else archive.genomes()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
             return Batch(self._filled(genomes if self.reevaluates else genomes[:0], seen, rng))
         seconds: dict[str, float] = {}
         with timed(seconds, "fit"):
             chosen = self._selected(evaluated, evaluated, self._fit_on or len(genomes), rng)
-            self._predicted.fit(genomes[chosen], evaluated[chosen])
+            self._predicted.fit(genomes[chosen], evaluated[chosen], [known[i].metrics for i in chosen])
             fitted = self._predicted.errors(genomes)
         with timed(seconds, "search"):
             population, _ = self._optimizer.minimize(self._predicted.problem(), genomes, rng)
@@ -101,17 +102,20 @@ class NAT(Algorithm):
             batch = candidates[self._selected(values, evaluated, self._n_iter, rng)]
             if not self.reevaluates:
                 batch = self._filled(batch, np.concatenate([seen, batch]), rng)
-            predicted = self._predicted.errors(batch)
-        return Batch(batch, predicted, self._surrogate.name, self._surrogate.winner, fitted, evaluated[:, 0], seconds)
+            predicted, parts = self._predicted.errors(batch), self._predicted.parts(batch)
+        names = self._surrogate.name, self._surrogate.winner
+        return Batch(batch, predicted, *names, fitted, evaluated[:, 0], parts, seconds=seconds)
 
-    def _population(self, archive: Archive, step: int) -> tuple[Genomes, Floats]:
+    def _population(self, archive: Archive, step: int) -> list[Entry]:
         """Return what the search goes on from: the last step's evaluations, or all where weights are frozen."""
-        if not self.reevaluates:
-            return archive.arrays()
-        good = [entry for entry in archive.batch(step - 1) if entry.objectives is not None]
-        genomes = np.array([entry.architecture.genome for entry in good], dtype=np.int64)
-        evaluated = np.array([entry.objectives for entry in good], dtype=np.float64)
-        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, len(archive.measures))
+        entries = archive.batch(step - 1) if self.reevaluates else archive.entries()
+        return [entry for entry in entries if entry.objectives is not None]
+
+    def _arrays(self, entries: Sequence[Entry]) -> tuple[Genomes, Floats]:
+        """Return the genomes, (n, d), and the objectives, (n, m), of evaluations."""
+        genomes = np.array([entry.architecture.genome for entry in entries], dtype=np.int64)
+        evaluated = np.array([entry.objectives for entry in entries], dtype=np.float64)
+        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(len(entries), -1)
 
     def _filled(self, genomes: Genomes, seen: Genomes, rng: np.random.Generator) -> Genomes:
         """Return ``n_iter`` genomes: the given ones, and random ones that are not among ``seen``."""

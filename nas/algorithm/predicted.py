@@ -1,6 +1,6 @@
 """The problem that surrogate-assisted algorithms let an optimizer solve instead of the expensive one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -33,14 +33,22 @@ class Predicted:
                 f"evaluated architectures in a space of {self._space.n_genes} genes; use {key}={needed} or more"
             )
 
-    def fit(self, genomes: Genomes, evaluated: Floats) -> None:
-        """Fit the surrogate to evaluated genomes, (n, d), and their objectives, (n, m)."""
-        self._surrogate.fit(genomes, evaluated[:, self._modelled])
+    def fit(self, genomes: Genomes, evaluated: Floats, metrics: Sequence[Mapping[str, float]]) -> None:
+        """Fit the surrogate to evaluated genomes, (n, d), their objectives, (n, m), and what else it asks for.
+
+        Args:
+            genomes: canonical.
+            evaluated: objectives.
+            metrics: what their evaluations measured, length n.
+        """
+        others = [[found[name] for name in self._surrogate.metrics] for found in metrics]
+        values = np.array(others, dtype=np.float64).reshape(len(genomes), -1)
+        self._surrogate.fit(genomes, np.concatenate([evaluated[:, self._modelled], values], axis=1))
 
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the objectives of genomes, (n, d) -> (n, m), the error first."""
         values = np.empty((len(genomes), 1 + len(self._objectives)))
-        values[:, self._modelled] = self._surrogate.predict(genomes)
+        values[:, self._modelled] = self._surrogate.predict(genomes)[:, : len(self._modelled)]
         for i, objective in enumerate(self._objectives, 1):
             if isinstance(objective, Cost):
                 values[:, i] = objective(genomes)
@@ -50,6 +58,11 @@ class Predicted:
         """Return the predicted errors of genomes, (n, d) -> (n,)."""
         errors: Floats = self._surrogate.predict(genomes)[:, 0]
         return errors
+
+    def parts(self, genomes: Genomes) -> dict[str, Floats]:
+        """Return what else is predicted of genomes, (n, d), by the name of what evaluations measure, (n,) each."""
+        names = [self._objectives[i - 1].measure.name for i in self._modelled[1:]] + [*self._surrogate.metrics]
+        return dict(zip(names, self._surrogate.predict(genomes).T[1:], strict=True)) if names else {}
 
     def problem(self) -> Problem:
         """Return what an optimizer minimises."""

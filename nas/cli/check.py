@@ -69,10 +69,15 @@ def _targets(path: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if "_target_" in node:
         yield path, node
     for key, value in node.items():
-        if isinstance(value, dict) and ("_target_" in value or "_target_" not in node):
+        if _is_part(value) or (isinstance(value, dict) and "_target_" not in node):
             yield from _targets(f"{path}.{key}", value)
         elif "_target_" not in node:
             raise unknown("key", f"{path}.{key}", [f"{path}.{name}" for name in node if name != key])
+
+
+def _is_part(value: Any) -> bool:
+    """Return whether a value describes a part, or several by name."""
+    return isinstance(value, dict) and ("_target_" in value or (bool(value) and all(map(_is_part, value.values()))))
 
 
 def _load(path: str, target: str) -> Any:
@@ -93,7 +98,7 @@ def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozen
             continue
         if key not in names:
             raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names] + ([] if path else [*GROUPS]))
-        if not (isinstance(value, dict) and "_target_" in value):
+        if not _is_part(value):
             _check_value(f"{prefix}{key}", value, hints[key])
     for parameter in parameters:
         if parameter.name not in node and parameter.default is parameter.empty:

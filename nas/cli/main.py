@@ -16,6 +16,7 @@ from nas.cli.compose import compose_jobs, one_line
 from nas.cli.naming import register_resolvers
 from nas.cli.scale import register_scales
 from nas.cli.setup import make_task, without_hydra
+from nas.cli.spelling import spelled_out
 from nas.errors import NasError, UserError
 from nas.run_folder import RunFolder
 
@@ -32,7 +33,7 @@ def main(conf: Path) -> None:
     """
     arguments = get_args_parser().parse_intermixed_args()
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
-    arguments.overrides = [_quoted_json(override) for override in arguments.overrides]
+    arguments.overrides = [word for override in arguments.overrides for word in spelled_out(_quoted_json(override))]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
     register_scales()

@@ -33,7 +33,10 @@ def run_group(config: DictConfig, choices: Mapping[str, Any]) -> str:
     }
     digest = sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:6]
     shown = ("dataset", "supernet") if choices.get("space", "supernet") == "supernet" else ("space",)
-    words = [choices.get("experiment") or "-".join(str(choices[group]) for group in (*shown, "algorithm"))]
+    chosen = dict(choices)
+    if chosen.get("supernet") == "several":
+        chosen["supernet"] = "-".join(map(str, config.supernet.get("members", ())))
+    words = [chosen.get("experiment") or "-".join(str(chosen[group]) for group in (*shown, "algorithm"))]
     words += [str(name) for name in config.sec_obj]
     name = "-".join([*words, digest])
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)

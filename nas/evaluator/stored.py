@@ -17,6 +17,17 @@ _BLOCK_BYTES = 2**19  # of outputs that every genome looks at before the next on
 Counts = npt.NDArray[np.int64]
 
 
+def probabilities_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """Return the probabilities of logits, (n, c), as they are stored, a few at a time."""
+    found = np.empty(logits.shape, dtype=np.float16)
+    rows = max(1, _CHUNK // logits.shape[1])
+    for part in (slice(start, start + rows) for start in range(0, len(logits), rows)):
+        block = logits[part].astype(np.float32, copy=False)
+        exponentials = np.exp(block - block.max(axis=1, keepdims=True))
+        found[part] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return found
+
+
 @final
 class StoredOutputs:
     """The outputs of a pool of networks on one split, and what their combinations are worth.

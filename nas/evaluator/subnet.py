@@ -120,10 +120,16 @@ class SubnetEvaluator(Evaluator):
 
     def logits(self, architecture: Architecture, split: str) -> Tensor:
         """Return what a network answers on a split, exactly as in an evaluation: logits, (n, classes), on the CPU."""
-        (network,) = self._networks([architecture])
-        with torch.no_grad():
-            parts = [logits.cpu() for (logits,), _ in self._answers([network], _resolution(architecture), split)]
-        return torch.cat(parts)
+        (logits,) = self.all_logits([architecture], split)
+        return logits
+
+    @torch.no_grad()
+    def all_logits(self, architectures: Sequence[Architecture], split: str) -> list[Tensor]:
+        """Return the same for each of several architectures of one resolution, in one pass over the images."""
+        networks = self._networks(architectures)
+        answers = self._answers(networks, _resolution(architectures[0]), split)
+        parts = [[logits.cpu() for logits in each] for each, _ in answers]
+        return [torch.cat(each) for each in zip(*parts, strict=True)]
 
     @torch.no_grad()
     def _together(self, architectures: Sequence[Architecture], split: str) -> list[Mapping[str, float]]:

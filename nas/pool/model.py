@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import nn
 
 from nas.errors import UserError
+from nas.evaluator.stored import probabilities_of
 from nas.pool.array_folder import plain_digest
 from nas.pool.base import Split
 
@@ -97,13 +98,10 @@ def from_logits(logits: npt.NDArray[np.float32]) -> SplitOutputs:
     if not np.isfinite(logits).all():
         raise FloatingPointError("the model's outputs are not finite")
     n, c = logits.shape
-    found = SplitOutputs(np.empty((n, c), np.float16), np.empty(n, np.float32))
+    found = SplitOutputs(probabilities_of(logits), np.empty(n, np.float32))
     rows = max(1, BLOCK // c)
     for part in (slice(start, start + rows) for start in range(0, n, rows)):
-        block = logits[part].astype(np.float32, copy=False)
-        exponentials = np.exp(block - block.max(axis=1, keepdims=True))
-        found.probabilities[part] = exponentials / exponentials.sum(axis=1, keepdims=True)
-        found.gaps[part] = _gap(block)
+        found.gaps[part] = _gap(logits[part].astype(np.float32, copy=False))
     return found
 
 

@@ -14,24 +14,26 @@ import torch
 import yaml
 from torch import nn
 
-from nas.archive import Archive, Entry
+from nas.archive import Archive
 from nas.dataset import batches
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
 from nas.evaluator import recalibration, subnet
+from nas.evaluator.joint import Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.files import read_json
-from nas.objective.base import TOP1_ERROR
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
 from nas.pool.prepared import Prepared
+from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
 from nas.run_folder import RunFolder
 from nas.supernet.base import Supernet
+from nas.supernet.several import Several
 from nas.supernet.weights import weights_digest
 from nas.training.base import Training
 from nas.types import Measure, PositiveInt
@@ -45,7 +47,10 @@ TOLERANCE = 0.003
 
 @final
 class RunsPool(StoredPool):
-    """The networks on the cumulative fronts of finished searches, each with the weights its run measured it with.
+    """The networks on the cumulative fronts of finished searches, each with the weights that its run left.
+
+    A run over several supernets has a front for each of them: by what its cascades' networks do alone, as it was
+    measured with each cascade.
 
     Data, supernet, weights and evaluator are rebuilt from the settings in the run folder, and the accuracy on the
     validation split is compared with the run's.
@@ -94,10 +99,9 @@ class _Run:
             measures = [Measure(*pair) for pair in header["objectives"]]
             self._archive = Archive.open(folder / "archive.jsonl", measures, header["genes"])
             self._threads = int(self._settings["threads"])
-            self._measured = {
-                tuple(member["genome"]): float(member.get("final", member["metrics"])["top1"])
-                for member in read_json(folder / "front.json")["front"]
-            }
+            self._front = read_json(folder / "front.json")["front"]
+            self._measuring: Mapping[str, Any] = dict(self._settings["evaluator"])
+            self._measuring = self._measuring.get("networks", self._measuring)
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"pool.runs: the run in '{folder}' is damaged ({error})") from error
         self._local = threading.local()
@@ -121,7 +125,7 @@ class _Run:
             progress(done, total, f"{activity} of {self._name}")
 
         offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet, "space": self._supernet.space}
-        offers |= {"folder": self._config.parent, "run_seed": self._settings.get("seed"), "replica": None}
+        offers |= {"folder": self._config.parent, "run_seed": self._settings.get("seed"), "replica": None, "shares": 1}
         with _threads(self._threads):
             training = part_from(self._settings, "training", Training, offers, self._config)  # type: ignore[type-abstract]
             training.conclude(told)
@@ -129,8 +133,7 @@ class _Run:
     @property
     def _augmented(self) -> bool:
         """Whether outputs depend on the augmentation."""
-        evaluator = self._settings.get("evaluator")
-        return isinstance(evaluator, dict) and bool(evaluator.get("recalibration_augmented"))
+        return bool(self._measuring.get("recalibration_augmented"))
 
     @property
     def data_fingerprint(self) -> str:
@@ -150,7 +153,7 @@ class _Run:
             "weights": weights_digest(self._supernet.module.state_dict()),
             "supernet": self._supernet.fingerprint,
             "dataset": [self._dataset.fingerprint, self._dataset.mean, self._dataset.std],
-            "evaluator": self._settings.get("evaluator"),
+            "evaluator": self._measuring,
             "code": source_digest(batches, recalibration, subnet),
             "augmentation": str(replace(self._dataset.augmentation, workers=0)) if self._augmented else None,
             "torch": [torch.__version__, str(self._offers["device"]).partition(":")[0], self._threads],
@@ -166,57 +169,52 @@ class _Run:
         labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}
         return [
             Model(
-                name=f"{self._name}/iter_{entry.step}/net_{entry.index}",
-                group=self._name,
-                architecture={"run": self._name} | dict(entry.architecture.config),
-                identity={**identity, "architecture": dict(entry.architecture.config)},
+                name=network.name,
+                group=network.group,
+                architecture={"run": network.group} | dict(network.architecture.config),
+                identity={**identity, "architecture": dict(network.architecture.config)},
                 data=data,
                 class_names=self._dataset.class_names,
                 labels=labels,
-                costs=self._costs(entry),
-                run=partial(self._computed, entry),
-                network=partial(self._network, entry),
+                costs=dict(network.costs),
+                run=partial(self._computed, network),
+                network=partial(self._network, network),
             )
-            for entry in self._archive.front()
+            for network in networks_of(self._name, self._supernet, self._archive, self._front)
         ]
 
-    def _computed(self, entry: Entry) -> Computed:
+    def _computed(self, network: RunNetwork) -> Computed:
         """Evaluate one network on both splits."""
         with _threads(self._threads):
-            found = {split: self._evaluated(entry, split) for split in SPLITS}
+            found = {split: self._evaluated(network, split) for split in SPLITS}
         return Computed(splits=found, costs={}, facts={})
 
-    def _network(self, entry: Entry) -> nn.Module:
+    def _network(self, network: RunNetwork) -> nn.Module:
         """Return one network with the statistics that it was evaluated with."""
         with _threads(self._threads):
-            network = self._evaluator().network(entry.architecture)
+            found = self._evaluator().network(network.architecture)
         return Prepared(
-            network,
+            found,
             mean=self._dataset.mean,
             std=self._dataset.std,
-            resolution=entry.architecture.config["r"],
-            crop=self._settings["evaluator"]["crop"],
+            resolution=network.architecture.config["r"],
+            crop=self._measuring["crop"],
         )
 
-    def _costs(self, entry: Entry) -> dict[str, float]:
-        """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
-        names = [measure.name for measure in self._archive.measures]
-        objectives = dict(zip(names, entry.objectives or (), strict=True))
-        costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
-        return {name: value for name, value in costs.items() if name != TOP1_ERROR.name}
-
     def _evaluator(self) -> SubnetEvaluator:
-        offers = self._offers | {"dataset": self._dataset, "supernet": self._supernet}
-        return part_from(self._settings, "evaluator", SubnetEvaluator, offers, self._config)
+        supernet = Networks(self._supernet) if isinstance(self._supernet, Several) else self._supernet
+        offers = self._offers | {"dataset": self._dataset, "supernet": supernet}
+        return part_from({"evaluator": self._measuring}, "evaluator", SubnetEvaluator, offers, self._config)
 
-    def _evaluated(self, entry: Entry, split: Split) -> SplitOutputs:
+    def _evaluated(self, network: RunNetwork, split: Split) -> SplitOutputs:
         """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
         if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
             self._local.evaluator = self._evaluator()
-        logits = self._local.evaluator.logits(entry.architecture, split).numpy()
+        logits = self._local.evaluator.logits(network.architecture, split).numpy()
         labels = self._dataset.split(split).labels
-        top1, before = 100 * float(np.mean(logits.argmax(axis=1) == labels)), self._measured[entry.architecture.genome]
-        if split == "validation" and abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
+        top1 = 100 * float(np.mean(logits.argmax(axis=1) == labels))
+        before = top1 if network.top1 is None or split == "test" else network.top1
+        if abs(top1 - before) > 100 * max(TOLERANCE, 2 / len(labels)):
             raise RunError(
                 f"its accuracy is {top1:.2f} %, in its run it was {before:.2f} %: weights, "
                 "data or code have changed since; make the run anew"

@@ -50,10 +50,12 @@ def part_from(settings: Mapping[str, Any], group: str, kind: type[T], offers: Ma
 
 
 def _value(value: Any, group: str, source: Path) -> Any:
-    """Return a setting, with nodes in it replaced by what they describe."""
-    if not (isinstance(value, Mapping) and "_target_" in value):
+    """Return a setting, with nodes in it, at any depth, replaced by what they describe."""
+    if not isinstance(value, Mapping):
         return value
-    settings = {key: item for key, item in value.items() if key not in ("_target_", "_partial_")}
+    settings = {key: _value(item, group, source) for key, item in value.items() if key not in ("_target_", "_partial_")}
+    if "_target_" not in value:
+        return settings
     target = _class(value, group, source)
     if value.get("_partial_"):
         return partial(target, **settings)  # type: ignore[misc]

@@ -1,17 +1,19 @@
 """Models of an expensive objective, fitted to what was evaluated."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.types import Floats, Genomes
 
 
-def unique_rows(genomes: Genomes, values: Floats) -> tuple[Genomes, Floats]:
+def unique_rows(genomes: npt.NDArray[Any], values: Floats) -> tuple[npt.NDArray[Any], Floats]:
     """Return the different genomes, (u, d), in ascending order, and the mean values of each, (u, m).
 
     Args:
-        genomes: shape (n, d).
+        genomes: or other rows of numbers, shape (n, d).
         values: shape (n, m).
     """
     rows, inverse, counts = np.unique(genomes, axis=0, return_inverse=True, return_counts=True)
@@ -25,9 +27,11 @@ class Surrogate(ABC):
 
     Attributes:
         name: the word that selects it on the command line.
+        metrics: what else evaluations measure that it is fitted to, by name: these are the last columns of values.
     """
 
     name: str
+    metrics: tuple[str, ...] = ()
 
     @abstractmethod
     def minimum_points(self, n_genes: int) -> int:

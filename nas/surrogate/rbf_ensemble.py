@@ -46,7 +46,8 @@ class RBFEnsemble(Surrogate):
     As in the published code, a subset's size is uniform from 1 to the number of genes, and a subset is drawn again
     unless there are more different points on its genes than it has genes. Points that are equal on them count once,
     with their mean value; genes that never vary are in no subset. The subsets depend on ``seed`` and the points
-    alone. Distances are between integers, thus exact in single precision, in which predictions are computed.
+    alone. Distances are between integers, thus exact in single precision, in which predictions are computed. Points may
+    also be real numbers, as where a surrogate is fitted to what others predict: then all is in double precision.
     """
 
     name = "rbf_ensemble"
@@ -70,42 +71,47 @@ class RBFEnsemble(Surrogate):
         """Return 2: with few points, subsets are small."""
         return 2
 
-    def fit(self, genomes: Genomes, values: Floats) -> None:
+    def fit(self, genomes: Genomes | Floats, values: Floats) -> None:
         """Interpolate the values, (n, d) and (n, m); ValueError below two different points."""
         points, means = unique_rows(genomes, values)
         if len(points) < 2:
             raise ValueError(f"the rbf_ensemble surrogate needs 2 different points, got {len(points)}")
+        whole = np.issubdtype(points.dtype, np.integer)
+        self._precision = torch.float32 if whole else torch.float64
         self._center, self._scale = means.mean(axis=0), np.maximum(means.std(axis=0), 1e-300)
         drawn = list(self._draw(points, (means - self._center) / self._scale))
         drawn.sort(key=lambda member: (len(member[1]), len(member[0])))
         batches = [drawn[start : start + self._batch] for start in range(0, len(drawn), self._batch)]
         self._members = [self._solve(batch, points.shape[1]) for batch in batches]
 
-    def predict(self, genomes: Genomes) -> Floats:
+    def predict(self, genomes: Genomes | Floats) -> Floats:
         """Predict values, (k, d) -> (k, m): the median of the members."""
         median: Floats = np.median(self._predictions(genomes), axis=1) * self._scale + self._center
         return median
 
-    def deviation(self, genomes: Genomes) -> Floats:
+    def deviation(self, genomes: Genomes | Floats) -> Floats:
         """Return half the width of the members' central 68 %, (k, d) -> (k, m)."""
         low, high = np.quantile(self._predictions(genomes), [0.159, 0.841], axis=1)
         half: Floats = (high - low) / 2 * self._scale
         return half
 
-    def _draw(self, points: Genomes, values: Floats) -> Iterator[tuple[npt.NDArray[np.int64], Genomes, Floats]]:
+    def _draw(
+        self, points: Genomes | Floats, values: Floats
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Genomes | Floats, Floats]]:
         """Yield each member's genes, (f,), different points on them, (u, f), and their mean values, (u, m)."""
         rng = np.random.default_rng(self._seed)
         factors: npt.NDArray[np.int64] = rng.integers(1, 2**62, size=(points.shape[1],))
         varying = np.flatnonzero((points != points[0]).any(axis=0))
+        codes = _codes(points)
         for _ in range(self._n_members):
             while True:
                 genes = rng.permutation(varying)[: rng.integers(1, len(varying), endpoint=True)]
-                centers, means = _different(points[:, genes], values, factors[genes])
-                if len(centers) > len(genes):
+                first, means = _different(codes[:, genes], values, factors[genes])
+                if len(first) > len(genes):
                     break
-            yield genes, centers, means
+            yield genes, points[first][:, genes], means
 
-    def _solve(self, drawn: list[tuple[npt.NDArray[np.int64], Genomes, Floats]], n_genes: int) -> _Members:
+    def _solve(self, drawn: list[tuple[npt.NDArray[np.int64], Genomes | Floats, Floats]], n_genes: int) -> _Members:
         """Fit members of similar sizes; the rows and columns that fill them up to one size are zero."""
         b, m = len(drawn), drawn[0][2].shape[1]
         f, u = max(len(genes) for genes, _, _ in drawn), max(len(centers) for _, centers, _ in drawn)
@@ -120,34 +126,43 @@ class RBFEnsemble(Surrogate):
         weights, tails = _interpolate(*arrays)
         return _Members(
             genes=torch.tensor(genes, device=self._device),
-            centers=_to_centers(arrays[0].float()),
-            weights=weights.float(),
-            tails=tails.float(),
+            centers=_to_centers(arrays[0].to(self._precision)),
+            weights=weights.to(self._precision),
+            tails=tails.to(self._precision),
         )
 
-    def _predictions(self, genomes: Genomes) -> npt.NDArray[np.float32]:
+    def _predictions(self, genomes: Genomes | Floats) -> npt.NDArray[np.floating]:
         """Return what each member predicts, standardised, (k, d) -> (k, members, m)."""
-        padded = np.concatenate([genomes, np.zeros((len(genomes), 1), dtype=np.int64)], axis=1)
-        points = torch.tensor(padded, device=self._device, dtype=torch.float32)
+        padded = np.concatenate([genomes, np.zeros((len(genomes), 1), dtype=genomes.dtype)], axis=1)
+        points = torch.tensor(padded, device=self._device, dtype=self._precision)
         found = []
         for members in self._members:
             b, _, u = members.centers.shape
             rows = max(1, self._cells // (b * u))
             parts = [_evaluate(members, part) for part in torch.split(points, rows)]
             found.append(torch.cat(parts, dim=1))
-        predictions: npt.NDArray[np.float32] = torch.cat(found).transpose(0, 1).contiguous().cpu().numpy()
+        predictions: npt.NDArray[np.floating] = torch.cat(found).transpose(0, 1).contiguous().cpu().numpy()
         return predictions
 
 
-def _different(points: Genomes, values: Floats, factors: npt.NDArray[np.int64]) -> tuple[Genomes, Floats]:
-    """Do what ``unique_rows`` does, in any order and ten times as fast: rows are told apart by a hash."""
-    hashes = (points * factors).sum(axis=1)
+def _codes(points: Genomes | Floats) -> Genomes:
+    """Return integers that are equal where points are, gene by gene, (u, d)."""
+    if np.issubdtype(points.dtype, np.integer):
+        return points.astype(np.int64, copy=False)
+    return np.stack([np.unique(column, return_inverse=True)[1].ravel() for column in points.T], axis=1)
+
+
+def _different(codes: Genomes, values: Floats, factors: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Return where the different rows of ``codes``, (u, f), come up, and the mean values, (u, m), of each.
+
+    This is what ``unique_rows`` does, in any order and ten times as fast: rows are told apart by a hash.
+    """
+    hashes = (codes * factors).sum(axis=1)
     _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
-    centers = points[first]
-    if not np.array_equal(centers[inverse], points):
-        return unique_rows(points, values)
-    sums = np.stack([np.bincount(inverse, column) for column in values.T], axis=1)
-    return centers, sums / counts[:, None]
+    if not np.array_equal(codes[first][inverse], codes):
+        _, first, inverse, counts = np.unique(codes, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(inverse.ravel(), column) for column in values.T], axis=1)
+    return first, sums / counts[:, None]
 
 
 def _interpolate(centers: Tensor, present: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +173,7 @@ def _interpolate(centers: Tensor, present: Tensor, values: Tensor) -> tuple[Tens
     coefficients are the smallest.
 
     Args:
-        centers: integers, (b, u, f), double precision.
+        centers: (b, u, f), double precision.
         present: one for points and zero for rows that fill up, (b, u, 1).
         values: zero in rows that fill up, (b, u, m).
     """
@@ -200,6 +215,8 @@ def _to_centers(centers: Tensor) -> Tensor:
 
 
 def _cubes(points: Tensor, centers: Tensor) -> Tensor:
-    """Return the cubes of the distances between integer points, (b, k, f + 2) and (b, f + 2, u) -> (b, k, u)."""
+    """Return the cubes of the distances between points, (b, k, f + 2) and (b, f + 2, u) -> (b, k, u)."""
     squares = points @ centers
+    if squares.dtype == torch.float64:
+        squares.clamp_(min=0)  # of real numbers that are almost equal they may be a little less
     return squares.sqrt().mul_(squares)

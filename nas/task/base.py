@@ -1,15 +1,15 @@
 """Tasks: what one command does, from settings to results."""
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from nas.parts import build
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-T = TypeVar("T")
+__all__ = ["GROUPS", "OFFERED", "Paths", "Settings", "Setup", "Task", "build"]
 
 GROUPS = frozenset(
     {
@@ -47,6 +47,7 @@ OFFERED = frozenset(
         "run_seed",
         "selector",
         "setup",
+        "shares",
         "source",
         "space",
         "stream",
@@ -117,14 +118,3 @@ class Task(ABC):
     @abstractmethod
     def run(self) -> str:
         """Do it, and return what to tell the user at the end."""
-
-
-def build(part: Callable[..., T], offers: Mapping[str, object]) -> T:
-    """Call a part's constructor with those runtime arguments that it names.
-
-    Args:
-        part: a class, or a partial that holds the part's settings.
-        offers: the runtime arguments that are known at this point, by name, out of ``OFFERED``.
-    """
-    named = inspect.signature(part).parameters
-    return part(**{name: value for name, value in offers.items() if name in named})

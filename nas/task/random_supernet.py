@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nas.errors import UserError
 from nas.supernet.base import Supernet
 from nas.task.base import Setup, build
 
@@ -16,6 +17,8 @@ def random_supernet(setup: Setup, classes: int | None) -> tuple[Supernet, int]:
         classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's for one
             that is trained from scratch.
     """
+    if "members" in setup.resolved["supernet"]:
+        raise UserError(f"task={setup.choices['task']} takes one supernet, not several")
     offers: dict[str, Any] = {"cache": setup.paths.cache, "device": "cpu"}
     published = "checkpoint" in setup.resolved["supernet"]
     if classes is not None:

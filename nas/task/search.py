@@ -15,10 +15,12 @@ from nas.algorithm.base import Algorithm
 from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
+from nas.evaluator.joint import JointEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.benchmark_latency import tabulated
 from nas.objective.cost import TableCost
+from nas.objective.expected import expected
 from nas.pool.none import NoPool
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
@@ -28,6 +30,7 @@ from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
+from nas.supernet.several import Several
 from nas.task.base import Settings, Setup, Task, build
 from nas.task.device import torch_device
 from nas.task.replica import Replica
@@ -35,6 +38,8 @@ from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
 from nas.training.base import Training
+from nas.training.joint import JointTraining
+from nas.training.none import NoTraining
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +125,7 @@ class SearchTask(Task):
         """Return the runtime arguments that need no networks."""
         device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
-        offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed}
+        offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed, "shares": 1}
         offers["replica"] = Replica(self._setup.parts["dataset"], self._setup.parts["supernet"], offers["cache"])
         dataset = build(self._setup.parts["dataset"], offers)
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
@@ -132,7 +137,8 @@ class SearchTask(Task):
         offers["supernet"] = supernet
         source = build(parts["space"], offers)
         offers |= {"source": source, "space": source.space, "tables": source.costs()}
-        objectives = [tabulated(build(part, offers), offers["tables"]) for part in parts["sec_obj"].values()]
+        built = [build(part, offers) for part in parts["sec_obj"].values()]
+        objectives = [expected(tabulated(objective, offers["tables"])) for objective in built]
         if not objectives:
             raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
         _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
@@ -145,10 +151,14 @@ class SearchTask(Task):
             group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
         }
         evaluator = build(parts["evaluator"], offers | {"space": source.space})
-        if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator):
+        if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator | JointEvaluator):
             raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
+        if isinstance(supernet, Several) and not isinstance(evaluator, JointEvaluator):
+            raise UserError("several supernets are measured as cascades: evaluator=joint")
         offers["evaluator"] = evaluator
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
+        if isinstance(supernet, Several) and not isinstance(training, JointTraining | NoTraining):
+            raise UserError("several supernets are trained each on its own: training=joint, or training=none")
         if algorithm.reevaluates and not training.moves:
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:
@@ -234,12 +244,15 @@ def bounds(
         UserError: if a constraint is on no exact cost, or its limits contradict each other.
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
-    known = costs | {o.measure.name: o for o in objectives if isinstance(o, Cost)}
+    known: dict[str, Cost] = {name: cost for name, cost in costs.items() if cost.exact}
+    known |= {o.measure.name: o for o in objectives if isinstance(o, Cost)}
     found = []
     for name, limits in constraints.items():
         least, most = limits.get("min"), limits.get("max")
         if least is None and most is None:
             continue
+        if name in costs and name not in known:
+            raise UserError(f"constraints.{name} bounds exact costs; those of cascades depend on what networks answer")
         if name not in known:
             raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
         if least is not None and most is not None and least > most:

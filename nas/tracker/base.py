@@ -60,6 +60,8 @@ class StepSummary:
             correlation); ``None`` where there was no prediction or fewer than two candidates.
         rmse_archive, rho_archive, tau_archive: the same over these candidates and all that the surrogate was fitted
             to, NSGANetV2's definition; ``None`` where there was no surrogate.
+        parts: Spearman's rank correlation of what else the surrogate predicted, by the metric's name, over this step's
+            new candidates; empty where it predicts the error alone.
         seconds: of this step by activity (``ACTIVITIES``); empty where the process died before it wrote them.
         front: objectives of the front so far with their architectures and steps, cheapest last.
     """
@@ -76,6 +78,7 @@ class StepSummary:
     rmse_archive: float | None
     rho_archive: float | None
     tau_archive: float | None
+    parts: Mapping[str, float | None]
     seconds: Mapping[str, float]
     front: Sequence[Mapping[str, Any]]
 

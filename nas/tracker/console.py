@@ -141,7 +141,8 @@ class ConsoleTracker(Tracker):
         if summary.tau is None:
             return parts
         whole = "" if summary.tau_archive is None else f" ({summary.tau_archive:.2f} with the archive)"
-        return [*parts, f"tau {summary.tau:.2f}{whole}"]
+        own = [f"{name} {value:.2f}" for name, value in summary.parts.items() if value is not None]
+        return [*parts, f"tau {summary.tau:.2f}{whole}", *([f"rho {', '.join(own)}"] if own else [])]
 
     def _seconds_left(self) -> float | None:
         """Estimate what all steps to come take from the mean of the recent ones.

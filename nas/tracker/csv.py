@@ -17,9 +17,9 @@ class CsvTracker(Tracker):
     """Writes ``metrics.csv`` into the run folder: a header and one row a step.
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
-    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, and ``seconds_<activity>``, in the units of
-    ``StepSummary``; a value that does not exist is an empty cell. The file is replaced as a whole at every step, so
-    that it is never half a row.
+    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts, and
+    ``seconds_<activity>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
+    replaced as a whole at every step, so that it is never half a row.
     """
 
     def __init__(self) -> None:
@@ -49,16 +49,19 @@ class CsvTracker(Tracker):
     def _write(self) -> None:
         others = dict.fromkeys(name for summary in self._steps for name in summary.seconds)
         activities = list(dict.fromkeys((*ACTIVITIES, *others)))
+        parts = list(dict.fromkeys(name for summary in self._steps for name in summary.parts))
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(
             ["step", "evaluations", "failed", "hypervolume", "front_size"]
             + [f"best_{name}" for name in self._names]
             + [*QUALITY]
+            + [f"rho_{name}" for name in parts]
             + [f"seconds_{name}" for name in activities]
         )
         for s in self._steps:
             seconds = [f"{s.seconds[name]:.3f}" if name in s.seconds else None for name in activities]
             row = [s.step, s.evaluations, s.failed, s.hypervolume, s.front_size, *s.best]
-            table.writerow([*row, *(getattr(s, name) for name in QUALITY), *seconds])
+            quality = [*(getattr(s, name) for name in QUALITY), *(s.parts.get(name) for name in parts)]
+            table.writerow([*row, *quality, *seconds])
         write_text(self._path, text.getvalue())

@@ -149,6 +149,7 @@ class WandbTracker(Tracker):
             "rmse_archive": summary.rmse_archive,
             "rho_archive": summary.rho_archive,
             "tau_archive": summary.tau_archive,
+            **{f"rho/{name}": value for name, value in summary.parts.items()},
         }
         return {
             "step": summary.step,

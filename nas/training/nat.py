@@ -45,6 +45,7 @@ class NatTraining(Training):
         folder: Path,
         run_seed: int,
         replica: Replica | None,
+        shares: PositiveInt,
         initial: Callable[..., Training],
         iterations: NonNegativeInt,
         epochs: PositiveInt,
@@ -74,9 +75,12 @@ class NatTraining(Training):
             folder: of the run; weights are kept below ``weights/`` in it.
             run_seed: of order, augmentation and the choice of architectures.
             replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
+            shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
+                whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
             initial: training of a supernet that comes without weights.
             iterations: of the search after its initial design.
-            epochs: passes over the training split in each iteration, the initial design's too.
+            epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
+                share them together.
             warmup_epochs: before the first of them, in which the learning rate rises from 0.
             choice: what the steps of an iteration train: its candidates, each about as often, or architectures whose
                 every gene is drawn from the candidates' values of it.
@@ -96,8 +100,11 @@ class NatTraining(Training):
             processes: that train together, on the GPUs from ``device`` on or on the CPU.
 
         Raises:
-            UserError: if there are fewer GPUs than processes.
+            UserError: if there are fewer GPUs than processes, or the epochs cannot be shared.
         """
+        for name, value in (("epochs", epochs), ("warmup_epochs", warmup_epochs)):
+            if value % shares:
+                raise UserError(f"{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}")
         self._supernet = supernet
         self._dataset = dataset
         self._device = torch.device(device)
@@ -109,8 +116,9 @@ class NatTraining(Training):
         self._processes = processes
         self._seed = run_seed
         self._iterations = iterations
-        self._epochs = epochs
-        self._warmup_epochs = warmup_epochs
+        self._epochs = epochs // shares
+        self._warmup_epochs = warmup_epochs // shares
+        self._shares = shares
         self._choice = choice
         self._lr = lr
         self._schedule = schedule
@@ -292,8 +300,8 @@ class NatTraining(Training):
         return self._lr * np.arange(1, n + 1) / max(n, 1)
 
     def _falling(self, step: int, n: int) -> Floats:
-        """Return the learning rates of an iteration of ``n`` steps of the descent."""
-        share = np.arange(n) / n
+        """Return the learning rates of an iteration of which ``n`` steps of the descent are this supernet's."""
+        share = np.arange(n) / (n * self._shares)
         if self._schedule == "cosine":
             share = (step + share) / (self._iterations + 1)
         return self._lr * (0.5 + 0.5 * np.cos(np.pi * share))

@@ -36,6 +36,7 @@ STEP = StepSummary(
     rmse_archive=0.05,
     rho_archive=0.99,
     tau_archive=0.96,
+    parts={},
     seconds={"search": 1.2, "evaluate": 3.0},
     front=[],
 )

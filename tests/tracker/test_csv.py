@@ -22,6 +22,7 @@ FIRST = StepSummary(
     rmse_archive=None,
     rho_archive=None,
     tau_archive=None,
+    parts={},
     seconds={"evaluate": 2.0},
     front=[],
 )
@@ -35,6 +36,7 @@ SECOND = replace(
     rmse_archive=0.125,
     rho_archive=0.99,
     tau_archive=0.95,
+    parts={},
     seconds={"fit": 0.25, "search": 0.5, "evaluate": 1.25},
 )
 

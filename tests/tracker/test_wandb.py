@@ -36,6 +36,7 @@ FIRST = StepSummary(
     rmse_archive=None,
     rho_archive=None,
     tau_archive=None,
+    parts={},
     seconds={"evaluate": 2.0},
     front=FRONT,
 )

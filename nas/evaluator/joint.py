@@ -1,0 +1,207 @@
+"""``evaluator=joint``: cascades of several supernets' networks, on images."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from nas.dataset.base import Dataset
+from nas.errors import UserError
+from nas.evaluator.base import Evaluator
+from nas.evaluator.stored import StoredOutputs, probabilities_of
+from nas.evaluator.stored_torch import TorchOutputs
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.base import Objective
+from nas.objective.measurement import Measurement
+from nas.parts import build
+from nas.space.product import EACH_MACS
+from nas.space.table import AdditiveTable
+from nas.supernet.base import Supernet
+from nas.supernet.several import Several
+from nas.supernet.weights import weights_digest
+from nas.types import Architecture, Floats, Genomes, PositiveInt
+
+MILLION = 1e6
+SUPERNET = "supernet"
+"""The key of an architecture's configuration that names its supernet."""
+
+Probabilities = npt.NDArray[np.float16]
+Network = tuple[str, tuple[int, ...]]
+"""A network: the name of its supernet, and its genome there."""
+
+
+@final
+class JointEvaluator(Evaluator):
+    """Runs each network once, and cascades on what the networks answer.
+
+    Networks of one resolution, of whatever supernets, share a pass over the images. What they answer is kept as long as
+    weights stay and there is room, in half precision, as outputs in a pool are, and cascades route images as cascades
+    of a pool do. A result depends on the cascade and the supernets' weights alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        dataset: Dataset,
+        device: str,
+        objectives: Sequence[Objective],
+        networks: Callable[..., SubnetEvaluator],
+        cascades_at_once: PositiveInt,
+        outputs_mib: PositiveInt,
+        threads: PositiveInt,
+    ) -> None:
+        """Prepare the evaluation of networks.
+
+        Args:
+            supernet: several.
+            dataset: what is evaluated on.
+            device: where.
+            objectives: of the search; none of them is measured on a network.
+            networks: of single networks; waits for supernet, data set, device and objectives.
+            cascades_at_once: cascades that are evaluated together.
+            outputs_mib: most memory for what networks answer on a split; the oldest go first.
+            threads: of cascades on the CPU; results do not depend on them.
+
+        Raises:
+            UserError: if there is one supernet alone, or an objective that cascades do not have.
+        """
+        if not isinstance(supernet, Several):
+            raise UserError(
+                "evaluator=joint measures cascades of several supernets: supernet=[a,b], or evaluator=subnet for one"
+            )
+        for objective in objectives:
+            if isinstance(objective, Measurement):
+                raise UserError(
+                    f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: choose flops"
+                )
+        offers = {"supernet": Networks(supernet), "dataset": dataset, "device": device, "objectives": ()}
+        self._networks = build(networks, offers)
+        self._supernet = supernet
+        self._space = supernet.space
+        self._tables = supernet.costs()
+        self._dataset = dataset
+        self._device = device
+        self._at_once = cascades_at_once
+        self._threads = threads
+        self._outputs_bytes = outputs_mib * 2**20
+        self._weights: str | None = None
+        self._known: OrderedDict[tuple[str, Network], Probabilities] = OrderedDict()
+
+    def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
+        """Return the cascades in their order, ``cascades_at_once`` of them together."""
+        order = list(range(len(architectures)))
+        return [order[start : start + self._at_once] for start in range(0, len(order), self._at_once)]
+
+    def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
+        """Return ``top1`` (percent), ``flops`` (millions, of an image on average) and ``params`` (millions, of all).
+
+        Beside them are, for each supernet's network, ``<name>_error`` (percent), ``<name>_flops`` (millions) and
+        ``<name>_answered``: the share of the images in percent that get their answer from it.
+        """
+        self._forget_other_weights()
+        genomes = np.array([architecture.genome for architecture in architectures], dtype=np.int64)
+        each = self._cascade_networks(genomes)
+        different = list(dict.fromkeys(network for networks in each for network in networks))
+        labels = self._dataset.split(split).labels
+        probabilities = self._outputs(different, split)
+        outputs = np.stack([probabilities[network] for network in different])
+        place = {network: i for i, network in enumerate(different)}
+        indices = np.array([[1 + place[network] for network in networks] for networks in each])
+        order = self._space.order(genomes)
+        asked = np.take_along_axis(indices, order, axis=1)
+        errors, reached = self._stored(outputs, labels).cascades(asked, self._space.limits(genomes))
+        shares = reached / len(labels)
+        own = 100 * (outputs.argmax(axis=2) != labels).mean(axis=1)[indices - 1]
+        return self._metrics(genomes, errors, own, shares)
+
+    def _metrics(self, genomes: Genomes, errors: Floats, own: Floats, shares: Floats) -> list[dict[str, float]]:
+        """Return the metrics of p cascades.
+
+        Args:
+            genomes: of the cascades, (p, d).
+            errors: of the cascades, percent, (p,).
+            own: of each supernet's network alone, percent, (p, k).
+            shares: of the images that are asked at each position, (p, k).
+        """
+        order = self._space.order(genomes)
+        costs = np.stack(list(self._tables[EACH_MACS].parts(genomes).values()), axis=1) / MILLION
+        flops = np.zeros(len(genomes))
+        for position, network in enumerate(order.T):  # in this order, as cascades of a pool add them up
+            flops += costs[np.arange(len(genomes)), network] * shares[:, position]
+        found = {"top1": 100 - errors, "flops": flops, "params": self._tables["params"](genomes) / MILLION}
+        places = np.argsort(order, axis=1)
+        answered = np.take_along_axis(100 * (shares - np.pad(shares[:, 1:], ((0, 0), (0, 1)))), places, axis=1)
+        for i, name in enumerate(self._space.members):
+            found |= {f"{name}_error": own[:, i], f"{name}_flops": costs[:, i], f"{name}_answered": answered[:, i]}
+        return [dict(zip(found, row, strict=True)) for row in np.column_stack(list(found.values())).tolist()]
+
+    def _cascade_networks(self, genomes: Genomes) -> list[list[Network]]:
+        """Return the networks of each cascade, (p, d), by supernet."""
+        parts = self._space.split(genomes)
+        names = list(self._space.members)
+        return [
+            [(name, tuple(part[row].tolist())) for name, part in zip(names, parts, strict=True)]
+            for row in range(len(genomes))
+        ]
+
+    def _outputs(self, networks: Sequence[Network], split: str) -> dict[Network, Probabilities]:
+        """Return what networks answer on a split, (n, c) each; those that are not known run."""
+        found = {network: self._known[split, network] for network in networks if (split, network) in self._known}
+        missing = [network for network in networks if network not in found]
+        architectures = [self._architecture(*network) for network in missing]
+        for group in self._networks.groups(architectures):
+            logits = self._networks.all_logits([architectures[i] for i in group], split)
+            for i, each in zip(group, logits, strict=True):
+                found[missing[i]] = self._known[split, missing[i]] = probabilities_of(each.numpy())
+        size = sum(each.nbytes for each in self._known.values())
+        while size > self._outputs_bytes:
+            size -= self._known.popitem(last=False)[1].nbytes
+        return found
+
+    def _architecture(self, name: str, genome: tuple[int, ...]) -> Architecture:
+        return of_supernet(name, self._space.members[name].decode(np.array(genome, dtype=np.int64)))
+
+    def _stored(self, outputs: Probabilities, labels: npt.NDArray[np.int64]) -> StoredOutputs | TorchOutputs:
+        if self._device.startswith("cuda"):
+            return TorchOutputs(outputs, labels, self._device)
+        return StoredOutputs(outputs, labels, self._threads, self._outputs_bytes // 2**20)
+
+    def _forget_other_weights(self) -> None:
+        weights = weights_digest(self._supernet.module.state_dict())
+        if weights != self._weights:
+            self._known.clear()
+            self._weights = weights
+
+
+@final
+class Networks(Supernet):
+    """The networks of several supernets as those of one; an architecture says which supernet it is of."""
+
+    def __init__(self, several: Several) -> None:
+        """Take the supernets."""
+        self._members = several.members
+        self.module, self.fingerprint, self.trained = several.module, several.fingerprint, several.trained
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        return self._of(architecture).forward(images, architecture)
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        return self._of(architecture).extract(architecture)
+
+    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+        """Return nothing: each supernet has tables of its own."""
+        return {}
+
+    def _of(self, architecture: Architecture) -> Supernet:
+        return self._members[architecture.config[SUPERNET]]
+
+
+def of_supernet(name: str, architecture: Architecture) -> Architecture:
+    """Return an architecture that says which supernet it is of, for :class:`Networks`."""
+    return Architecture(architecture.genome, {**architecture.config, SUPERNET: name})

@@ -1,0 +1,21 @@
+"""Costs of cascades, which depend on how far images get."""
+
+from typing import final
+
+from nas.objective.base import Objective
+from nas.objective.cost import TableCost
+from nas.types import Measure
+
+
+@final
+class Expected(Objective):
+    """The average cost of an image: evaluations measure it, and surrogates predict it for all other genomes."""
+
+    def __init__(self, measure: Measure) -> None:
+        """Name it as the metric of evaluations is named."""
+        self.measure = measure
+
+
+def expected(objective: Objective) -> Objective:
+    """Return what evaluations measure in place of a cost that the search space has no table of; else the objective."""
+    return Expected(objective.measure) if isinstance(objective, TableCost) and not objective.exact else objective

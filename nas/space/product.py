@@ -1,0 +1,133 @@
+"""Cascades of one network from each of several supernets: everything that ENCAS-joint decides, as one space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.errors import UserError
+from nas.space.base import SearchSpace, choice_index
+from nas.space.table import AdditiveTable
+from nas.types import Architecture, Floats, Genomes
+
+N_THRESHOLDS = 10
+"""From 0.1 to 1.0 in steps of 0.1 (ENCAS's published code)."""
+
+THRESHOLDS = tuple((step + 1) / N_THRESHOLDS for step in range(N_THRESHOLDS))
+
+OWN = ("position", "threshold")
+"""What is decided for each network beside its architecture."""
+
+
+EACH_MACS = "each_macs"
+"""The table of each network's multiply-adds; those of a cascade depend on how many images ask each."""
+
+
+@final
+class ProductSpace(SearchSpace):
+    """One architecture of each of k spaces, their order in a cascade, and when each of them answers.
+
+    A genome has, space by space, the architecture's genes, a position and a threshold. The network with the highest
+    position is asked first; of equal positions the one named last. An image whose averaged probabilities exceed the
+    threshold of the network that was asked last goes no further. In canonical form positions are k - 1, ..., 0 in
+    the order in which networks are asked, and the threshold of the last one, which nobody reads, is the lowest.
+
+    Attributes:
+        members: the spaces by the names of their supernets.
+    """
+
+    def __init__(self, members: Mapping[str, SearchSpace]) -> None:
+        """Put spaces together, two at least."""
+        self.members = dict(members)
+        n = len(self.members)
+        spaces = self.members.values()
+        self.lower = np.concatenate([[*space.lower, 0, 0] for space in spaces])
+        self.upper = np.concatenate([[*space.upper, n - 1, N_THRESHOLDS - 1] for space in spaces])
+        self.names = tuple(f"{name}.{gene}" for name, space in self.members.items() for gene in (*space.names, *OWN))
+        ends = np.cumsum([space.n_genes + len(OWN) for space in spaces])
+        self._parts = [slice(end - space.n_genes - 2, end - 2) for end, space in zip(ends, spaces, strict=True)]
+        self._positions, self._thresholds = ends - 2, ends - 1
+
+    def split(self, genomes: Genomes) -> list[Genomes]:
+        """Return the genes of each space's architectures, (n, d) -> k times (n, d_i)."""
+        return [genomes[:, part] for part in self._parts]
+
+    def decisions(self, genomes: Genomes) -> tuple[Genomes, Genomes]:
+        """Return positions and thresholds, the latter as multiples of 0.1 less 1, (n, d) -> (n, k) each."""
+        return genomes[:, self._positions], genomes[:, self._thresholds]
+
+    def order(self, genomes: Genomes) -> Genomes:
+        """Return the indices of the spaces in the order in which their networks are asked, (n, d) -> (n, k)."""
+        n = len(self.members)
+        order: Genomes = np.argsort(-(self.decisions(genomes)[0] * n + np.arange(n)), axis=1)
+        return order
+
+    def limits(self, genomes: Genomes) -> Floats:
+        """Return what has to be exceeded behind each network but the last, in their order, (n, d) -> (n, k - 1)."""
+        steps = np.take_along_axis(self.decisions(genomes)[1], self.order(genomes), axis=1)
+        limits: Floats = (steps[:, :-1] + 1) / N_THRESHOLDS
+        return limits
+
+    def canonical(self, genomes: Genomes) -> Genomes:
+        """Return the one genome of each cascade, shape (n, d)."""
+        self.validate(genomes)
+        result = genomes.copy()
+        for part, space in zip(self._parts, self.members.values(), strict=True):
+            result[:, part] = space.canonical(genomes[:, part])
+        order = self.order(genomes)
+        ranks = np.argsort(order, axis=1)
+        result[:, self._positions] = len(self.members) - 1 - ranks
+        result[np.arange(len(result)), self._thresholds[order[:, -1]]] = 0
+        return result
+
+    def decode(self, genome: Genomes) -> Architecture:
+        """Return the cascade: by the name of each supernet its architecture, ``position`` and ``threshold``."""
+        canonical = self.canonical(genome[None])
+        positions, thresholds = self.decisions(canonical)
+        config = {
+            name: {
+                **space.decode(part[0]).config,
+                "position": int(positions[0, i]),
+                "threshold": (int(thresholds[0, i]) + 1) / N_THRESHOLDS,
+            }
+            for i, (part, (name, space)) in enumerate(zip(self.split(canonical), self.members.items(), strict=True))
+        }
+        return Architecture(tuple(canonical[0].tolist()), config)
+
+    def encode(self, config: Mapping[str, Any]) -> Genomes:
+        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+
+        Raises:
+            UserError: if it is none of this space.
+        """
+        if not isinstance(config, Mapping) or set(config) != set(self.members):
+            raise UserError(f"a cascade of this space has one network of each of {', '.join(self.members)}")
+        genome: list[int] = []
+        for name, space in self.members.items():
+            own = dict(config[name])
+            position, threshold = (own.pop(key, None) for key in OWN)
+            genome += space.encode(own).tolist()
+            genome.append(choice_index(f"{name}.position", position, range(len(self.members))))
+            genome.append(choice_index(f"{name}.threshold", threshold, THRESHOLDS))
+        canonical: Genomes = self.canonical(np.array([genome], dtype=np.int64))[0]
+        return canonical
+
+
+class MemberTables:
+    """A cost of each network of a cascade, looked up for whole populations at once."""
+
+    def __init__(self, space: ProductSpace, tables: Sequence[AdditiveTable]) -> None:
+        """Take a table for each of the product's spaces, in their order."""
+        self._space = space
+        self._tables = tables
+
+    def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
+        """Return the sum over the networks of canonical genomes, (n, d) -> (n,)."""
+        total: npt.NDArray[Any] = np.sum(list(self.parts(genomes).values()), axis=0)
+        return total
+
+    def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
+        """Return each network's cost, shape (n,), by the name of its supernet; they add up to the whole."""
+        each = zip(self._space.members, self._tables, self._space.split(genomes), strict=True)
+        return {name: table(part) for name, table, part in each}

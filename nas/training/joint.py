@@ -1,0 +1,113 @@
+"""``training=joint``: several supernets, each trained as one alone would be."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import final
+
+from nas.dataset.base import Dataset
+from nas.errors import UserError
+from nas.parts import build
+from nas.seeding import rng_for
+from nas.supernet.base import Supernet
+from nas.supernet.several import Several
+from nas.training.base import Progress, Training
+from nas.training.none import NoTraining
+from nas.types import Genomes
+
+
+@final
+class JointTraining(Training):
+    """One training for each of several supernets (ENCAS-joint, Chebykin et al. 2022).
+
+    With NAT's, they share the steps of an iteration, and each is trained on what the iteration's cascades have of it: a
+    network that is in many of them often. Their weights are kept apart, below ``supernets/<name>`` in the run folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        dataset: Dataset,
+        device: str,
+        cache: Path,
+        folder: Path,
+        run_seed: int,
+        member: Callable[..., Training],
+    ) -> None:
+        """Describe the trainings; nothing is trained yet.
+
+        Args:
+            supernet: several.
+            dataset: its training split.
+            device: where.
+            cache: folder of supernets that are trained from scratch.
+            folder: of the run.
+            run_seed: of all trainings; each gets one of its own that follows from it.
+            member: training of each supernet; a supernet that comes with weights is not trained from scratch.
+
+        Raises:
+            UserError: if there is one supernet alone, or more processes were to train it.
+        """
+        if not isinstance(supernet, Several):
+            raise UserError("training=joint trains several supernets: supernet=[a,b], or training=nat for one")
+        if getattr(member, "keywords", {}).get("processes", 1) > 1:
+            raise UserError("training.member.processes must be 1: several supernets are trained by one process")
+        self._space = supernet.space
+        self._trainings: dict[str, Training] = {}
+        for number, (name, each) in enumerate(supernet.members.items()):
+            offers = {
+                "supernet": each,
+                "dataset": dataset,
+                "device": device,
+                "cache": cache,
+                "folder": folder / "supernets" / name,
+                "run_seed": int(rng_for(run_seed, number, "supernets").integers(2**31)),
+                "replica": None,
+                "shares": len(supernet.members),
+            }
+            training = build(member, offers)
+            self._trainings[name] = NoTraining(supernet=each) if each.trained and not training.moves else training
+        self.moves = any(training.moves for training in self._trainings.values())
+
+    def prepare(self, progress: Progress) -> None:
+        """Give all supernets the weights that the search starts from."""
+        for name, training in self._trainings.items():
+            training.prepare(partial(_told, progress, name))
+
+    @property
+    def weights(self) -> str | None:
+        """The digest of all supernets' weights as they are."""
+        digests = [f"{name} {training.weights}" for name, training in self._trainings.items()]
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def restore(self, batches: Sequence[Genomes]) -> None:
+        """Give all supernets the weights that they had after the steps with these batches, each (n, d)."""
+        parts = [self._space.split(batch) for batch in batches]
+        for number, training in enumerate(self._trainings.values()):
+            training.restore([part[number] for part in parts])
+
+    def adapt(self, genomes: Genomes, step: int) -> None:
+        """Train one supernet after the other on its part of the genomes, (n, d)."""
+        for part, training in zip(self._space.split(genomes), self._trainings.values(), strict=True):
+            training.adapt(part, step)
+
+    def settle(self) -> None:
+        """Wait until all weights are on disk."""
+        for training in self._trainings.values():
+            training.settle()
+
+    def close(self) -> None:
+        """Close all trainings."""
+        for training in self._trainings.values():
+            training.close()
+
+    def conclude(self, progress: Progress) -> None:
+        """Give all supernets the weights that the whole search leaves."""
+        for name, training in self._trainings.items():
+            training.conclude(partial(_told, progress, name))
+
+
+def _told(progress: Progress, name: str, activity: str, done: int, total: int) -> None:
+    progress(f"{activity}: {name}", done, total)
