@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
 
 SHELVES = Path(__file__).parent.parent.parent / "sweeps"
 """A folder of each scale: settings that are found there are used instead of those of the same name in ``conf``."""
@@ -30,6 +31,7 @@ class Shelf(SearchPathPlugin):
 
 
 def register_scales() -> None:
-    """Make the shelves known to Hydra; a second call does nothing."""
+    """Make the shelves, and ``${shelves:}``, their folder, known to Hydra; a second call does nothing."""
+    OmegaConf.register_new_resolver("shelves", lambda: str(SHELVES.absolute()), replace=True)
     if Shelf not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(Shelf)
