@@ -93,7 +93,7 @@ def test_recipes_say_what_was_published(name, composed):
 
 @pytest.mark.parametrize("data", ["cifar10", "cifar100", "imagenet"])
 def test_cascades_are_made_of_these_runs(data, composed):
-    needed = composed("encas_5nets", f"paths.outputs=outputs/{data}")["pool"]["runs"]
+    needed = composed("encas_5nets", f"paths.networks=outputs/{data}")["pool"]["runs"]
     recipes = [name for name in PUBLISHED["presets"].values() if name.startswith(f"nat_{data}_")]
     assert sorted(composed(name)["paths"]["run"] for name in recipes) == sorted(needed)
 

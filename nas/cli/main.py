@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas.cli.compose import Jobs, compose_jobs, one_line
 from nas.cli.launching import choose_launcher, launch_sweep, recorded
 from nas.cli.naming import register_resolvers
+from nas.cli.scale import register_scales
 from nas.cli.setup import make_task, without_hydra
 from nas.cli.spelling import spelled_out
 from nas.errors import InUseError, NasError, UserError
@@ -39,6 +40,7 @@ def main(conf: Path) -> None:
     arguments.overrides = [word for override in arguments.overrides for word in spelled_out(_quoted_json(override))]
     sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
     register_resolvers()
+    register_scales()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what Hydra cannot write is said here, in one line
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback
     try:

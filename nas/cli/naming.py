@@ -16,8 +16,13 @@ from nas.run_folder import result_settings
 
 
 def register_resolvers() -> None:
-    """Make ``${run_group:}``, ``${relative_path:to,from}`` and ``${sweep_name:}`` known to OmegaConf."""
+    """Make the resolvers of ``conf`` known to OmegaConf; a second call does nothing.
+
+    ``${run_group:}``, ``${relative_path:to,from}``, ``${sweep_name:}``, and ``${next_seed:seed,k}``, the k-th after a
+    seed of 0 to 9.
+    """
     OmegaConf.register_new_resolver("run_group", _run_group, replace=True)
+    OmegaConf.register_new_resolver("next_seed", lambda seed, k: (int(seed) + int(k)) % 10, replace=True)
     OmegaConf.register_new_resolver("relative_path", os.path.relpath, replace=True)
     name_sweep("unnamed")
 

@@ -14,6 +14,7 @@ from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
 from nas.evaluator.recalibration import Augmented, recalibrate
+from nas.evaluator.tuning import Tuning
 from nas.objective.base import Objective
 from nas.objective.measurement import Measurement
 from nas.seeding import rng_for
@@ -28,6 +29,8 @@ TOP_K = 5
 @final
 class SubnetEvaluator(Evaluator):
     """Cuts architectures out of the supernet, recalibrates their batch-norm statistics, and evaluates them.
+
+    With a ``tuning`` each is trained on its own first, from the supernet's weights, which stay as they are.
 
     Architectures of one resolution share a pass over the images. A result depends on the architecture and the
     supernet's weights alone, not on what is evaluated beside or before it; only what objectives measure, such as the
@@ -49,6 +52,7 @@ class SubnetEvaluator(Evaluator):
         recalibration_batch_size: PositiveInt,
         recalibration_augmented: bool,
         cache_mib: NonNegativeInt,
+        tuning: Tuning | None,
         seed: NonNegativeInt,
     ) -> None:
         """Prepare the splits; images are resized when an evaluation first needs them.
@@ -67,6 +71,7 @@ class SubnetEvaluator(Evaluator):
             recalibration_batch_size: images at once then; more is closer to the statistics of all images.
             recalibration_augmented: whether these images are augmented as in training, always in the same way.
             cache_mib: most memory for the resized images of one split.
+            tuning: how each network is trained before it is evaluated; ``None`` leaves the supernet's weights.
             seed: decides which training images, and their augmentation.
 
         Raises:
@@ -84,6 +89,7 @@ class SubnetEvaluator(Evaluator):
         self._crop = crop
         self._recalibration_batch_size = recalibration_batch_size
         self._cache_bytes = cache_mib * 2**20
+        self._tuning = tuning
         self._costs = supernet.costs()
         self._splits: dict[str, Batches] = {}
         self._recalibration = self._recalibration_of(recalibration_images, recalibration_augmented, seed)
@@ -167,8 +173,11 @@ class SubnetEvaluator(Evaluator):
         networks = [self._supernet.extract(architecture).to(self._device) for architecture in architectures]
         if self._device.type == "cuda":
             networks = [network.to(memory_format=torch.channels_last) for network in networks]
+        resolution = _resolution(architectures[0])
+        if self._tuning is not None:
+            for network in networks:
+                self._tuning.tune(network, self._dataset, resolution, device=self._device, amp=self._amp)
         if self._recalibration is not None:
-            resolution = _resolution(architectures[0])
             with mixed(self._device, self._amp):
                 recalibrate(networks, self._recalibration(resolution))
         return networks

@@ -82,6 +82,7 @@ class Paths:
 
     cache: Path
     outputs: Path
+    networks: Path
     run: Path
 
 

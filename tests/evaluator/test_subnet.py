@@ -30,6 +30,7 @@ def evaluator(supernet: Tiny, dataset: Bars | None = None, **changes: Any) -> Su
         "recalibration_batch_size": 8,
         "recalibration_augmented": False,
         "cache_mib": 16,
+        "tuning": None,
         "seed": 0,
     }
     return SubnetEvaluator(supernet=supernet, dataset=dataset or Bars(), device="cpu", **(settings | changes))

@@ -1,0 +1,82 @@
+"""Training of one subnet before it is measured, for data that the supernet was not trained on."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from nas.dataset.base import Dataset
+from nas.dataset.training_batches import TrainingBatches
+from nas.seeding import rng_for
+from nas.supernet.precision import half_precision, mixed
+from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """SGD with a cosine schedule, as NSGANetV2 trains each candidate on data other than ImageNet.
+
+    What comes out depends on the network alone: images, their changes and dropout are the same for all.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step.
+        lr: highest learning rate; it falls as a cosine, step by step, to 0.
+        momentum: Nesterov's.
+        weight_decay: of all parameters.
+        label_smoothing: share of the label that is spread over all classes.
+        seed: of images, augmentation and dropout.
+    """
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    momentum: Probability
+    weight_decay: NonNegativeFloat
+    label_smoothing: Probability
+    seed: NonNegativeInt
+
+    def tune(self, network: nn.Module, dataset: Dataset, resolution: int, *, device: torch.device, amp: bool) -> None:
+        """Train a network in place, and leave it in eval mode.
+
+        Args:
+            network: normalised images, (b, 3, resolution, resolution), to logits, (b, n_classes); on the device.
+            dataset: its training split is used, with its augmentation.
+            resolution: side of the images, in pixels.
+            device: where the network is.
+            amp: mixed precision, where there is a GPU.
+        """
+        batches = TrainingBatches(dataset=dataset, batch_size=self.batch_size, seed=self.seed, device=device)
+        optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.momentum > 0,
+            weight_decay=self.weight_decay,
+        )
+        halved = amp and device.type == "cuda" and half_precision(device) is torch.float16
+        scaler = torch.amp.GradScaler(device.type, enabled=halved)
+        sides = [resolution] * len(batches)
+        generators = [device] if device.type == "cuda" else []
+        network.train()
+        with torch.random.fork_rng(generators), torch.enable_grad():
+            torch.manual_seed(int(rng_for(self.seed, 0, "dropout").integers(2**63)))
+            for epoch in range(self.epochs):
+                for step, (images, targets) in enumerate(batches.epoch(epoch, sides)):
+                    optimizer.param_groups[0]["lr"] = self._lr((epoch + step / len(batches)) / self.epochs)
+                    optimizer.zero_grad()
+                    with mixed(device, amp):
+                        logits = network(images)
+                    loss = cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        network.eval()
+
+    def _lr(self, share: float) -> float:
+        """Return the learning rate after this share of all steps."""
+        return self.lr * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,89 @@
+"""Every sweep composes, at both scales, and runs one tiny step."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from nas.cli.check import check
+from nas.cli.compose import compose_jobs
+from nas.cli.naming import register_resolvers
+from nas.cli.scale import register_scales, scale_of
+from nas.cli.setup import without_hydra
+from tests.cascades import write_pool
+
+ROOT = Path(__file__).parent.parent
+SWEEPS = [path.stem for path in sorted((ROOT / "sweeps").glob("*.yaml"))]
+OF_STORED_OUTPUTS = [name for name in SWEEPS if re.match("encas_(cifar|imagenet|joint_plus|timm)", name)]
+GIVEN = {"nsganetv2_imagenet_latency": ("sec_obj.latency_table.path=table.yaml",)}
+"""What a user must say beside the name of a sweep."""
+
+STEP = ("algorithm.n_doe=26", "algorithm.n_iter=1", "algorithm.iterations=1")
+
+
+def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictConfig]:
+    """Return the settings of all runs of a sweep."""
+    line = ["-cd", str(ROOT / "sweeps"), "-cn", name, "-m", *words]
+    monkeypatch.setattr(sys, "argv", ["launch.py", *line])
+    register_resolvers()
+    register_scales()
+    return compose_jobs(get_args_parser().parse_intermixed_args(line), ROOT / "conf", "config")
+
+
+@pytest.mark.parametrize("scale", [(), ("scale=small",)], ids=["full", "small"])
+@pytest.mark.parametrize("name", SWEEPS)
+def test_all_runs_compose_and_have_a_folder_of_their_own(name, scale, monkeypatch):
+    composed = jobs(monkeypatch, name, "seed=0", *scale, *(() if scale else GIVEN.get(name, ())))
+    folders = []
+    for config in composed:
+        HydraConfig.instance().set_config(config)
+        check(without_hydra(config))
+        folders.append(Path(config.hydra.run.dir))
+    assert len(set(folders)) == len(folders)
+    assert all(folder.is_relative_to("outputs/small" if scale else "outputs") for folder in folders)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_ten_seeds(name):
+    assert re.search(r"seed: range\(10\)$", (ROOT / "sweeps" / f"{name}.yaml").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_one_tiny_step(name, launch, tmp_path):
+    """The first run of each, with few evaluations; cascades take stored outputs instead of runs that are not there."""
+    sweep = ("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", "scale=small", "tracker=csv")
+    first = re.search(r"experiment: ([a-z0-9_]+)", (ROOT / "sweeps" / f"{name}.yaml").read_text())
+    words = [f"experiment={first.group(1)}"] if first else []
+    if name in OF_STORED_OUTPUTS:
+        write_pool(tmp_path / "stored")
+        own = "~pool.runs" if name != "encas_timm" else "~pool.models"
+        others = ("~pool.weights", "~pool.resolutions") if name == "encas_timm" else ()
+        words += ["paths.cache=cache", "pool=files", own, *others, "pool.folders=[stored]", "dataset=none"]
+        words += [] if "greedy" in words[0] else ["optimizer.evaluations=300"]
+    else:
+        words += [*STEP]
+    if name.startswith("encas_joint_cifar"):
+        words += ["training@training.member=none", "surrogate.member.members=10", "evaluator.networks.recalibration_images=64"]
+    code, _, err = launch(*sweep, *words)
+    assert code == 0, err
+    assert len(list(tmp_path.rglob("front.json"))) >= 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sweeps" / "small").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_small_settings_stand_in_for_others(path):
+    assert (ROOT / "conf" / path.relative_to(ROOT / "sweeps" / "small")).exists()
+
+
+def test_the_last_word_is_the_scale():
+    assert scale_of(["seed=0", "scale=large", "scale=small"]) == "small"
+    assert scale_of(["optimizer.scale=2"]) is None
+
+
+def test_an_unknown_scale_is_refused(launch):
+    code, _, err = launch("scale=smal")
+    assert code == 2
+    assert err == "error: unknown choice for scale: 'smal'; did you mean 'small'? (choices: small)\n"
