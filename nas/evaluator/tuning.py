@@ -72,7 +72,7 @@ class Tuning:
                     with mixed(device, amp):
                         logits = network(images)
                     loss = cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing)
-                    scaler.scale(loss).backward()
+                    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                     scaler.step(optimizer)
                     scaler.update()
         network.eval()
