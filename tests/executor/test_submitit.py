@@ -255,5 +255,5 @@ def test_slurm_refuses_what_is_wrong(slurm):
     with pytest.raises(UserError, match=r"executor\.partition=nowhere is unknown to SLURM; choices: debug, urgent"):
         slurm(partition="nowhere")
     executor, evaluator = slurm(parameters={"gres": "nothing:1"})
-    with pytest.raises(RunError, match="SLURM did not take the jobs: sbatch: error: .*Invalid generic resource"):
+    with pytest.raises(RunError, match=r"SLURM did not take the jobs: sbatch: error: .*Invalid generic resource"):
         results(executor, evaluator, architectures("nothing"))
