@@ -29,7 +29,7 @@ class Outstanding:
         self._attempts: Counter[int] = Counter()
 
     def found(self, failures: bool) -> Iterator[tuple[int, Evaluation]]:
-        """Yield (index, evaluation) of results that have arrived; their files go when the caller has them.
+        """Yield (index, evaluation) of results that have arrived, each once.
 
         Args:
             failures: whether failed evaluations count; those of an earlier process do not, and are removed.
@@ -43,7 +43,12 @@ class Outstanding:
             if evaluation.ok or failures:
                 self.left.discard(index)
                 yield index, evaluation
-            self._files.remove([architecture])
+            else:
+                self._files.remove([architecture])
+
+    def clear(self) -> None:
+        """Remove all results: until now, jobs that SLURM puts back into its queue see what they need not do again."""
+        self._files.remove(self._architectures)
 
     def gone(self, expected: set[str]) -> list[str]:
         """Return the jobs that were not among the expected ones at the last looks."""

@@ -147,6 +147,7 @@ class Submitit(Executor):
                         )
                     yield from ((index, Evaluation({}, error=_error(queue, name))) for index in failed)
                 self._submit(queue, outstanding, again, work, architectures)
+        outstanding.clear()
 
     def device(self) -> AbstractContextManager[None]:
         """Hold nothing: jobs have GPUs of their own, and the run itself trains on its own one."""

@@ -254,6 +254,6 @@ def test_the_next_process_of_a_killed_run_cancels_its_jobs(slurm, tmp_path):
 def test_slurm_refuses_what_is_wrong(slurm):
     with pytest.raises(UserError, match=r"executor\.partition=nowhere is unknown to SLURM; choices: debug, urgent"):
         slurm(partition="nowhere")
-    executor, evaluator = slurm(cpus=400)
-    with pytest.raises(RunError, match="SLURM did not take the jobs: sbatch: error: Batch job submission failed"):
+    executor, evaluator = slurm(parameters={"gres": "nothing:1"})
+    with pytest.raises(RunError, match=r"SLURM did not take the jobs: sbatch: error: .*Invalid generic resource"):
         results(executor, evaluator, architectures("nothing"))
