@@ -31,7 +31,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictCo
     monkeypatch.setattr(sys, "argv", ["launch.py", *line])
     register_resolvers()
     register_scales()
-    return compose_jobs(get_args_parser().parse_intermixed_args(line), ROOT / "conf", "config")
+    return compose_jobs(get_args_parser().parse_intermixed_args(line), ROOT / "conf", "config").configs
 
 
 @pytest.mark.parametrize("scale", [(), ("scale=small",)], ids=["full", "small"])
