@@ -71,9 +71,9 @@ def trade_offs(points: Floats, radius: float = 0.125) -> Floats:
     """Return what leaving each point, (n, m), of a front for a neighbour costs at least for what it gains, (n,).
 
     Sums of losses over sums of gains, of objectives scaled to 0..1 (Rachmawati & Srinivasan 2009, *Multiobjective
-    Evolutionary Algorithm with Controllable Focus on the Knees of the Pareto Front*). It is large where the front bends:
-    any step away from the point loses much. Neighbours are the points within ``radius``, or the nearest ones where
-    these are fewer than 2m. A point that no neighbour improves on, or without one, has infinity.
+    Evolutionary Algorithm with Controllable Focus on the Knees of the Pareto Front*), as NSGANetV2 takes them from
+    pymoo. It is large where the front bends: any step away from the point loses much. Neighbours are the points within
+    ``radius``, or the 2m nearest ones where these are fewer. A point whose neighbours gain nothing has infinity.
     """
     spread = np.ptp(points, axis=0)
     scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)

@@ -160,3 +160,19 @@ def make_search(
         return search, archive
 
     return make
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """A folder with a finished run, ``alone``, cascades of its front, ``encas`` and ``greedy``, and their cache.
+
+    Tests that write into them copy them.
+    """
+    from tests.pool.test_cascades import POOL, search
+    from tests.pool.test_runs import run
+
+    folder: Path = tmp_path_factory.mktemp("runs")
+    run(folder, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
+    search(folder, "encas", *POOL, "algorithm=encas", "optimizer.evaluations=2000")
+    search(folder, "greedy", *POOL, "algorithm=greedy")
+    return folder

@@ -1,29 +1,26 @@
 """Networks from what describes them, and tensors into them."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
-from ofa.imagenet_classification.networks import MobileNetV3, ProxylessNASNets, ResNets
-from ofa.utils.layers import IdentityLayer
+import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.model.activations import replace_stand_ins, with_stand_ins
+from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import part_from
 from nas.space.net_config import kind_of
+from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
-from nas.supernet.ofa import renamed
-from nas.supernet.ofa_modules import regularize
 
-_OFA: dict[str, Callable[[dict[str, Any]], Any]] = {
-    kind.__name__: kind.build_from_config for kind in (MobileNetV3, ProxylessNASNets, ResNets)
-}
+_OFA = ("MobileNetV3", "ProxylessNASNets", "ResNets")
+"""The networks of the package ``ofa``."""
 
 
 def network_of(
@@ -65,12 +62,18 @@ def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_pa
         return small_network(config, dropout)
     if kind not in _OFA:
         raise UserError(f"a net.config of '{kind}' cannot be built; this can: {', '.join((*_OFA, SMALL))}")
+    from ofa.imagenet_classification import networks
+
     whole = with_stand_ins(config)
     try:
         whole["classifier"]["dropout_rate"] = dropout
-        network: Any = _OFA[kind](whole)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # random weights are the same ones each time
+            network: Any = getattr(networks, kind).build_from_config(whole)
     except Exception as error:  # what the package raises depends on where the damage is
         raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
+    from nas.supernet.ofa_modules import regularize
+
     replace_stand_ins(network, config)
     n = len(network.blocks)
     regularize(((i / n, block, _residual(block)) for i, block in enumerate(network.blocks)), drop_path, False)
@@ -102,7 +105,13 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
         UserError: if they are another architecture's.
     """
     own = network.state_dict()
-    given = renamed(state, network)
+    given: Mapping[str, Tensor] = state
+    if type(network).__module__.startswith("ofa."):
+        from nas.supernet.ofa import renamed
+
+        given = renamed(state, network)
+    elif isinstance(network, AttentiveNetwork):
+        given = own_state(state, network)
     absent = [key for key in own if key not in given and key.rpartition(".")[2] != COUNTER]
     foreign = [key for key in given if key not in own]
     shapes = [key for key in own if key in given and own[key].shape != given[key].shape]
@@ -113,7 +122,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
     for key in foreign[:1]:
         _refuse(source, f"it has no '{key}'")
     # A class of the package ``ofa`` has a method of its own, which accepts too much.
-    nn.Module.load_state_dict(network, own | given)
+    nn.Module.load_state_dict(network, {**own, **given})
 
 
 def _refuse(source: Path, reason: str) -> None:
@@ -136,6 +145,8 @@ def _subnet(described: Mapping[str, Any], source: Path, dropout: float | None, d
 
 
 def _timm(described: Mapping[str, Any], dropout: float | None, drop_path: float | None) -> nn.Module:
+    import timm
+
     name = str(described["timm"])
     if not timm.is_model(name):  # names of other places would be downloaded
         raise UserError(f"timm {timm.__version__} has no '{name}'")
@@ -155,6 +166,6 @@ def _timm(described: Mapping[str, Any], dropout: float | None, drop_path: float 
 def _residual(block: Any) -> nn.Sequential | None:
     """Return the end of a block's residual, ``None`` where there is no shortcut."""
     if hasattr(block, "downsample"):
-        return block.conv3 if isinstance(block.downsample, IdentityLayer) else None
+        return block.conv3 if type(block.downsample).__name__ == "IdentityLayer" else None
     has_both = block.shortcut is not None and hasattr(block.conv, "point_linear")  # some layers are left out
     return block.conv.point_linear if has_both else None

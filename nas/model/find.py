@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
 from nas.model.front import BEST, Front, read_architecture
 from nas.model.given import Given
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
-from nas.model.of_timm import TimmSource, file_or_word
 from nas.model.old_run import OldFront, is_old_run
-from nas.space.net_config import is_net_config
+from nas.space.net_config import architectures, is_net_config
 
 TIMM_PREFIX = "timm:"
 """What a model's name begins with that is timm's."""
@@ -106,6 +106,8 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
 
 
 def _timm(name: str, weights: str | None, resolution: int | None, given: Given) -> ModelSource:
+    from nas.model.of_timm import TimmSource, file_or_word
+
     return TimmSource(
         name,
         weights=file_or_word(weights),
@@ -125,5 +127,8 @@ def _of_file(path: Path, weights: str | None, resolution: int | None, given: Giv
             f"{TIMM_PREFIX}NAME"
         )
     config = read_architecture(str(path), f"a folder, {TIMM_PREFIX}NAME", key="model")
+    if config.get("name") == STATIC:  # its authors' code builds no network from it; the supernet does
+        (config,) = architectures(config, ())
+        return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
     kind = ConfigSource if is_net_config(config) else SubnetSource
     return kind(path, config, weights=weights, resolution=resolution, given=given)

@@ -65,6 +65,7 @@ def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
     """Raise UserError if a model may not be written there: something is, and it is no model or may not be replaced."""
+    check_place(folder)
     if not folder.exists():
         return
     if not (folder / MODEL_FILE).is_file():
@@ -73,6 +74,13 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise UserError(f"'{folder}' exists and is no folder of a model; choose another place")
     if not overwrite:
         raise UserError(f"'{folder}' exists; add overwrite=true to replace it")
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError if files cannot be written into a folder, which need not exist yet."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"'{folder}' cannot be written: {place} is not a folder you may write to")
 
 
 def read_model(folder: Path, *, device: str) -> Model:

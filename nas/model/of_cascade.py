@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -12,7 +13,6 @@ from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.model.base import CASCADE, Model, ModelSource, Progress
 from nas.model.front import Member
-from nas.model.of_timm import TimmSource
 from nas.pool.cascades import pool_of
 from nas.pool.finished_run import FinishedRun
 from nas.pool.naming import short_names
@@ -51,7 +51,6 @@ class RunCascade(ModelSource):
         """
         self.name = f"cascade-{index}"
         self.home = run.folder
-        self.n_classes = run.dataset.n_classes
         self._run, self._index, self._member, self._measures = run, index, member, measures
         self._device, self._cache = device, cache
         self._pool: Mapping[str, Any] = run.settings.get("pool") or {}
@@ -60,10 +59,23 @@ class RunCascade(ModelSource):
                 f"run: '{run.folder}' searched cascades of outputs that somebody else made (pool=files), whose "
                 f"networks are unknown"
             )
+        self._folders: dict[str, Path] = {}
+        if "runs" in self._pool:
+            folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
+            self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
+        self.n_classes = self.dataset().n_classes
 
     def dataset(self) -> Dataset:
-        """Return the images that the cascade was searched on."""
-        return self._run.dataset
+        """Return the images that the cascade was searched on: those of the pool's runs, where it is made of such."""
+        return self._measured.dataset
+
+    @cached_property
+    def _measured(self) -> FinishedRun:
+        """The run whose settings name the images."""
+        if not self._folders:
+            return self._run
+        first = next(iter(self._folders.values()))
+        return FinishedRun(first, key="pool.runs", device=self._device, cache=self._cache)
 
     def load(self, progress: Progress) -> Model:
         """Return the cascade and its networks, each with the weights and statistics that its run measured it with."""
@@ -82,6 +94,8 @@ class RunCascade(ModelSource):
 
     def _network(self, architecture: dict[str, Any], name: str) -> ModelSource:
         if "timm" in architecture:
+            from nas.model.of_timm import TimmSource
+
             return TimmSource(
                 architecture["timm"],
                 weights=self._pool["weights"],
@@ -94,9 +108,7 @@ class RunCascade(ModelSource):
             )
         from nas.model.of_run import RunFront
 
-        folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
-        by_name = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
-        folder = by_name[architecture.pop("run")]
+        folder = self._folders[architecture.pop("run")]
         front = RunFront(folder, recalibrate=True, device=self._device, cache=self._cache)
         return front.source_of(architecture, name)
 
@@ -120,7 +132,7 @@ class RunCascade(ModelSource):
             "objectives": dict(zip(names, self._member.objectives, strict=True)),
             "units": {measure.name: measure.unit for measure in self._measures},
             "metrics": metrics,
-            "dataset": self._run.settings["dataset"],
+            "dataset": self._measured.settings["dataset"],
             "evaluator": members[0].described["evaluator"],
             "source": {"run": str(self._run.folder.resolve()), "index": self._index, "step": facts.get("step")},
         }

@@ -15,9 +15,9 @@ from nas.files import read_json
 from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
 from nas.model.build import fill, network_from_config, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given
-from nas.pool.timm_models import RANDOM
 from nas.seeding import rng_for
 from nas.space.net_config import resolution_of
+from nas.supernet.checkpoint import RANDOM
 from nas.supernet.weights import weights_digest
 
 PUBLISHED_CLASSES = 1000

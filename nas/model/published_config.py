@@ -5,8 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nas.model.attentive_config import STATIC, attentive_config, attentive_state
 from nas.model.small_config import small_config
 from nas.space.net_config import kind_of
+from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.mobile import MobileNetwork
 
 RENAMED = ("MobileNetV3", "ProxylessNASNets")
@@ -27,6 +29,8 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
         return dict(described["net_config"]) | sides
     if isinstance(network, MobileNetwork):
         return small_config(network) | sides
+    if isinstance(network, AttentiveNetwork):
+        return attentive_config(network, described["resolution"]) | sides
     config = getattr(network, "config", None)
     if not isinstance(config, dict) or "blocks" not in config:
         return None
@@ -37,6 +41,8 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
 
 def published_state(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return tensors under the names that the original tool reads with this ``net.config``."""
+    if config["name"] == STATIC:
+        return attentive_state(state)
     if kind_of(config) not in RENAMED:
         return dict(state)
     return {_older_name(key): value for key, value in state.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from nas.errors import UserError
@@ -49,7 +50,9 @@ def small_network(config: Mapping[str, Any], dropout: float) -> nn.Module:
             features=_convolution(config["feature_mix_layer"]),
             classifier=Conv(int(classifier["in_features"]), int(classifier["out_features"]), norm=False),
         )
-        return MobileNetwork(layout, dropout, "cpu").eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # random weights are the same ones each time
+            return MobileNetwork(layout, dropout, "cpu").eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"the net.config of a {SMALL} is damaged: {type(error).__name__} {error}") from error
 

@@ -1,0 +1,63 @@
+"""A picture of which classes a model takes for which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from nas.files import write_atomic
+
+INK = "#444444"
+SHADES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#bcd7ee", "#2b6ca3", "#0d2a45"])
+NAMED, NUMBERED = 40, 15
+"""How many classes there may be for their names, and for the numbers in the cells, to be readable."""
+NAME_LENGTH = 18
+PIXELS = 144
+
+
+def confusion_figure(
+    path: Path, *, title: str, confusion: npt.NDArray[np.int64], class_names: Sequence[str] | None
+) -> None:
+    """Draw a confusion matrix to a PNG file: classes downwards, answers to the right, shares of a class's images.
+
+    Args:
+        path: the PNG file; replaced atomically.
+        title: what it shows.
+        confusion: images of each class (row) by answer (column), (c, c).
+        class_names: one a class, or ``None``.
+    """
+    n = len(confusion)
+    side = float(np.clip(0.32 * n + 2.4, 5.2, 12))
+    figure = Figure(figsize=(side + 0.8, side), dpi=PIXELS, layout="constrained")
+    axes = figure.subplots()
+    images = confusion.sum(axis=1, keepdims=True)
+    shares = 100 * confusion / np.maximum(images, 1)
+    shown = axes.imshow(shares, cmap=SHADES, vmin=0, vmax=100, interpolation="nearest" if n <= 200 else "antialiased")
+    colours = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03)
+    colours.set_label("share of the class's images (%)", color=INK)
+    colours.outline.set_visible(False)
+    if n <= NAMED:
+        names = [_short(name) for name in class_names] if class_names is not None else [str(i) for i in range(n)]
+        turned = max(map(len, names)) > 2
+        axes.set_xticks(range(n), names, rotation=90 if turned else 0, fontsize="small")
+        axes.set_yticks(range(n), names, fontsize="small")
+    if n <= NUMBERED:
+        for row, column in np.argwhere(confusion > 0).tolist():
+            dark = shares[row, column] > 45
+            text = str(confusion[row, column])
+            axes.text(column, row, text, ha="center", va="center", fontsize="small", color="white" if dark else INK)
+    axes.set_xlabel("answer", color=INK)
+    axes.set_ylabel("class", color=INK)
+    axes.set_title(title, loc="left", fontsize="medium", fontweight="bold", color=INK)
+    axes.tick_params(colors=INK, length=0)
+    axes.spines[:].set_color("#cccccc")
+    canvas = FigureCanvasAgg(figure)
+    write_atomic(path, lambda file: canvas.figure.savefig(file, format="png"))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

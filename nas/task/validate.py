@@ -1,0 +1,210 @@
+"""``task=validate``: how good a model is on a split."""
+
+import csv
+import io
+import os
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from nas.dataset.base import Dataset
+from nas.errors import UserError
+from nas.files import write_json, write_text
+from nas.model.base import CASCADE, Model, ModelSource
+from nas.model.folder import check_place
+from nas.model.given import Given
+from nas.model.measure import Tally, answers_of
+from nas.model.of_config import own_statistics
+from nas.report.confusion import confusion_figure
+from nas.supernet.weights import weights_digest
+from nas.task.base import Setup, Task
+from nas.task.model import Arch, ModelKeys, given_by, source_of
+from nas.task.progress import shown
+from nas.types import PositiveInt
+
+RESULTS, CLASSES, PICTURE = "results.json", "classes.csv", "confusion.png"
+MIB = 2**20
+
+
+@final
+class ValidateTask(Task):
+    """Measures a model of any kind, and leaves numbers, a table of the classes, and a confusion matrix."""
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        run: Path | None,
+        arch: Arch,
+        model: str | None,
+        weights: str | None,
+        r: PositiveInt | None,
+        split: Literal["test", "validation", "train"],
+        recalibrate: bool | None,
+        save: Path | None,
+        batch_size: PositiveInt,
+        bins: PositiveInt,
+    ) -> None:
+        """Take what to measure.
+
+        Args:
+            setup: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
+                count.
+            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
+            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: of a file or a model of timm: a path or ``"random"``.
+            r: side of the square input in pixels, where the model does not say it.
+            split: which images.
+            recalibrate: whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
+                those that a run measured its architectures with. ``False`` leaves a run's supernet's.
+            save: folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
+            batch_size: images at once.
+            bins: of confidence, for the calibration error.
+        """
+        self._setup = setup
+        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+        self._split = split
+        self._recalibrate = recalibrate
+        self._save = None if save is None else Path(save).expanduser()
+        self._batch_size = batch_size
+        self._bins = bins
+
+    def check(self) -> None:
+        """Find the model and its data, and look at where results go."""
+        source, dataset = self._found()
+        dataset.split(self._split)
+        check_place(self._place(source))
+
+    def run(self) -> str:
+        """Measure, write the results, and return the main ones."""
+        settings = self._setup.settings
+        torch.set_num_threads(settings.threads)
+        source, dataset = self._found()
+        device = self._given.device
+        with threadpool_limits(settings.threads), shown() as progress:
+            model = source.load(progress)
+            if self._recalibrate and self._keys.run is None:
+                model = self._recalibrated(model, dataset)
+            images = dataset.split(self._split)
+            if device.startswith("cuda"):
+                torch.cuda.reset_peak_memory_stats(device)
+            tally = Tally(dataset.n_classes, self._bins)
+            amp = bool((model.described.get("evaluator") or {}).get("amp", True))
+            for answers in answers_of(
+                model, images, device=device, batch_size=self._batch_size, amp=amp, progress=progress
+            ):
+                tally.add(answers)
+        results = self._results(model, dataset, tally)
+        place = self._place(source)
+        write_json(place / RESULTS, results, indent=2)
+        write_text(place / CLASSES, _table(tally, dataset.class_names))
+        title = f"{source.name}, {self._split}: top-1 {results['metrics']['top1']:.2f} %"
+        confusion_figure(place / PICTURE, title=title, confusion=tally.confusion, class_names=dataset.class_names)
+        return _told(results, place)
+
+    @property
+    def _given(self) -> Given:
+        return given_by(self._setup)
+
+    def _found(self) -> tuple[ModelSource, Dataset]:
+        given = self._given
+        source = source_of(self._keys, self._setup, recalibrate=self._recalibrate is not False)
+        dataset = given.dataset or source.dataset()
+        if dataset is None:
+            raise UserError("which images to measure the model on is unknown: add dataset=NAME")
+        if dataset.n_classes != source.n_classes:
+            raise UserError(f"the model has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}")
+        return source, dataset
+
+    def _place(self, source: ModelSource) -> Path:
+        """Return the folder of the results; its name says what was measured, so that others are not overwritten."""
+        if self._save is not None:
+            return self._save
+        named = [self._setup.choices["dataset"]] if self._given.names("dataset") else []
+        statistics = {None: [], True: ["recalibrated"], False: ["inherited"]}[self._recalibrate]
+        words = "-".join([*named, self._split, *statistics])
+        if source.home is None:
+            return self._setup.paths.outputs / "validation" / source.name.replace("/", "-") / words
+        within = [source.name] if self._keys.run is not None else []
+        return source.home.joinpath("validation", *within, words)
+
+    def _recalibrated(self, model: Model, dataset: Dataset) -> Model:
+        """Return a model with batch-norm statistics of the data set's training images."""
+        if model.network is None:
+            raise UserError("recalibrate=true is for networks; the statistics of a cascade's are its runs'")
+        evaluator = self._setup.resolved["evaluator"] | {"crop": model.described["crop"]}
+        own_statistics(model.network, dataset, evaluator, int(model.described["resolution"]), self._given.device)
+        digest = weights_digest(model.network.state_dict())
+        return Model(model.name, model.network, model.ready, {**model.described, "weights": digest})
+
+    def _results(self, model: Model, dataset: Dataset, tally: Tally) -> dict[str, Any]:
+        described, device = model.described, self._given.device
+        weights = described.get("weights") or [member.described["weights"] for member in model.members]
+        metrics = tally.metrics()
+        costs = {**described["costs"], **{name: metrics.pop(name) for name in ("flops",) if name in metrics}}
+        return {
+            "model": {key: described[key] for key in ("name", "kind", "source")} | {"weights": weights},
+            "images": {
+                "split": self._split,
+                "number": tally.n_images,
+                "dataset": self._setup.resolved["dataset"] if self._given.names("dataset") else described["dataset"],
+                "fingerprint": dataset.fingerprint,
+                "resolution": described.get("resolution"),
+            },
+            "recalibrated": self._recalibrate,
+            "metrics": metrics,
+            "calibration_bins": self._bins,
+            "costs": costs,
+            "speed": {
+                "images_per_second": tally.images_per_second(),
+                "batch_size": self._batch_size,
+                "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+                "threads": self._setup.settings.threads,
+            },
+            "peak_memory_mib": _peak_memory(device),
+            "peak_memory_of": "tensors on the device" if device.startswith("cuda") else "the process",
+            "torch": torch.__version__,
+        }
+
+
+def _table(tally: Tally, class_names: tuple[str, ...]) -> str:
+    """Return a CSV table with a row a class."""
+    text = io.StringIO()
+    rows = [row | {"name": name} for row, name in zip(tally.classes(), class_names, strict=True)]
+    columns = ["class", "name", "images", "right", "answered", "top1", "precision", "confidence"]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _peak_memory(device: str) -> float:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / MIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _told(results: Mapping[str, Any], place: Path) -> str:
+    metrics, speed, costs = results["metrics"], results["speed"], results["costs"]
+    costs_told = ", ".join(
+        f"{costs[name]:.4g} {unit}"
+        for name, unit in (("flops", "M multiply-adds"), ("params", "M parameters"))
+        if name in costs
+    )
+    lines = [
+        f"{results['model']['name']} on {results['images']['number']:,} {results['images']['split']} images:",
+        f"  top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %, loss {metrics['loss']:.4f}, calibration "
+        f"error {metrics['calibration_error']:.2f} % ({results['calibration_bins']} bins)",
+        f"  {costs_told}; {speed['images_per_second']:,.0f} images/s ({speed['device']}, batches of "
+        f"{speed['batch_size']}); peak memory {results['peak_memory_mib']:,.0f} MiB of {results['peak_memory_of']}",
+    ]
+    if results["model"]["kind"] == CASCADE:
+        shares = [f"{value:.1f} %" for name, value in metrics.items() if name.startswith("answered_")]
+        lines.append(f"  answered by the networks: {', '.join(shares)} of the images")
+    lines += ["Open:", *(f"  {os.path.relpath(place / name)}" for name in (RESULTS, CLASSES, PICTURE))]
+    return "\n".join(lines)
