@@ -30,7 +30,7 @@ class Source:
             preprocessing, any network.
         example: images that it takes, (n, 3, height, width), n at least 2.
         free_sides: whether the file takes images of other heights and widths too, see :meth:`Format.free_sides`; any
-            number of images is always taken.
+            number of images from 1 on is always taken.
         about: what the file says about itself, texts by name.
     """
 

@@ -22,11 +22,12 @@ from nas.export.preprocessing import Preprocessed
 from nas.export.torch_export import TorchExport
 from nas.export.torchscript import TorchScript
 from nas.files import read_json, write_bytes, write_json
-from nas.model.base import Model, ModelSource, silent
+from nas.model.base import Model, ModelSource
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
 from nas.task.base import Setup, Task
 from nas.task.model import Arch, ModelKeys, given_by, source_of
+from nas.task.progress import shown
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 FORMATS: Mapping[str, Format] = {"onnx": Onnx(), "torchscript": TorchScript(), "torch_export": TorchExport()}
@@ -113,8 +114,8 @@ class ExportTask(Task):
         torch.set_num_threads(settings.threads)
         source, dataset = self._found()
         path = self._place(source)
-        with threadpool_limits(settings.threads), TemporaryDirectory() as folder:
-            model = source.load(silent)
+        with threadpool_limits(settings.threads), TemporaryDirectory() as folder, shown() as progress:
+            model = source.load(progress)
             exported, images = self._source(model, self._chosen(dataset))
             made = Path(folder) / f"model.{form.ending}"
             form.write(exported, made)

@@ -89,6 +89,16 @@ def test_an_architecture_as_onnx_in_a_plain_script(launch, place, monkeypatch):
     np.testing.assert_array_equal(found["logits"].argmax(axis=1), expected.argmax(axis=1))
 
 
+def test_a_cascade_as_torchscript(launch, place):
+    code, out, err = launch(*QUICK, "format=torchscript", "run=encas", "arch=0")
+    assert code == 0, err
+    assert "to probabilities (n, classes), predictions (n), stages (n), costs" in out
+    report = json.loads((place / "encas" / "export" / "export.json").read_text())["cascade-0.torchscript"]
+    assert report["outputs"] == ["probabilities", "predictions", "stages", "costs"]
+    assert report["parity"]["other_stages"] == 0 and report["any_height_and_width"] is True
+
+
+@pytest.mark.slow
 def test_a_cascade_as_onnx_in_a_plain_script(launch, place, monkeypatch):
     front = json.loads((place / "encas" / "front.json").read_text())["front"]
     index = int(np.argmax([len(member["architecture"]["networks"]) for member in front]))
