@@ -114,7 +114,7 @@ class Archive:
                 record = self._parse(line, number)
                 if "commit" not in record:
                     block.append(record)
-                elif record["sha256"] != _checksum(digest, record["commit"]):
+                elif record["sha256"] != commit_checksum(digest, record["commit"]):
                     raise ArchiveError(f"{self.path}: the lines up to {number} do not match their checksum")
                 else:
                     self.commits.append(Commit(**record["commit"]))
@@ -140,7 +140,7 @@ class Archive:
             block = self._header() + block
         digest = self._digest.copy()
         digest.update(block)
-        end = _line({"commit": asdict(commit), "sha256": _checksum(digest, asdict(commit))})
+        end = _line({"commit": asdict(commit), "sha256": commit_checksum(digest, asdict(commit))})
         digest.update(end)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("r+b" if self.path.exists() else "xb") as file:
@@ -230,7 +230,8 @@ def _line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _checksum(before: "hashlib._Hash", commit: Mapping[str, Any]) -> str:
+def commit_checksum(before: "hashlib._Hash", commit: Mapping[str, Any]) -> str:
+    """Return the checksum that closes a block: of everything before the commit, and of what the commit says."""
     digest = before.copy()
     digest.update(_line(commit))
     return digest.hexdigest()

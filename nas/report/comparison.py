@@ -1,0 +1,195 @@
+"""Runs that can be compared: the same objectives on the same images, in one common box."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nas.errors import UserError
+from nas.report.groups import Group, group_runs
+from nas.report.progress import Progress, along, hypervolumes, progress, reference_point, thinned
+from nas.report.record import Integers, Record
+from nas.report.runs import Run
+from nas.types import Floats, Measure
+
+MOST_STEPS = 120
+"""Steps of a run after which its front is looked at."""
+
+GRID = 160
+"""Numbers of evaluations at which curves of several runs are put together."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """What hypervolumes are a share of.
+
+    Attributes:
+        reference, ideal: its corners, shape (m,).
+        origin: where the corners come from, in words.
+    """
+
+    reference: Floats
+    ideal: Floats
+    origin: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs with the same objectives on the same images.
+
+    Attributes:
+        measures: the objectives.
+        data: name of the images.
+        groups: at least one; each with at least one run that has results.
+        box: of all hypervolumes.
+    """
+
+    measures: tuple[Measure, ...]
+    data: str
+    groups: Sequence[Group]
+    box: Box
+
+    @cached_property
+    def courses(self) -> Mapping[str, Progress]:
+        """How the front of each run grew, by its name."""
+        return {run.name: progress(record, MOST_STEPS) for run, record in self.evaluated}
+
+    @cached_property
+    def hypervolumes(self) -> Mapping[str, Floats]:
+        """The hypervolume of each front of ``courses``, by the run's name."""
+        return {
+            run.name: hypervolumes(record, self.courses[run.name], self.box.reference, self.box.ideal)
+            for run, record in self.evaluated
+        }
+
+    @property
+    def evaluated(self) -> list[tuple[Run, Record]]:
+        """All runs that have results, with them."""
+        return [(run, run.record) for group in self.groups for run in group.runs if run.record is not None]
+
+    @cached_property
+    def grid(self) -> Integers:
+        """Numbers of evaluations at which curves are put together, ascending."""
+        counts = np.unique(np.concatenate([course.evaluations for course in self.courses.values()]))
+        return counts[thinned(len(counts), GRID)]
+
+    def curves(self, group: Group) -> Floats:
+        """Return the hypervolume of each run of a group over ``grid``, shape (r, g).
+
+        The curve of a finished run keeps its last value; that of another one ends where the run does.
+        """
+        return np.array(
+            [
+                along(self.courses[r.name].evaluations, self.hypervolumes[r.name], self.grid, r.state == "finished")
+                for r in group.evaluated
+            ]
+        )
+
+    def front(self, run: Run) -> Floats:
+        """Return the objectives of a run's last front, shape (k, m)."""
+        return self._record(run).objectives[self.courses[run.name].fronts[-1]]
+
+    def measured(self, run: Run, where: str) -> Floats:
+        """Return the last front with its error on the test split or with the final weights, shape (k, m).
+
+        Args:
+            run: one with results.
+            where: ``"test"`` or ``"final"``.
+
+        Returns:
+            Not-a-number in the rows of what was not measured so.
+        """
+        record, places = self._record(run), self.courses[run.name].fronts[-1]
+        found: Mapping[tuple[int, ...], Mapping[str, float]] = getattr(run, where)
+        values = record.objectives[places].copy()
+        for row, place in enumerate(places.tolist()):
+            metrics = found.get(tuple(record.genomes[place].tolist()), {})
+            values[row, 0] = 100 - metrics["top1"] if "top1" in metrics else np.nan
+        return values
+
+    def _record(self, run: Run) -> Record:
+        if run.record is None:
+            raise ValueError(f"{run.name} has no results")
+        return run.record
+
+
+def compare_runs(
+    runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None
+) -> list[Comparison]:
+    """Return the comparisons that runs allow: one for each list of objectives and each data set.
+
+    Args:
+        runs: at least one with results; others are left out.
+        reference: the worst corner of the box of all hypervolumes; ``None`` for what the runs say, where all say the
+            same, and else 1.01 times the worst of their initial designs.
+        ideal: the best corner; ``None`` for what the runs say, where all say the same, and else the origin.
+
+    Raises:
+        UserError: if a corner does not fit the objectives.
+    """
+    names = {_images(run): _data_name(run) for run in runs if _images(run)}
+    parts: dict[tuple[tuple[Measure, ...], str], list[Run]] = {}
+    for run in runs:
+        if run.record is not None:
+            images = _images(run) or (next(iter(names)) if len(names) == 1 else "")
+            parts.setdefault((run.record.measures, images), []).append(run)
+    return [
+        Comparison(measures, names.get(images, "unknown images"), group_runs(part), _box(part, reference, ideal))
+        for (measures, images), part in parts.items()
+    ]
+
+
+def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None) -> Box:
+    records = [run.record for run in runs if run.record is not None]
+    measures = records[0].measures
+    for name, point in (("reference_point", reference), ("ideal_point", ideal)):
+        if point is not None and len(point) != len(measures):
+            listed = ", ".join(measure.name for measure in measures)
+            raise UserError(f"{name} has {len(point)} values; these runs have {len(measures)} objectives: {listed}")
+    stated = _agreed(runs, "reference_point")
+    origin = "as the command line says"
+    if reference is None:
+        origin = "as all these runs' settings say" if stated else "1.01 times the worst of their initial designs"
+    worst = np.array(reference or stated or reference_point(records), dtype=np.float64)
+    best = np.array(ideal or _agreed(runs, "ideal_point") or np.zeros(len(measures)), dtype=np.float64)
+    if np.any(best >= worst):
+        raise UserError(f"ideal_point {best.tolist()} must be below reference_point {worst.tolist()}")
+    return Box(worst, best, origin)
+
+
+def _agreed(runs: Sequence[Run], key: str) -> list[float] | None:
+    """Return the point that all runs' settings say, ``None`` where one says another or nothing."""
+    said = [run.settings.get(key) for run in runs]
+    return said[0] if said[0] and all(point == said[0] for point in said) else None
+
+
+def _images(run: Run) -> str:
+    """Return what tells the images of a run from others: cascades are measured on those of their pool."""
+    pool = _pool_member(run.settings)
+    if pool is None:
+        return run.identity.get("dataset", "")
+    try:
+        facts = yaml.safe_load((pool / "run.json").read_text())
+        return str(facts["fingerprints"]["dataset"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
+
+
+def _pool_member(settings: Mapping[str, Any]) -> Path | None:
+    """Return a run of the pool of a cascade's run; a place that does not exist where it is made of other models."""
+    pool = settings.get("pool")
+    if not isinstance(pool, dict) or str(pool.get("_target_", "nas.pool.none.NoPool")).endswith(".NoPool"):
+        return None
+    runs = pool.get("runs") or [""]
+    return Path(str(runs[0])).expanduser()
+
+
+def _data_name(run: Run) -> str:
+    dataset = run.settings.get("dataset")
+    if not isinstance(dataset, dict):
+        return "unknown images"
+    return str(dataset.get("name") or str(dataset.get("_target_", "unknown.images.x")).split(".")[-2])

@@ -1,0 +1,216 @@
+"""What the page's charts are drawn from: plain values, rounded and thinned; the exact ones are in the tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.pareto import non_dominated
+from nas.report.agreement import surrogate_quality
+from nas.report.attainment import attainment_surfaces
+from nas.report.comparison import Comparison
+from nas.report.genes import gene_shares
+from nas.report.groups import Group
+from nas.report.pictures import Picture
+from nas.report.progress import first_step, spread, thinned
+from nas.report.record import Record
+from nas.report.runs import Run
+from nas.types import Floats
+
+CLOUD = 1200
+"""Evaluations of a group that are drawn behind the fronts, at most."""
+
+FRAMES = 60
+"""Pictures of the animation, at most."""
+
+BINS = 40
+"""Parts that a run's iterations are put into, at most."""
+
+DIGITS = 5
+
+
+def chart_data(comparison: Comparison, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Return the values behind all charts of a comparison."""
+    grid = comparison.grid
+    return {
+        "objectives": [{"name": m.name.replace("_", " "), "unit": m.unit} for m in comparison.measures],
+        "groups": [group.label for group in comparison.groups],
+        "views": views(comparison),
+        "frames": grid[thinned(len(grid), FRAMES)].tolist(),
+        "runs": [_run(comparison, g, run) for g, group in enumerate(comparison.groups) for run in group.evaluated],
+        "clouds": [_cloud(group) for group in comparison.groups],
+        "hypervolume": {
+            "grid": grid.tolist(),
+            "spread": [_rows(spread(comparison.curves(group))) for group in comparison.groups],
+        },
+        "attainment": attained(comparison),
+        "quality": [_quality(group) for group in comparison.groups],
+        "genes": [_genes(comparison, group) for group in comparison.groups],
+        "pictures": [_layers(picture) for picture in pictures],
+    }
+
+
+def views(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return each objective's range in which the fronts are seen best, and whether it wants a logarithmic axis.
+
+    That of the first objective ends above the 90th percentile of the fronts' values: what lies above is found by
+    zooming out.
+    """
+    fronts = np.vstack([comparison.front(run) for run, _ in comparison.evaluated])
+    found = []
+    for column, values in enumerate(fronts.T):
+        low, high = float(values.min()), float(values.max())
+        if column == 0:
+            high = min(high, low + 1.3 * (float(np.percentile(values, 90)) - low)) if high > low else high
+        log = column > 0 and low > 0 and high > 10 * low
+        room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+        ends = [low / 1.12, high * 1.12] if log else [low - room, high + room]
+        found.append({"ends": [_short(end) for end in ends], "log": log})
+    return found
+
+
+def attained(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the attainment surfaces of the first objective with each other one, of the compared runs' fronts."""
+    found = []
+    for other in range(1, len(comparison.measures)):
+        groups = []
+        for group in comparison.groups:
+            surfaces = attainment_surfaces([comparison.front(run)[:, [0, other]] for run in group.counted])
+            groups.append({name: _rows(surface.T) for name, surface in surfaces.items()})
+        found.append({"other": other, "groups": groups, "runs": [len(group.counted) for group in comparison.groups]})
+    return found
+
+
+def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
+    record, course = _record(run), comparison.courses[run.name]
+    places, born, died = course.lifetimes()
+    last = course.fronts[-1]
+    at = {place: position for position, place in enumerate(places.tolist())}
+    again = {}
+    for name in ("test", "final"):
+        errors = comparison.measured(run, name)[:, 0]
+        if not np.isnan(errors).all():
+            again[name] = {at[place]: _short(e) for place, e in zip(last.tolist(), errors, strict=True) if e == e}
+    configs = {at[place]: _compact(record.described[place]["config"]) for place in last.tolist()}
+    return {
+        "name": run.name,
+        "group": group,
+        "seed": run.seed,
+        "state": run.state,
+        "values": _rows(record.objectives[places].T),
+        "born": born.tolist(),
+        "died": died.tolist(),
+        "step": record.step[places].tolist(),
+        "index": record.index[places].tolist(),
+        "weights": record.weights[places].tolist(),
+        "digests": [digest[:12] for digest in record.digests],
+        "configs": configs,
+        "counts": course.evaluations.tolist(),
+        "hypervolume": _shorts(comparison.hypervolumes[run.name]),
+    } | again
+
+
+def _cloud(group: Group) -> dict[str, Any]:
+    """Return a sample, evenly spaced in the order of evaluation, of what a group evaluated."""
+    each = max(CLOUD // max(len(group.evaluated), 1), 1)
+    values, counts, initial, total = [], [], [], 0
+    for run in group.evaluated:
+        record = _record(run)
+        good = np.flatnonzero(record.ok)
+        places = good[thinned(len(good), each)]
+        values.append(record.objectives[places])
+        counts.append(places + 1)
+        initial.append(record.step[places] == first_step(record))
+        total += len(good)
+    shown = np.concatenate(counts)
+    return {
+        "values": _rows(np.vstack(values).T),
+        "counts": shown.tolist(),
+        "initial": np.concatenate(initial).astype(int).tolist(),
+        "of": total,
+    }
+
+
+def quality_bins(group: Group) -> tuple[npt.NDArray[np.float64], list[Floats]]:
+    """Return the middle of each part of the iterations, shape (b,), and quartiles there of error, rho, tau: (3, b)."""
+    found = [surrogate_quality(_record(run)) for run in group.evaluated]
+    steps = np.concatenate([steps for steps, _ in found])
+    values = np.concatenate([values for _, values in found])
+    if len(steps) == 0:
+        return np.zeros(0), [np.zeros((3, 0))] * 3
+    edges = np.unique(np.linspace(steps.min(), steps.max() + 1, BINS + 1).round())
+    place = np.searchsorted(edges, steps, side="right") - 1
+    used = np.unique(place)
+    middles = np.array([steps[place == b].mean() for b in used])
+    return middles, [
+        np.array([_quartiles(values[place == b, kind]) for b in used]).reshape(-1, 3).T for kind in range(3)
+    ]
+
+
+def _quartiles(values: Floats) -> Floats:
+    values = values[~np.isnan(values)]
+    return np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else np.full(3, np.nan)
+
+
+def _quality(group: Group) -> dict[str, Any] | None:
+    middles, quartiles = quality_bins(group)
+    return {"steps": _shorts(middles), "values": [_rows(rows) for rows in quartiles]} if len(middles) else None
+
+
+def _genes(comparison: Comparison, group: Group) -> dict[str, Any]:
+    fronts = [comparison.courses[run.name].fronts[-1] for run in group.evaluated]
+    found = gene_shares([_record(run) for run in group.evaluated], fronts, BINS)
+    return {
+        "genes": found.genes,
+        "widths": found.widths,
+        "steps": found.steps.tolist(),
+        "shares": [np.rint(100 * shares).astype(int).tolist() for shares in found.shares],
+    }
+
+
+def _layers(picture: Picture) -> list[Mapping[str, Any]]:
+    total = max(sum(layer.macs for layer in picture.layers), 1)
+    return [
+        {
+            "name": layer.name,
+            "outputs": layer.outputs,
+            "side": layer.side,
+            "kernel": layer.kernel,
+            "stride": layer.stride,
+            "expansion": round(layer.expansion, 2),
+            "share": round(100 * layer.macs / total, 2),
+        }
+        for layer in picture.layers
+    ]
+
+
+def front_line(values: Floats, other: int) -> Floats:
+    """Return what no other point dominates in the first objective and one other, shape (k, 2), by the latter."""
+    pair = values[:, [0, other]]
+    pair = pair[non_dominated(pair)]
+    return np.asarray(pair[np.lexsort((pair[:, 0], pair[:, 1]))])
+
+
+def _record(run: Run) -> Record:
+    if run.record is None:
+        raise ValueError(f"{run.name} has no results")
+    return run.record
+
+
+def _compact(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, separators=(",", ":"))
+
+
+def _short(value: float) -> float | None:
+    """Return a number with ``DIGITS`` digits that count; ``None`` for not-a-number, as JSON has it."""
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+
+
+def _shorts(values: Floats) -> list[float | None]:
+    return [_short(value) for value in values.tolist()]
+
+
+def _rows(values: Floats) -> list[list[float | None]]:
+    return [_shorts(row) for row in values]

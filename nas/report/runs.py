@@ -1,0 +1,179 @@
+"""Run folders: where they are, and what is in them; nothing is written to them."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from nas.errors import ArchiveError, UserError
+from nas.files import read_json
+from nas.report.record import Record, read_record
+from nas.run_folder import RunFolder
+
+State = Literal["finished", "failed", "unfinished"]
+
+Tested = Mapping[tuple[int, ...], Mapping[str, float]]
+"""Metrics by genome."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An evaluation that failed.
+
+    Attributes:
+        architecture: the file's name without its end, for example ``"it_3_net_1"``.
+        reason: the last line of the traceback.
+        file: with the traceback.
+    """
+
+    architecture: str
+    reason: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as its folder has it.
+
+    Attributes:
+        name: the end of the folder's path that tells it from the other runs'.
+        folder: absolute.
+        state: ``"unfinished"`` where it goes on, or was killed.
+        error: what ended a failed run, in one line.
+        settings: resolved.
+        identity: of the data, the network and the space, by name.
+        record: every evaluation; ``None`` where no step is complete.
+        seconds: of each step by activity.
+        failures: in the order of their names.
+        test, final: metrics of the front on the test split, and with the final weights, by genome.
+    """
+
+    name: str
+    folder: Path
+    state: State
+    error: str | None
+    settings: Mapping[str, Any]
+    identity: Mapping[str, str]
+    record: Record | None
+    seconds: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    failures: Sequence[Failure] = ()
+    test: Tested = field(default_factory=dict)
+    final: Tested = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Of the search."""
+        return int(self.settings.get("seed", 0))
+
+
+def find_runs(patterns: Sequence[str]) -> list[Path]:
+    """Return the run folders that are meant, ascending and each once.
+
+    Args:
+        patterns: run folders, folders that hold run folders at any depth, or globs of either.
+
+    Raises:
+        UserError: if there are none, or one of the patterns leads to none.
+    """
+    if not patterns:
+        raise UserError("runs is empty; list run folders, or folders that hold some, for example runs=[outputs]")
+    found = dict[Path, None]()
+    for pattern in patterns:
+        path = os.path.expanduser(pattern)
+        places = sorted(glob(path, recursive=True)) if has_magic(path) else [path]
+        runs = [run for place in places for run in _runs_below(Path(place).absolute())]
+        if not runs:
+            exists = bool(places) and os.path.lexists(places[0])
+            raise UserError(
+                f"runs: '{pattern}' " + ("is no run folder and holds none" if exists else "does not exist")
+            )
+        found |= dict.fromkeys(runs)
+    return sorted(found)
+
+
+def _runs_below(place: Path) -> Iterator[Path]:
+    """Yield the run folders at ``place`` and below; what is inside a run folder is not looked at."""
+    for folder, below, files in os.walk(place):
+        if "archive.jsonl" in files or {"config.yaml", "run.json"} <= set(files):
+            below.clear()
+            yield Path(folder).resolve()
+        below[:] = sorted(name for name in below if not name.startswith("."))
+
+
+def read_run(name: str, folder: Path) -> Run:
+    """Read a run.
+
+    Raises:
+        ArchiveError: if the archive or the settings are damaged or absent.
+    """
+    settings = _settings(folder / "config.yaml")
+    status, about = _facts(folder / "status.json"), _facts(folder / "run.json")
+    archive = folder / "archive.jsonl"
+    try:
+        record = read_record(archive) if archive.exists() else None
+    except OSError as error:
+        raise ArchiveError(f"{archive} cannot be read: {error.strerror}") from error
+    tested = _front(folder / "front.json")
+    states: dict[str | None, State] = {"finished": "finished", "failed": "failed"}
+    return Run(
+        name=name,
+        folder=folder,
+        state=states.get(RunFolder(folder).state(), "unfinished"),
+        error=status.get("error"),
+        settings=settings,
+        identity={str(part): str(value) for part, value in about.get("fingerprints", {}).items()},
+        record=record if record is not None and record.ok.any() else None,
+        seconds=_seconds(folder / "times.jsonl"),
+        failures=list(_failures(folder / "failed")),
+        test=tested["test"],
+        final=tested["final"],
+    )
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        settings = yaml.load(path.read_bytes(), Loader=loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ArchiveError(f"{path} is absent or damaged") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("seed", 0), int):
+        raise ArchiveError(f"{path} holds no settings of a run")
+    return settings
+
+
+def _facts(path: Path) -> Mapping[str, Any]:
+    """Return what a file says about a run that is no result; nothing where it is absent or damaged."""
+    try:
+        facts = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _front(path: Path) -> dict[str, Tested]:
+    """Return what was measured of the front beside the objectives; only a finished run has it."""
+    found: dict[str, dict[tuple[int, ...], Mapping[str, float]]] = {"test": {}, "final": {}}
+    for member in _facts(path).get("front", []):
+        for name, metrics in found.items():
+            if name in member:
+                metrics[tuple(member["genome"])] = member[name]
+    return {**found}
+
+
+def _seconds(path: Path) -> dict[int, Mapping[str, float]]:
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return {int(line["step"]): {str(k): float(v) for k, v in line["seconds"].items()} for line in lines}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _failures(folder: Path) -> Iterator[Failure]:
+    for path in sorted(folder.glob("*.traceback")):
+        lines = path.read_text(errors="replace").strip().splitlines()
+        yield Failure(path.name.removesuffix(".traceback"), lines[-1] if lines else "unknown error", path)

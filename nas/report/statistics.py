@@ -1,0 +1,153 @@
+"""Statistics between groups of runs: tests of ranks, corrections for their number, effect sizes.
+
+Pure functions over arrays. Values are such that more is better, as hypervolume is; turn the sign of errors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from scipy.stats import mannwhitneyu, wilcoxon
+
+from nas.types import Floats
+
+Alternative = Literal["two-sided", "greater", "less"]
+
+ENOUGH_PAIRS = 5
+"""Seeds in common from which on a pairing is used although some seeds have no partner."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two groups compared.
+
+    Attributes:
+        first, second: their names.
+        test: ``"signed-rank"`` for pairs of equal seeds (Wilcoxon 1945), ``"rank-sum"`` (Mann, Whitney 1947) without.
+        n_first, n_second: values that were compared.
+        median_first, median_second: of these values.
+        difference: the median of the paired differences, or of all differences, first less second.
+        p: two-sided.
+        p_greater, p_less: one-sided, for the hypothesis that the first's values are greater, or less.
+        effect: the chance that a value of the first is greater than one of the second, see :func:`a12`.
+        p_holm, p_bonferroni: ``p`` corrected for the number of comparisons made together.
+    """
+
+    first: str
+    second: str
+    test: Literal["signed-rank", "rank-sum"]
+    n_first: int
+    n_second: int
+    median_first: float
+    median_second: float
+    difference: float
+    p: float
+    p_greater: float
+    p_less: float
+    effect: float
+    p_holm: float
+    p_bonferroni: float
+
+
+def signed_rank(first: Floats, second: Floats, alternative: Alternative) -> float:
+    """Return the p value of Wilcoxon's signed-rank test for pairs, shapes (n,) and (n,); exact for small n.
+
+    Pairs without a difference are left out; where no pair differs, nothing speaks against equality: 1.
+    """
+    differences = first - second
+    differences = differences[differences != 0]
+    if len(differences) == 0:
+        return 1.0
+    ties = len(np.unique(np.abs(differences))) < len(differences)
+    if len(differences) <= 12 and ties:
+        return _permuted_signs(differences, alternative)
+    method = "exact" if len(differences) <= 50 and not ties else "approx"
+    return float(wilcoxon(differences, alternative=alternative, method=method).pvalue)
+
+
+def _permuted_signs(differences: Floats, alternative: Alternative) -> float:
+    """Return the exact p value where ranks are shared: over all 2^n signs."""
+    absolute = np.abs(differences)
+    ranks = (absolute[:, None] > absolute[None]).sum(axis=1) + (absolute[:, None] == absolute[None]).sum(axis=1) / 2
+    signs = (np.arange(2 ** len(ranks))[:, None] >> np.arange(len(ranks))) & 1
+    possible, found = signs @ ranks, ranks[differences > 0].sum()
+    greater, less = float(np.mean(possible >= found)), float(np.mean(possible <= found))
+    return {"greater": greater, "less": less, "two-sided": min(1.0, 2 * min(greater, less))}[alternative]
+
+
+def rank_sum(first: Floats, second: Floats, alternative: Alternative) -> float:
+    """Return the p value of Mann and Whitney's test, shapes (n,) and (k,); exact for small groups without ties."""
+    if len(np.unique(np.concatenate([first, second]))) == 1:
+        return 1.0
+    return float(mannwhitneyu(first, second, alternative=alternative).pvalue)
+
+
+def a12(first: Floats, second: Floats) -> float:
+    """Return the effect size of Vargha and Delaney (2000): P(first > second) + P(equal) / 2, 0 to 1.
+
+    0.5 is no effect; they call 0.56 (or 0.44) a small one, 0.64 a medium and 0.71 a large one.
+    """
+    above = (first[:, None] > second[None, :]).mean()
+    return float(above + (first[:, None] == second[None, :]).mean() / 2)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number by Holm's (1979) step-down method."""
+    order = np.argsort(p, kind="stable")
+    scaled = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(value) for value in corrected]
+
+
+def bonferroni(p: Sequence[float]) -> list[float]:
+    """Return p values times their number, at most 1."""
+    return [min(1.0, value * len(p)) for value in p]
+
+
+def smallest_p(test: str, n_first: int, n_second: int) -> float:
+    """Return the least two-sided p value that so many values can give: what a small study cannot go below."""
+    from math import comb
+
+    return min(1.0, 2 / (2**n_first if test == "signed-rank" else comb(n_first + n_second, n_first)))
+
+
+def compare(name_first: str, first: Mapping[int, float], name_second: str, second: Mapping[int, float]) -> Difference:
+    """Compare two groups of values by seed, more being better.
+
+    Pairs of equal seeds are compared where both have the same seeds, or ``ENOUGH_PAIRS`` in common.
+    """
+    common = sorted(first.keys() & second.keys())
+    paired = bool(common) and (first.keys() == second.keys() or len(common) >= ENOUGH_PAIRS)
+    keys_first, keys_second = (common, common) if paired else (sorted(first), sorted(second))
+    a, b = np.array([first[k] for k in keys_first]), np.array([second[k] for k in keys_second])
+    test = signed_rank if paired else rank_sum
+    sides: tuple[Alternative, ...] = ("two-sided", "greater", "less")
+    p, greater, less = (test(a, b, side) for side in sides)
+    return Difference(
+        first=name_first,
+        second=name_second,
+        test="signed-rank" if paired else "rank-sum",
+        n_first=len(a),
+        n_second=len(b),
+        median_first=float(np.median(a)),
+        median_second=float(np.median(b)),
+        difference=float(np.median(a - b if paired else a[:, None] - b[None, :])),
+        p=p,
+        p_greater=greater,
+        p_less=less,
+        effect=a12(a, b),
+        p_holm=p,
+        p_bonferroni=p,
+    )
+
+
+def compare_all(groups: Mapping[str, Mapping[int, float]]) -> list[Difference]:
+    """Compare every two groups of values by seed, more being better, corrected for the number of comparisons."""
+    filled = {name: values for name, values in groups.items() if values}
+    found = [compare(a, filled[a], b, filled[b]) for a, b in combinations(filled, 2)]
+    p = [difference.p for difference in found]
+    corrected = zip(found, holm(p), bonferroni(p), strict=True)
+    return [replace(difference, p_holm=h, p_bonferroni=b) for difference, h, b in corrected]
