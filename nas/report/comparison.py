@@ -93,6 +93,11 @@ class Comparison:
         """Return the objectives of a run's last front, shape (k, m)."""
         return self._record(run).objectives[self.courses[run.name].fronts[-1]]
 
+    def median_run(self, group: Group) -> Run:
+        """Return the compared run of a group whose last hypervolume is in the middle, the better one of two."""
+        runs = sorted(group.counted, key=lambda run: float(self.hypervolumes[run.name][-1]))
+        return runs[len(runs) // 2]
+
     def measured(self, run: Run, where: str) -> Floats:
         """Return the last front with its error on the test split or with the final weights, shape (k, m).
 

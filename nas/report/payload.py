@@ -11,7 +11,7 @@ from nas.pareto import non_dominated
 from nas.report.agreement import surrogate_quality
 from nas.report.attainment import attainment_surfaces
 from nas.report.comparison import Comparison
-from nas.report.genes import gene_shares
+from nas.report.genes import GeneShares, gene_shares
 from nas.report.groups import Group
 from nas.report.pictures import Picture
 from nas.report.progress import first_step, spread, thinned
@@ -159,9 +159,14 @@ def _quality(group: Group) -> dict[str, Any] | None:
     return {"steps": _shorts(middles), "values": [_rows(rows) for rows in quartiles]} if len(middles) else None
 
 
-def _genes(comparison: Comparison, group: Group) -> dict[str, Any]:
+def group_genes(comparison: Comparison, group: Group) -> GeneShares:
+    """Return which values the genes of a group's candidates had."""
     fronts = [comparison.courses[run.name].fronts[-1] for run in group.evaluated]
-    found = gene_shares([_record(run) for run in group.evaluated], fronts, BINS)
+    return gene_shares([_record(run) for run in group.evaluated], fronts, BINS)
+
+
+def _genes(comparison: Comparison, group: Group) -> dict[str, Any]:
+    found = group_genes(comparison, group)
     return {
         "genes": found.genes,
         "widths": found.widths,

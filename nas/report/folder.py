@@ -1,0 +1,83 @@
+"""The folder of a report: the page, the tables, the figures and the animation, all of it or nothing."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from nas.errors import UserError
+from nas.files import write_json, write_text
+from nas.report.animation import write_animation
+from nas.report.comparison import Comparison
+from nas.report.page import render_page
+from nas.report.pictures import chosen_architectures
+from nas.report.printed import write_figures
+from nas.report.runs import Run
+from nas.report.tables import write_tables
+
+MARK = "report.json"
+"""The file by which a folder is known to be a report, which may be replaced."""
+
+
+def check_place(path: Path) -> None:
+    """Raise UserError if there is something at ``path`` that is no report."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / MARK).exists()):
+        raise UserError(f"path={path} holds something that is no report; give another folder")
+
+
+def write_report(
+    path: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], warnings: Sequence[str], cache: Path
+) -> None:
+    """Write a report to ``path``, in place of one that is there.
+
+    Args:
+        path: the folder; until everything is written it stays as it is.
+        runs: all that were read.
+        comparisons: what of them has results.
+        warnings: lines to show at the top of the page.
+        cache: folder of what supernets download.
+    """
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        _write(temporary, runs, comparisons, warnings, cache)
+        _exchange(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write(
+    folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], warnings: Sequence[str], cache: Path
+) -> None:
+    for name in ("data", "figures"):
+        (folder / name).mkdir(parents=True)
+    pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
+    files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons).items()}
+    for number, (comparison, drawn) in enumerate(zip(comparisons, pictures, strict=True)):
+        suffix = f"_{number + 1}" if len(comparisons) > 1 else ""
+        said = write_figures(folder / "figures", comparison, drawn, suffix)
+        files |= {f"figures/{name}": what for name, what in said.items()}
+        write_animation(folder / "figures" / f"front{suffix}.gif", comparison)
+        files[f"figures/front{suffix}.gif"] = "the fronts of the median runs as they move"
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    page = render_page(
+        runs, comparisons, pictures, warnings=warnings, files=files, made=f"Made by nas, task=report, {made}"
+    )
+    write_text(folder / "index.html", page)
+    listed = [str(run.folder) for run in runs]
+    write_json(folder / MARK, {"format": "nas-report", "made": made, "runs": listed, "warnings": list(warnings)}, indent=2)
+
+
+def _exchange(new: Path, path: Path) -> None:
+    """Put ``new`` in the place of ``path``."""
+    if not path.exists():
+        new.rename(path)
+        return
+    check_place(path)
+    old = path.with_name(f".{path.name}.{uuid4().hex[:8]}.old")
+    path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old)

@@ -1,0 +1,98 @@
+"""The report as one HTML page that needs nothing else: no network, no library, no other file."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nas.report.comparison import Comparison
+from nas.report.payload import chart_data
+from nas.report.pictures import Picture
+from nas.report.runs import Run
+from nas.report.summary import runs_table, said_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+SCRIPTS = ("chart.js", "front.js", "curves.js", "drawings.js", "start.js")
+
+MOST_FAILURES = 100
+"""Failures that the page lists; all are in the tables."""
+
+
+def render_page(
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    pictures: Sequence[Sequence[Picture]],
+    *,
+    warnings: Sequence[str],
+    files: Mapping[str, str],
+    made: str,
+) -> str:
+    """Return the page.
+
+    Every text from a run folder is escaped by the template, and in the values for the charts; a policy in the page
+    lets no other script run than its own.
+
+    Args:
+        runs: all that were read.
+        comparisons: what of them has results.
+        pictures: of each comparison.
+        warnings: lines to show at the top.
+        files: what is beside the page, by path.
+        made: when and by what.
+    """
+    values = [chart_data(comparison, drawn) for comparison, drawn in zip(comparisons, pictures, strict=True)]
+    script = "\n".join((TEMPLATES / name).read_text().replace('"use strict";', "") for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}\n}})();'
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    sets = [
+        said_of(comparison, drawn, any(found["quality"]))
+        for comparison, drawn, found in zip(comparisons, pictures, values, strict=True)
+    ]
+    return environment.get_template("page.html").render(
+        title=f"Report of {len(runs)} run{'s' if len(runs) != 1 else ''}",
+        summary=_summary(runs, comparisons),
+        warnings=warnings,
+        sets=sets,
+        runs=runs_table(runs, comparisons),
+        failures=_failures(runs),
+        files=files.items(),
+        made=made,
+        style=Markup((TEMPLATES / "style.css").read_text()),
+        data=Markup(inert(values)),
+        script=Markup(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+    )
+
+
+def inert(values: Any) -> str:
+    """Return values as JSON that ends no element and opens none, whatever texts are in it."""
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _summary(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
+    states = {state: sum(run.state == state for run in runs) for state in ("finished", "unfinished", "failed")}
+    said = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    groups = sum(len(comparison.groups) for comparison in comparisons)
+    total = sum(len(record.step) for comparison in comparisons for _, record in comparison.evaluated)
+    text = f"{said}; {groups} group{'s' if groups != 1 else ''} of runs that differ by the seed alone; {total:,} evaluations."
+    if len(comparisons) > 1:
+        text += " Runs with other objectives, or on other images, are compared apart from each other."
+    return text
+
+
+def _failures(runs: Sequence[Run]) -> dict[str, Any] | None:
+    found = [(run, failure) for run in runs for failure in run.failures]
+    if not found:
+        return None
+    shown = found[:MOST_FAILURES]
+    rows = [[run.name, failure.architecture, failure.reason, str(failure.file)] for run, failure in shown]
+    said = f"{len(found)} evaluations failed and have no other result"
+    said += f"; the first {len(shown)} are listed." if len(shown) < len(found) else "."
+    return {"said": said, "head": ["run", "architecture", "last line", "traceback"], "rows": rows}

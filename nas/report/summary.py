@@ -1,0 +1,234 @@
+"""What the page says in words and tables about a comparison: plain texts, which the template escapes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.report.comparison import Comparison
+from nas.report.groups import Group, differing, flat_settings
+from nas.report.outcomes import Outcome, outcomes
+from nas.report.pictures import Picture
+from nas.report.runs import Run
+from nas.report.statistics import Difference, smallest_p
+from nas.tracker.base import ACTIVITIES
+from nas.types import Measure
+
+PARTS = (
+    ("front", "Fronts"),
+    ("hypervolume", "Hypervolume"),
+    ("attainment", "Attainment"),
+    ("statistics", "Statistics"),
+    ("surrogate", "Surrogate"),
+    ("genes", "Genes"),
+    ("architectures", "Architectures"),
+    ("times", "Times"),
+    ("settings", "Settings"),
+)
+
+Table = dict[str, Any]
+"""``head``, ``rows`` and which columns are ``numbers``."""
+
+
+def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) -> dict[str, Any]:
+    """Return what the template shows of a comparison.
+
+    Args:
+        comparison: groups of runs.
+        pictures: of architectures.
+        quality: whether there is something to say about predictions.
+    """
+    groups, measures = comparison.groups, comparison.measures
+    waiting = [run for group in groups for run in group.evaluated if run not in group.counted]
+    whole = all(run.state == "finished" for group in groups for run in group.counted)
+    counted = f"Finished runs alone ({len(waiting)} left out)." if waiting else ""
+    if not whole:
+        counted += " A group without a finished run is shown as far as it got."
+    found = outcomes(comparison)
+    return {
+        "title": title_of(comparison),
+        "parts": PARTS,
+        "box": _box(comparison),
+        "groups": groups,
+        "first": _named(measures[0]),
+        "others": [(k, _named(measure)) for k, measure in enumerate(measures) if k],
+        "overview": _overview(comparison, found),
+        "notes": _notes(comparison),
+        "front_note": _front_note(comparison),
+        "curve_note": "Dotted lines are single runs that did not finish." if not whole or waiting else "",
+        "counted_note": counted.strip(),
+        "has_test": any(run.test for run, _ in comparison.evaluated),
+        "has_final": any(run.final for run, _ in comparison.evaluated),
+        "has_quality": quality,
+        "statistics": [_statistics(outcome) for outcome in found] if len(groups) > 1 else [],
+        "pictures": [_picture(comparison, picture) for picture in pictures],
+        "times": _times(groups),
+        "settings": _settings(groups),
+    }
+
+
+def title_of(comparison: Comparison) -> str:
+    """Return the objectives and the images in words."""
+    return f"{', '.join(m.name.replace('_', ' ') for m in comparison.measures)} on {comparison.data}"
+
+
+def number(value: float) -> str:
+    """Return a number with four digits that count, a dash where there is none."""
+    return f"{value + 0.0:.4g}" if np.isfinite(value) else "–"
+
+
+def _named(measure: Measure) -> str:
+    name = measure.name.replace("_", " ")
+    return f"{name} ({measure.unit})" if measure.unit else name
+
+
+def _box(comparison: Comparison) -> str:
+    box = comparison.box
+    corners = [
+        f"{m.name.replace('_', ' ')} {low:.6g} to {high:.6g} {m.unit}".strip()
+        for m, low, high in zip(comparison.measures, box.ideal, box.reference, strict=True)
+    ]
+    return (
+        f"Every objective is minimised. Hypervolumes of all runs are shares of one box: {'; '.join(corners)}. "
+        f"Its worst corner is {box.origin}."
+    )
+
+
+def _overview(comparison: Comparison, found: Sequence[Outcome]) -> Table:
+    head = ["group", "runs", "finished", "evaluations", *(_outcome_name(outcome) for outcome in found), "front"]
+    rows = []
+    for group in comparison.groups:
+        counts = [int(comparison.courses[run.name].evaluations[-1]) for run in group.counted]
+        sizes = [len(comparison.front(run)) for run in group.counted]
+        finished = sum(run.state == "finished" for run in group.runs)
+        values = [_median_range(list(outcome.values[group.label].values())) for outcome in found]
+        row = [group.label, len(group.runs), finished, _range(counts)]
+        rows.append([*row, *values, _median_range([float(size) for size in sizes])])
+    return {"head": head, "rows": rows, "numbers": range(1, len(head))}
+
+
+def _outcome_name(outcome: Outcome) -> str:
+    return f"{outcome.name} ({outcome.unit})" if outcome.unit else outcome.name
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
+def _median_range(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    middle = number(float(np.median(values)))
+    return middle if min(values) == max(values) else f"{middle} ({number(min(values))} to {number(max(values))})"
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = ["Numbers of a group are medians over its runs, with least and most in brackets."]
+    for group in comparison.groups:
+        seeds = [run.seed for run in group.runs]
+        twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+        if twice:
+            notes.append(f"{group.label} has seed {twice[0]} more than once; the first one counts in statistics.")
+    if any(len(np.unique(r.architecture)) < len(r.architecture) for _, r in comparison.evaluated):
+        notes.append("Some architectures were evaluated again with other weights; on a front the newest values count.")
+    return notes
+
+
+def _front_note(comparison: Comparison) -> str:
+    total = sum(int(record.ok.sum()) for _, record in comparison.evaluated)
+    note = f"Lines join what is not dominated in the two objectives shown; small dots are a sample of {total:,} evaluations"
+    return note + (", grey those of initial designs." if total else ".")
+
+
+def _statistics(outcome: Outcome) -> Table:
+    found = outcome.differences()
+    sign = 1.0 if outcome.more_is_better else -1.0
+    head = ["first", "second", "runs", "median of first", "median of second", "difference", "p, Holm (Bonferroni)",
+            "p: first better", "p: second better", "A12", "test"]  # fmt: skip
+    rows = [[d.first, d.second, _sizes(d), number(sign * d.median_first), number(sign * d.median_second),
+             number(sign * d.difference), f"{_p(d.p_holm)} ({_p(d.p_bonferroni)})", _p(d.p_greater), _p(d.p_less),
+             f"{d.effect:.2f}", d.test] for d in found]  # fmt: skip
+    least = [smallest_p(d.test, d.n_first, d.n_second) for d in found]
+    note = ""
+    if least and max(least) > 0.05:
+        note = f"With so few runs a two-sided p value cannot be below {_p(max(least))} before correction."
+    return {"name": _outcome_name(outcome), "head": head, "rows": rows, "numbers": range(2, 10), "note": note}
+
+
+def _sizes(difference: Difference) -> str:
+    if difference.test == "signed-rank":
+        return f"{difference.n_first} pairs"
+    return f"{difference.n_first} and {difference.n_second}"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _picture(comparison: Comparison, picture: Picture) -> dict[str, Any]:
+    values = [
+        f"{m.name.replace('_', ' ')} {number(v)} {m.unit}".strip()
+        for m, v in zip(comparison.measures, picture.objectives, strict=True)
+    ]
+    return {
+        "title": picture.title,
+        "caption": f"{'; '.join(values)}. {picture.group}: {picture.run}, {picture.place}",
+        "drawn": bool(picture.layers),
+        "note": picture.note,
+        "config": json.dumps(picture.config),
+    }
+
+
+def mean_seconds(group: Group) -> Mapping[str, float]:
+    """Return the seconds that a run of a group spent on each activity, as a mean over those that recorded some."""
+    timed = [run for run in group.evaluated if run.seconds]
+    names = dict.fromkeys(name for run in timed for step in run.seconds.values() for name in step)
+    ordered = sorted(names, key=lambda name: ACTIVITIES.index(name) if name in ACTIVITIES else len(ACTIVITIES))
+    return {
+        name: float(np.mean([sum(step.get(name, 0.0) for step in run.seconds.values()) for run in timed]))
+        for name in ordered
+    }
+
+
+def _times(groups: Sequence[Group]) -> dict[str, Any]:
+    found = {group.label: mean_seconds(group) for group in groups}
+    names = list(dict.fromkeys(name for seconds in found.values() for name in seconds))
+    rows = []
+    for label, seconds in found.items():
+        total = sum(seconds.values())
+        if total > 0:
+            shares = [100 * seconds.get(name, 0.0) / total for name in names]
+            rows.append({"label": label, "total": _duration(total), "shares": shares})
+    cells = [[label, *(_duration(seconds.get(name, 0.0)) for name in names), _duration(sum(seconds.values()))]
+             for label, seconds in found.items()]  # fmt: skip
+    head = ["group", *names, "all"]
+    return {"names": names, "rows": rows, "head": head, "cells": cells, "numbers": range(1, len(head))}
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
+
+
+def _settings(groups: Sequence[Group]) -> Table:
+    rows = differing([flat_settings(group.runs[0].settings) for group in groups])
+    return {"head": ["setting", *(g.label for g in groups)], "rows": [[n, *values] for n, values in rows.items()]}
+
+
+def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:
+    """Return all runs, those without results too."""
+    home = {r.name: (c, g.label) for c in comparisons for g in c.groups for r in g.runs}
+    head = ["run", "group", "seed", "state", "evaluations", "failed", "hypervolume", "front", "what ended it", "folder"]
+    rows = []
+    for run in runs:
+        comparison, label = home.get(run.name, (None, "–"))
+        found: list[Any] = ["–", len(run.failures), "–", "–"]
+        if comparison is not None and run.record is not None:
+            volume = number(float(comparison.hypervolumes[run.name][-1]))
+            failed = int((~run.record.ok).sum())
+            found = [len(run.record.step), failed, volume, len(comparison.front(run))]
+        state = run.state if run.record is not None else f"{run.state}, no results"
+        rows.append([run.name, label, run.seed, state, *found, run.error or "", str(run.folder)])
+    return {"head": head, "rows": rows, "numbers": (2, 4, 5, 6, 7), "wide": (8,)}

@@ -1,0 +1,189 @@
+"""The report as tables for other programs: CSV and Parquet, values as they were measured."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from nas.report.agreement import surrogate_quality
+from nas.report.attainment import attainment_surfaces
+from nas.report.comparison import Comparison
+from nas.report.groups import differing, flat_settings
+from nas.report.outcomes import outcomes
+from nas.report.payload import group_genes
+from nas.report.record import Record
+from nas.report.runs import Run
+
+EVALUATIONS = "evaluations"
+"""The one table that is written as Parquet alone: as text it would be hundreds of megabytes."""
+
+
+def write_tables(folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Write all tables into a folder, which must exist.
+
+    Returns:
+        What is in each, by the name of its files.
+    """
+    said = {}
+    for name, what, table in _tables(runs, comparisons):
+        if len(table) == 0:
+            continue
+        pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
+        if name != EVALUATIONS:
+            pyarrow.csv.write_csv(table, folder / f"{name}.csv")
+        said[f"{name}.parquet" if name == EVALUATIONS else f"{name}.csv, {name}.parquet"] = what
+    return said
+
+
+def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[tuple[str, str, pa.Table]]:
+    yield "runs", "one row a run", _rows([_run_row(run) for run in runs])
+    yield "failures", "evaluations that failed", _rows([_failure for run in runs for _failure in _failures(run)])
+    yield "front", "the last front of each run, with test split and final weights", _joined(comparisons, _front)
+    yield "hypervolume", "of each run over evaluations", _joined(comparisons, _hypervolume)
+    yield "attainment", "corners of the attainment surfaces", _joined(comparisons, _attainment)
+    yield "surrogate", "quality of predictions, one row a step of a run", _joined(comparisons, _surrogate)
+    yield "genes", "shares of gene values over iterations", _joined(comparisons, _genes)
+    yield "times", "seconds, one row a step and activity of a run", _joined(comparisons, _times)
+    yield "outcomes", "what groups are compared by, one row a run", _joined(comparisons, _outcomes)
+    yield "statistics", "tests and effect sizes between groups; more is always better", _joined(comparisons, _statistics)
+    yield "settings", "settings that differ between groups", _joined(comparisons, _settings)
+    yield EVALUATIONS, "every evaluation: step, place, objectives, prediction", _evaluations(comparisons)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return a table of rows, whose columns are those of any row."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
+
+
+def _joined(comparisons: Sequence[Comparison], rows: Any) -> pa.Table:
+    found = []
+    for comparison in comparisons:
+        place = {"objectives": " ".join(m.name for m in comparison.measures), "data": comparison.data}
+        found += [place | row for row in rows(comparison)]
+    return _rows(found)
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    evaluations = 0 if run.record is None else len(run.record.step)
+    failed = 0 if run.record is None else int((~run.record.ok).sum())
+    row = {"run": run.name, "seed": run.seed, "state": run.state, "evaluations": evaluations, "failed": failed}
+    return row | {"error": run.error, "folder": str(run.folder)}
+
+
+def _failures(run: Run) -> list[dict[str, Any]]:
+    return [{"run": run.name, "architecture": f.architecture, "last_line": f.reason, "traceback": str(f.file)}
+            for f in run.failures]  # fmt: skip
+
+
+def _each(comparison: Comparison) -> Iterator[tuple[dict[str, Any], Run, Record]]:
+    for group in comparison.groups:
+        for run in group.runs:
+            if run.record is not None:
+                yield {"group": group.label, "run": run.name, "seed": run.seed}, run, run.record
+
+
+def _front(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    names = [measure.name for measure in comparison.measures]
+    for row, run, record in _each(comparison):
+        tested = {where: comparison.measured(run, where)[:, 0] for where in ("final", "test")}
+        for i, place in enumerate(comparison.courses[run.name].fronts[-1].tolist()):
+            values = dict(zip(names, record.objectives[place].tolist(), strict=True))
+            errors = {f"{names[0]}_{where}": _known(found[i]) for where, found in tested.items()}
+            weights = record.digests[record.weights[place]] if record.weights[place] >= 0 else None
+            where = {"step": int(record.step[place]), "index": int(record.index[place]), "weights": weights}
+            architecture = {"architecture": json.dumps(record.described[place]["config"])}
+            yield row | values | errors | where | architecture
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _hypervolume(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for row, run, _ in _each(comparison):
+        course = comparison.courses[run.name]
+        for step, count, value, front in zip(
+            course.steps.tolist(), course.evaluations.tolist(), comparison.hypervolumes[run.name].tolist(),
+            course.fronts, strict=True,
+        ):  # fmt: skip
+            yield row | {"step": step, "evaluations": count, "hypervolume": value, "front_size": len(front)}
+
+
+def _attainment(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    names = [measure.name for measure in comparison.measures]
+    for group in comparison.groups:
+        for other in range(1, len(names)):
+            surfaces = attainment_surfaces([comparison.front(run)[:, [0, other]] for run in group.counted])
+            for level, corners in surfaces.items():
+                for first, second in corners.tolist():
+                    pair = {names[0]: first, "other": names[other], "value": second}
+                    yield {"group": group.label, "runs": len(group.counted), "level": level} | pair
+
+
+def _surrogate(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for row, _, record in _each(comparison):
+        for step, (rmse, rho, tau) in zip(*(found.tolist() for found in surrogate_quality(record)), strict=True):
+            yield row | {"step": step, "rmse": rmse, "rho": _known(rho), "tau": _known(tau)}
+
+
+def _genes(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for group in comparison.groups:
+        found = group_genes(comparison, group)
+        for gene, width, shares in zip(found.genes, found.widths, found.shares, strict=True):
+            for (value, column), share in np.ndenumerate(shares):
+                step = int(found.steps[column]) if column < len(found.steps) else None
+                row = {"group": group.label, "gene": gene, "first_value": value * width, "values": width}
+                yield row | {"from_step": step, "of": "front" if step is None else "candidates", "share": float(share)}
+
+
+def _times(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for row, run, _ in _each(comparison):
+        for step, seconds in run.seconds.items():
+            for activity, value in seconds.items():
+                yield row | {"step": step, "activity": activity, "seconds": value}
+
+
+def _outcomes(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for outcome in outcomes(comparison):
+        for group, values in outcome.values.items():
+            for seed, value in values.items():
+                yield {"outcome": outcome.name, "unit": outcome.unit, "group": group, "seed": seed, "value": value}
+
+
+def _statistics(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for outcome in outcomes(comparison):
+        sign = 1.0 if outcome.more_is_better else -1.0
+        for difference in outcome.differences():
+            row = asdict(difference)
+            row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
+            row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
+            yield {"outcome": outcome.name, "unit": outcome.unit} | row
+
+
+def _settings(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    for name, values in differing([flat_settings(group.runs[0].settings) for group in comparison.groups]).items():
+        for group, value in zip(comparison.groups, values, strict=True):
+            yield {"setting": name, "group": group.label, "value": value}
+
+
+def _evaluations(comparisons: Sequence[Comparison]) -> pa.Table:
+    parts = []
+    for comparison in comparisons:
+        for row, _, record in _each(comparison):
+            n = len(record.step)
+            texts = row | {"objectives": " ".join(m.name for m in comparison.measures), "data": comparison.data}
+            columns: dict[str, Any] = {
+                name: pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), [value])
+                for name, value in texts.items()
+            }
+            columns |= {"step": record.step, "index": record.index}
+            columns |= {m.name: pa.array(record.objectives[:, k], from_pandas=True) for k, m in enumerate(record.measures)}
+            parts.append(pa.table(columns | {"predicted": pa.array(record.predicted, from_pandas=True)}))
+    return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
