@@ -70,7 +70,8 @@ def signed_rank(first: Floats, second: Floats, alternative: Alternative) -> floa
 def _permuted_signs(differences: Floats, alternative: Alternative) -> float:
     """Return the exact p value where ranks are shared: over all 2^n signs."""
     absolute = np.abs(differences)
-    ranks = (absolute[:, None] > absolute[None]).sum(axis=1) + (absolute[:, None] == absolute[None]).sum(axis=1) / 2
+    below, equal = ((compared(absolute[:, None], absolute[None])).sum(axis=1) for compared in (np.greater, np.equal))
+    ranks = below + (equal + 1) / 2
     signs = (np.arange(2 ** len(ranks))[:, None] >> np.arange(len(ranks))) & 1
     possible, found = signs @ ranks, ranks[differences > 0].sum()
     greater, less = float(np.mean(possible >= found)), float(np.mean(possible <= found))

@@ -71,10 +71,10 @@ function architectureChart(host, layers) {
   const highest = Math.max(1, ...layers.map((layer) => layer.expansion));
   const most = Math.max(...layers.map((layer) => layer.share));
   return new Chart(host, {
-    height: 270, axes: false, x: { ends: [0, 1] }, y: { ends: [0, 1] },
+    height: 284, axes: false, x: { ends: [0, 1] }, y: { ends: [0, 1] },
     draw: (chart) => {
       const { pen } = chart, width = chart.host.clientWidth, cell = (width - 20) / layers.length;
-      const floor = 150, bars = 185, depth = 52;
+      const floor = 164, bars = 199, depth = 52;
       pen.font = "11px system-ui, sans-serif";
       let before = "";
       layers.forEach((layer, i) => {

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from nas.errors import UserError
+from nas.files import write_json
+from nas.report.comparison import compare_runs
+from nas.report.runs import read_run
+from tests.report.made import RANDOM, SETTINGS, made_run, whole_archive, write_run
+
+
+def test_other_objectives_and_other_images_are_apart(tmp_path):
+    other = write_run(tmp_path / "other", seed=2)
+    write_json(other / "run.json", {"fingerprints": {"dataset": "another"}})
+    runs = [
+        made_run(tmp_path / "two"),
+        made_run(tmp_path / "random", settings=RANDOM),
+        made_run(tmp_path / "three", objectives=3),
+        read_run("other", other),
+    ]
+    found = compare_runs(runs, None, None)
+    assert [(len(c.measures), [g.label for g in c.groups]) for c in found] == [
+        (2, ["msunas", "random"]),
+        (3, ["msunas"]),
+        (2, ["msunas"]),
+    ]
+    assert found[0].data == "digits"
+
+
+def test_cascades_are_measured_on_the_images_of_their_pool(tmp_path):
+    network = write_run(tmp_path / "network")
+    pools = [{"_target_": "nas.pool.runs.RunsPool", "runs": [str(network)]}, {"_target_": "nas.pool.files.FilesPool"}]
+    runs = [read_run("network", network)]
+    for i, pool in enumerate(pools):
+        folder = write_run(tmp_path / str(i), settings=SETTINGS | {"pool": pool})
+        write_json(folder / "run.json", {"fingerprints": {"dataset": "none"}})
+        runs.append(read_run(str(i), folder))
+    assert [len(c.groups) for c in compare_runs(runs, None, None)] == [3]
+
+
+def test_hypervolumes_share_one_box_which_says_where_it_is_from(tmp_path):
+    runs = [made_run(tmp_path / str(i), seed=i, shift=3.0 * i) for i in range(2)]
+    box = compare_runs(runs, None, None)[0].box
+    assert box.reference == pytest.approx(np.max([whole_archive(r.folder).reference_point() for r in runs], axis=0))
+    assert box.ideal.tolist() == [0.0, 0.0] and "worst of their initial designs" in box.origin
+    said = SETTINGS | {"reference_point": [50.0, 99.0], "ideal_point": [1.0, 0.5]}
+    agreed = [made_run(tmp_path / f"said{i}", seed=i, settings=said) for i in range(2)]
+    box = compare_runs(agreed, None, None)[0].box
+    assert (box.reference.tolist(), box.ideal.tolist()) == ([50.0, 99.0], [1.0, 0.5]) and "settings" in box.origin
+    mixed = compare_runs([*agreed, runs[0]], None, None)[0].box
+    assert mixed.reference[0] < 50 and mixed.ideal.tolist() == [0.0, 0.0]
+    typed = compare_runs(runs, [40.0, 80.0], [0.0, 1.0])[0]
+    assert typed.box.reference.tolist() == [40.0, 80.0] and "command line" in typed.box.origin
+    for run in runs:
+        assert 0 < typed.hypervolumes[run.name][-1] < 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "ideal", "message"),
+    [
+        ([1.0], None, "reference_point has 1 values; these runs have 2 objectives: top1_error, flops"),
+        (None, [1.0, 2.0, 3.0], "ideal_point has 3 values"),
+        ([1.0, 1.0], [2.0, 0.0], "must be below"),
+    ],
+)
+def test_corners_that_do_not_fit_are_refused(tmp_path, reference, ideal, message):
+    with pytest.raises(UserError, match=message):
+        compare_runs([made_run(tmp_path / "a")], reference, ideal)
+
+
+def test_curves_of_unfinished_runs_end(tmp_path):
+    runs = [made_run(tmp_path / "a", steps=6), made_run(tmp_path / "b", seed=1, steps=3, state="running")]
+    comparison = compare_runs(runs, None, None)[0]
+    curves = comparison.curves(comparison.groups[0])
+    assert not np.isnan(curves[0]).any()
+    assert np.isnan(curves[1]).tolist() == (comparison.grid > len(runs[1].record.step)).tolist()
+    assert comparison.median_run(comparison.groups[0]).seed == 0
+
+
+def test_the_front_as_measured_elsewhere(tmp_path):
+    run = made_run(tmp_path / "a")
+    comparison = compare_runs([run], None, None)[0]
+    tested = comparison.measured(run, "test")
+    steps = run.record.step[comparison.courses[run.name].fronts[-1]]
+    assert tested[:, 0].tolist() == [10.0 + step for step in steps]
+    assert tested[:, 1].tolist() == comparison.front(run)[:, 1].tolist()
+    assert np.isnan(comparison.measured(run, "final")[:, 0]).all()

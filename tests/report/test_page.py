@@ -1,0 +1,107 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from nas.report.comparison import compare_runs
+from nas.report.page import inert, render_page
+from nas.report.pictures import chosen_architectures
+from tests.report.made import RANDOM, SETTINGS, made_run
+
+EVIL = "<script>alert(1)</script>&\"'</td>"
+
+
+class Elements(HTMLParser):
+    """Which elements a page has, the attributes that events would run, and the text of scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.handlers: list[str] = []
+        self.scripts: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        if self.names and self.names[-1] == "script":
+            self.scripts.append(data)
+
+
+def render(runs, cache, **changes):
+    comparisons = compare_runs(runs, None, None)
+    pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
+    given = {"warnings": ["watch out"], "files": {"data/runs.csv": "one row a run"}, "made": "now"} | changes
+    return render_page(runs, comparisons, pictures, **given)
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_everything_asked_for_is_on_the_page(tmp_path):
+    runs = [made_run(tmp_path / f"m{i}", seed=i, failing=True) for i in range(2)]
+    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(2)]
+    runs += [made_run(tmp_path / "dead", seed=7, state="failed"), made_run(tmp_path / "slow", seed=8, state="running")]
+    page = render(runs, tmp_path)
+    for text in (
+        "Report of 6 runs", "4 finished, 1 unfinished, 1 failed", "watch out", "Hypervolume over evaluations",
+        "Attainment surfaces", "Where genes converge", "Where the time went", "Settings that differ",
+        "Wilcoxon&#39;s" if "Wilcoxon&#39;s" in page else "Wilcoxon's", "MemoryError: no room", "data/runs.csv",
+        "1.01 times the worst of their initial designs", "algorithm._target_", "nas.algorithm.random.RandomSearch",
+        "p: first better", "RunError: &lt;b&gt;out&lt;/b&gt; of luck", "2 pairs", "cannot be below 0.5000",
+    ):  # fmt: skip
+        assert text in page, text
+    data = data_of(page)
+    assert [run["seed"] for run in data[0]["runs"]] == [0, 1, 7, 8, 0, 1]
+    assert data[0]["groups"] == ["msunas", "random"]
+    run = data[0]["runs"][0]
+    assert run["died"].count(-1) == len(runs[0].record.front()) == len(run["configs"])
+
+
+def test_texts_of_run_folders_can_do_nothing(tmp_path):
+    evil = SETTINGS | {"note": EVIL, "dataset": {"_target_": f"x.{EVIL}.y"}}
+    run = made_run(tmp_path / "a", settings=evil, failing=True, state="failed", config={"ks": EVIL, "r": 8})
+    (run.folder / "failed" / "it_9_net_9.traceback").write_text(EVIL)
+    (run.folder / "status.json").write_text(json.dumps({"state": "failed", "error": EVIL}))
+    other = made_run(tmp_path / "b", settings=evil | {"note": "other"})
+    from nas.report.runs import read_run
+
+    page = render([read_run(f"x{EVIL}", run.folder), other], tmp_path, warnings=[EVIL], files={EVIL: EVIL}, made=EVIL)
+    parsed = Elements()
+    parsed.feed(page)
+    assert parsed.names.count("script") == 2 and parsed.handlers == []
+    assert "alert(1)" in page and "<script>alert" not in page
+    assert EVIL in data_of(page)[0]["runs"][0]["name"]
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith("default-src 'none'") and "script-src 'sha256-" in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+
+
+def test_nothing_is_asked_of_the_network(tmp_path):
+    page = render([made_run(tmp_path / "a")], tmp_path)
+    parsed = Elements()
+    parsed.feed(page)
+    assert all(address.startswith(("#", "data:")) for address in parsed.addresses)
+    assert not re.search(r"url\(|@import|https?://", page)
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--", "a & b", "\u2028"])
+def test_values_for_the_charts_are_inert(text):
+    found = inert({"a": text})
+    assert not set("<>&\u2028") & set(found)
+    assert json.loads(found) == {"a": text}
+
+
+def test_cascades_and_three_objectives(tmp_path):
+    cascade = {"networks": ["a/net0", "b/net1"], "thresholds": [0.5]}
+    runs = [made_run(tmp_path / "c", config=cascade, steps=1), made_run(tmp_path / "t", objectives=3, again=True)]
+    page = render(runs, tmp_path)
+    assert "a/net0" in page and "Some architectures were evaluated again" in page
+    data = data_of(page)
+    assert [len(found["attainment"]) for found in data] == [1, 2]
+    assert data[0]["quality"] == [None]
