@@ -1,9 +1,14 @@
 """How surrogates' predictions agreed with evaluations, for many steps at once."""
 
 import numpy as np
+from scipy.stats import kendalltau, spearmanr
 
 from nas.report.record import Integers, Record
 from nas.types import Floats
+
+
+FEW = 40
+"""Candidates of a step up to which all their pairs are looked at, for all steps at once; with more, step by step."""
 
 
 def surrogate_quality(record: Record) -> tuple[Integers, Floats]:
@@ -27,24 +32,19 @@ def surrogate_quality(record: Record) -> tuple[Integers, Floats]:
 def _quality(predicted: Floats, actual: Floats) -> Floats:
     """Return error, rho and tau of each row, (s, n) and (s, n) -> (s, 3); not-a-number fills short rows."""
     found = np.full((len(predicted), 3), np.nan)
-    for row in _chunks(predicted):
-        x, y = predicted[row], actual[row]
-        found[row, 0] = np.sqrt(np.nanmean((x - y) ** 2, axis=1))
-        signs_x, signs_y = (np.sign(v[:, :, None] - v[:, None, :]) for v in (x, y))
-        found[row, 1] = _ratio(*(_centred_rank(signs) for signs in (signs_x, signs_y)))
-        found[row, 2] = _ratio(*(np.nan_to_num(signs).reshape(len(x), -1) for signs in (signs_x, signs_y)))
+    if len(predicted) == 0:
+        return found
+    found[:, 0] = np.sqrt(np.nanmean((predicted - actual) ** 2, axis=1))
+    if predicted.shape[1] > FEW:
+        for row, (x, y) in enumerate(zip(predicted, actual, strict=True)):
+            x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+            if np.ptp(x) > 0 and np.ptp(y) > 0:
+                found[row, 1:] = spearmanr(x, y).statistic, kendalltau(x, y).statistic
+        return found
+    signs = [np.nan_to_num(np.sign(v[:, :, None] - v[:, None, :])) for v in (predicted, actual)]
+    found[:, 1] = _ratio(*(sign.sum(axis=2) for sign in signs))  # twice the ranks less their mean, ties sharing theirs
+    found[:, 2] = _ratio(*(sign.reshape(len(sign), -1) for sign in signs))
     return found
-
-
-def _chunks(rows: Floats) -> list[slice]:
-    """Return slices of rows whose pairs fit in little memory."""
-    size = max(1, 4_000_000 // max(rows.shape[1] ** 2, 1))
-    return [slice(start, start + size) for start in range(0, len(rows), size)]
-
-
-def _centred_rank(signs: Floats) -> Floats:
-    """Return twice the ranks less their mean, ties sharing theirs, from the signs of differences, (s, n, n)."""
-    return np.nan_to_num(signs).sum(axis=2)
 
 
 def _ratio(x: Floats, y: Floats) -> Floats:

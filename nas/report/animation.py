@@ -42,14 +42,22 @@ def write_animation(path: Path, comparison: Comparison) -> None:
             style = {"color": colour, "linewidth": 1.2, "marker": marker, "markersize": 4, "label": group.label}
             drawn.append((cloud, axes.plot([], [], dash, drawstyle="steps-post", **style)[0]))
         axes.legend(frameon=False, loc="upper right")
+        title = axes.set_title("evaluations", loc="left", fontsize=9)
+        moving = [title, *(artist for pair in drawn for artist in pair)]
+        for artist in moving:
+            artist.set_animated(True)
+        canvas.draw()
+        still = canvas.copy_from_bbox(figure.bbox)
         frames = []
         for count in grid[thinned(len(grid), FRAMES)].tolist():
             for run, (cloud, line) in zip(chosen, drawn, strict=True):
                 points, front = _state(comparison, run, count)
                 cloud.set_data(points[:, 1], points[:, 0])
                 line.set_data(front[:, 1], front[:, 0])
-            axes.set_title(f"{count} evaluations", loc="left", fontsize=9)
-            canvas.draw()
+            title.set_text(f"{count} evaluations")
+            canvas.restore_region(still)
+            for artist in moving:
+                axes.draw_artist(artist)
             frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     palette = frames[-1].quantize(64)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -10,6 +10,9 @@ import numpy as np
 import yaml
 
 from nas.errors import UserError
+from nas.report.agreement import surrogate_quality
+from nas.report.attainment import attainment_surfaces
+from nas.report.genes import GeneShares, gene_shares
 from nas.report.groups import Group, group_runs
 from nas.report.progress import Progress, along, hypervolumes, progress, reference_point, thinned
 from nas.report.record import Integers, Record
@@ -21,6 +24,10 @@ MOST_STEPS = 120
 
 GRID = 160
 """Numbers of evaluations at which curves of several runs are put together."""
+
+
+COLUMNS = 40
+"""Parts that the iterations of a group are put into where its genes are counted, at most."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,31 @@ class Comparison:
         """Numbers of evaluations at which curves are put together, ascending."""
         counts = np.unique(np.concatenate([course.evaluations for course in self.courses.values()]))
         return counts[thinned(len(counts), GRID)]
+
+    @cached_property
+    def qualities(self) -> Mapping[str, tuple[Integers, Floats]]:
+        """How the surrogate's predictions agreed with evaluations, by the run's name: see ``surrogate_quality``."""
+        return {run.name: surrogate_quality(record) for run, record in self.evaluated}
+
+    @cached_property
+    def genes(self) -> Sequence[GeneShares]:
+        """Which values the genes of each group's candidates had."""
+        return [
+            gene_shares(
+                [self._record(run) for run in group.evaluated],
+                [self.courses[run.name].fronts[-1] for run in group.evaluated],
+                COLUMNS,
+            )
+            for group in self.groups
+        ]
+
+    @cached_property
+    def attainment(self) -> Sequence[Sequence[Mapping[str, Floats]]]:
+        """The surfaces that the compared runs of each group attained: one list for each objective but the first."""
+        return [
+            [attainment_surfaces([self.front(run)[:, [0, other]] for run in group.counted]) for group in self.groups]
+            for other in range(1, len(self.measures))
+        ]
 
     def curves(self, group: Group) -> Floats:
         """Return the hypervolume of each run of a group over ``grid``, shape (r, g).

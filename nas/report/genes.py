@@ -45,14 +45,14 @@ def gene_shares(records: Sequence[Record], fronts: Sequence[Integers], columns: 
     final = np.concatenate([record.genomes[front] for record, front in zip(records, fronts, strict=True)])
     genomes = np.concatenate([genomes, final])
     column = np.concatenate([column, np.full(len(final), len(edges))])
-    totals = np.maximum(np.bincount(column, minlength=len(edges) + 1), 1)
+    columns = len(edges) + 1
+    totals = np.maximum(np.bincount(column, minlength=columns), 1)
     widths, shares = [], []
-    for gene in range(genomes.shape[1]):
-        highest = int(genomes[:, gene].max())
+    for values in np.ascontiguousarray(genomes.T):
+        highest = int(values.max())
         width = -(-(highest + 1) // MOST_VALUES)
         rows = highest // width + 1
-        counts = np.zeros((rows, len(edges) + 1))
-        np.add.at(counts, (genomes[:, gene] // width, column), 1.0)
+        counts = np.bincount(values // width * columns + column, minlength=rows * columns)
         widths.append(width)
-        shares.append(counts / totals)
+        shares.append(counts.reshape(rows, columns) / totals)
     return GeneShares(records[0].genes, tuple(widths), edges, shares)

@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.pareto import non_dominated
-from nas.report.agreement import surrogate_quality
-from nas.report.attainment import attainment_surfaces
 from nas.report.comparison import Comparison
-from nas.report.genes import GeneShares, gene_shares
+from nas.report.genes import GeneShares
 from nas.report.groups import Group
 from nas.report.pictures import Picture
 from nas.report.progress import first_step, spread, thinned
@@ -45,9 +43,9 @@ def chart_data(comparison: Comparison, pictures: Sequence[Picture]) -> dict[str,
             "grid": grid.tolist(),
             "spread": [_rows(spread(comparison.curves(group))) for group in comparison.groups],
         },
-        "attainment": attained(comparison),
-        "quality": [_quality(group) for group in comparison.groups],
-        "genes": [_genes(comparison, group) for group in comparison.groups],
+        "attainment": _attainment(comparison),
+        "quality": [_quality(comparison, group) for group in comparison.groups],
+        "genes": [_genes(found) for found in comparison.genes],
         "pictures": [_layers(picture) for picture in pictures],
     }
 
@@ -71,16 +69,15 @@ def views(comparison: Comparison) -> list[dict[str, Any]]:
     return found
 
 
-def attained(comparison: Comparison) -> list[dict[str, Any]]:
+def _attainment(comparison: Comparison) -> list[dict[str, Any]]:
     """Return the attainment surfaces of the first objective with each other one, of the compared runs' fronts."""
-    found = []
-    for other in range(1, len(comparison.measures)):
-        groups = []
-        for group in comparison.groups:
-            surfaces = attainment_surfaces([comparison.front(run)[:, [0, other]] for run in group.counted])
-            groups.append({name: _rows(surface.T) for name, surface in surfaces.items()})
-        found.append({"other": other, "groups": groups, "runs": [len(group.counted) for group in comparison.groups]})
-    return found
+    return [
+        {
+            "other": other,
+            "groups": [{name: _rows(corners.T) for name, corners in surfaces.items()} for surfaces in groups],
+        }
+        for other, groups in enumerate(comparison.attainment, start=1)
+    ]
 
 
 def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
@@ -133,9 +130,9 @@ def _cloud(group: Group) -> dict[str, Any]:
     }
 
 
-def quality_bins(group: Group) -> tuple[npt.NDArray[np.float64], list[Floats]]:
+def quality_bins(comparison: Comparison, group: Group) -> tuple[npt.NDArray[np.float64], list[Floats]]:
     """Return the middle of each part of the iterations, shape (b,), and quartiles there of error, rho, tau: (3, b)."""
-    found = [surrogate_quality(_record(run)) for run in group.evaluated]
+    found = [comparison.qualities[run.name] for run in group.evaluated]
     steps = np.concatenate([steps for steps, _ in found])
     values = np.concatenate([values for _, values in found])
     if len(steps) == 0:
@@ -154,19 +151,12 @@ def _quartiles(values: Floats) -> Floats:
     return np.quantile(values, [0.25, 0.5, 0.75]) if len(values) else np.full(3, np.nan)
 
 
-def _quality(group: Group) -> dict[str, Any] | None:
-    middles, quartiles = quality_bins(group)
+def _quality(comparison: Comparison, group: Group) -> dict[str, Any] | None:
+    middles, quartiles = quality_bins(comparison, group)
     return {"steps": _shorts(middles), "values": [_rows(rows) for rows in quartiles]} if len(middles) else None
 
 
-def group_genes(comparison: Comparison, group: Group) -> GeneShares:
-    """Return which values the genes of a group's candidates had."""
-    fronts = [comparison.courses[run.name].fronts[-1] for run in group.evaluated]
-    return gene_shares([_record(run) for run in group.evaluated], fronts, BINS)
-
-
-def _genes(comparison: Comparison, group: Group) -> dict[str, Any]:
-    found = group_genes(comparison, group)
+def _genes(found: GeneShares) -> dict[str, Any]:
     return {
         "genes": found.genes,
         "widths": found.widths,

@@ -1,5 +1,6 @@
 """Architectures of a front worth a look, and what they are made of."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,24 +67,29 @@ def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
     places = {int(front[position]): "" for position in wanted.values()}
     for title, position in wanted.items():
         places[int(front[position])] += (", " if places[int(front[position])] else "") + title
-    return [_picture(title, *members[member], cache) for member, title in places.items()]
+    supernets: dict[str, Supernet] = {}
+    return [_picture(title, *members[member], cache, supernets) for member, title in places.items()]
 
 
-def _picture(title: str, group: str, run: Run, place: int, cache: Path) -> Picture:
+def _picture(
+    title: str, group: str, run: Run, place: int, cache: Path, supernets: dict[str, Supernet]
+) -> Picture:
     record = _record(run)
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
     if "networks" not in config:
         try:
-            layers = _layers(run, record, place, cache)
+            layers = _layers(run, record, place, cache, supernets)
         except Exception as error:  # another version's run, data that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
-def _layers(run: Run, record: Record, place: int, cache: Path) -> Sequence[Layer]:
+def _layers(
+    run: Run, record: Record, place: int, cache: Path, supernets: dict[str, Supernet]
+) -> Sequence[Layer]:
     """Build the network again, without its weights and data, and return its blocks.
 
     How many classes there are follows from the number of parameters that the run knows.
@@ -91,7 +97,11 @@ def _layers(run: Run, record: Record, place: int, cache: Path) -> Sequence[Layer
     node = run.settings["supernet"]
     settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
     offers = {"cache": cache, "device": "cpu", "n_classes": CLASSES}
-    supernet = part_from(settings, "supernet", Supernet, offers, run.folder / "config.yaml")  # type: ignore[type-abstract]
+    key = json.dumps(node, sort_keys=True, default=str)
+    if key not in supernets:
+        source = run.folder / "config.yaml"
+        supernets[key] = part_from(settings, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
+    supernet = supernets[key]
     config, metrics = (record.described[place][key] for key in ("config", "metrics"))
     architecture = Architecture(tuple(record.genomes[place].tolist()), config)
     layers = layers_of(supernet.extract(architecture), int(config["r"]))

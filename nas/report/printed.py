@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from nas.report.architecture import architecture_figure
 from nas.report.attainment import LEVELS
 from nas.report.comparison import Comparison
-from nas.report.payload import attained, front_line, group_genes, quality_bins, views
+from nas.report.payload import front_line, quality_bins, views
 from nas.report.pictures import Picture
 from nas.report.progress import spread
 from nas.report.summary import mean_seconds, number
@@ -75,7 +75,8 @@ def write_figures(folder: Path, comparison: Comparison, pictures: Sequence[Pictu
             for kind in ("pdf", "png"):
                 path = folder / f"architecture_{i}{suffix}.{kind}"
                 resolution = int(picture.config["r"])
-                architecture_figure(path, title=picture.title, resolution=resolution, layers=picture.layers)
+                with matplotlib.rc_context({"pdf.fonttype": STYLE["pdf.fonttype"]}):
+                    architecture_figure(path, title=picture.title, resolution=resolution, layers=picture.layers)
             said[f"architecture_{i}{suffix}.pdf, .png"] = f"the blocks of an architecture: {picture.title}"
     return said
 
@@ -84,7 +85,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Figure]]:
     yield "front", "the median run's front of each group, and the other runs' paler", _fronts(comparison)
     yield "hypervolume", "medians and quartiles over evaluations", _hypervolume(comparison)
     yield "attainment", "attainment surfaces: median, best, worst", _attainment(comparison)
-    if any(len(quality_bins(group)[0]) for group in comparison.groups):
+    if any(len(quality_bins(comparison, group)[0]) for group in comparison.groups):
         yield "surrogate", "quality of predictions of new candidates", _quality(comparison)
     yield "genes", "shares of gene values among new candidates and on the fronts", _genes(comparison)
     if any(mean_seconds(group) for group in comparison.groups):
@@ -161,15 +162,12 @@ def _hypervolume(comparison: Comparison) -> Figure:
 
 
 def _attainment(comparison: Comparison) -> Figure:
-    found = {part["other"]: part["groups"] for part in attained(comparison)}
-
     def draw(axes: Axes, other: int) -> None:
         for g, group in enumerate(comparison.groups):
             colour, _, _ = look(g)
             for level, style, width in zip(LEVELS, ("--", "-", ":"), (0.6, 1.2, 0.6), strict=True):
-                errors, costs = found[other][g][level]
-                order = np.argsort(costs, kind="stable")
-                x, y = np.array(costs)[order], np.array(errors)[order]
+                errors, costs = comparison.attainment[other - 1][g][level].T
+                x, y = costs[::-1], errors[::-1]
                 label = f"{group.label}, median" if level == "median" else None
                 axes.plot(x, y, style, color=colour, linewidth=width, drawstyle="steps-post", label=label)
 
@@ -181,7 +179,7 @@ def _quality(comparison: Comparison) -> Figure:
     labels = (f"error ({comparison.measures[0].unit})", "Spearman's rho", "Kendall's tau")
     for kind, axes in enumerate(figure.subplots(1, 3)):
         for g, group in enumerate(comparison.groups):
-            steps, quartiles = quality_bins(group)
+            steps, quartiles = quality_bins(comparison, group)
             if len(steps) == 0:
                 continue
             colour, dash, _ = look(g)
@@ -196,7 +194,7 @@ def _quality(comparison: Comparison) -> Figure:
 
 def _genes(comparison: Comparison) -> Figure:
     shown = comparison.groups[:MOST_GENES]
-    found = [group_genes(comparison, group) for group in shown]
+    found = comparison.genes[: len(shown)]
     rows = max(sum(map(len, shares.shares)) for shares in found)
     figure = Figure(figsize=(1.6 + 2.4 * len(shown), 0.8 + 0.055 * rows))
     for group, shares, axes in zip(shown, found, np.atleast_1d(figure.subplots(1, len(shown))), strict=True):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,12 @@ class Record:
     architecture: Integers
     described: Mapping[int, Mapping[str, Any]]
 
-    @property
+    @cached_property
     def ok(self) -> npt.NDArray[np.bool_]:
         """Whether each evaluation succeeded, shape (n,)."""
         return ~np.isnan(self.objectives).any(axis=1)
 
-    @property
+    @cached_property
     def fresh(self) -> npt.NDArray[np.bool_]:
         """Whether no earlier step evaluated the architecture, shape (n,)."""
         first = np.full(len(self.architecture), np.iinfo(np.int64).max)

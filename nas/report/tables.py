@@ -11,12 +11,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from nas.report.agreement import surrogate_quality
-from nas.report.attainment import attainment_surfaces
 from nas.report.comparison import Comparison
 from nas.report.groups import differing, flat_settings
 from nas.report.outcomes import outcomes
-from nas.report.payload import group_genes
 from nas.report.record import Record
 from nas.report.runs import Run
 
@@ -118,9 +115,8 @@ def _hypervolume(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _attainment(comparison: Comparison) -> Iterator[dict[str, Any]]:
     names = [measure.name for measure in comparison.measures]
-    for group in comparison.groups:
-        for other in range(1, len(names)):
-            surfaces = attainment_surfaces([comparison.front(run)[:, [0, other]] for run in group.counted])
+    for other, groups in enumerate(comparison.attainment, start=1):
+        for group, surfaces in zip(comparison.groups, groups, strict=True):
             for level, corners in surfaces.items():
                 for first, second in corners.tolist():
                     pair = {names[0]: first, "other": names[other], "value": second}
@@ -128,14 +124,13 @@ def _attainment(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _surrogate(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for row, _, record in _each(comparison):
-        for step, (rmse, rho, tau) in zip(*(found.tolist() for found in surrogate_quality(record)), strict=True):
+    for row, run, _ in _each(comparison):
+        for step, (rmse, rho, tau) in zip(*(part.tolist() for part in comparison.qualities[run.name]), strict=True):
             yield row | {"step": step, "rmse": rmse, "rho": _known(rho), "tau": _known(tau)}
 
 
 def _genes(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for group in comparison.groups:
-        found = group_genes(comparison, group)
+    for group, found in zip(comparison.groups, comparison.genes, strict=True):
         for gene, width, shares in zip(found.genes, found.widths, found.shares, strict=True):
             for (value, column), share in np.ndenumerate(shares):
                 step = int(found.steps[column]) if column < len(found.steps) else None
