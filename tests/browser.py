@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,12 @@ from typing import Any, Self
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """Path of the browser; ``None`` where there is none."""
+
+
+CONNECT = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+"""A program that becomes another one, with two of its open files under the numbers 3 and 4."""
 
 
 class Browser:
@@ -35,15 +42,11 @@ class Browser:
         (there_in, self._out), (self._in, there_out) = os.pipe(), os.pipe()
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in (there_in, there_out)]
 
-        def connect() -> None:
-            os.dup2(ends[0], 3)
-            os.dup2(ends[1], 4)
-
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={folder}"]
+        words = [sys.executable, "-c", CONNECT, *map(str, ends), PROGRAM, *flags, "about:blank"]
         self._process = subprocess.Popen(
-            [PROGRAM, *flags, "about:blank"], pass_fds=(3, 4), preexec_fn=connect, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            words, pass_fds=ends, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for end in (*ends, there_in, there_out):
             os.close(end)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]

@@ -6,7 +6,6 @@ from scipy.stats import kendalltau, spearmanr
 from nas.report.record import Integers, Record
 from nas.types import Floats
 
-
 FEW = 40
 """Candidates of a step up to which all their pairs are looked at, for all steps at once; with more, step by step."""
 
@@ -36,8 +35,8 @@ def _quality(predicted: Floats, actual: Floats) -> Floats:
         return found
     found[:, 0] = np.sqrt(np.nanmean((predicted - actual) ** 2, axis=1))
     if predicted.shape[1] > FEW:
-        for row, (x, y) in enumerate(zip(predicted, actual, strict=True)):
-            x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+        for row in range(len(predicted)):
+            x, y = (values[row][~np.isnan(values[row])] for values in (predicted, actual))
             if np.ptp(x) > 0 and np.ptp(y) > 0:
                 found[row, 1:] = spearmanr(x, y).statistic, kendalltau(x, y).statistic
         return found
@@ -50,4 +49,5 @@ def _quality(predicted: Floats, actual: Floats) -> Floats:
 def _ratio(x: Floats, y: Floats) -> Floats:
     """Return the correlation of rows whose means are 0."""
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0)
+    found: Floats = np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0)
+    return found

@@ -1,6 +1,7 @@
 """The front as it moves over the evaluations, as a GIF."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,15 +40,23 @@ def write_animation(path: Path, comparison: Comparison) -> None:
         for g, group in enumerate(comparison.groups):
             colour, dash, marker = look(g)
             cloud = axes.plot([], [], ".", color=colour, markersize=2.5, alpha=0.3, markeredgewidth=0)[0]
-            style = {"color": colour, "linewidth": 1.2, "marker": marker, "markersize": 4, "label": group.label}
-            drawn.append((cloud, axes.plot([], [], dash, drawstyle="steps-post", **style)[0]))
+            style: dict[str, Any] = {
+                "color": colour,
+                "linewidth": 1.2,
+                "marker": marker,
+                "markersize": 4,
+                "label": group.label,
+            }
+            drawn.append(
+                (cloud, axes.plot([], [], dash, drawstyle="steps-post", linewidth=1.2, markersize=4, **style)[0])
+            )
         axes.legend(frameon=False, loc="upper right")
         title = axes.set_title("evaluations", loc="left", fontsize=9)
         moving = [title, *(artist for pair in drawn for artist in pair)]
         for artist in moving:
             artist.set_animated(True)
-        canvas.draw()
-        still = canvas.copy_from_bbox(figure.bbox)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        still = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
         frames = []
         for count in grid[thinned(len(grid), FRAMES)].tolist():
             for run, (cloud, line) in zip(chosen, drawn, strict=True):
@@ -55,10 +64,11 @@ def write_animation(path: Path, comparison: Comparison) -> None:
                 cloud.set_data(points[:, 1], points[:, 0])
                 line.set_data(front[:, 1], front[:, 0])
             title.set_text(f"{count} evaluations")
-            canvas.restore_region(still)
+            canvas.restore_region(still)  # type: ignore[no-untyped-call]
             for artist in moving:
                 axes.draw_artist(artist)
-            frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
+            pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+            frames.append(Image.fromarray(pixels).convert("RGB"))
     palette = frames[-1].quantize(64)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     times = [MILLISECONDS] * (len(frames) - 1) + [LAST]

@@ -68,7 +68,9 @@ def _write(
     )
     write_text(folder / "index.html", page)
     listed = [str(run.folder) for run in runs]
-    write_json(folder / MARK, {"format": "nas-report", "made": made, "runs": listed, "warnings": list(warnings)}, indent=2)
+    write_json(
+        folder / MARK, {"format": "nas-report", "made": made, "runs": listed, "warnings": list(warnings)}, indent=2
+    )
 
 
 def _exchange(new: Path, path: Path) -> None:

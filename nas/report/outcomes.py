@@ -44,7 +44,9 @@ def outcomes(comparison: Comparison) -> list[Outcome]:
     reached = _common_evaluations(comparison)
     found = [_outcome(comparison, "hypervolume", "", True, lambda run: float(comparison.hypervolumes[run.name][-1]))]
     if reached is not None:
-        found.append(_outcome(comparison, f"hypervolume after {reached} evaluations", "", True, _after(comparison, reached)))
+        found.append(
+            _outcome(comparison, f"hypervolume after {reached} evaluations", "", True, _after(comparison, reached))
+        )
     found += [
         _outcome(comparison, "hypervolume on the test split", "", True, _tested_hypervolume(comparison)),
         _outcome(comparison, named, error.unit, False, lambda run: float(comparison.front(run)[:, 0].min())),

@@ -81,7 +81,8 @@ def _summary(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
     said = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     groups = sum(len(comparison.groups) for comparison in comparisons)
     total = sum(len(record.step) for comparison in comparisons for _, record in comparison.evaluated)
-    text = f"{said}; {groups} group{'s' if groups != 1 else ''} of runs that differ by the seed alone; {total:,} evaluations."
+    kinds = f"{groups} group{'s' if groups != 1 else ''} of runs that differ by the seed alone"
+    text = f"{said}; {kinds}; {total:,} evaluations."
     if len(comparisons) > 1:
         text += " Runs with other objectives, or on other images, are compared apart from each other."
     return text

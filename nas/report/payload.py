@@ -89,7 +89,9 @@ def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
     for name in ("test", "final"):
         errors = comparison.measured(run, name)[:, 0]
         if not np.isnan(errors).all():
-            again[name] = {at[place]: _short(e) for place, e in zip(last.tolist(), errors, strict=True) if e == e}
+            again[name] = {
+                at[place]: _short(e) for place, e in zip(last.tolist(), errors, strict=True) if np.isfinite(e)
+            }
     configs = {at[place]: _compact(record.described[place]["config"]) for place in last.tolist()}
     return {
         "name": run.name,

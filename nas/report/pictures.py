@@ -17,7 +17,6 @@ from nas.report.runs import Run
 from nas.supernet.base import Supernet
 from nas.types import Architecture, Floats
 
-
 CLASSES = 1000
 """Of the network that is built before the number of classes is known."""
 
@@ -68,28 +67,24 @@ def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
     for title, position in wanted.items():
         places[int(front[position])] += (", " if places[int(front[position])] else "") + title
     supernets: dict[str, Supernet] = {}
-    return [_picture(title, *members[member], cache, supernets) for member, title in places.items()]
+    return [_picture(title, *members[member], cache=cache, supernets=supernets) for member, title in places.items()]
 
 
-def _picture(
-    title: str, group: str, run: Run, place: int, cache: Path, supernets: dict[str, Supernet]
-) -> Picture:
+def _picture(title: str, group: str, run: Run, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Picture:
     record = _record(run)
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
     if "networks" not in config:
         try:
-            layers = _layers(run, record, place, cache, supernets)
+            layers = _layers(run, record, place, cache=cache, supernets=supernets)
         except Exception as error:  # another version's run, data that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
-def _layers(
-    run: Run, record: Record, place: int, cache: Path, supernets: dict[str, Supernet]
-) -> Sequence[Layer]:
+def _layers(run: Run, record: Record, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Sequence[Layer]:
     """Build the network again, without its weights and data, and return its blocks.
 
     How many classes there are follows from the number of parameters that the run knows.

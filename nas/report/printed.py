@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -32,7 +33,7 @@ SINGLE, WIDE = (3.5, 2.6), (7.2, 2.5)
 MOST_GENES = 4
 """Groups whose genes are in one figure, at most; the page has all."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # TrueType, which publishers accept
     "font.size": 8,
     "axes.labelsize": 8,

@@ -67,7 +67,7 @@ class Record:
     @cached_property
     def ok(self) -> npt.NDArray[np.bool_]:
         """Whether each evaluation succeeded, shape (n,)."""
-        return ~np.isnan(self.objectives).any(axis=1)
+        return np.asarray(~np.isnan(self.objectives).any(axis=1))
 
     @cached_property
     def fresh(self) -> npt.NDArray[np.bool_]:

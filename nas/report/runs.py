@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,14 +84,13 @@ def find_runs(patterns: Sequence[str]) -> list[Path]:
         raise UserError("runs is empty; list run folders, or folders that hold some, for example runs=[outputs]")
     found = dict[Path, None]()
     for pattern in patterns:
-        path = os.path.expanduser(pattern)
-        places = sorted(glob(path, recursive=True)) if has_magic(path) else [path]
-        runs = [run for place in places for run in _runs_below(Path(place).absolute())]
+        path = Path(pattern).expanduser()
+        start = Path(path.anchor or ".")
+        places = sorted(start.glob(str(path.relative_to(path.anchor)))) if has_magic(pattern) else [path]
+        runs = [run for place in places for run in _runs_below(place.absolute())]
         if not runs:
             exists = bool(places) and os.path.lexists(places[0])
-            raise UserError(
-                f"runs: '{pattern}' " + ("is no run folder and holds none" if exists else "does not exist")
-            )
+            raise UserError(f"runs: '{pattern}' " + ("is no run folder and holds none" if exists else "does not exist"))
         found |= dict.fromkeys(runs)
     return sorted(found)
 

@@ -75,7 +75,7 @@ def title_of(comparison: Comparison) -> str:
 
 def number(value: float) -> str:
     """Return a number with four digits that count, a dash where there is none."""
-    return f"{value + 0.0:.4g}" if np.isfinite(value) else "–"
+    return f"{value + 0.0:.4g}" if np.isfinite(value) else "-"
 
 
 def _named(measure: Measure) -> str:
@@ -118,7 +118,7 @@ def _range(values: Sequence[int]) -> str:
 
 def _median_range(values: Sequence[float]) -> str:
     if not values:
-        return "–"
+        return "-"
     middle = number(float(np.median(values)))
     return middle if min(values) == max(values) else f"{middle} ({number(min(values))} to {number(max(values))})"
 
@@ -137,7 +137,8 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _front_note(comparison: Comparison) -> str:
     total = sum(int(record.ok.sum()) for _, record in comparison.evaluated)
-    note = f"Lines join what is not dominated in the two objectives shown; small dots are a sample of {total:,} evaluations"
+    note = "Lines join what is not dominated in the two objectives shown; small dots are a sample of "
+    note += f"{total:,} evaluations"
     return note + (", grey those of initial designs." if total else ".")
 
 
@@ -223,8 +224,8 @@ def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:
     head = ["run", "group", "seed", "state", "evaluations", "failed", "hypervolume", "front", "what ended it", "folder"]
     rows = []
     for run in runs:
-        comparison, label = home.get(run.name, (None, "–"))
-        found: list[Any] = ["–", len(run.failures), "–", "–"]
+        comparison, label = home.get(run.name, (None, "-"))
+        found: list[Any] = ["-", len(run.failures), "-", "-"]
         if comparison is not None and run.record is not None:
             volume = number(float(comparison.hypervolumes[run.name][-1]))
             failed = int((~run.record.ok).sum())

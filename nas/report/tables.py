@@ -48,7 +48,11 @@ def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[
     yield "genes", "shares of gene values over iterations", _joined(comparisons, _genes)
     yield "times", "seconds, one row a step and activity of a run", _joined(comparisons, _times)
     yield "outcomes", "what groups are compared by, one row a run", _joined(comparisons, _outcomes)
-    yield "statistics", "tests and effect sizes between groups; more is always better", _joined(comparisons, _statistics)
+    yield (
+        "statistics",
+        "tests and effect sizes between groups; more is always better",
+        _joined(comparisons, _statistics),
+    )
     yield "settings", "settings that differ between groups", _joined(comparisons, _settings)
     yield EVALUATIONS, "every evaluation: step, place, objectives, prediction", _evaluations(comparisons)
 
@@ -179,6 +183,8 @@ def _evaluations(comparisons: Sequence[Comparison]) -> pa.Table:
                 for name, value in texts.items()
             }
             columns |= {"step": record.step, "index": record.index}
-            columns |= {m.name: pa.array(record.objectives[:, k], from_pandas=True) for k, m in enumerate(record.measures)}
+            columns |= {
+                m.name: pa.array(record.objectives[:, k], from_pandas=True) for k, m in enumerate(record.measures)
+            }
             parts.append(pa.table(columns | {"predicted": pa.array(record.predicted, from_pandas=True)}))
     return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()

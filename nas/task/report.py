@@ -41,7 +41,9 @@ class ReportTask(Task):
         """Find the run folders."""
         folders = find_runs(self._patterns)
         check_place(self._path)
-        inside = next((folder for folder in folders if folder in (self._path.resolve(), *self._path.resolve().parents)), None)
+        inside = next(
+            (folder for folder in folders if folder in (self._path.resolve(), *self._path.resolve().parents)), None
+        )
         if inside is not None:
             raise UserError(f"path={self._path} is inside the run folder {inside}; give another folder")
 
@@ -51,8 +53,8 @@ class ReportTask(Task):
         runs, damaged = _read(folders)
         settings = self._setup.settings
         if not any(run.record is not None for run in runs):
-            reason = damaged[0] if damaged else f"no run in {folders[0]} has a complete step" if len(folders) == 1 else \
-                f"none of the {len(folders)} runs has a complete step"  # fmt: skip
+            whole = "no run" if len(folders) > 1 else f"the run in {folders[0]}"
+            reason = damaged[0] if damaged else f"{whole} has no complete step".replace("no run has no", "no run has a")
             raise UserError(f"runs: there is nothing to report: {reason}")
         comparisons = compare_runs(runs, settings.reference_point, settings.ideal_point)
         warnings = [f"Left out, damaged: {reason}" for reason in damaged]
@@ -61,7 +63,9 @@ class ReportTask(Task):
         write_report(self._path, runs, comparisons, warnings, self._setup.paths.cache)
         groups = sum(len(comparison.groups) for comparison in comparisons)
         files = ("index.html", "data", "figures")
-        said = f"Report of {len(runs)} runs in {groups} groups" + (f", {len(damaged)} damaged left out" if damaged else "")
+        said = f"Report of {len(runs)} runs in {groups} groups" + (
+            f", {len(damaged)} damaged left out" if damaged else ""
+        )
         return "\n".join([said, "Open:", *(f"  {os.path.relpath(self._path / name)}" for name in files)])
 
 

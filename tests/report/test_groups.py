@@ -17,7 +17,9 @@ def test_runs_that_differ_by_seed_and_free_settings_are_one_group(tmp_path):
 
 
 def test_finished_runs_count_as_long_as_there_are_any(tmp_path):
-    runs = [made_run(tmp_path / str(i), seed=i, state=state, steps=1) for i, state in enumerate(["running", "finished"])]
+    runs = [
+        made_run(tmp_path / str(i), seed=i, state=state, steps=1) for i, state in enumerate(["running", "finished"])
+    ]
     assert [run.seed for run in group_runs(runs)[0].counted] == [1]
     assert [run.seed for run in group_runs(runs[:1])[0].counted] == [0]
 

@@ -36,6 +36,10 @@ def test_unequal_budgets_are_compared_at_what_all_have(tmp_path):
 
 
 def test_unfinished_runs_and_second_runs_of_a_seed_do_not_count(tmp_path):
-    runs = [made_run(tmp_path / "a"), made_run(tmp_path / "b", shift=-3.0), made_run(tmp_path / "c", seed=1, state="running")]
+    runs = [
+        made_run(tmp_path / "a"),
+        made_run(tmp_path / "b", shift=-3.0),
+        made_run(tmp_path / "c", seed=1, state="running"),
+    ]
     found = found_in(runs)["lowest top1 error"].values["msunas"]
     assert found == {0: runs[0].record.objectives[:, 0].min()}

@@ -23,7 +23,9 @@ def test_most_accurate_balanced_and_cheapest_are_chosen(tmp_path):
 
 @pytest.mark.slow
 def test_networks_of_a_real_run_are_built_again_with_its_number_of_classes(launch, tmp_path):
-    code, _, err = launch("tracker=csv", "algorithm=random", "algorithm.n_doe=6", "algorithm.iterations=0", "paths.run=run")
+    code, _, err = launch(
+        "tracker=csv", "algorithm=random", "algorithm.n_doe=6", "algorithm.iterations=0", "paths.run=run"
+    )
     assert code == 0, err
     run = read_run("run", tmp_path / "run")
     pictures = chosen_architectures(compare_runs([run], None, None)[0], tmp_path)

@@ -4,14 +4,17 @@ from PIL import Image
 
 from nas.report.comparison import compare_runs
 from nas.report.printed import COLOURS, look, write_figures
-from tests.report.made import RANDOM, made_run
+from tests.report.made import RANDOM, SETTINGS, made_run
 
 
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_figures_for_print(tmp_path, objectives):
-    runs = [made_run(tmp_path / f"{name}{i}", seed=i, settings=settings, objectives=objectives)
-            for name, settings in (("m", {}), ("r", RANDOM)) for i in range(2)
-            for settings in [settings or RANDOM | {"algorithm": {"_target_": "nas.algorithm.msunas.MSuNAS"}}]]  # fmt: skip
+    kinds = {"m": SETTINGS, "r": RANDOM}
+    runs = [
+        made_run(tmp_path / f"{name}{i}", seed=i, settings=settings, objectives=objectives)
+        for name, settings in kinds.items()
+        for i in range(2)
+    ]
     comparison = compare_runs(runs, None, None)[0]
     out = tmp_path / "figures"
     out.mkdir()

@@ -29,7 +29,8 @@ def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
     record = runs[0].record
     assert sorted(row["top1_error"] for row in mine) == sorted(record.objectives[record.front(), 0])
     assert all(row["top1_error_test"] == 10 + row["step"] for row in mine)
-    errors = np.array([row["top1_error"] for row in tables["evaluations"].to_pylist() if row["run"] == runs[0].name], dtype=float)
+    rows = [row for row in tables["evaluations"].to_pylist() if row["run"] == runs[0].name]
+    errors = np.array([row["top1_error"] for row in rows], dtype=float)
     assert np.isnan(errors).sum() == (~record.ok).sum() > 0
     row = tables["statistics"].to_pylist()[0]
     assert (row["outcome"], row["first"], row["second"], row["n_first"]) == ("hypervolume", "msunas", "random", 3)

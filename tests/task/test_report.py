@@ -1,11 +1,18 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser import PROGRAM, Browser
 from tests.report.made import RANDOM, SETTINGS, write_run
+
+LOOKS: list[dict[str, Any]] = [
+    {"width": 1280, "height": 900},
+    {"width": 1280, "height": 900, "dark": True},
+    {"width": 390, "height": 844, "mobile": True},
+]
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_damaged_runs_are_named_and_not_used(launch, runs, tmp_path):
         (["runs=[runs]", "reference_point=[1]"], "reference_point has 1 values; these runs have 2 objectives"),
         (["runs=[runs]", "path=''"], "path is empty"),
         (["runs=[bad]"], "there is nothing to report: "),
-        (["runs=[early]"], "there is nothing to report: no run in"),
+        (["runs=[early]"], "there is nothing to report: the run in"),
     ],
 )
 def test_wrong_inputs_are_one_line_and_nothing_is_written(launch, runs, tmp_path, arguments, message):
@@ -87,7 +94,7 @@ def test_the_page_in_a_browser(launch, runs, tmp_path):
     page = tmp_path / "out" / "index.html"
     count = "[...document.querySelectorAll('canvas')].filter((c) => c.width > 0 && c.height > 0).length"
     with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
-        for look in ({"width": 1280, "height": 900}, {"width": 1280, "height": 900, "dark": True}, {"width": 390, "height": 844, "mobile": True}):
+        for look in LOOKS:
             browser.open(page, **look)
             assert browser.value("document.documentElement.scrollWidth") <= look["width"]
             height = browser.value("document.documentElement.scrollHeight")
