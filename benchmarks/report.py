@@ -61,7 +61,7 @@ import sys, time
 began = time.perf_counter(), time.process_time()
 from pathlib import Path
 from nas.report import folder
-from nas.task.report import _read
+from nas.task.report import _read, _stamp
 from nas.report.comparison import compare_runs
 from nas.report.runs import find_runs
 print("imports", time.perf_counter() - began[0], time.process_time() - began[1])
@@ -78,7 +78,7 @@ def named(name):
 
 for name in ("write_tables", "write_figures", "write_animation", "render_page", "chosen_architectures"):
     named(name)
-runs, _ = timed("read", lambda: _read(find_runs([sys.argv[1]])))
+runs, _ = timed("read", lambda: _read(tuple((place, _stamp(place)) for place in find_runs([sys.argv[1]]))))
 comparisons = timed("compare", lambda: compare_runs(runs, None, None))
 timed("fronts and hypervolumes", lambda: [comparison.hypervolumes for comparison in comparisons])
 folder.write_report(Path(sys.argv[2]), runs, comparisons, [], Path("~/.cache/nas").expanduser())

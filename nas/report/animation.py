@@ -1,7 +1,6 @@
 """The front as it moves over the evaluations, as a GIF."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -40,16 +39,11 @@ def write_animation(path: Path, comparison: Comparison) -> None:
         for g, group in enumerate(comparison.groups):
             colour, dash, marker = look(g)
             cloud = axes.plot([], [], ".", color=colour, markersize=2.5, alpha=0.3, markeredgewidth=0)[0]
-            style: dict[str, Any] = {
-                "color": colour,
-                "linewidth": 1.2,
-                "marker": marker,
-                "markersize": 4,
-                "label": group.label,
-            }
-            drawn.append(
-                (cloud, axes.plot([], [], dash, drawstyle="steps-post", linewidth=1.2, markersize=4, **style)[0])
-            )
+            line = axes.plot([], [], dash, color=colour, marker=marker, markersize=4, linewidth=1.2, label=group.label)[
+                0
+            ]
+            line.set(drawstyle="steps-post", linewidth=1.2)
+            drawn.append((cloud, line))
         axes.legend(frameon=False, loc="upper right")
         title = axes.set_title("evaluations", loc="left", fontsize=9)
         moving = [title, *(artist for pair in drawn for artist in pair)]

@@ -3,12 +3,13 @@
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
 from nas.errors import ArchiveError, UserError
 from nas.pool.naming import short_names
-from nas.report.comparison import compare_runs
+from nas.report.comparison import Comparison, compare_runs
 from nas.report.folder import check_place, write_report
 from nas.report.runs import Run, find_runs, read_run
 from nas.task.base import Setup, Task
@@ -38,25 +39,27 @@ class ReportTask(Task):
         self._path = Path(path).expanduser()
 
     def check(self) -> None:
-        """Find the run folders."""
-        folders = find_runs(self._patterns)
+        """Read the runs, and see whether they can be compared and the report be put where it is to be."""
         check_place(self._path)
-        inside = next(
-            (folder for folder in folders if folder in (self._path.resolve(), *self._path.resolve().parents)), None
-        )
+        place = self._path.resolve()
+        inside = next((folder for folder in find_runs(self._patterns) if folder in (place, *place.parents)), None)
         if inside is not None:
             raise UserError(f"path={self._path} is inside the run folder {inside}; give another folder")
+        self._compared()
+
+    def _compared(self) -> tuple[list[Run], list[Comparison], list[str]]:
+        """Return the runs, what can be compared of them, and what is wrong with the others."""
+        folders = find_runs(self._patterns)
+        runs, damaged = _read(tuple((folder, _stamp(folder)) for folder in folders))
+        if not any(run.record is not None for run in runs):
+            reason = "no run has a complete step" if len(folders) > 1 else f"{folders[0]} has no complete step"
+            raise UserError(f"runs: there is nothing to report: {damaged[0] if damaged else reason}")
+        settings = self._setup.settings
+        return runs, compare_runs(runs, settings.reference_point, settings.ideal_point), damaged
 
     def run(self) -> str:
-        """Read the runs, write the report, and say where it is."""
-        folders = find_runs(self._patterns)
-        runs, damaged = _read(folders)
-        settings = self._setup.settings
-        if not any(run.record is not None for run in runs):
-            whole = "no run" if len(folders) > 1 else f"the run in {folders[0]}"
-            reason = damaged[0] if damaged else f"{whole} has no complete step".replace("no run has no", "no run has a")
-            raise UserError(f"runs: there is nothing to report: {reason}")
-        comparisons = compare_runs(runs, settings.reference_point, settings.ideal_point)
+        """Write the report, and say where it is."""
+        runs, comparisons, damaged = self._compared()
         warnings = [f"Left out, damaged: {reason}" for reason in damaged]
         for line in warnings:
             log.warning("%s", line)
@@ -69,8 +72,19 @@ class ReportTask(Task):
         return "\n".join([said, "Open:", *(f"  {os.path.relpath(self._path / name)}" for name in files)])
 
 
-def _read(folders: list[Path]) -> tuple[list[Run], list[str]]:
-    """Return the runs that can be read, and what is wrong with the others."""
+def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Return what changes with the files that are read: their sizes and times."""
+    paths = [folder / name for name in ("archive.jsonl", "config.yaml", "front.json", "status.json", "times.jsonl")]
+    return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.exists())
+
+
+@lru_cache(maxsize=1)  # the command line checks a task before it runs one
+def _read(folders: tuple[tuple[Path, object], ...]) -> tuple[list[Run], list[str]]:
+    """Return the runs that can be read, and what is wrong with the others.
+
+    Args:
+        folders: with stamps of their content.
+    """
 
     def read(name: str, folder: Path) -> Run | str:
         try:
@@ -78,6 +92,7 @@ def _read(folders: list[Path]) -> tuple[list[Run], list[str]]:
         except ArchiveError as error:
             return str(error)
 
+    places = [folder for folder, _ in folders]
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(read, short_names(folders, "runs"), folders))
+        found = list(pool.map(read, short_names(places, "runs"), places))
     return [f for f in found if isinstance(f, Run)], [f for f in found if isinstance(f, str)]

@@ -66,7 +66,7 @@ def test_damaged_runs_are_named_and_not_used(launch, runs, tmp_path):
         (["runs=[runs]", "reference_point=[1]"], "reference_point has 1 values; these runs have 2 objectives"),
         (["runs=[runs]", "path=''"], "path is empty"),
         (["runs=[bad]"], "there is nothing to report: "),
-        (["runs=[early]"], "there is nothing to report: the run in"),
+        (["runs=[early]"], "has no complete step"),
     ],
 )
 def test_wrong_inputs_are_one_line_and_nothing_is_written(launch, runs, tmp_path, arguments, message):
