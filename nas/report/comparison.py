@@ -229,4 +229,5 @@ def _data_name(run: Run) -> str:
     dataset = run.settings.get("dataset")
     if not isinstance(dataset, dict):
         return "unknown images"
-    return str(dataset.get("name") or str(dataset.get("_target_", "unknown.images.x")).split(".")[-2])
+    name = str(dataset.get("name") or str(dataset.get("_target_", "unknown.images.x")).split(".")[-2])
+    return "no images" if name == "none" else name

@@ -67,8 +67,8 @@ def differing(settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 def short_labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
     """Return a label for each of several flat settings: the first few words that tell all of them apart.
 
-    A part's name says more than its settings, and an algorithm more than a data set, see ``ORDER``. Of a part that
-    only some have, the settings are no news.
+    A part's name says more than its settings, and an algorithm more than a data set, see ``ORDER``. What is alike in
+    all that have the same words so far is left out.
     """
     rows = differing(settings)
     chosen: list[str] = []
@@ -79,11 +79,23 @@ def short_labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
         if not helpful:
             break
         chosen.append(min(helpful, key=lambda name: (_rank(name), -kinds[name], len(name), name)))
-    words = [[_word(name, rows[name][i]) for name in chosen] for i in range(len(settings))]
+    words = [[_word(name, rows[name][i]) for name in _needed(rows, chosen, i)] for i in range(len(settings))]
     algorithms = [_word("algorithm._target_", flat.get("algorithm._target_", "runs")) for flat in settings]
     labels = [", ".join(filter(None, said)) or name for said, name in zip(words, algorithms, strict=True)]
     again = [labels[:i].count(label) for i, label in enumerate(labels)]
     return [f"{label} ({n + 1})" if n else label for label, n in zip(labels, again, strict=True)]
+
+
+def _needed(rows: Mapping[str, Sequence[str]], names: Sequence[str], i: int) -> list[str]:
+    """Return those of ``names`` that tell settings ``i`` from the others that agree in the names before."""
+    alike = list(range(len(next(iter(rows.values()), ()))))
+    needed = []
+    for name in names:
+        closer = [other for other in alike if rows[name][other] == rows[name][i]]
+        if len(closer) < len(alike):
+            needed.append(name)
+        alike = closer
+    return needed
 
 
 def _flatten(name: str, node: Any, flat: dict[str, str]) -> None:

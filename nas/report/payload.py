@@ -98,6 +98,7 @@ def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
         "group": group,
         "seed": run.seed,
         "state": run.state,
+        "middle": run.name in {comparison.median_run(g).name for g in comparison.groups},
         "values": _rows(record.objectives[places].T),
         "born": born.tolist(),
         "died": died.tolist(),

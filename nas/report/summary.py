@@ -137,7 +137,8 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _front_note(comparison: Comparison) -> str:
     total = sum(int(record.ok.sum()) for _, record in comparison.evaluated)
-    note = "Lines join what is not dominated in the two objectives shown; small dots are a sample of "
+    note = "Lines join what is not dominated in the two objectives shown, bold for the run with a group's median "
+    note += "hypervolume; the smallest dots are a sample of "
     note += f"{total:,} evaluations"
     return note + (", grey those of initial designs." if total else ".")
 

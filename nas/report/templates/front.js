@@ -46,6 +46,11 @@ class FrontChart {
     return run.born.map((_, i) => i).filter((i) => run.born[i] <= now && (run.died[i] < 0 || run.died[i] > now));
   }
 
+  // Where there are many runs, those of a group but the one in the middle step back.
+  pale(run) {
+    return this.set.runs.length > 8 && !run.middle;
+  }
+
   get atEnd() {
     return this.frame === this.set.frames.length - 1;
   }
@@ -53,20 +58,22 @@ class FrontChart {
   draw() {
     const { chart, set } = this;
     if (this.show.cloud) set.clouds.forEach((cloud, group) => this.cloud(cloud, group));
-    for (const run of set.runs) {
+    for (const run of [...set.runs].sort((a, b) => a.middle - b.middle)) {
       if (this.hidden.has(run.group)) continue;
       const xs = run.values[this.other], ys = run.values[0];
       const stroke = groupColour(run.group);
       const alive = this.alive(run);
       const line = frontOf(alive, xs, ys);
       chart.line(line.map((i) => xs[i]), line.map((i) => ys[i]), {
-        stroke, stairs: true, width: 1.3, dash: groupDash(run.group), alpha: set.runs.length > 12 ? 0.55 : 0.9,
+        stroke, stairs: true, width: run.middle ? 1.7 : 0.8, dash: groupDash(run.group), alpha: this.pale(run) ? 0.3 : 0.9,
       });
       chart.pen.fillStyle = stroke;
+      chart.pen.globalAlpha = this.pale(run) ? 0.4 : 1;
       for (const i of alive) {
-        chart.dot(chart.X(xs[i]), chart.Y(ys[i]), 2.6, run.group);
+        chart.dot(chart.X(xs[i]), chart.Y(ys[i]), this.pale(run) ? 1.2 : 2.6, run.group);
         chart.pen.fill();
       }
+      chart.pen.globalAlpha = 1;
       for (const name of ["test", "final"]) if (this.show[name] && this.atEnd) this.again(run, name);
     }
   }
