@@ -56,7 +56,7 @@ def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) 
         "overview": _overview(comparison, found),
         "notes": _notes(comparison),
         "front_note": _front_note(comparison),
-        "curve_note": "Dotted lines are single runs that did not finish." if not whole or waiting else "",
+        "curve_note": _curve_note(comparison, alone=bool(waiting) or not whole),
         "counted_note": counted.strip(),
         "has_test": any(run.test for run, _ in comparison.evaluated),
         "has_final": any(run.final for run, _ in comparison.evaluated),
@@ -135,6 +135,13 @@ def _notes(comparison: Comparison) -> list[str]:
     return notes
 
 
+def _curve_note(comparison: Comparison, alone: bool) -> str:
+    note = "Dotted lines are single runs that did not finish. " if alone else ""
+    if any(len(course.steps) == 1 for course in comparison.courses.values()):
+        note += "A run of one step, such as a search for cascades, archives its last front alone: it has one point."
+    return note.strip()
+
+
 def _front_note(comparison: Comparison) -> str:
     total = sum(int(record.ok.sum()) for _, record in comparison.evaluated)
     note = "Lines join what is not dominated in the two objectives shown, bold for the run with a group's median "
@@ -209,6 +216,8 @@ def _times(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 0.0005:
+        return "0 s"
     if seconds < 100:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"
