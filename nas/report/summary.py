@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.report.comparison import Comparison
+from nas.report.comparison import Comparison, images_of
 from nas.report.groups import Group, differing, flat_settings
 from nas.report.outcomes import Outcome, outcomes
 from nas.report.pictures import Picture
@@ -132,6 +132,11 @@ def _notes(comparison: Comparison) -> list[str]:
             notes.append(f"{group.label} has seed {twice[0]} more than once; the first one counts in statistics.")
     if any(len(np.unique(r.architecture)) < len(r.architecture) for _, r in comparison.evaluated):
         notes.append("Some architectures were evaluated again with other weights; on a front the newest values count.")
+    known = {bool(images_of(run)) for run, _ in comparison.evaluated}
+    if len(known) == 2:
+        notes.append(
+            "Of runs on pools of files it is not known on which images they were; they are taken for the same."
+        )
     return notes
 
 
