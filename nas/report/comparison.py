@@ -168,11 +168,11 @@ def compare_runs(
     Raises:
         UserError: if a corner does not fit the objectives.
     """
-    names = {_images(run): _data_name(run) for run in runs if _images(run)}
+    names = {images_of(run): _data_name(run) for run in runs if images_of(run)}
     parts: dict[tuple[tuple[Measure, ...], str], list[Run]] = {}
     for run in runs:
         if run.record is not None:
-            images = _images(run) or (next(iter(names)) if len(names) == 1 else "")
+            images = images_of(run) or (next(iter(names)) if len(names) == 1 else "")
             parts.setdefault((run.record.measures, images), []).append(run)
     return [
         Comparison(measures, names.get(images, "unknown images"), group_runs(part), _box(part, reference, ideal))
@@ -204,8 +204,11 @@ def _agreed(runs: Sequence[Run], key: str) -> list[float] | None:
     return said[0] if said[0] and all(point == said[0] for point in said) else None
 
 
-def _images(run: Run) -> str:
-    """Return what tells the images of a run from others: cascades are measured on those of their pool."""
+def images_of(run: Run) -> str:
+    """Return what tells the images of a run from others, ``""`` where that is not known.
+
+    Cascades are measured on the images of their pool.
+    """
     pool = _pool_member(run.settings)
     if pool is None:
         return run.identity.get("dataset", "")

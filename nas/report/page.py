@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nas.report.comparison import Comparison
+from nas.report.comparison import COLUMNS, MOST_STEPS, Comparison
 from nas.report.payload import chart_data
 from nas.report.pictures import Picture
 from nas.report.runs import Run
@@ -62,6 +62,8 @@ def render_page(
         runs=runs_table(runs, comparisons),
         failures=_failures(runs),
         files=files.items(),
+        most_steps=MOST_STEPS,
+        columns=COLUMNS,
         made=made,
         style=Markup((TEMPLATES / "style.css").read_text()),
         data=Markup(inert(values)),

@@ -89,7 +89,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, Figure]]:
     if any(len(quality_bins(comparison, group)[0]) for group in comparison.groups):
         yield "surrogate", "quality of predictions of new candidates", _quality(comparison)
     yield "genes", "shares of gene values among new candidates and on the fronts", _genes(comparison)
-    if any(mean_seconds(group) for group in comparison.groups):
+    if any(sum(mean_seconds(group).values()) > 0 for group in comparison.groups):
         yield "times", "mean seconds of a run by activity", _times(comparison)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.report.comparison import Comparison
+from nas.report.comparison import Comparison, images_of
 from nas.report.groups import Group, differing, flat_settings
 from nas.report.outcomes import Outcome, outcomes
 from nas.report.pictures import Picture
@@ -56,7 +56,7 @@ def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) 
         "overview": _overview(comparison, found),
         "notes": _notes(comparison),
         "front_note": _front_note(comparison),
-        "curve_note": "Dotted lines are single runs that did not finish." if not whole or waiting else "",
+        "curve_note": _curve_note(comparison, alone=bool(waiting) or not whole),
         "counted_note": counted.strip(),
         "has_test": any(run.test for run, _ in comparison.evaluated),
         "has_final": any(run.final for run, _ in comparison.evaluated),
@@ -132,7 +132,19 @@ def _notes(comparison: Comparison) -> list[str]:
             notes.append(f"{group.label} has seed {twice[0]} more than once; the first one counts in statistics.")
     if any(len(np.unique(r.architecture)) < len(r.architecture) for _, r in comparison.evaluated):
         notes.append("Some architectures were evaluated again with other weights; on a front the newest values count.")
+    known = {bool(images_of(run)) for run, _ in comparison.evaluated}
+    if len(known) == 2:
+        notes.append(
+            "Of runs on pools of files it is not known on which images they were; they are taken for the same."
+        )
     return notes
+
+
+def _curve_note(comparison: Comparison, alone: bool) -> str:
+    note = "Dotted lines are single runs that did not finish. " if alone else ""
+    if any(len(course.steps) == 1 for course in comparison.courses.values()):
+        note += "A run of one step, such as a search for cascades, archives its last front alone: it has one point."
+    return note.strip()
 
 
 def _front_note(comparison: Comparison) -> str:
@@ -209,6 +221,8 @@ def _times(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 0.0005:
+        return "0 s"
     if seconds < 100:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"

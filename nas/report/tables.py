@@ -42,7 +42,7 @@ def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[
     yield "runs", "one row a run", _rows([_run_row(run) for run in runs])
     yield "failures", "evaluations that failed", _rows([_failure for run in runs for _failure in _failures(run)])
     yield "front", "the last front of each run, with test split and final weights", _joined(comparisons, _front)
-    yield "hypervolume", "of each run over evaluations", _joined(comparisons, _hypervolume)
+    yield "hypervolume", "of each run after its steps", _joined(comparisons, _hypervolume)
     yield "attainment", "corners of the attainment surfaces", _joined(comparisons, _attainment)
     yield "surrogate", "quality of predictions, one row a step of a run", _joined(comparisons, _surrogate)
     yield "genes", "shares of gene values over iterations", _joined(comparisons, _genes)
@@ -50,7 +50,7 @@ def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[
     yield "outcomes", "what groups are compared by, one row a run", _joined(comparisons, _outcomes)
     yield (
         "statistics",
-        "tests and effect sizes between groups; more is always better",
+        "tests and effect sizes between groups",
         _joined(comparisons, _statistics),
     )
     yield "settings", "settings that differ between groups", _joined(comparisons, _settings)

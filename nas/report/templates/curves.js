@@ -36,6 +36,10 @@ function hypervolumeChart(host, set, hidden) {
       spread.forEach((rows, group) => {
         if (hidden.has(group)) return;
         chart.line(grid, rows[2], { stroke: groupColour(group), width: 2, dash: groupDash(group), stairs: true });
+        const last = rows[2].findLastIndex((value) => value !== null);
+        chart.pen.fillStyle = groupColour(group);
+        chart.dot(chart.X(grid[last]), chart.Y(rows[2][last]), 3, group);
+        chart.pen.fill();
       });
     },
     under: (chart, px) => {
