@@ -83,7 +83,7 @@ class NAT(Algorithm):
         if step == 0:
             return Batch(initial_design(self._space, self._n_doe, rng))
         known = self._population(archive, step)
-        genomes, evaluated = self._arrays(known)
+        genomes, evaluated = self._arrays(known, len(archive.measures))
         seen = genomes if self.reevaluates else archive.genomes()
         if len(genomes) < self._surrogate.minimum_points(self._space.n_genes):  # too many evaluations failed
             return Batch(self._filled(genomes if self.reevaluates else genomes[:0], seen, rng))
@@ -111,11 +111,11 @@ class NAT(Algorithm):
         entries = archive.batch(step - 1) if self.reevaluates else archive.entries()
         return [entry for entry in entries if entry.objectives is not None]
 
-    def _arrays(self, entries: Sequence[Entry]) -> tuple[Genomes, Floats]:
-        """Return the genomes, (n, d), and the objectives, (n, m), of evaluations."""
+    def _arrays(self, entries: Sequence[Entry], m: int) -> tuple[Genomes, Floats]:
+        """Return the genomes, (n, d), and the ``m`` objectives, (n, m), of evaluations, if any."""
         genomes = np.array([entry.architecture.genome for entry in entries], dtype=np.int64)
         evaluated = np.array([entry.objectives for entry in entries], dtype=np.float64)
-        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(len(entries), -1)
+        return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, m)
 
     def _filled(self, genomes: Genomes, seen: Genomes, rng: np.random.Generator) -> Genomes:
         """Return ``n_iter`` genomes: the given ones, and random ones that are not among ``seen``."""
