@@ -62,7 +62,9 @@ def refused(result: tuple[int, str, str], *parts: str) -> None:
 
 
 def objects(victim: Path) -> np.ndarray:
-    return np.array([[Malicious(victim), 1]], dtype=object)
+    array = np.ones((20, 3), dtype=object)
+    array[0, 0] = Malicious(victim)
+    return array
 
 
 def pickled(victim: Path, form: str) -> bytes:
@@ -195,7 +197,7 @@ def test_compressed_arrays_of_objects(launch, tmp_path, victim):
         with gzip.open(folder / "0.npy.gz", "wb") as file:
             np.lib.format.write_array(file, objects(victim), allow_pickle=True)
         (folder / "info.json").write_text(json.dumps({"flops": [1.0]}))
-    np.savez(tmp_path / "given" / "labels.npz", validation=np.zeros(1, int), test=np.zeros(1, int))
+    np.savez(tmp_path / "given" / "labels.npz", validation=np.zeros(20, int), test=np.zeros(20, int))
     code, _, err = launch(*FILES)
     assert code in {1, 2}
     assert "0.npy.gz' cannot be read" in err
@@ -261,7 +263,9 @@ def test_nothing_is_unpacked_outside_its_folder(tmp_path, victim, monkeypatch, k
         open_parts("Evil", tmp_path / "data", {"test": {}}, download=True)
         assert (tmp_path / "data" / str(victim).lstrip("/")).exists()
     else:
-        with pytest.raises(UserError, match=r"cannot download Evil \(.*outside the destination"):
+        with pytest.raises(
+            UserError, match=r"cannot download Evil \(.*(outside the destination|link to an absolute path)"
+        ):
             open_parts("Evil", tmp_path / "data", {"test": {}}, download=True)
 
 

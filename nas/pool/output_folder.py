@@ -75,7 +75,7 @@ def _rows(table: Path) -> Sequence[Mapping[str, Any]]:
 
 def _ours(folder: Path, row: Mapping[str, Any], table: Path) -> ModelFiles:
     name = str(row.get("name", ""))
-    if not name or Path(name).name != name:
+    if not name or Path(name).name != name or name in {".", ".."}:
         raise UserError(f"'{table}': '{name}' is no name of a model: give one without /")
     costs = {key: _cost(value, f"'{table}': {key} of {name}") for key, value in row.items() if key != "name"}
 

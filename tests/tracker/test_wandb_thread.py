@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from nas.tracker.wandb_folders import logged_steps
 from tests.tracker.wandb_runs import has_server, offline_runs, reads_offline_runs, tool
 
 ROOT = Path(__file__).parents[2]
@@ -80,8 +81,8 @@ def run(folder: Path, mode: str, first: int, last: int, *ending: str, url: str |
     with Child(folder, mode, first, last, *ending, url=url) as child:
         for _ in range(first, last + 1):
             child.go_on()
-        wait_for(lambda: any(log.stat().st_size for log in set(logs(folder)) - before))
-        time.sleep(PAUSE)
+        if mode == "offline":
+            wait_for(lambda: any(last in logged_steps(log) for log in set(logs(folder)) - before))
         return child.end()
 
 
