@@ -99,6 +99,20 @@ def test_settings_reach_sbatch(fake, sweep, runs):
     assert "\nmodule load cuda\n" in text
 
 
+def test_jobs_know_nothing_of_the_job_that_submits_them(fake, sweep, runs, monkeypatch):
+    monkeypatch.setenv("SBATCH_ACCOUNT", "mine")
+    monkeypatch.setenv("SLURM_CONF", "slurm.conf")
+    make().launch(sweep, runs)
+    assert fake.environment("sbatch")["SBATCH_ACCOUNT"] == "mine"
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.setenv(name, "3")
+    make().launch(sweep, runs)
+    inherited = fake.environment("sbatch")
+    assert inherited["SLURM_CONF"] == "slurm.conf"
+    assert not {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"} & inherited.keys()
+    assert os.environ["SLURM_JOB_ID"] == "3"
+
+
 def test_one_run_is_no_array(fake, sweep, runs):
     make().launch(sweep, runs[:1])
     assert "--array" not in submission(sweep)
