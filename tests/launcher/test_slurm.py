@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -150,11 +151,15 @@ def test_waiting_ends_when_slurm_has_done_with_all_jobs(fake, sweep, runs, monke
     fake.answer("squeue", "71_0|PENDING")
     make().launch(sweep, runs)
 
-    def ends(_: float) -> None:
-        RunFolder(runs[0].folder).write_status("failed", error="ValueError: 3")
-        fake.answer("squeue", "")
+    sleep = time.sleep
 
-    monkeypatch.setattr("nas.launcher.slurm.time.sleep", ends)
+    def ends(seconds: float) -> None:
+        if seconds < 1:
+            return sleep(seconds)  # of subprocess
+        RunFolder(runs[0].folder).write_status("failed", error="ValueError: 3")
+        return fake.answer("squeue", "")
+
+    monkeypatch.setattr(time, "sleep", ends)
     make().wait(sweep)
     assert capsys.readouterr().out.splitlines() == [
         "seed=0: queued",
