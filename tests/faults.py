@@ -167,6 +167,7 @@ class DisturbedSweep:
         pid = pid_of(row)
         cluster.slurm("scontrol", "update", f"JobId={job(row)}", "TimeLimit=1")
         cluster.until(lambda: not alive(pid))
+        cluster.slurm("scontrol", "update", f"JobId={job(row)}", "TimeLimit=600", check=False)  # once is enough
         return not json.loads((row.folder / "front.json").read_text())["finished"]
 
     def _preempt(self, _: RunRow) -> None:
