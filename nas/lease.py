@@ -47,7 +47,7 @@ def _lock(folder: Path, file: IO[str]) -> None:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                raise InUseError(f"the run folder {folder} is in use by {_owner(file)}; wait, or stop it") from error
+                raise InUseError(f"the folder {folder} is in use by {_owner(file)}; wait, or stop it") from error
             time.sleep(0.02)
         except OSError as error:
             return log.warning("%s: two processes at once would not be noticed here: no locks (%s)", folder, error)

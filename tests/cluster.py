@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 HOME = Path(os.environ.get("SLURM_CONF", "/tmp/slurm-lo/slurm.conf")).parent
@@ -33,7 +34,8 @@ def missing() -> str | None:
 @contextmanager
 def alone() -> Iterator[None]:
     """Use SLURM without other tests: one stops its controller, and its node has two cores."""
-    with FileLock(HOME.with_suffix(".tests.lock")):
+    with FileLock(HOME.with_suffix(".tests.lock")), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", ENVIRONMENT["SLURM_CONF"])
         yield
 
 

@@ -26,8 +26,14 @@ class FakeSlurm:
         command = self._folder / name
         where = ">&2" if code else ""
         calls = self._folder / f"{name}.calls"
-        command.write_text(f"#!/bin/sh\necho \"$@\" >>'{calls}'\ncat <<'END' {where}\n{text}\nEND\nexit {code}\n")
+        log = f"echo \"$@\" >>'{calls}'\nenv >'{self._folder / name}.environment'"
+        command.write_text(f"#!/bin/sh\n{log}\ncat <<'END' {where}\n{text}\nEND\nexit {code}\n")
         command.chmod(command.stat().st_mode | stat.S_IXUSR)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the variables of a command's last call."""
+        lines = (self._folder / f"{name}.environment").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
 
     def calls(self, name: str) -> list[str]:
         path = self._folder / f"{name}.calls"

@@ -16,6 +16,7 @@ from tests import cluster
 
 ROOT = Path(__file__).parent.parent
 WAIT_SECONDS = 1800.0  # for the next run to strike
+SHARES = (0.0, 0.2, 0.4)  # of its steps that a run completes before the first, the second, ... strike
 SLURM = (
     "hydra/launcher=slurm",
     "hydra.launcher.cpus_per_task=1",
@@ -140,7 +141,8 @@ class DisturbedSweep:
             time.sleep(0.2)
             if not list((self._folder / "outputs").glob("sweeps/*/sweep.json")):
                 continue
-            rows = [row for row in self._rows() if row.state == "running" and may_strike(row)]
+            share = SHARES[len(self.strikes) % len(SHARES)]
+            rows = [row for row in self._rows() if row.state == "running" and may_strike(row, share)]
             rows.sort(key=lambda row: sum(row.label in strike.runs for strike in self.strikes))
             if not rows:
                 continue
@@ -165,6 +167,7 @@ class DisturbedSweep:
         pid = pid_of(row)
         cluster.slurm("scontrol", "update", f"JobId={job(row)}", "TimeLimit=1")
         cluster.until(lambda: not alive(pid))
+        cluster.slurm("scontrol", "update", f"JobId={job(row)}", "TimeLimit=600", check=False)  # once is enough
         return not json.loads((row.folder / "front.json").read_text())["finished"]
 
     def _preempt(self, _: RunRow) -> None:
@@ -174,7 +177,7 @@ class DisturbedSweep:
     def _fail_node(self, _: RunRow) -> None:
         cluster.slurm("scontrol", "update", "NodeName=localhost", "State=DOWN", "Reason=test")
         cluster.until(lambda: not any(row.state == "running" for row in self._rows()))
-        cluster.slurm("scontrol", "update", "NodeName=localhost", "State=RESUME")
+        cluster.slurm("scontrol", "update", "NodeName=localhost", "State=RESUME", check=False)  # or it is back already
 
     def _without_controller(self, row: RunRow) -> None:
         pid = pid_of(row)
@@ -186,12 +189,12 @@ class DisturbedSweep:
             cluster.start_controller()
 
 
-def may_strike(row: RunRow) -> bool:
-    """Whether a run is in the middle: this process of it has completed a step, and two are left."""
+def may_strike(row: RunRow, share: float) -> bool:
+    """Whether a run is in the middle: its process has begun, that share of its steps is complete, some are left."""
     step, steps = row.facts.get("step", -1), row.facts.get("steps", 0)
     runs = row.folder / f"iter_{step}.stats"
     begun = (row.folder / "run.json").stat().st_mtime if (row.folder / "run.json").exists() else float("inf")
-    return bool(0 <= step < steps - 3 and runs.exists() and runs.stat().st_mtime > begun)
+    return bool(share * steps <= step < steps - 3 and runs.exists() and runs.stat().st_mtime > begun)
 
 
 def job(row: RunRow) -> str:

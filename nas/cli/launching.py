@@ -77,7 +77,8 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
         print(f"See them with: {follow}")
         return 0
     try:
-        launcher.wait(sweep)
+        if not first.detach:
+            launcher.wait(sweep)
     except KeyboardInterrupt:
         print(f"the runs go on without this terminal; see them with: {follow}", file=sys.stderr)
         return 130

@@ -1,11 +1,12 @@
 """Runs of a sweep as an array of SLURM jobs."""
 
+import os
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import redirect_stderr
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import final
 
 import submitit
 from submitit.core.utils import FailedJobError
+from submitit.helpers import clean_env
 
 from nas import slurm
 from nas.errors import RunError, UserError
@@ -116,9 +118,11 @@ class Slurm(Launcher):
     def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
         """Submit one array of jobs."""
         before = [RunFolder(run.folder).status.read() for run in runs]
-        executor = submitit.SlurmExecutor(sweep.path / "slurm" / "%j", max_num_timeout=0)
+        folder = sweep.path / "slurm"
+        folder.mkdir(mode=0o700, exist_ok=True)  # jobs run what its pickles say
+        executor = submitit.SlurmExecutor(folder / "%j", max_num_timeout=0)
         try:
-            with redirect_stderr(StringIO()):  # what sbatch says is in the error
+            with _outside_jobs(), redirect_stderr(StringIO()):  # what sbatch says is in the error
                 executor.update_parameters(job_name=sweep.path.name, **self._parameters)
                 with executor.batch():
                     jobs = [executor.submit(self._job(run)) for run in runs]
@@ -151,6 +155,18 @@ class Slurm(Launcher):
 
     def _job(self, run: PlannedRun) -> "SlurmJob":
         return SlurmJob(run, self._restarts, self._signal_delay_s, self._max_num_timeout)
+
+
+@contextmanager
+def _outside_jobs() -> Iterator[None]:
+    """Hide the variables of the job that this process is part of, which would become those of the jobs it submits."""
+    if "SLURM_JOB_ID" not in os.environ:
+        yield
+        return
+    conf = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+    with clean_env():
+        os.environ.update(conf)
+        yield
 
 
 @dataclass(frozen=True)

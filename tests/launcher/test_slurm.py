@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def test_settings_reach_sbatch(fake, sweep, runs):
     assert "\nmodule load cuda\n" in text
 
 
+def test_jobs_know_nothing_of_the_job_that_submits_them(fake, sweep, runs, monkeypatch):
+    monkeypatch.setenv("SBATCH_ACCOUNT", "mine")
+    monkeypatch.setenv("SLURM_CONF", "slurm.conf")
+    make().launch(sweep, runs)
+    assert fake.environment("sbatch")["SBATCH_ACCOUNT"] == "mine"
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.setenv(name, "3")
+    make().launch(sweep, runs)
+    inherited = fake.environment("sbatch")
+    assert inherited["SLURM_CONF"] == "slurm.conf"
+    assert not {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"} & inherited.keys()
+    assert os.environ["SLURM_JOB_ID"] == "3"
+
+
 def test_one_run_is_no_array(fake, sweep, runs):
     make().launch(sweep, runs[:1])
     assert "--array" not in submission(sweep)
@@ -136,11 +151,15 @@ def test_waiting_ends_when_slurm_has_done_with_all_jobs(fake, sweep, runs, monke
     fake.answer("squeue", "71_0|PENDING")
     make().launch(sweep, runs)
 
-    def ends(_: float) -> None:
-        RunFolder(runs[0].folder).write_status("failed", error="ValueError: 3")
-        fake.answer("squeue", "")
+    sleep = time.sleep
 
-    monkeypatch.setattr("nas.launcher.slurm.time.sleep", ends)
+    def ends(seconds: float) -> None:
+        if seconds < 1:
+            return sleep(seconds)  # of subprocess
+        RunFolder(runs[0].folder).write_status("failed", error="ValueError: 3")
+        return fake.answer("squeue", "")
+
+    monkeypatch.setattr(time, "sleep", ends)
     make().wait(sweep)
     assert capsys.readouterr().out.splitlines() == [
         "seed=0: queued",
