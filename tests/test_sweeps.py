@@ -67,7 +67,11 @@ def test_one_tiny_step(name, launch, tmp_path):
     else:
         words += [*STEP]
     if name.startswith("encas_joint_cifar"):
-        words += ["training@training.member=none", "surrogate.member.members=10", "evaluator.networks.recalibration_images=64"]
+        words += [
+            "training@training.member=none",
+            "surrogate.member.members=10",
+            "evaluator.networks.recalibration_images=64",
+        ]
     code, _, err = launch(*sweep, *words)
     assert code == 0, err
     assert len(list(tmp_path.rglob("front.json"))) >= 1

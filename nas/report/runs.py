@@ -13,7 +13,6 @@ import yaml
 from nas.errors import ArchiveError, UserError
 from nas.files import read_json
 from nas.report.record import Record, read_record
-from nas.run_folder import RunFolder
 from nas.status import observed
 
 State = Literal["finished", "failed", "unfinished"]

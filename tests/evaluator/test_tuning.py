@@ -8,9 +8,7 @@ from nas.types import Architecture
 from tests.evaluator.test_subnet import evaluator
 from tests.small import Bars, tiny
 
-TUNING = Tuning(
-    epochs=12, batch_size=12, lr=0.05, momentum=0.9, weight_decay=4e-5, label_smoothing=0.0, seed=0
-)
+TUNING = Tuning(epochs=12, batch_size=12, lr=0.05, momentum=0.9, weight_decay=4e-5, label_smoothing=0.0, seed=0)
 
 
 def both() -> tuple[list[Architecture], list[Mapping[str, float]], list[Mapping[str, float]]]:
