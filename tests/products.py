@@ -38,6 +38,7 @@ def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) ->
         recalibration_batch_size=8,
         recalibration_augmented=False,
         cache_mib=16,
+        tuning=None,
         seed=0,
     )
     settings: dict[str, Any] = {"cascades_at_once": 4, "outputs_mib": 16, "threads": 1, "objectives": ()}
