@@ -96,6 +96,14 @@ class JointEvaluator(Evaluator):
         order = list(range(len(architectures)))
         return [order[start : start + self._at_once] for start in range(0, len(order), self._at_once)]
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the weights of all supernets."""
+        return self._networks.weights()
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the supernets other weights."""
+        self._networks.load(weights)
+
     def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
         """Return ``top1`` (percent), ``flops`` (millions, of an image on average) and ``params`` (millions, of all).
 

@@ -179,3 +179,16 @@ def test_it_is_sent_to_workers() -> None:
     copy: JointEvaluator = pickle.loads(pickle.dumps(evaluator(supernet)))
     metrics: Mapping[str, float] = copy(architectures, "validation")[0]
     assert metrics == evaluator(supernet)(architectures, "validation")[0]
+
+
+def test_weights_are_handed_over() -> None:
+    """As from a run to its workers."""
+    trained, fresh = several(), several()
+    for parameter in trained.module.parameters():
+        with torch.no_grad():
+            parameter.mul_(1.5)
+    cascades = decoded(trained, sampled(trained, 3))
+    worker, wanted = evaluator(fresh), evaluator(trained)(cascades, "validation")
+    assert worker(cascades, "validation") != wanted
+    worker.load(evaluator(trained).weights())
+    assert worker(cascades, "validation") == wanted
