@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -209,23 +207,14 @@ def images_of(run: Run) -> str:
 
     Cascades are measured on the images of their pool.
     """
-    pool = _pool_member(run.settings)
-    if pool is None:
+    pool = run.settings.get("pool")
+    if not isinstance(pool, dict) or str(pool.get("_target_", "nas.pool.none.NoPool")).endswith(".NoPool"):
         return run.identity.get("dataset", "")
     try:
-        facts = yaml.safe_load((pool / "run.json").read_text())
+        facts = yaml.safe_load((run.pool_folders()[0] / "run.json").read_text())
         return str(facts["fingerprints"]["dataset"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
         return ""
-
-
-def _pool_member(settings: Mapping[str, Any]) -> Path | None:
-    """Return a run of the pool of a cascade's run; a place that does not exist where it is made of other models."""
-    pool = settings.get("pool")
-    if not isinstance(pool, dict) or str(pool.get("_target_", "nas.pool.none.NoPool")).endswith(".NoPool"):
-        return None
-    runs = pool.get("runs") or [""]
-    return Path(str(runs[0])).expanduser()
 
 
 def _data_name(run: Run) -> str:

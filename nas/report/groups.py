@@ -1,6 +1,7 @@
 """Groups of runs that differ by the seed alone, and short words for what tells groups apart."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,18 +43,44 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Return the groups, in the order of their labels."""
     found: dict[str, list[Run]] = {}
     for run in runs:
-        key = json.dumps(result_settings(run.settings), sort_keys=True, default=str)
+        key = json.dumps(decisive(run.settings), sort_keys=True, default=str)
         found.setdefault(key, []).append(run)
     members = [sorted(group, key=lambda run: (run.seed, run.name)) for group in found.values()]
-    labels = short_labels([flat_settings(group[0].settings) for group in members])
+    labels = short_labels([_with_choices(group[0]) for group in members])
     groups = [Group(label, group) for label, group in zip(labels, members, strict=True)]
     return sorted(groups, key=lambda group: group.label)
+
+
+def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that runs of one group share: those that make results, but for seeds.
+
+    A search for cascades names the runs of its own seed; a number that such a path ends in is written as ``*``.
+    """
+    found = result_settings(settings)
+    pool = found.get("pool")
+    if isinstance(pool, dict) and isinstance(pool.get("runs"), list):
+        found["pool"] = pool | {"runs": [re.sub(r"\d+/*$", "*", str(path)) for path in pool["runs"]]}
+    return found
+
+
+def supernets_of(paths: Sequence[str]) -> list[str]:
+    """Return a word for each run that networks come from: its folder's name, or of ``<name>/seed_*`` the name."""
+    return [next((part for part in reversed(path.split("/")) if part not in ("", "*", "seed_*")), path)
+            for path in paths]  # fmt: skip
+
+
+def _with_choices(run: Run) -> dict[str, str]:
+    """Return flat settings in which a supernet goes by the name that the command line gave it."""
+    flat = flat_settings(run.settings)
+    if "supernet" in run.choices and "supernet._target_" in flat and run.choices["supernet"] != "several":
+        flat["supernet._target_"] = f"nas.supernet.{run.choices['supernet']}.Supernet"
+    return flat
 
 
 def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that make results as texts by their names on the command line."""
     flat: dict[str, str] = {}
-    _flatten("", result_settings(settings), flat)
+    _flatten("", decisive(settings), flat)
     return {key: value for key, value in flat.items() if not key.endswith("_partial_") and not key.startswith("task.")}
 
 
@@ -118,9 +145,17 @@ def _rank(name: str) -> tuple[bool, bool, int]:
 def _word(name: str, value: str) -> str:
     """Return a setting as a person says it: ``msunas`` for its class, ``n_iter=8`` for a value."""
     parts = name.split(".")
+    if name == "pool.runs" and value.startswith("["):
+        return _pool_word(supernets_of(json.loads(value)))
     if value == ABSENT:
         return "" if name.endswith("_target_") else f"no {parts[-1]}"
     if name.endswith("_target_"):
         module = value.split(".")
         return parts[-2] if parts[0] == "sec_obj" else module[-2] if len(module) > 1 else value
     return f"{parts[-1]}={value}"
+
+
+def _pool_word(names: Sequence[str]) -> str:
+    if len(names) > 1 and len(set(names)) == 1:
+        return f"{len(names)} clones of {names[0]}"
+    return f"{len(names)} supernets" if len(names) > 2 else " + ".join(names)

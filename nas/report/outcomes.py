@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -53,6 +54,27 @@ def outcomes(comparison: Comparison) -> list[Outcome]:
         _outcome(comparison, f"{named}, on the test split", error.unit, False, _tested_error(comparison)),
     ]  # fmt: skip
     return [outcome for outcome in found if any(outcome.values.values())]
+
+
+def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"]) -> tuple[Outcome, Outcome]:
+    """Return what the papers compare by, more being better: the hypervolume and the highest accuracy on a split.
+
+    On the test split the accuracy is that of the architecture with the highest one on the validation split.
+    """
+    if split == "test":
+        volume, error = _tested_hypervolume(comparison), _tested_error(comparison)
+    else:
+
+        def volume(run: Run) -> float:
+            return float(comparison.hypervolumes[run.name][-1])
+
+        def error(run: Run) -> float:
+            return float(comparison.front(run)[:, 0].min())
+
+    return (
+        _outcome(comparison, f"hypervolume, {split}", "", True, volume),
+        _outcome(comparison, f"highest accuracy, {split}", "%", True, lambda run: 100 - error(run)),
+    )
 
 
 def _outcome(

@@ -51,6 +51,7 @@ class Run:
         seconds: of each step by activity.
         failures: in the order of their names.
         test, final: metrics of the front on the test split, and with the final weights, by genome.
+        choices: the word that the command line chose for each group of settings; empty where that is not known.
     """
 
     name: str
@@ -64,11 +65,26 @@ class Run:
     failures: Sequence[Failure] = ()
     test: Tested = field(default_factory=dict)
     final: Tested = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
         """Of the search."""
         return int(self.settings.get("seed", 0))
+
+    def pool_folders(self) -> list[Path]:
+        """Return the runs that the networks of a search for cascades come from; none where it names no runs.
+
+        Relative paths start where the search was started: that is the folder below which, seen from the run, they are.
+        """
+        pool = self.settings.get("pool")
+        named = pool.get("runs") if isinstance(pool, dict) else None
+        paths = [Path(str(path)).expanduser() for path in named or ()]
+        if not paths or paths[0].is_absolute():
+            return paths
+        starts = [Path(), *self.folder.parents]
+        start = next((start for start in starts if (start / paths[0]).is_dir()), Path())
+        return [start / path for path in paths]
 
 
 def find_runs(patterns: Sequence[str]) -> list[Path]:
@@ -131,18 +147,30 @@ def read_run(name: str, folder: Path) -> Run:
         failures=list(_failures(folder / "failed")),
         test=tested["test"],
         final=tested["final"],
+        choices=_choices(folder / ".hydra" / "hydra.yaml"),
     )
 
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _settings(path: Path) -> Mapping[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        settings = yaml.load(path.read_bytes(), Loader=loader)
+        settings = yaml.load(path.read_bytes(), Loader=LOADER)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ArchiveError(f"{path} is absent or damaged") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("seed", 0), int):
         raise ArchiveError(f"{path} holds no settings of a run")
     return settings
+
+
+def _choices(path: Path) -> Mapping[str, str]:
+    """Return what Hydra noted of a command line's choices; nothing where it did not, or something else is there."""
+    try:
+        found = yaml.load(path.read_bytes(), Loader=LOADER)["hydra"]["runtime"]["choices"]
+        return {str(group): str(choice) for group, choice in found.items() if choice is not None}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return {}
 
 
 def _facts(path: Path) -> Mapping[str, Any]:
