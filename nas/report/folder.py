@@ -10,7 +10,9 @@ from nas.errors import UserError
 from nas.files import write_json, write_text
 from nas.report.animation import write_animation
 from nas.report.comparison import Comparison
+from nas.report.exhibit_figures import write_exhibits
 from nas.report.page import render_page
+from nas.report.papers import Papers
 from nas.report.pictures import chosen_architectures
 from nas.report.printed import write_figures
 from nas.report.runs import Run
@@ -27,7 +29,13 @@ def check_place(path: Path) -> None:
 
 
 def write_report(
-    path: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], warnings: Sequence[str], cache: Path
+    path: Path,
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    *,
+    papers: Papers,
+    warnings: Sequence[str],
+    cache: Path,
 ) -> None:
     """Write a report to ``path``, in place of one that is there.
 
@@ -35,6 +43,7 @@ def write_report(
         path: the folder; until everything is written it stays as it is.
         runs: all that were read.
         comparisons: what of them has results.
+        papers: hypotheses and published networks.
         warnings: lines to show at the top of the page.
         cache: folder of what supernets download.
     """
@@ -42,7 +51,7 @@ def write_report(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        _write(temporary, runs, comparisons, warnings, cache)
+        _write(temporary, runs, comparisons, papers=papers, warnings=warnings, cache=cache)
         _exchange(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -50,21 +59,37 @@ def write_report(
 
 
 def _write(
-    folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], warnings: Sequence[str], cache: Path
+    folder: Path,
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    *,
+    papers: Papers,
+    warnings: Sequence[str],
+    cache: Path,
 ) -> None:
     for name in ("data", "figures"):
         (folder / name).mkdir(parents=True)
     pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
-    files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons).items()}
+    files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers).items()}
+    exhibits = []
     for number, (comparison, drawn) in enumerate(zip(comparisons, pictures, strict=True)):
         suffix = f"_{number + 1}" if len(comparisons) > 1 else ""
         said = write_figures(folder / "figures", comparison, drawn, suffix)
-        files |= {f"figures/{name}": what for name, what in said.items()}
+        of_papers, shown = write_exhibits(folder / "figures", comparison, papers.published, suffix)
+        exhibits.append(shown)
+        files |= {f"figures/{name}": what for name, what in (said | of_papers).items()}
         write_animation(folder / "figures" / f"front{suffix}.gif", comparison)
         files[f"figures/front{suffix}.gif"] = "the fronts of the median runs as they move"
     made = datetime.now(UTC).isoformat(timespec="seconds")
     page = render_page(
-        runs, comparisons, pictures, warnings=warnings, files=files, made=f"Made by nas, task=report, {made}"
+        runs,
+        comparisons,
+        pictures,
+        papers=papers,
+        exhibits=exhibits,
+        warnings=warnings,
+        files=files,
+        made=f"Made by nas, task=report, {made}",
     )
     write_text(folder / "index.html", page)
     listed = [str(run.folder) for run in runs]

@@ -8,7 +8,7 @@ together, by Bonferroni's method.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -56,7 +56,7 @@ class Hypothesis:
     def pairs(self, comparison: Comparison, volume: Outcome) -> list[tuple[str, str]]:
         """Return the groups to compare, by their labels; ``volume`` says which are the best."""
         roles = {group.label: role for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)}
-        firsts, seconds = (_chosen(side, roles, volume) for side in (self.first, self.second))
+        firsts, seconds = (chosen(side, roles, volume) for side in (self.first, self.second))
         return [
             (a, b)
             for a in firsts
@@ -143,8 +143,8 @@ def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
         raise ValueError(f"split is {split}, not test or validation")
     if not set(alike) <= {"networks", "supernets"}:
         raise ValueError(f"alike is {list(alike)}, not of networks, supernets")
-    sides = [_side(entry[name]) for name in ("first", "second")]
-    return Hypothesis(str(entry["name"]), *sides, alike, cast(Any, split), str(entry.get("source", "")))
+    first, second = _side(entry["first"]), _side(entry["second"])
+    return Hypothesis(str(entry["name"]), first, second, alike, split, str(entry.get("source", "")))
 
 
 def _side(entry: Mapping[str, Any]) -> Side:
@@ -158,7 +158,14 @@ def _side(entry: Mapping[str, Any]) -> Side:
     )
 
 
-def _chosen(side: Side, roles: Mapping[str, Role], volume: Outcome) -> list[str]:
+def chosen(side: Side, roles: Mapping[str, Role], volume: Outcome) -> list[str]:
+    """Return the labels of the groups that are meant, of those that have a hypervolume.
+
+    Args:
+        side: which groups.
+        roles: by label.
+        volume: hypervolumes, by which the best is found.
+    """
     found = [label for label, role in roles.items() if side.takes(role) and volume.values[label]]
     if side.best and found:
         return [max(found, key=lambda label: float(np.median(list(volume.values[label].values()))))]

@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nas.report.comparison import COLUMNS, MOST_STEPS, Comparison
+from nas.report.exhibit_figures import Drawn
+from nas.report.papers import Papers, accuracies_table, hypotheses_table
 from nas.report.payload import chart_data
 from nas.report.pictures import Picture
 from nas.report.runs import Run
@@ -29,6 +31,8 @@ def render_page(
     comparisons: Sequence[Comparison],
     pictures: Sequence[Sequence[Picture]],
     *,
+    papers: Papers,
+    exhibits: Sequence[Sequence[Drawn]],
     warnings: Sequence[str],
     files: Mapping[str, str],
     made: str,
@@ -42,23 +46,29 @@ def render_page(
         runs: all that were read.
         comparisons: what of them has results.
         pictures: of each comparison.
+        papers: hypotheses and published networks.
+        exhibits: figures as in the papers, of each comparison.
         warnings: lines to show at the top.
         files: what is beside the page, by path.
         made: when and by what.
     """
-    values = [chart_data(comparison, drawn) for comparison, drawn in zip(comparisons, pictures, strict=True)]
+    values = [
+        chart_data(comparison, drawn, papers.published) for comparison, drawn in zip(comparisons, pictures, strict=True)
+    ]
     script = "\n".join((TEMPLATES / name).read_text().replace('"use strict";', "") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();'
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     sets = [
         said_of(comparison, drawn, any(found["quality"]))
-        for comparison, drawn, found in zip(comparisons, pictures, values, strict=True)
+        | {"exhibits": shown, "accuracies": accuracies_table(comparison), "published": found["published"]}
+        for comparison, drawn, shown, found in zip(comparisons, pictures, exhibits, values, strict=True)
     ]
     return environment.get_template("page.html").render(
         title=f"Report of {len(runs)} run{'s' if len(runs) != 1 else ''}",
         summary=_summary(runs, comparisons),
         warnings=warnings,
         sets=sets,
+        hypotheses=hypotheses_table(papers.tested) if papers.tested else None,
         runs=runs_table(runs, comparisons),
         failures=_failures(runs),
         files=files.items(),

@@ -13,6 +13,7 @@ from nas.report.genes import GeneShares
 from nas.report.groups import Group
 from nas.report.pictures import Picture
 from nas.report.progress import first_step, spread, thinned
+from nas.report.published import Published, flops_column, published_for
 from nas.report.record import Record
 from nas.report.runs import Run
 from nas.types import Floats
@@ -29,7 +30,7 @@ BINS = 40
 DIGITS = 5
 
 
-def chart_data(comparison: Comparison, pictures: Sequence[Picture]) -> dict[str, Any]:
+def chart_data(comparison: Comparison, pictures: Sequence[Picture], methods: Sequence[Published]) -> dict[str, Any]:
     """Return the values behind all charts of a comparison."""
     grid = comparison.grid
     return {
@@ -47,6 +48,10 @@ def chart_data(comparison: Comparison, pictures: Sequence[Picture]) -> dict[str,
         "quality": [_quality(comparison, group) for group in comparison.groups],
         "genes": [_genes(found) for found in comparison.genes],
         "pictures": [_layers(picture) for picture in pictures],
+        "published": [
+            {"method": m.method, "names": m.names, "values": _rows(m.values.T), "other": flops_column(comparison)}
+            for m in published_for(comparison, methods)
+        ],
     }
 
 

@@ -20,6 +20,7 @@ PARTS = (
     ("hypervolume", "Hypervolume"),
     ("attainment", "Attainment"),
     ("statistics", "Statistics"),
+    ("papers", "Papers"),
     ("surrogate", "Surrogate"),
     ("genes", "Genes"),
     ("architectures", "Architectures"),

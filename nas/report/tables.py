@@ -1,7 +1,7 @@
 """The report as tables for other programs: CSV and Parquet, values as they were measured."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from nas.report.comparison import Comparison
+from nas.report.exhibits import highest_accuracies, split_of
 from nas.report.groups import differing, flat_settings
 from nas.report.outcomes import outcomes
+from nas.report.papers import Papers
+from nas.report.published import Published, published_for
 from nas.report.record import Record
 from nas.report.runs import Run
 
@@ -21,14 +24,16 @@ EVALUATIONS = "evaluations"
 """The one table that is written as Parquet alone: as text it would be hundreds of megabytes."""
 
 
-def write_tables(folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> dict[str, str]:
+def write_tables(
+    folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], papers: Papers
+) -> dict[str, str]:
     """Write all tables into a folder, which must exist.
 
     Returns:
         What is in each, by the name of its files.
     """
     said = {}
-    for name, what, table in _tables(runs, comparisons):
+    for name, what, table in _tables(runs, comparisons, papers):
         if len(table) == 0:
             continue
         pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
@@ -38,7 +43,9 @@ def write_tables(folder: Path, runs: Sequence[Run], comparisons: Sequence[Compar
     return said
 
 
-def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[tuple[str, str, pa.Table]]:
+def _tables(
+    runs: Sequence[Run], comparisons: Sequence[Comparison], papers: Papers
+) -> Iterator[tuple[str, str, pa.Table]]:
     yield "runs", "one row a run", _rows([_run_row(run) for run in runs])
     yield "failures", "evaluations that failed", _rows([_failure for run in runs for _failure in _failures(run)])
     yield "front", "the last front of each run, with test split and final weights", _joined(comparisons, _front)
@@ -53,6 +60,10 @@ def _tables(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Iterator[
         "tests and effect sizes between groups",
         _joined(comparisons, _statistics),
     )
+    tested = [asdict(row) | {"difference": row.difference, "found": row.verdict} for row in papers.tested]
+    yield "hypotheses", "the papers' hypotheses, one row a test", _rows(tested)
+    yield "accuracies", "highest accuracies, one row a run", _joined(comparisons, _accuracies)
+    yield "published", "networks of other methods, with sources", _joined(comparisons, _published(papers.published))
     yield "settings", "settings that differ between groups", _joined(comparisons, _settings)
     yield EVALUATIONS, "every evaluation: step, place, objectives, prediction", _evaluations(comparisons)
 
@@ -164,6 +175,24 @@ def _statistics(comparison: Comparison) -> Iterator[dict[str, Any]]:
             row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
             row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
             yield {"outcome": outcome.name, "unit": outcome.unit} | row
+
+
+def _accuracies(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    split = split_of(comparison)
+    for row in highest_accuracies(comparison):
+        for accuracy, volume in zip(row.accuracy.tolist(), row.hypervolume.tolist(), strict=True):
+            found = {"split": split, "accuracy": accuracy, "hypervolume": volume}
+            yield {"method": row.role, "group": row.group} | found
+
+
+def _published(methods: Sequence[Published]) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
+    def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+        for method in published_for(comparison, methods):
+            for name, (error, flops) in zip(method.names, method.values.tolist(), strict=True):
+                row = {"method": method.method, "network": name, "top1_error": error, "flops": flops}
+                yield row | {"source": method.source}
+
+    return rows
 
 
 def _settings(comparison: Comparison) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,8 @@ from nas.errors import ArchiveError, UserError
 from nas.pool.naming import short_names
 from nas.report.comparison import Comparison, compare_runs
 from nas.report.folder import check_place, write_report
+from nas.report.hypotheses import read_hypotheses
+from nas.report.papers import papers_of, printed_hypotheses
 from nas.report.runs import Run, find_runs, read_run
 from nas.task.base import Setup, Task
 
@@ -24,23 +26,30 @@ THREADS = 4
 class ReportTask(Task):
     """Reads run folders and writes a report; the folders stay as they are."""
 
-    def __init__(self, *, setup: Setup, runs: str | tuple[str, ...], path: str) -> None:
+    def __init__(
+        self, *, setup: Setup, runs: str | tuple[str, ...], path: str, hypotheses: str, published: bool
+    ) -> None:
         """Take what to report.
 
         Args:
             setup: what the command line says; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
             runs: run folders, folders that hold run folders, or globs of either.
             path: folder of the report; one that is there is replaced.
+            hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/hypotheses.yaml``.
+            published: whether published networks of other methods are shown beside fronts on the same images.
         """
         self._setup = setup
         self._patterns = [runs] if isinstance(runs, str) else list(runs)
         if not path.strip():
             raise UserError("path is empty; give a folder, for example path=outputs/report")
         self._path = Path(path).expanduser()
+        self._hypotheses = hypotheses
+        self._published = published
 
     def check(self) -> None:
         """Read the runs, and see whether they can be compared and the report be put where it is to be."""
         check_place(self._path)
+        read_hypotheses(self._hypotheses)
         place = self._path.resolve()
         inside = next((folder for folder in find_runs(self._patterns) if folder in (place, *place.parents)), None)
         if inside is not None:
@@ -63,13 +72,16 @@ class ReportTask(Task):
         warnings = [f"Left out, damaged: {reason}" for reason in damaged]
         for line in warnings:
             log.warning("%s", line)
-        write_report(self._path, runs, comparisons, warnings, self._setup.paths.cache)
+        papers = papers_of(comparisons, self._hypotheses, self._published)
+        cache = self._setup.paths.cache
+        write_report(self._path, runs, comparisons, papers=papers, warnings=warnings, cache=cache)
         groups = sum(len(comparison.groups) for comparison in comparisons)
         files = ("index.html", "data", "figures")
         said = f"Report of {len(runs)} runs in {groups} groups" + (
             f", {len(damaged)} damaged left out" if damaged else ""
         )
-        return "\n".join([said, "Open:", *(f"  {os.path.relpath(self._path / name)}" for name in files)])
+        opened = [f"  {os.path.relpath(self._path / name)}" for name in files]
+        return "\n".join([*printed_hypotheses(papers.tested), said, "Open:", *opened])
 
 
 def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:

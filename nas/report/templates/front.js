@@ -23,7 +23,7 @@ class FrontChart {
     this.other = 1;
     this.root = root;
     this.frame = set.frames.length - 1;
-    this.show = { cloud: true, test: false, final: false };
+    this.show = { cloud: true, test: false, final: false, published: true };
     const axis = (k) => ({ label: named(set.objectives[k]), ends: [...set.views[k].ends], log: set.views[k].log });
     this.axis = axis;
     this.chart = new Chart(root.querySelector(".plot"), {
@@ -58,6 +58,7 @@ class FrontChart {
   draw() {
     const { chart, set } = this;
     if (this.show.cloud) set.clouds.forEach((cloud, group) => this.cloud(cloud, group));
+    set.published.forEach((method) => this.published(method));
     for (const run of [...set.runs].sort((a, b) => a.middle - b.middle)) {
       if (this.hidden.has(run.group)) continue;
       const xs = run.values[this.other], ys = run.values[0];
@@ -76,6 +77,22 @@ class FrontChart {
       chart.pen.globalAlpha = 1;
       for (const name of ["test", "final"]) if (this.show[name] && this.atEnd) this.again(run, name);
     }
+  }
+
+  // Networks of other methods: hollow, in the colour of text.
+  published(method) {
+    if (!this.show.published || method.other !== this.other) return;
+    const { chart } = this;
+    const [errors, costs] = method.values;
+    chart.pen.strokeStyle = colour("--faint");
+    chart.pen.lineWidth = 1.2;
+    errors.forEach((error, i) => {
+      const x = chart.X(costs[i]), y = chart.Y(error);
+      chart.pen.beginPath();
+      [[0, -4], [4, 0], [0, 4], [-4, 0]].forEach(([dx, dy]) => chart.pen.lineTo(x + dx, y + dy));
+      chart.pen.closePath();
+      chart.pen.stroke();
+    });
   }
 
   cloud(cloud, group) {
@@ -114,6 +131,22 @@ class FrontChart {
           found = [run, i];
         }
       }
+    }
+    for (const method of this.set.published) {
+      if (!this.show.published || method.other !== this.other) continue;
+      const [errors, costs] = method.values;
+      errors.forEach((error, i) => {
+        const distance = Math.hypot(this.chart.X(costs[i]) - px, this.chart.Y(error) - py);
+        if (distance < best) {
+          best = distance;
+          found = [method, i];
+        }
+      });
+    }
+    if (found && found[0].method) {
+      const [method, i] = found;
+      const [errors, costs] = method.values;
+      return [`${method.method} ${method.names[i]}, published`, `error on the test images ${short(errors[i])} %`, `${short(costs[i])} M multiply-adds`];
     }
     return found && this.describe(...found);
   }

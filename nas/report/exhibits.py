@@ -1,0 +1,204 @@
+"""The papers' figures and tables: which groups of runs belong on each, and the values on them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nas.pareto import hypervolume
+from nas.report.comparison import Comparison
+from nas.report.groups import Group
+from nas.report.hypotheses import Side, chosen
+from nas.report.outcomes import Outcome, paper_outcomes
+from nas.report.published import Published, published_for
+from nas.report.roles import Role, roles_of
+from nas.report.runs import Run
+from nas.types import Floats
+
+Split = Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Fronts to look at together.
+
+    Attributes:
+        name: of its files.
+        title: what it shows, and where the like is in the papers.
+        sides: which groups; those that are there are shown.
+        least: how many different sides must be there.
+        published: whether other methods' networks belong on it, without which it is not shown.
+        about: methods without any of which it is not shown; empty for any.
+    """
+
+    name: str
+    title: str
+    sides: tuple[Side, ...]
+    least: int = 2
+    published: bool = False
+    about: tuple[str, ...] = ()
+
+
+def _side(method: str, supernets: int | None = None, *, clones: bool = False, best: bool = False) -> Side:
+    return Side(method, supernets, clones, best)
+
+
+NAT, ENCAS = _side("nat", best=True), _side("encas", 5)
+EXHIBITS = (
+    Exhibit("papers_supernets", "NAT with each supernet (ENCAS, Fig. 4)", (_side("nat"),), 1),
+    Exhibit(
+        "papers_cascades",
+        "ENCAS, GreedyCascade and the best single supernet (ENCAS, Fig. 5)",
+        (NAT, _side("greedy"), _side("encas", 1), ENCAS),
+    ),
+    Exhibit(
+        "papers_published",
+        "The best of each method and published networks (ENCAS, Fig. 6 and 8; NSGANetV2)",
+        tuple(_side(method, best=True) for method in ("msunas", "nat", "encas", "joint_plus")),
+        1,
+        published=True,
+    ),
+    Exhibit(
+        "papers_joint",
+        "Searched one by one and together (ENCAS, Fig. 7)",
+        (NAT, _side("encas", 5), _side("encas", 2), _side("joint"), _side("joint_plus")),
+        about=("joint", "joint_plus"),
+    ),
+    Exhibit(
+        "papers_clones",
+        "Different supernets and clones of one (ENCAS, Fig. 10)",
+        (ENCAS, _side("encas", 5, clones=True)),
+    ),
+    Exhibit("papers_ensembles", "Cascades and ensembles (ENCAS, Fig. 11 and 12)", (ENCAS, _side("ensembles"))),
+    Exhibit("papers_random", "MO-GOMEA and random search (ENCAS, Fig. 11 and 12)", (ENCAS, _side("encas_random"))),
+    Exhibit("papers_msunas", "MSuNAS and random search (NSGANetV2)", (_side("msunas"), _side("random"))),
+    Exhibit("papers_frozen", "NAT and the same on frozen weights", (NAT, _side("frozen"))),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A group of runs on a figure, and what it is called there."""
+
+    group: Group
+    label: str
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """One figure of fronts.
+
+    Attributes:
+        exhibit: what it is.
+        shown: at least one group.
+        published: other methods' networks on it.
+    """
+
+    exhibit: Exhibit
+    shown: Sequence[Shown]
+    published: Sequence[Published]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Hypervolumes over the number of supernets: ``values`` has those of all seeds for each of ``supernets``."""
+
+    label: str
+    supernets: Sequence[int]
+    values: Sequence[Floats]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The highest accuracy of each run of a group on a split, percent, and the hypervolume, more being better."""
+
+    role: str
+    group: str
+    runs: int
+    accuracy: Floats
+    hypervolume: Floats
+
+
+def split_of(comparison: Comparison) -> Split:
+    """Return ``"test"`` where the fronts of all compared runs were measured on test images, as in the papers."""
+    fronts = [comparison.measured(run, "test") for group in comparison.groups for run in group.counted]
+    return "test" if not any(np.isnan(front).any() for front in fronts) else "validation"
+
+
+def front_on(comparison: Comparison, run: Run, split: Split) -> Floats:
+    """Return a run's last front on a split, ascending in the second objective, shape (k, m)."""
+    front = comparison.measured(run, "test") if split == "test" else comparison.front(run)
+    return np.asarray(front[np.argsort(front[:, 1], kind="stable")])
+
+
+def middle_run(comparison: Comparison, group: Group, split: Split) -> Run:
+    """Return the compared run of a group whose hypervolume on a split is in the middle, the better one of two."""
+    box = comparison.box
+    volumes = [hypervolume(front_on(comparison, run, split), box.reference, box.ideal) for run in group.counted]
+    return group.counted[int(np.argsort(volumes, kind="stable")[len(volumes) // 2])]
+
+
+def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator[Fronts]:
+    """Yield the figures of fronts that the papers have and these runs allow."""
+    roles = dict(zip([group.label for group in comparison.groups], roles_of(comparison.groups), strict=True))
+    volume = paper_outcomes(comparison, split_of(comparison))[0]
+    groups = {group.label: group for group in comparison.groups}
+    other = published_for(comparison, methods)
+    for exhibit in EXHIBITS:
+        found = [chosen(side, roles, volume) for side in exhibit.sides]
+        labels = list(dict.fromkeys(label for labels in found for label in labels))
+        published = other if exhibit.published else []
+        enough = sum(map(bool, found)) >= exhibit.least and len(labels) + len(published) > 1
+        about = not exhibit.about or any(roles[label].method in exhibit.about for label in labels)
+        if enough and about and bool(published) == exhibit.published:
+            yield Fronts(exhibit, [Shown(groups[label], _name(label, labels, roles)) for label in labels], published)
+
+
+def _name(label: str, labels: Sequence[str], roles: Mapping[str, Role]) -> str:
+    """Return a group's name on a figure: its role, and its label where that does not tell it from the others."""
+    name = str(roles[label])
+    if name == label or [str(roles[one]) for one in labels].count(name) == 1:
+        return name
+    return f"{name}: {label}"
+
+
+LINES = (
+    ("ENCAS", "encas", False),
+    ("ENCAS, clones", "encas", True),
+    ("ENCAS-joint", "joint", False),
+    ("ENCAS-joint+", "joint_plus", False),
+)
+
+
+def impact_of_supernets(comparison: Comparison) -> list[Line]:
+    """Return the hypervolumes over the number of supernets; nothing where no method has two different numbers.
+
+    Of several groups of a method with one number of supernets, the one with the best median is taken.
+    """
+    volume = paper_outcomes(comparison, split_of(comparison))[0]
+    roles = dict(zip([group.label for group in comparison.groups], roles_of(comparison.groups), strict=True))
+    lines = []
+    for label, method, clones in LINES:
+        numbers = sorted({r.supernets for r in roles.values() if (r.method, r.clones) == (method, clones)} - {0})
+        best = [chosen(Side(method, n, clones, True), roles, volume) for n in numbers]
+        points = [(n, _values(volume, found[0])) for n, found in zip(numbers, best, strict=True) if found]
+        if points:
+            lines.append(Line(label, [n for n, _ in points], [values for _, values in points]))
+    return lines if any(len(line.supernets) > 1 for line in lines) else []
+
+
+def highest_accuracies(comparison: Comparison) -> list[Accuracy]:
+    """Return a row for each group that has a part in the papers, the highest accuracy first."""
+    volume, accuracy = paper_outcomes(comparison, split_of(comparison))
+    rows = [
+        Accuracy(str(role), group.label, len(accuracy.values[group.label]),
+                 _values(accuracy, group.label), _values(volume, group.label))
+        for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)
+        if role.method and accuracy.values[group.label] and volume.values[group.label]
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: -float(np.median(row.accuracy)))
+
+
+def _values(outcome: Outcome, label: str) -> Floats:
+    return np.array(list(outcome.values[label].values()))
