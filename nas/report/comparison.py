@@ -218,7 +218,7 @@ def images_of(run: Run) -> str:
 
 
 def _data_name(run: Run) -> str:
-    dataset = run.settings.get("dataset")
+    dataset = (run.pool_settings() or run.settings).get("dataset")
     if not isinstance(dataset, dict):
         return "unknown images"
     name = str(dataset.get("name") or str(dataset.get("_target_", "unknown.images.x")).split(".")[-2])

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import Fronts, Line, figures_of, front_on, impact_of_supernets, middle_run, split_of
-from nas.report.printed import STYLE, label_of, look
+from nas.report.printed import STYLE, add_legend, label_of, look
 from nas.report.published import Published, flops_column
 from nas.types import Floats
 
@@ -91,7 +91,7 @@ def _fronts(comparison: Comparison, fronts: Fronts) -> Figure:
     _limits(axes, comparison, found, fronts.published)
     axes.set_xlabel(label_of(comparison.measures[1]))
     axes.set_ylabel(f"{label_of(comparison.measures[0])}, {split}")
-    axes.legend(frameon=False, fontsize=6)
+    add_legend(figure, axes, fontsize=6)
     return figure
 
 

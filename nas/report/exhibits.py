@@ -1,6 +1,6 @@
 """The papers' figures and tables: which groups of runs belong on each, and the values on them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -152,15 +152,27 @@ def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator
         enough = sum(map(bool, found)) >= exhibit.least and len(labels) + len(published) > 1
         about = not exhibit.about or any(roles[label].method in exhibit.about for label in labels)
         if enough and about and bool(published) == exhibit.published:
-            yield Fronts(exhibit, [Shown(groups[label], _name(label, labels, roles)) for label in labels], published)
+            best = {
+                label
+                for side, some in zip(exhibit.sides, found, strict=True)
+                for label in some
+                if side.best and sum(side.takes(role) for role in roles.values()) > 1
+            }
+            names = _names(labels, best, roles)
+            yield Fronts(
+                exhibit, [Shown(groups[label], name) for label, name in zip(labels, names, strict=True)], published
+            )
 
 
-def _name(label: str, labels: Sequence[str], roles: Mapping[str, Role]) -> str:
-    """Return a group's name on a figure: its role, and its label where that does not tell it from the others."""
-    name = str(roles[label])
-    if name == label or [str(roles[one]) for one in labels].count(name) == 1:
-        return name
-    return f"{name}: {label}"
+def _names(labels: Sequence[str], best: Collection[str], roles: Mapping[str, Role]) -> list[str]:
+    """Return the groups' names on a figure: the role, and where others have it too what tells the label from theirs."""
+    names = []
+    for label in labels:
+        name = f"{roles[label]} (best)" if label in best else str(roles[label])
+        alike = [one.split(", ") for one in labels if str(roles[one]) == str(roles[label])]
+        own = [word for word in label.split(", ") if not all(word in words for words in alike)]
+        names.append(f"{name}: {', '.join(own)}" if len(alike) > 1 else name)
+    return names
 
 
 LINES = (

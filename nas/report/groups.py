@@ -70,10 +70,13 @@ def supernets_of(paths: Sequence[str]) -> list[str]:
 
 
 def _with_choices(run: Run) -> dict[str, str]:
-    """Return flat settings in which a supernet goes by the name that the command line gave it."""
+    """Return flat settings in which supernets go by the names that the command line gave them."""
     flat = flat_settings(run.settings)
-    if "supernet" in run.choices and "supernet._target_" in flat and run.choices["supernet"] != "several":
-        flat["supernet._target_"] = f"nas.supernet.{run.choices['supernet']}.Supernet"
+    supernet = run.settings.get("supernet")
+    members = supernet.get("members") if isinstance(supernet, dict) else None
+    name = _pool_word(list(members)) if isinstance(members, dict) else run.choices.get("supernet")
+    if name and "supernet._target_" in flat:
+        flat["supernet._target_"] = f"nas.supernet.{name}.Supernet"
     return flat
 
 

@@ -53,12 +53,17 @@ class Hypothesis:
     split: Literal["test", "validation"]
     source: str
 
-    def pairs(self, comparison: Comparison, volume: Outcome) -> list[tuple[str, str]]:
-        """Return the groups to compare, by their labels; ``volume`` says which are the best."""
+    def pairs(self, comparison: Comparison, volume: Outcome) -> list[tuple[str, str, str]]:
+        """Return the groups to compare: what the hypothesis says of them, and their labels.
+
+        Args:
+            comparison: of runs.
+            volume: the hypervolumes, which say what is best.
+        """
         roles = {group.label: role for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)}
         firsts, seconds = (chosen(side, roles, volume) for side in (self.first, self.second))
         return [
-            (a, b)
+            (f"{self.name} ({roles[a].supernets} supernets)" if "supernets" in self.alike else self.name, a, b)
             for a in firsts
             for b in seconds
             if all(getattr(roles[a], name) == getattr(roles[b], name) for name in self.alike)
@@ -76,6 +81,7 @@ class Tested:
         median_first, median_second: of the number, of which more is better.
         effect: see :func:`nas.report.statistics.a12`.
         p: one-sided; ``p_bonferroni``: corrected for the number of all tests.
+        best: whether a side is the best of several groups.
         source: where the claim is from.
     """
 
@@ -90,6 +96,7 @@ class Tested:
     effect: float
     p: float
     p_bonferroni: float
+    best: bool
     source: str
 
     @property
@@ -183,29 +190,29 @@ def tested_hypotheses(hypotheses: Sequence[Hypothesis], comparisons: Sequence[Co
 
 
 def _tested(hypothesis: Hypothesis, comparisons: Sequence[Comparison]) -> Iterator[Tested]:
-    parts: dict[str, list[_Pairs]] = {}
+    parts: dict[tuple[str, str], list[_Pairs]] = {}
     for comparison in comparisons:
         outcomes = paper_outcomes(comparison, hypothesis.split)
-        for first, second in hypothesis.pairs(comparison, outcomes[0]):
+        for said, first, second in hypothesis.pairs(comparison, outcomes[0]):
             for outcome in outcomes:
                 a, b = outcome.values[first], outcome.values[second]
                 seeds = sorted(a.keys() & b.keys())
                 if seeds:
                     values = np.array([[a[seed], b[seed]] for seed in seeds])
                     part = _Pairs(comparison.data, first, second, values)
-                    parts.setdefault(outcome.name, []).append(part)
-                    yield _test(hypothesis, outcome.name, part)
-    for name, found in parts.items():
+                    parts.setdefault((said, outcome.name), []).append(part)
+                    yield _test(hypothesis, said, outcome.name, part)
+    for (said, name), found in parts.items():
         if len({part.data for part in found}) > 1:
             values = np.vstack([part.values for part in found])
-            yield _test(hypothesis, name, _Pairs(TOGETHER, "as above", "as above", values))
+            yield _test(hypothesis, said, name, _Pairs(TOGETHER, "as above", "as above", values))
 
 
-def _test(hypothesis: Hypothesis, outcome: str, pairs: _Pairs) -> Tested:
+def _test(hypothesis: Hypothesis, said: str, outcome: str, pairs: _Pairs) -> Tested:
     first, second = pairs.values.T
     p = signed_rank(first, second, "greater")
     return Tested(
-        hypothesis=hypothesis.name,
+        hypothesis=said,
         data=pairs.data,
         outcome=outcome,
         first=pairs.first,
@@ -216,5 +223,6 @@ def _test(hypothesis: Hypothesis, outcome: str, pairs: _Pairs) -> Tested:
         effect=a12(first, second),
         p=p,
         p_bonferroni=p,
+        best=hypothesis.first.best or hypothesis.second.best,
         source=hypothesis.source,
     )

@@ -60,9 +60,13 @@ def p_value(p: float) -> str:
 def _note(tested: Sequence[Tested]) -> str:
     note = (
         f"One-sided signed-rank tests (Wilcoxon) over runs of equal seeds; p is corrected for {len(tested)} tests "
-        f"(Bonferroni), and a hypothesis holds where that is below {ALPHA:g}. NAT (best) is the supernet with the best "
-        "median hypervolume on the images of the test: chosen afterwards, as in the papers, which favours it."
+        f"(Bonferroni), and a hypothesis holds where that is below {ALPHA:g}."
     )
+    if any(t.best for t in tested):
+        note += (
+            " The best one is the group with the best median hypervolume on the images of the test: chosen afterwards, "
+            "as in the papers, which favours it."
+        )
     if any(t.data == TOGETHER for t in tested):
         note += f" Rows of {TOGETHER} have the pairs of those above them."
     few = [t.pairs for t in tested if len(tested) * 0.5**t.pairs >= ALPHA]

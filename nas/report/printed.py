@@ -30,6 +30,9 @@ DASHES = ("-", "--", ":", "-.")
 SINGLE, WIDE = (3.5, 2.6), (7.2, 2.5)
 """Inches: a column of a two-column page, and both."""
 
+MOST_INSIDE = 5
+"""Groups whose legend is inside of the axes, at most."""
+
 MOST_GENES = 4
 """Groups whose genes are in one figure, at most; the page has all."""
 
@@ -118,6 +121,18 @@ def front_axes(axes: Axes, comparison: Comparison, other: int) -> None:
     axes.set_ylabel(label_of(comparison.measures[0]))
 
 
+def add_legend(figure: Figure, axes: Axes, **inside: Any) -> None:
+    """Add a legend: inside of the axes, or beside them where there are many groups or long labels."""
+    labels = axes.get_legend_handles_labels()[1]
+    longest = max(map(len, labels), default=0)
+    if len(labels) <= MOST_INSIDE and longest <= 40:
+        axes.legend(frameon=False, **inside)
+        return
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width + 0.5 + 0.055 * longest, max(height, 0.3 + 0.15 * len(labels)))
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside right center")
+
+
 def _pairs(comparison: Comparison, draw: Callable[[Axes, int], None]) -> Figure:
     """Draw axes for the first objective over each of the others."""
     n = len(comparison.measures) - 1
@@ -125,8 +140,7 @@ def _pairs(comparison: Comparison, draw: Callable[[Axes, int], None]) -> Figure:
     for i, axes in enumerate(np.atleast_1d(figure.subplots(1, n))):
         draw(axes, i + 1)
         front_axes(axes, comparison, i + 1)
-        if i == 0:
-            axes.legend(frameon=False)
+    add_legend(figure, figure.axes[0])
     return figure
 
 
@@ -158,7 +172,7 @@ def _hypervolume(comparison: Comparison) -> Figure:
         axes.plot(comparison.grid, middle, dash, color=colour, linewidth=1.2, drawstyle="steps-post", label=group.label)
     axes.set_xlabel("evaluations")
     axes.set_ylabel("hypervolume")
-    axes.legend(frameon=False, loc="lower right")
+    add_legend(figure, axes, loc="lower right")
     return figure
 
 
@@ -188,8 +202,8 @@ def _quality(comparison: Comparison) -> Figure:
             axes.plot(steps, quartiles[kind][1], dash, color=colour, linewidth=1.2, label=group.label)
         axes.set_xlabel("iteration")
         axes.set_ylabel(labels[kind])
-        if kind == 0:
-            axes.legend(frameon=False)
+    shown = next((axes for axes in figure.axes if axes.lines), figure.axes[0])
+    add_legend(figure, shown)
     return figure
 
 
@@ -217,7 +231,8 @@ def _genes(comparison: Comparison) -> Figure:
 
 def _times(comparison: Comparison) -> Figure:
     found = [mean_seconds(group) for group in comparison.groups]
-    figure = Figure(figsize=(SINGLE[0], 0.9 + 0.28 * len(found)))
+    longest = max(len(group.label) for group in comparison.groups)
+    figure = Figure(figsize=(max(SINGLE[0], 2.2 + 0.06 * longest), 0.9 + 0.28 * len(found)))
     axes = figure.subplots()
     left = np.zeros(len(found))
     colours = cycle(COLOURS)

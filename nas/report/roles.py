@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from nas.report.groups import Group, decisive
 from nas.report.runs import Run
 
@@ -67,11 +65,9 @@ def _role(run: Run) -> Role:
     algorithm = _module(settings, "algorithm")
     if algorithm in ("encas", "greedy"):
         return _of_cascades(run, settings, algorithm)
-    supernet = settings.get("supernet")
-    members = supernet.get("members") if isinstance(supernet, dict) else None
-    networks = json.dumps([supernet, settings.get("space")], sort_keys=True, default=str)
+    networks = json.dumps([settings.get("supernet"), settings.get("space")], sort_keys=True, default=str)
     if algorithm == "encas_joint":
-        return Role("joint", len(members or ()), False, networks)
+        return Role("joint", _members(settings), False, networks)
     if algorithm == "nat":
         frozen = not _module(settings, "training").startswith("nat")
         return Role("frozen" if frozen else "nat", 1, False, networks)
@@ -97,15 +93,14 @@ def _of_cascades(run: Run, settings: Mapping[str, Any], algorithm: str) -> Role:
 
 def _joint_members(run: Run) -> int:
     """Return how many supernets the joint run had whose fronts are the pool; 0 where the pool is another."""
-    for folder in run.pool_folders():
-        try:
-            settings = yaml.safe_load((folder / "config.yaml").read_text())
-            if _module(settings, "algorithm") == "encas_joint":
-                return len(settings["supernet"]["members"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return 0
-        return 0
-    return 0
+    settings = run.pool_settings()
+    return _members(settings) if _module(settings, "algorithm") == "encas_joint" else 0
+
+
+def _members(settings: Mapping[str, Any]) -> int:
+    supernet = settings.get("supernet")
+    members = supernet.get("members") if isinstance(supernet, dict) else None
+    return len(members) if isinstance(members, dict) else 0
 
 
 def _module(settings: Mapping[str, Any], group: str) -> str:

@@ -86,6 +86,15 @@ class Run:
         start = next((start for start in starts if (start / paths[0]).is_dir()), Path())
         return [start / path for path in paths]
 
+    def pool_settings(self) -> Mapping[str, Any]:
+        """Return the settings of the first run that networks come from; none where there is no such run."""
+        for folder in self.pool_folders()[:1]:
+            try:
+                return _settings(folder / "config.yaml")
+            except ArchiveError:
+                break
+        return {}
+
 
 def find_runs(patterns: Sequence[str]) -> list[Path]:
     """Return the run folders that are meant, ascending and each once.

@@ -42,6 +42,7 @@ def write_run(
     again: bool = False,
     failing: bool = False,
     config: Mapping[str, Any] | None = None,
+    noise: int | None = None,
 ) -> Path:
     """Write a run.
 
@@ -56,8 +57,9 @@ def write_run(
         again: whether each step evaluates an architecture of the step before again, with other weights.
         failing: whether one evaluation of each later step fails.
         config: of all architectures; ``None`` for one that tells the genome.
+        noise: seed of the invented numbers, which the test split then has too; ``None`` for ``seed``.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if noise is None else noise)
     archive = Archive.open(folder / "archive.jsonl", MEASURES[:objectives], GENES)
     last: tuple[int, ...] = ()
     for step in range(steps):
@@ -88,7 +90,10 @@ def write_run(
     results = Results(archive, folder, None)
     for step in range(steps):
         results.record_seconds(step, {"fit": 1.0, "evaluate": 3.0})
-    test = {entry.architecture.genome: {"top1": 90.0 - entry.step} for entry in archive.front()}
+    test = {
+        entry.architecture.genome: {"top1": 90.0 - entry.step if noise is None else entry.metrics["top1"] - 0.5}
+        for entry in archive.front()
+    }
     results.write_front(state == "finished", {}, test if state == "finished" else {})
     write_text(folder / "config.yaml", yaml.safe_dump({**settings, "seed": seed}))
     write_json(folder / "run.json", {"id": "x", "fingerprints": {"dataset": "d"}})
