@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import Fronts, Line, figures_of, front_on, impact_of_supernets, middle_run, split_of
-from nas.report.printed import STYLE, add_legend, label_of, look
+from nas.report.printed import MOST_INSIDE, STYLE, label_of, look
 from nas.report.published import Published, flops_column
 from nas.types import Floats
 
@@ -48,27 +48,24 @@ def write_exhibits(
     """
     said, drawn = {}, []
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "nas"}):
-        for name, what, figure in _figures(comparison, methods):
+        for name, title, figure in _figures(comparison, methods):
             FigureCanvasAgg(figure)
             for kind in ("pdf", "png"):
                 figure.savefig(folder / f"{name}{suffix}.{kind}")
             with io.BytesIO() as buffer:
                 figure.savefig(buffer, format="svg", metadata={"Date": None})
                 address = f"data:image/svg+xml;base64,{b64encode(buffer.getvalue()).decode()}"
-            said[f"{name}{suffix}.pdf, .png"] = what
-            drawn.append(Drawn(what, address))
+            said[f"{name}{suffix}.pdf, .png"] = title
+            drawn.append(Drawn(title, address))
     return said, drawn
 
 
 def _figures(comparison: Comparison, methods: Sequence[Published]) -> Iterator[tuple[str, str, Figure]]:
-    split = split_of(comparison)
-    where = f"on the {split} images. Bold: the run with the median hypervolume; band: least to most over seeds"
     for fronts in figures_of(comparison, methods):
-        yield fronts.exhibit.name, f"{fronts.exhibit.title}, {where}", _fronts(comparison, fronts)
+        yield fronts.exhibit.name, fronts.exhibit.title, _fronts(comparison, fronts)
     lines = impact_of_supernets(comparison)
     if lines:
-        title = f"Impact of the number of supernets (ENCAS, Fig. 9 and 10), on the {split} images"
-        yield "papers_impact", f"{title}. Line: median; bars: quartiles; dots: seeds", _impact(lines)
+        yield "papers_impact", "Impact of the number of supernets (ENCAS, Fig. 9 and 10)", _impact(lines)
 
 
 def _fronts(comparison: Comparison, fronts: Fronts) -> Figure:
@@ -91,8 +88,20 @@ def _fronts(comparison: Comparison, fronts: Fronts) -> Figure:
     _limits(axes, comparison, found, fronts.published)
     axes.set_xlabel(label_of(comparison.measures[1]))
     axes.set_ylabel(f"{label_of(comparison.measures[0])}, {split}")
-    add_legend(figure, axes, fontsize=6)
+    _legend(figure, axes)
     return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Add a legend, above the axes where it is long: figures of the papers are to be as wide as each other."""
+    lines, labels = axes.get_legend_handles_labels()
+    if len(labels) <= MOST_INSIDE:
+        axes.legend(frameon=False, fontsize=6)
+        return
+    columns = 2 if max(map(len, labels)) < 30 else 1
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.13 * -(-len(labels) // columns))
+    figure.legend(lines, labels, frameon=False, fontsize=6, ncols=columns, loc="outside upper center")
 
 
 def spread_over_seeds(fronts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:

@@ -30,6 +30,7 @@ class Exhibit:
         least: how many different sides must be there.
         published: whether other methods' networks belong on it, without which it is not shown.
         about: methods without any of which it is not shown; empty for any.
+        alike: whether only groups that choose from the networks of the last side's groups are shown.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Exhibit:
     least: int = 2
     published: bool = False
     about: tuple[str, ...] = ()
+    alike: bool = False
 
 
 def _side(method: str, supernets: int | None = None, *, clones: bool = False, best: bool = False) -> Side:
@@ -70,10 +72,20 @@ EXHIBITS = (
         "Different supernets and clones of one (ENCAS, Fig. 10)",
         (ENCAS, _side("encas", 5, clones=True)),
     ),
-    Exhibit("papers_ensembles", "Cascades and ensembles (ENCAS, Fig. 11 and 12)", (ENCAS, _side("ensembles"))),
-    Exhibit("papers_random", "MO-GOMEA and random search (ENCAS, Fig. 11 and 12)", (ENCAS, _side("encas_random"))),
-    Exhibit("papers_msunas", "MSuNAS and random search (NSGANetV2)", (_side("msunas"), _side("random"))),
-    Exhibit("papers_frozen", "NAT and the same on frozen weights", (NAT, _side("frozen"))),
+    Exhibit(
+        "papers_ensembles",
+        "Cascades and ensembles (ENCAS, Fig. 11 and 12)",
+        (_side("encas"), _side("ensembles")),
+        alike=True,
+    ),
+    Exhibit(
+        "papers_random",
+        "MO-GOMEA and random search (ENCAS, Fig. 11 and 12)",
+        (_side("encas"), _side("encas_random")),
+        alike=True,
+    ),
+    Exhibit("papers_msunas", "MSuNAS and random search (NSGANetV2)", (_side("msunas"), _side("random")), alike=True),
+    Exhibit("papers_frozen", "NAT and the same on frozen weights", (_side("nat"), _side("frozen")), alike=True),
 )
 
 
@@ -147,6 +159,9 @@ def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator
     other = published_for(comparison, methods)
     for exhibit in EXHIBITS:
         found = [chosen(side, roles, volume) for side in exhibit.sides]
+        if exhibit.alike:
+            networks = {roles[label].networks for label in found[-1]}
+            found = [[label for label in labels if roles[label].networks in networks] for labels in found]
         labels = list(dict.fromkeys(label for labels in found for label in labels))
         published = other if exhibit.published else []
         enough = sum(map(bool, found)) >= exhibit.least and len(labels) + len(published) > 1

@@ -12,11 +12,12 @@ from markupsafe import Markup
 
 from nas.report.comparison import COLUMNS, MOST_STEPS, Comparison
 from nas.report.exhibit_figures import Drawn
+from nas.report.exhibits import split_of
 from nas.report.papers import Papers, accuracies_table, hypotheses_table
 from nas.report.payload import chart_data
 from nas.report.pictures import Picture
 from nas.report.runs import Run
-from nas.report.summary import runs_table, said_of
+from nas.report.summary import PARTS, runs_table, said_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -60,7 +61,8 @@ def render_page(
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     sets = [
         said_of(comparison, drawn, any(found["quality"]))
-        | {"exhibits": shown, "accuracies": accuracies_table(comparison), "published": found["published"]}
+        | _of_papers(comparison, shown)
+        | {"published": found["published"]}
         for comparison, drawn, shown, found in zip(comparisons, pictures, exhibits, values, strict=True)
     ]
     return environment.get_template("page.html").render(
@@ -80,6 +82,12 @@ def render_page(
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
     )
+
+
+def _of_papers(comparison: Comparison, exhibits: Sequence[Drawn]) -> dict[str, Any]:
+    accuracies = accuracies_table(comparison)
+    parts = [part for part in PARTS if part[0] != "papers" or exhibits or accuracies["rows"]]
+    return {"exhibits": exhibits, "accuracies": accuracies, "parts": parts, "split": split_of(comparison)}
 
 
 def inert(values: Any) -> str:

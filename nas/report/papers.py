@@ -12,8 +12,8 @@ from nas.report.published import Published, published_methods
 from nas.report.summary import Table, number
 from nas.types import Floats
 
-HEAD = ("hypothesis", "images", "by", "pairs", "median of first", "median of second", "difference", "A12", "p",
-        "p, Bonferroni", "found", "first", "second")  # fmt: skip
+HEAD = ("hypothesis", "images", "by", "found", "p, Bonferroni", "pairs", "median of first", "median of second",
+        "difference", "A12", "p", "first", "second")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def papers_of(comparisons: Sequence[Comparison], hypotheses: str, published: boo
 
 def hypotheses_table(tested: Sequence[Tested]) -> Table:
     """Return a row for each test."""
-    rows = [[t.hypothesis, t.data, t.outcome, t.pairs, number(t.median_first), number(t.median_second),
-             f"{t.difference:+.3g}", f"{t.effect:.2f}", p_value(t.p), p_value(t.p_bonferroni), t.verdict,
-             t.first, t.second] for t in tested]  # fmt: skip
-    return {"head": list(HEAD), "rows": rows, "numbers": range(3, 10), "note": _note(tested)}
+    rows = [[t.hypothesis, t.data, t.outcome, t.verdict, p_value(t.p_bonferroni), t.pairs, number(t.median_first),
+             number(t.median_second), f"{t.difference:+.3g}", f"{t.effect:.2f}", p_value(t.p), t.first, t.second]
+            for t in tested]  # fmt: skip
+    return {"head": list(HEAD), "rows": rows, "numbers": range(4, 11), "note": _note(tested)}
 
 
 def p_value(p: float) -> str:
