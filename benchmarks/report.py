@@ -63,6 +63,7 @@ from pathlib import Path
 from nas.report import folder
 from nas.task.report import _read, _stamp
 from nas.report.comparison import compare_runs
+from nas.report.papers import papers_of
 from nas.report.runs import find_runs
 print("imports", time.perf_counter() - began[0], time.process_time() - began[1])
 
@@ -76,12 +77,14 @@ def named(name):
     function = getattr(folder, name)
     setattr(folder, name, lambda *a, **k: timed(name, lambda: function(*a, **k)))
 
-for name in ("write_tables", "write_figures", "write_animation", "render_page", "chosen_architectures"):
+for name in ("write_tables", "write_figures", "write_exhibits", "write_animation", "render_page", "chosen_architectures"):
     named(name)
 runs, _ = timed("read", lambda: _read(tuple((place, _stamp(place)) for place in find_runs([sys.argv[1]]))))
 comparisons = timed("compare", lambda: compare_runs(runs, None, None))
 timed("fronts and hypervolumes", lambda: [comparison.hypervolumes for comparison in comparisons])
-folder.write_report(Path(sys.argv[2]), runs, comparisons, [], Path("~/.cache/nas").expanduser())
+papers = timed("papers", lambda: papers_of(comparisons, "papers", True))
+cache = Path("~/.cache/nas").expanduser()
+folder.write_report(Path(sys.argv[2]), runs, comparisons, papers=papers, warnings=[], cache=cache)
 """
 
 

@@ -179,7 +179,7 @@ def chosen(side: Side, roles: Mapping[str, Role], volume: Outcome) -> list[str]:
     return found
 
 
-def tested_hypotheses(hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison]) -> list[Tested]:
+def examine(hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison]) -> list[Tested]:
     """Test what the runs have both sides of; the order is that of the hypotheses.
 
     Where a hypothesis has pairs of groups on several kinds of images, the pairs of all are tested together, too.

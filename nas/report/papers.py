@@ -7,7 +7,7 @@ import numpy as np
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import highest_accuracies, split_of
-from nas.report.hypotheses import ALPHA, TOGETHER, Tested, read_hypotheses, tested_hypotheses
+from nas.report.hypotheses import ALPHA, TOGETHER, Tested, examine, read_hypotheses
 from nas.report.published import Published, published_methods
 from nas.report.summary import Table, number
 from nas.types import Floats
@@ -40,7 +40,7 @@ def papers_of(comparisons: Sequence[Comparison], hypotheses: str, published: boo
     Raises:
         UserError: if the file cannot be read or says something else.
     """
-    tested = tested_hypotheses(read_hypotheses(hypotheses), comparisons)
+    tested = examine(read_hypotheses(hypotheses), comparisons)
     return Papers(tested, published_methods() if published else ())
 
 

@@ -4,12 +4,13 @@ from nas.errors import UserError
 from nas.report import folder
 from nas.report.comparison import compare_runs
 from nas.report.folder import MARK, check_place, write_report
+from nas.report.papers import Papers
 from tests.report.made import made_run
 
 
 def write(path, tmp_path):
     runs = [made_run(tmp_path / "run")]
-    write_report(path, runs, compare_runs(runs, None, None), [], tmp_path)
+    write_report(path, runs, compare_runs(runs, None, None), papers=Papers((), ()), warnings=[], cache=tmp_path)
 
 
 def files(path):

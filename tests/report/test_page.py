@@ -5,9 +5,13 @@ from html.parser import HTMLParser
 import pytest
 
 from nas.report.comparison import compare_runs
+from nas.report.exhibit_figures import Drawn
 from nas.report.page import inert, render_page
+from nas.report.papers import Papers, papers_of
 from nas.report.pictures import chosen_architectures
+from nas.report.published import published_methods
 from tests.report.made import RANDOM, SETTINGS, made_run
+from tests.report.test_published import on
 
 EVIL = "<script>alert(1)</script>&\"'</td>"
 
@@ -35,7 +39,8 @@ class Elements(HTMLParser):
 def render(runs, cache, **changes):
     comparisons = compare_runs(runs, None, None)
     pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
-    given = {"warnings": ["watch out"], "files": {"data/runs.csv": "one row a run"}, "made": "now"} | changes
+    given = {"papers": Papers((), ()), "exhibits": [()] * len(comparisons)}
+    given |= {"warnings": ["watch out"], "files": {"data/runs.csv": "one row a run"}, "made": "now"} | changes
     return render_page(runs, comparisons, pictures, **given)
 
 
@@ -61,6 +66,30 @@ def test_everything_asked_for_is_on_the_page(tmp_path):
     assert data[0]["groups"] == ["msunas", "random"]
     run = data[0]["runs"][0]
     assert run["died"].count(-1) == len(runs[0].record.front()) == len(run["configs"])
+
+
+def test_the_papers_have_their_place(tmp_path):
+    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(2)]
+    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(2)]
+    papers = papers_of(compare_runs(runs, None, None), "papers", published=True)
+    page = render(runs, tmp_path, papers=papers, exhibits=[[Drawn("A figure", "data:image/svg+xml;base64,AA==")]])
+    for text in ("The papers&#39; hypotheses" if "papers&#39; h" in page else "The papers' hypotheses",
+                 "MSuNAS &gt; random search", "corrected for 4 tests", 'alt="A figure"', "Highest accuracies",
+                 "As in the papers"):  # fmt: skip
+        assert text in page, text
+    assert data_of(page)[0]["published"] == []
+    none = render([made_run(tmp_path / "o", settings=SETTINGS | {"algorithm": {"_target_": "x.y.Z"}})], tmp_path)
+    assert "hypotheses" not in none and "As in the papers" not in none
+
+
+def test_published_networks_are_among_the_values(tmp_path):
+    run = made_run(tmp_path / "m", settings=on("cifar10"))
+    page = render([run], tmp_path, papers=Papers((), published_methods()))
+    found = data_of(page)[0]["published"]
+    assert [(one["method"], one["values"], one["other"]) for one in found] == [
+        ("NAT (its authors)", [[1.6], [468.0]], 1)
+    ]
+    assert "published networks" in page
 
 
 def test_texts_of_run_folders_can_do_nothing(tmp_path):

@@ -3,6 +3,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from nas.report.comparison import compare_runs
+from nas.report.papers import papers_of
 from nas.report.tables import write_tables
 from tests.report.made import RANDOM, made_run
 
@@ -13,10 +14,10 @@ def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
     runs += [made_run(tmp_path / "t", objectives=3)]
     comparisons = compare_runs(runs, None, None)
     (tmp_path / "data").mkdir()
-    said = write_tables(tmp_path / "data", runs, comparisons)
+    said = write_tables(tmp_path / "data", runs, comparisons, papers_of(comparisons, "papers", published=True))
     names = {path.stem for path in (tmp_path / "data").glob("*.parquet")}
     assert names == {"runs", "failures", "front", "hypervolume", "attainment", "surrogate", "genes", "times",
-                     "outcomes", "statistics", "settings", "evaluations"}  # fmt: skip
+                     "outcomes", "statistics", "settings", "evaluations", "hypotheses", "accuracies"}  # fmt: skip
     assert {path.stem for path in (tmp_path / "data").glob("*.csv")} == names - {"evaluations"}
     assert "evaluations.parquet" in said and "front.csv, front.parquet" in said
     tables = {name: pyarrow.parquet.read_table(tmp_path / "data" / f"{name}.parquet") for name in names}
@@ -34,4 +35,7 @@ def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
     assert np.isnan(errors).sum() == (~record.ok).sum() > 0
     row = tables["statistics"].to_pylist()[0]
     assert (row["outcome"], row["first"], row["second"], row["n_first"]) == ("hypervolume", "msunas", "random", 3)
+    tested = tables["hypotheses"].to_pylist()
+    assert tested[0]["hypothesis"] == "MSuNAS > random search" and tested[0]["found"] == "not shown"
+    assert tested[0]["difference"] == tested[0]["median_first"] - tested[0]["median_second"]
     assert len(tables["failures"]) == 9

@@ -31,13 +31,16 @@ def test_one_command(launch, runs, tmp_path):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     code, out, err = launch("task=report", "runs=[runs]")
     assert code == 0, err
+    assert "MSuNAS > random search, validation" in out and "corrected for 4 tests" in out
     assert "Report of 6 runs in 2 groups" in out and "outputs/report/index.html" in out
     assert "Report of 6 runs" in (tmp_path / "outputs" / "report" / "index.html").read_text()
     marked = json.loads((tmp_path / "outputs" / "report" / "report.json").read_text())
     assert len(marked["runs"]) == 6
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
-    code, out, err = launch("task=report", "runs=runs/*/seed_0", "path=other", "reference_point=[99,99]")
+    other = ("runs=runs/*/seed_0", "path=other", "reference_point=[99,99]", "hypotheses=none", "published=false")
+    code, out, err = launch("task=report", *other)
     assert code == 0, err
+    assert "Hypotheses" not in out
     page = (tmp_path / "other" / "index.html").read_text()
     assert "Report of 2 runs" in page and "as the command line says" in page
 
@@ -65,6 +68,8 @@ def test_damaged_runs_are_named_and_not_used(launch, runs, tmp_path):
         (["runs=[runs]", "path=runs/msunas/seed_0/report"], "is inside the run folder"),
         (["runs=[runs]", "reference_point=[1]"], "reference_point has 1 values; these runs have 2 objectives"),
         (["runs=[runs]", "path=''"], "path is empty"),
+        (["runs=[runs]", "hypotheses=nowhere.yaml"], "use papers, none, or a file"),
+        (["runs=[runs]", "published=maybe"], "published"),
         (["runs=[bad]"], "there is nothing to report: "),
         (["runs=[early]"], "has no complete step"),
     ],
