@@ -74,13 +74,13 @@ EXHIBITS = (
     ),
     Exhibit(
         "papers_ensembles",
-        "Cascades and ensembles (ENCAS, Fig. 11 and 12)",
+        "Cascades and ensembles (ENCAS, Fig. 11)",
         (_side("encas"), _side("ensembles")),
         alike=True,
     ),
     Exhibit(
         "papers_random",
-        "MO-GOMEA and random search (ENCAS, Fig. 11 and 12)",
+        "MO-GOMEA and random search (ENCAS, Fig. 12)",
         (_side("encas"), _side("encas_random")),
         alike=True,
     ),
