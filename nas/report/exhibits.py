@@ -156,7 +156,7 @@ def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator
     roles = dict(zip([group.label for group in comparison.groups], roles_of(comparison.groups), strict=True))
     volume = paper_outcomes(comparison, split_of(comparison))[0]
     groups = {group.label: group for group in comparison.groups}
-    other = published_for(comparison, methods)
+    other = published_for(comparison, methods) if split_of(comparison) == "test" else []
     for exhibit in EXHIBITS:
         found = [chosen(side, roles, volume) for side in exhibit.sides]
         if exhibit.alike:
