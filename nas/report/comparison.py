@@ -89,15 +89,17 @@ class Comparison:
 
     @cached_property
     def genes(self) -> Sequence[GeneShares]:
-        """Which values the genes of each group's candidates had."""
-        return [
-            gene_shares(
-                [self._record(run) for run in group.evaluated],
-                [self.courses[run.name].fronts[-1] for run in group.evaluated],
-                COLUMNS,
-            )
-            for group in self.groups
-        ]
+        """Which values the genes of each group's candidates had.
+
+        Cascades of another seed's networks may have other genes: runs count that have the first one's.
+        """
+        found = []
+        for group in self.groups:
+            genes = self._record(group.evaluated[0]).genes
+            runs = [run for run in group.evaluated if self._record(run).genes == genes]
+            fronts = [self.courses[run.name].fronts[-1] for run in runs]
+            found.append(gene_shares([self._record(run) for run in runs], fronts, COLUMNS))
+        return found
 
     @cached_property
     def attainment(self) -> Sequence[Sequence[Mapping[str, Floats]]]:

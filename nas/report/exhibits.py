@@ -123,11 +123,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The highest accuracy of each run of a group on a split, percent, and the hypervolume, more being better."""
+    """The highest accuracy of each run of a group on a split, percent, and the hypervolume, by seed: shape (n,) each."""
 
     role: str
     group: str
-    runs: int
+    seeds: Sequence[int]
     accuracy: Floats
     hypervolume: Floats
 
@@ -219,7 +219,7 @@ def highest_accuracies(comparison: Comparison) -> list[Accuracy]:
     """Return a row for each group that has a part in the papers, the highest accuracy first."""
     volume, accuracy = paper_outcomes(comparison, split_of(comparison))
     rows = [
-        Accuracy(str(role), group.label, len(accuracy.values[group.label]),
+        Accuracy(str(role), group.label, list(accuracy.values[group.label]),
                  _values(accuracy, group.label), _values(volume, group.label))
         for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)
         if role.method and accuracy.values[group.label] and volume.values[group.label]

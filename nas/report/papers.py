@@ -86,7 +86,7 @@ def accuracies_table(comparison: Comparison) -> Table:
     rows = []
     for row in highest_accuracies(comparison):
         values = [text for found in (row.accuracy, row.hypervolume) for text in _spread(found)]
-        rows.append([row.role, row.group, row.runs, *values])
+        rows.append([row.role, row.group, len(row.seeds), *values])
     return {"head": head, "rows": rows, "numbers": range(2, len(head))}
 
 

@@ -180,8 +180,8 @@ def _statistics(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _accuracies(comparison: Comparison) -> Iterator[dict[str, Any]]:
     split = split_of(comparison)
     for row in highest_accuracies(comparison):
-        for accuracy, volume in zip(row.accuracy.tolist(), row.hypervolume.tolist(), strict=True):
-            found = {"split": split, "accuracy": accuracy, "hypervolume": volume}
+        for seed, accuracy, volume in zip(row.seeds, row.accuracy.tolist(), row.hypervolume.tolist(), strict=True):
+            found = {"seed": seed, "split": split, "accuracy": accuracy, "hypervolume": volume}
             yield {"method": row.role, "group": row.group} | found
 
 

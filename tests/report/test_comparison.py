@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,12 @@ def test_the_front_as_measured_elsewhere(tmp_path):
     assert tested[:, 0].tolist() == [10.0 + step for step in steps]
     assert tested[:, 1].tolist() == comparison.front(run)[:, 1].tolist()
     assert np.isnan(comparison.measured(run, "final")[:, 0]).all()
+
+
+def test_genes_of_a_group_are_those_of_the_runs_that_have_the_first_ones(tmp_path):
+    runs = [made_run(tmp_path / str(i), seed=i, steps=1) for i in range(3)]
+    other = replace(runs[1].record, genes=("one",), genomes=runs[1].record.genomes[:, :1])
+    comparison = compare_runs([runs[0], replace(runs[1], record=other), runs[2]], None, None)[0]
+    alone = compare_runs([runs[0], runs[2]], None, None)[0]
+    for mixed, same in zip(comparison.genes[0].shares, alone.genes[0].shares, strict=True):
+        assert np.array_equal(mixed, same)

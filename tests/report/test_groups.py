@@ -1,5 +1,7 @@
-from nas.report.groups import ABSENT, differing, flat_settings, group_runs, short_labels
+from nas.report.groups import ABSENT, differing, flat_settings, group_runs, short_labels, supernets_of
+from nas.report.runs import read_run
 from tests.report.made import RANDOM, SETTINGS, made_run
+from tests.report.made_papers import cascades, joined, searched
 
 
 def test_runs_that_differ_by_seed_and_free_settings_are_one_group(tmp_path):
@@ -51,3 +53,28 @@ def test_differing_settings_name_what_is_absent():
         "algorithm._target_": ["nas.algorithm.msunas.MSuNAS", "nas.algorithm.nat.NAT"],
         "algorithm.n_iter": ["8", ABSENT],
     }
+
+
+def test_searches_for_cascades_are_named_by_the_supernets_of_their_networks(tmp_path):
+    def run(i, *names, first=0):
+        paths = [tmp_path / name / f"seed_{i + first + k}" for k, name in enumerate(names)]
+        return made_run(tmp_path / "-".join(names) / str(i), seed=i, settings=cascades(*paths), steps=1)
+
+    runs = [run(i, *names) for i in range(2) for names in (["a"], ["a", "b"], ["a", "b", "c"], ["a", "a"])]
+    found = {group.label: [run.seed for run in group.runs] for group in group_runs(runs)}
+    assert found == {"a": [0, 1], "a + b": [0, 1], "3 supernets": [0, 1], "2 clones of a": [0, 1]}
+    assert supernets_of(["x/alphanet/seed_*", "joint*", "/"]) == ["alphanet", "joint*", "/"]
+
+
+def test_supernets_go_by_their_names_on_the_command_line(tmp_path):
+    runs = []
+    for name in ("alphanet", "ofa_w12"):
+        folder = made_run(tmp_path / name, settings=searched("nat", name), steps=1).folder
+        (folder / ".hydra").mkdir()
+        (folder / ".hydra" / "hydra.yaml").write_text(
+            f"hydra: {{runtime: {{choices: {{supernet: {name}, scale: null}}}}}}"
+        )
+        runs.append(read_run(name, folder))
+    assert runs[0].choices == {"supernet": "alphanet"}
+    runs.append(made_run(tmp_path / "j", settings=joined("alphanet", "ofa_w12"), steps=1))
+    assert [group.label for group in group_runs(runs)] == ["encas_joint", "nat, alphanet", "nat, ofa_w12"]

@@ -2,7 +2,8 @@ import pytest
 
 from nas.errors import ArchiveError, UserError
 from nas.report.runs import find_runs, read_run
-from tests.report.made import made_run, write_run
+from tests.report.made import SETTINGS, made_run, write_run
+from tests.report.made_papers import cascades
 
 
 def test_folders_of_runs_globs_and_runs_are_found_once(tmp_path, monkeypatch):
@@ -68,3 +69,23 @@ def test_other_damaged_files_cost_what_they_say_alone(tmp_path, name):
     (folder / name).write_text('{"a"')
     run = read_run("a", folder)
     assert run.record is not None and len(run.record.step) > 12
+
+
+def test_runs_that_networks_come_from_are_found_from_anywhere(tmp_path, monkeypatch):
+    write_run(tmp_path / "outputs" / "a" / "seed_0", steps=1)
+    settings = cascades(*[(tmp_path / "outputs" / "a" / "seed_0").relative_to(tmp_path)])
+    run = made_run(tmp_path / "outputs" / "c" / "seed_0", settings=settings, steps=1)
+    monkeypatch.chdir("/")
+    assert run.pool_folders() == [tmp_path / "outputs" / "a" / "seed_0"]
+    assert run.pool_settings() == SETTINGS | {"seed": 0}
+    gone = made_run(tmp_path / "d", settings=cascades(tmp_path / "gone"), steps=1)
+    assert gone.pool_folders() == [tmp_path / "gone"] and gone.pool_settings() == {}
+    assert made_run(tmp_path / "e", steps=1).pool_folders() == []
+
+
+@pytest.mark.parametrize("text", ["", "hydra: 3", "[", "hydra: {runtime: {choices: [a]}}"])
+def test_choices_that_are_not_there_are_none(tmp_path, text):
+    folder = write_run(tmp_path / "a", steps=1)
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "hydra.yaml").write_text(text)
+    assert read_run("a", folder).choices == {}
