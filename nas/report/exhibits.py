@@ -123,7 +123,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The highest accuracy of each run of a group, percent, and the hypervolume, on a split, by seed: shape (n,) each."""
+    """The highest accuracy of each run of a group, percent, and the hypervolume, by seed, shape (n,) each."""
 
     role: str
     group: str

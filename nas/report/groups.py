@@ -14,6 +14,9 @@ ORDER = ("algorithm", "surrogate", "optimizer", "selector", "space", "supernet",
 
 ABSENT = "absent"
 
+SEED = re.compile(r"(?<=[_/-])\d+/*$")
+"""What a run folder's path ends in where it tells the seed; ``ofa_w12`` does not."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -54,12 +57,12 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that runs of one group share: those that make results, but for seeds.
 
-    A search for cascades names the runs of its own seed; a number that such a path ends in is written as ``*``.
+    A search for cascades names the runs of its own seed; a seed that such a path ends in is written as ``*``.
     """
     found = result_settings(settings)
     pool = found.get("pool")
     if isinstance(pool, dict) and isinstance(pool.get("runs"), list):
-        found["pool"] = pool | {"runs": [re.sub(r"\d+/*$", "*", str(path)) for path in pool["runs"]]}
+        found["pool"] = pool | {"runs": [SEED.sub("*", str(path)) for path in pool["runs"]]}
     return found
 
 

@@ -63,6 +63,10 @@ def test_searches_for_cascades_are_named_by_the_supernets_of_their_networks(tmp_
     runs = [run(i, *names) for i in range(2) for names in (["a"], ["a", "b"], ["a", "b", "c"], ["a", "a"])]
     found = {group.label: [run.seed for run in group.runs] for group in group_runs(runs)}
     assert found == {"a": [0, 1], "a + b": [0, 1], "3 supernets": [0, 1], "2 clones of a": [0, 1]}
+    other = [run(0, *names) for names in (["ofa_w10"], ["ofa_w12"])]
+    for one in other:
+        one.settings["pool"]["runs"] = [path.removesuffix("/seed_0") for path in one.settings["pool"]["runs"]]
+    assert [group.label for group in group_runs(other)] == ["ofa_w10", "ofa_w12"]
     assert supernets_of(["x/alphanet/seed_*", "joint*", "/"]) == ["alphanet", "joint*", "/"]
 
 
