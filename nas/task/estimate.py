@@ -30,6 +30,7 @@ class Kind:
         done: how many of them are finished.
         each: what one takes; ``None`` where all are finished.
         notes: what was assumed.
+        pools: bytes of the stored outputs that cascades are made of, by pool: runs of other kinds may share them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     done: int
     each: Forecast | None
     notes: tuple[str, ...]
+    pools: Mapping[str, int]
 
     @property
     def missing(self) -> int:
@@ -50,8 +52,8 @@ class Kind:
 
     @property
     def disk(self) -> int:
-        """Bytes of the missing runs."""
-        return self.missing * (sum(self.each.disk.values()) if self.each else 0)
+        """Bytes of the missing runs, their pools included."""
+        return self.missing * (sum(self.each.disk.values()) if self.each else 0) + sum(self.pools.values())
 
     @property
     def hours(self) -> float:
@@ -121,7 +123,7 @@ class EstimateTask(Task):
     def _kind(self, name: str, setups: Sequence[Setup]) -> Kind:
         missing = [setup for setup in setups if not RunFolder(setup.paths.run).is_finished()]
         if not missing:
-            return Kind(name, len(setups), len(setups), None, ())
+            return Kind(name, len(setups), len(setups), None, (), {})
         pool, notes = self._pool(missing[0])
         try:
             each = forecast(missing[0], pool)
@@ -130,7 +132,9 @@ class EstimateTask(Task):
         except (RuntimeError, MemoryError, FloatingPointError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RunError(f"{name} cannot be measured: {reason}") from error
-        return Kind(name, len(setups), len(setups) - len(missing), each, notes)
+        size = 0 if pool is None else pool.stored_bytes * (1 + (missing[0].choices["pool"] == "timm"))
+        pools = {json.dumps(setup.resolved["pool"]): size for setup in missing if size}
+        return Kind(name, len(setups), len(setups) - len(missing), each, notes, pools)
 
     def _pool(self, setup: Setup) -> tuple[MadeUpPool | None, tuple[str, ...]]:
         """Return what stands for the pool of cascades, and what was assumed of it; nothing where a run has none."""
@@ -226,7 +230,8 @@ def _total(kinds: Sequence[Kind]) -> dict[str, Any]:
     seconds, sizes = _first(kinds)
     names = ("runs", "done", "evaluations", "disk", "hours")
     total = {name: sum(getattr(kind, name) for kind in kinds) for name in names}
-    total["disk"] += sum(sizes.values())
+    pools = {pool: size for kind in kinds for pool, size in kind.pools.items()}
+    total["disk"] += sum(sizes.values()) + sum(pools.values()) - sum(sum(kind.pools.values()) for kind in kinds)
     total["hours"] += sum(seconds.values()) / HOUR
     return total
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, wraps
 from inspect import signature
+from math import sqrt
 from time import perf_counter
 from typing import Any
 
@@ -44,7 +45,7 @@ class Forecast:
         evaluations: of architectures, or of cascades.
         seconds: by activity: ``train``, ``search``, ``evaluate``, and ``conclude``, the final front.
         disk: bytes in the run folder at their peak by what they are: ``archive``, ``stats``, ``weights``; and of the
-            ``outputs`` that it leaves in the cache.
+            ``outputs`` of its front that it leaves in the cache. A pool's are not among them: runs share it.
         first: seconds of what the cache lacks and all runs share, by its name there.
         first_bytes: its bytes in the cache.
         processes: devices that it holds.
@@ -154,7 +155,7 @@ def _of_cascades(setup: Setup, pool: MadeUpPool) -> Forecast:
             "evaluate": 0.0,
             "conclude": 2 * len(made.history) * pool.share * each,
         },
-        disk=_disk(made, [len(made.history)]) | {"weights": 0, "outputs": pool.stored_bytes},
+        disk=_disk(made, [len(made.history)]) | {"weights": 0, "outputs": 0},
         first={},
         first_bytes={},
         processes=1,
@@ -220,7 +221,7 @@ def _batches(setup: Setup, evaluations: int, steps: int) -> list[int]:
 
 def _front(evaluations: int) -> int:
     """Return how many members a front is taken to have."""
-    return min(evaluations, round(2 * evaluations**0.5))
+    return min(evaluations, round(2 * sqrt(evaluations)))
 
 
 def _split_sizes(dataset: Any) -> tuple[int, int]:
@@ -238,4 +239,4 @@ def _disk(made: Archive, sizes: Sequence[int]) -> dict[str, int]:
 
 
 def _blocks(size: float) -> int:
-    return -(-round(size) // _BLOCK) * _BLOCK
+    return int(-(-round(size) // _BLOCK) * _BLOCK)

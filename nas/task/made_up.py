@@ -80,8 +80,8 @@ class MadeUpPool(Pool):
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the outputs on both splits in half precision, with their gaps, once alone and once together."""
-        return 2 * 2 * len(self.names) * self.images * (2 * self.n_classes + 4)
+        """Bytes of the outputs of all networks together on both splits: probabilities in half precision, and gaps."""
+        return 2 * len(self.names) * self.images * (2 * self.n_classes + 4)
 
     def prepare(self, progress: Progress) -> None:
         """Do nothing."""
