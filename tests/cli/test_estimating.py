@@ -24,7 +24,7 @@ WRONG = {
         ["sweep=nat_cifar10", "hydra/launcher=slurm", "hydra.launcher.timeout_min=0"],
         "hydra.launcher.timeout_min=0 is wrong",
     ),
-    "no images": (["sweep=nsganetv2_imagenet_flops"], "dataset.path must be given"),
+    "no images": (["sweep=nsganetv2_imagenet_flops", "dataset.path=nowhere"], "dataset.path: 'nowhere'"),
     "device": (["sweep=nat_cifar10", "device=gpu"], "device=gpu is unknown"),
 }  # fmt: skip
 
