@@ -198,7 +198,7 @@ class Archive:
         Raises:
             DiskError: if the disk is full or must not be written to.
         """
-        block = b"".join(_line(_record(entry)) for entry in entries)
+        block = b"".join(map(written, entries))
         if not self.commits:
             block = self._header() + block
         digest = self._digest.copy()
@@ -304,6 +304,11 @@ def commit_checksum(before: "hashlib._Hash", commit: Mapping[str, Any]) -> str:
     digest = before.copy()
     digest.update(_line(commit))
     return digest.hexdigest()
+
+
+def written(entry: Entry) -> bytes:
+    """Return the line of an entry as it stands in the file."""
+    return _line(_record(entry))
 
 
 def _record(entry: Entry) -> dict[str, Any]:

@@ -28,8 +28,8 @@ def expected(key: str, value: Any, config: DictConfig) -> dict[str, Any]:
     if "settings" in rule:
         return dict(rule["settings"])
     if "choice" in rule:
-        chosen = config.hydra.runtime.choices[rule["choice"]]
-        assert (list(chosen) if rule["choice"] == "sec_obj" else [chosen]) == [rule["names"][value]]
+        chosen = list(config.sec_obj) if rule["choice"] == "sec_obj" else [config.hydra.runtime.choices.dataset]
+        assert chosen == [rule["names"][value]]
         return {}
     assert len(rule["reason"].split()) > 1
     trained = "tuning" in config.evaluator and config.evaluator.tuning is not None and value != 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
@@ -48,16 +49,26 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
             reason = f"task={without[0]}, which has no run folder," if without else f"{_GROUP}={_IN_PROCESS}"
             raise UserError(f"{reason} runs in the process of the command line: no {_GROUP}=slurm, no detach=true")
         return None
+    settings = launcher_settings(jobs)
+    launcher: Launcher = get_class(settings["_target_"])(**{k: v for k, v in settings.items() if k != "_target_"})
+    launcher.check()
+    return launcher
+
+
+def launcher_settings(jobs: Jobs) -> dict[str, Any]:
+    """Return the settings of what starts the jobs, checked.
+
+    Raises:
+        UserError: if they are wrong, or differ between jobs.
+    """
     nodes = [OmegaConf.to_container(config.hydra.launcher, resolve=True) for config in jobs.configs]
     if any(node != nodes[0] for node in nodes):
         raise UserError("all runs of a sweep have one launcher: hydra.launcher cannot differ between them")
     node = nodes[0]
     assert isinstance(node, dict)
     settings = {str(key): value for key, value in node.items()}
-    target = check_part("hydra.launcher", settings)
-    launcher: Launcher = target(**{key: value for key, value in settings.items() if key != "_target_"})
-    launcher.check()
-    return launcher
+    check_part("hydra.launcher", settings)
+    return settings
 
 
 def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, conf: Path) -> int:
@@ -72,7 +83,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
             print(launcher.launch(sweep, todo), flush=True)
     follow = f"python launch.py task=status sweep={sweep.path}"
     if todo and first.detach:
-        kept = [argument for argument in sys.argv[1:] if _key(argument) != "detach"]
+        kept = [argument for argument in sys.argv[1:] if key_of(argument) != "detach"]
         print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))
         print(f"See them with: {follow}")
         return 0
@@ -160,11 +171,12 @@ def _labels(jobs: Jobs) -> list[str]:
 
 
 def _is_a_jobs(override: str) -> bool:
-    key = _key(override)
+    key = key_of(override)
     return not any(key == name or key.startswith(f"{name}.") for name in _NOT_A_JOBS)
 
 
-def _key(override: str) -> str:
+def key_of(override: str) -> str:
+    """Return the key of an override."""
     return override.partition("=")[0].lstrip("+~")
 
 

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.compose import Jobs, compose_jobs, one_line
+from nas.cli.estimating import asks_for_estimate, make_estimate
 from nas.cli.launching import choose_launcher, launch_sweep, recorded
 from nas.cli.naming import register_resolvers
 from nas.cli.scale import register_scales
@@ -62,6 +63,11 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
     """Do what the command line says and return the exit code."""
     if any((arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)):
         return _in_this_process(conf)
+    if asks_for_estimate(arguments) and not arguments.cfg:
+        task = make_estimate(arguments, conf, _CONFIG_NAME)
+        task.check()
+        print(task.run())
+        return 0
     jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
     if arguments.cfg:
         return _in_this_process(conf)

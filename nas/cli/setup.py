@@ -9,19 +9,31 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.check import check, groups_of
 from nas.cli.naming import run_group
 from nas.errors import UserError
-from nas.task.base import Paths, Settings, Setup, Task
+from nas.task.base import Paths, Settings, Setup, Task, build
 
 
-def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
+def make_task(config: DictConfig, hydra: Any, run_folder: Path, **offers: Any) -> Task:
     """Check the settings and return the task.
 
     Args:
         config: composed settings, without Hydra's own.
         hydra: Hydra's own settings.
         run_folder: where the run goes.
+        offers: runtime arguments of a task that wants more than a setup.
 
     Raises:
         UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
+    """
+    setup = make_setup(config, hydra, run_folder)
+    task: Task = build(instantiate(config.task, _convert_="all"), {"setup": setup, **offers})
+    return task
+
+
+def make_setup(config: DictConfig, hydra: Any, run_folder: Path) -> Setup:
+    """Check the settings and return everything that they say; arguments as of :func:`make_task`.
+
+    Raises:
+        UserError: if anything is wrong with the settings themselves.
     """
     choices = {str(group): choice for group, choice in hydra.runtime.choices.items()}
     plain = check(config)
@@ -31,7 +43,7 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
     paths = plain["paths"] | {"run": run_folder}
     groups = (groups_of(config) & plain.keys()) - {"paths", "task"}
     parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}
-    setup = Setup(
+    return Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
         paths=Paths(**{key: Path(path).expanduser() for key, path in paths.items()}),
         parts=parts,
@@ -39,8 +51,6 @@ def make_task(config: DictConfig, hydra: Any, run_folder: Path) -> Task:
         choices={group: str(choice) for group, choice in choices.items() if choice is not None},
         resolved=plain,
     )
-    task: Task = instantiate(config.task, _convert_="all")(setup=setup)
-    return task
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

@@ -19,7 +19,7 @@ from nas.finetuning.copies import Copies, as_bytes
 from nas.finetuning.course import Course
 from nas.finetuning.descent import Descent
 from nas.finetuning.teacher import Teacher
-from nas.model.base import preparation
+from nas.model.base import MODEL_FILE, preparation
 from nas.model.folder import write_into
 from nas.model.further import trained
 from nas.model.teachers import teacher_of
@@ -70,16 +70,22 @@ class FinetuneTask(Task):
     def check(self) -> None:
         """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
         self._folder.check_settings(self._setup.resolved)
-        if not self._folder.is_finished():
+        if not self._is_done():
             self._folder.check_free()
             parts_of(self._keys, self._setup)
 
+    def _is_done(self) -> bool:
+        """Whether the status says so and the model is there, which is written last."""
+        finished = self._folder.status.read().get("state") == "finished"
+        return finished and (self._folder.path / MODEL_FILE).exists()
+
     def run(self) -> str:
         """Train, or go on with it, or say that it is finished; return what to tell the user."""
-        if self._folder.is_finished():
+        if self._is_done():
             return f"This fine-tuning is finished: see {os.path.relpath(self._folder.path / 'summary.csv')}"
         torch.set_num_threads(self._setup.settings.threads)
-        with threadpool_limits(self._setup.settings.threads), self._folder.lease():
+        threads = threadpool_limits(self._setup.settings.threads)
+        with threads, self._folder.lease(), self._folder.status.kept():
             self._folder.check_settings(self._setup.resolved)
             parts = parts_of(self._keys, self._setup)
             with shown() as progress:
@@ -182,7 +188,7 @@ class FinetuneTask(Task):
 
     @contextmanager
     def _tracked(self, parts: Parts, subject: Subject, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
-        """Keep the run's status and its tracker true, whatever happens inside."""
+        """Tell the run's tracker that it goes on, and how it ended."""
         setup = self._setup
         run = RunInfo(
             folder=self._folder.path,
@@ -199,7 +205,6 @@ class FinetuneTask(Task):
         chosen = build(setup.parts["tracker"], {})
         tracker = Together([]) if isinstance(chosen, CsvTracker) else chosen  # summary.csv is written anyway
         error: str | None = "killed"
-        self._folder.write_status("running")
         tracker.start(run, [])
         try:
             yield tracker
@@ -208,7 +213,6 @@ class FinetuneTask(Task):
             error = f"{type(exception).__name__}: {exception}".strip()
             raise
         finally:
-            self._folder.write_status("finished" if error is None else "failed", error=error)
             tracker.finish(error)
 
 

@@ -45,7 +45,9 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
+    """What a search is made of."""
+
     space: SearchSpace
     objectives: list[Objective]
     fingerprints: dict[str, str]
@@ -71,33 +73,33 @@ class SearchTask(Task):
         self._folder.check_settings(self._setup.resolved)
         if not self._is_done():
             self._folder.check_free()
-            offers = self._offers()
+            offers = self.offers()
             if isinstance(offers["pool"], NoPool):
-                self._folder.check_data(self._build(offers).fingerprints)
+                self._folder.check_data(self.parts(offers).fingerprints)
             else:  # what is in it is known when its outputs are stored
-                self._build(offers | {"pool": Specimen()})
+                self.parts(offers | {"pool": Specimen()})
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
         if self._is_done():
             self._folder.check_settings(self._setup.resolved)
             if self._setup.settings.store_outputs:
-                self._store_outputs(self._offers())
+                self._store_outputs(self.offers())
             return f"This run is finished: see {os.path.relpath(self._folder.path / 'front.json')}"
         torch.set_num_threads(self._setup.settings.threads)
         with threadpool_limits(self._setup.settings.threads), self._folder.lease():
             self._folder.check_settings(self._setup.resolved)
             with self._folder.status.kept():
-                offers = self._offers()
+                offers = self.offers()
                 offers["pool"].prepare(_stored)
-                parts = self._build(offers)
+                parts = self.parts(offers)
                 results, tracker = self._search(parts)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
         return f"{results.conclusion()}\n{tracker.conclusion()}"
 
-    def _search(self, parts: _Parts) -> tuple[Results, Timed]:
+    def _search(self, parts: Parts) -> tuple[Results, Timed]:
         """Run the loop; what it found is in the folder when this returns."""
         self._folder.check_data(parts.fingerprints)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
@@ -131,7 +133,7 @@ class SearchTask(Task):
     def _is_done(self) -> bool:
         return self._folder.is_finished() and not self._setup.settings.retry_failed
 
-    def _offers(self) -> dict[str, Any]:
+    def offers(self) -> dict[str, Any]:
         """Return the runtime arguments that need no networks."""
         device = torch_device(self._setup.settings.device)
         offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
@@ -146,7 +148,8 @@ class SearchTask(Task):
         offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
         return offers | {"pool": build(self._setup.parts["pool"], offers)}
 
-    def _build(self, offers: dict[str, Any]) -> _Parts:
+    def parts(self, offers: dict[str, Any]) -> Parts:
+        """Return the parts of the run; ``offers`` gain what they offer each other."""
         settings, parts = self._setup.settings, self._setup.parts
         dataset, supernet = offers["dataset"], build(parts["supernet"], offers)
         offers["supernet"] = supernet
@@ -182,7 +185,7 @@ class SearchTask(Task):
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:
             raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
-        return _Parts(
+        return Parts(
             space=space,
             objectives=objectives,
             fingerprints={
@@ -197,7 +200,7 @@ class SearchTask(Task):
         )
 
     @contextmanager
-    def _tracked(self, parts: _Parts, archive: Archive, results: Results) -> Iterator[Timed]:
+    def _tracked(self, parts: Parts, archive: Archive, results: Results) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]

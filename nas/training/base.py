@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+from nas.training.trial import Trial
 from nas.types import Genomes
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +36,13 @@ class Training(ABC):
 
     def adapt(self, genomes: Genomes, step: int) -> None:  # noqa: B027
         """Change the weights before the genomes, (n, d), are evaluated in ``step``; frozen weights stay."""
+
+    def trial(self, genomes: Genomes) -> Trial:
+        """Take a few steps, as if these genomes, (n, d), were to be evaluated, and tell what a whole run takes.
+
+        It stands in the place of :meth:`prepare`. The weights are the same afterwards, and nothing is written.
+        """
+        return Trial()
 
     def settle(self) -> None:  # noqa: B027
         """Wait until the weights of the last step are where a later process finds them."""

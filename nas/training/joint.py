@@ -14,6 +14,7 @@ from nas.supernet.base import Supernet
 from nas.supernet.several import Several
 from nas.training.base import Progress, Training
 from nas.training.none import NoTraining
+from nas.training.trial import Trial
 from nas.types import Genomes
 
 
@@ -92,6 +93,11 @@ class JointTraining(Training):
         """Train one supernet after the other on its part of the genomes, (n, d)."""
         for part, training in zip(self._space.split(genomes), self._trainings.values(), strict=True):
             training.adapt(part, step)
+
+    def trial(self, genomes: Genomes) -> Trial:
+        """Try all trainings, each on its part of the genomes, (n, d)."""
+        parts = zip(self._space.split(genomes), self._trainings.values(), strict=True)
+        return sum((training.trial(part) for part, training in parts), Trial())
 
     def settle(self) -> None:
         """Wait until all weights are on disk."""

@@ -1,6 +1,8 @@
 """Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet adapts to the candidates of each iteration."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -14,15 +16,20 @@ from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
 from nas.team import ALONE
+from nas.training import checkpoint
 from nas.training.adaptation import Adaptation, Copies, Descent
 from nas.training.base import Progress, Training
 from nas.training.choice import from_distribution, in_turn
+from nas.training.copying import copied
 from nas.training.members import Members
 from nas.training.snapshots import Snapshots
+from nas.training.trial import Trial, seconds_each, size_of
 from nas.types import Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 Schedule = Literal["cosine", "cosine_restarts"]
 Choice = Literal["in_turn", "distribution"]
+
+_STEPS_OF_A_TRIAL = 8
 
 
 @final
@@ -194,6 +201,42 @@ class NatTraining(Training):
         else:
             self._load(found, step)
 
+    def trial(self, genomes: Genomes) -> Trial:
+        """Train for a few steps, one process's share of the images, and save to memory, from the weights as they are.
+
+        On disk there are at most the last two steps' files, a new one, and one of a part of a step; files that stay,
+        and the final weights, beside them.
+        """
+        first = Trial() if self._supernet.trained else self._initial.trial(genomes)
+        module = self._supernet.module
+        before = copied(dict(module.state_dict()))
+        share = replace(self._descent, batch_size=-(-self._descent.batch_size // self._processes))
+        adaptation = Adaptation(
+            supernet=self._supernet, dataset=self._dataset, device=self._device, team=ALONE, descent=share
+        )
+        n = max(1, adaptation.batches.n_images // self._descent.batch_size)
+        some = min(n, len(adaptation.batches), _STEPS_OF_A_TRIAL)
+        chosen = self._chosen(genomes, some, rng_for(self._seed, 0, "architectures"))
+        epoch = (
+            n
+            / some
+            * seconds_each(lambda: adaptation.train_epoch(0, chosen, np.full(some, self._lr / 1000)), self._device)
+        )
+        save = seconds_each(lambda: checkpoint.write(BytesIO(), adaptation.state()), self._device)
+        module.load_state_dict(before)
+        for parameter in module.parameters():
+            parameter.grad = None
+        weights, averages = size_of(before), (self._descent.ema is not None) + (self._averaged_iterations > 0)
+        whole = weights * (1 + averages) + size_of(dict(module.named_parameters()))
+        every = self._snapshots.keep_every
+        files = 4 + (0 if every is None else (self._iterations + 1) // every)
+        return first + Trial(
+            step=self._epochs * epoch + -(-self._epochs // self._epochs_between_saves) * save,
+            warmup=self._warmup_epochs * epoch,
+            run_bytes=files * whole + weights,
+            processes=self._processes,
+        )
+
     def settle(self) -> None:
         """Wait until the weights are on disk."""
         self._snapshots.settle()
@@ -289,13 +332,16 @@ class NatTraining(Training):
         rng = rng_for(self._seed, step, "architectures")
         n = len(self._ready().batches)
         steps = (warmup + self._epochs) * n
-        if self._choice == "in_turn":
-            chosen = in_turn(genomes, steps, rng)
-        else:
-            chosen = from_distribution(self._supernet.space, genomes, steps, rng)
+        chosen = self._chosen(genomes, steps, rng)
         rates = np.concatenate([self._rising(warmup * n), self._falling(step, self._epochs * n)])
         epochs = warmup + self._epochs
         return np.split(chosen, epochs), np.split(rates, epochs)
+
+    def _chosen(self, genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
+        """Return what n steps of the descent train on behalf of the genomes, (k, d) -> (n, d)."""
+        if self._choice == "in_turn":
+            return in_turn(genomes, n, rng)
+        return from_distribution(self._supernet.space, genomes, n, rng)
 
     def _rising(self, n: int) -> Floats:
         return self._lr * np.arange(1, n + 1) / max(n, 1)

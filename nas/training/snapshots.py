@@ -28,7 +28,7 @@ class Snapshots:
             keep_every: iterations whose files stay beside the last two; ``None`` for none.
         """
         self._folder = folder
-        self._keep_every = keep_every
+        self.keep_every = keep_every
         self._writer = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
 
@@ -102,7 +102,7 @@ class Snapshots:
             path.unlink()
         for path in self._folder.glob("iter_*.pt"):
             older = int(path.stem.removeprefix("iter_"))
-            kept = self._keep_every is not None and (older + 1) % self._keep_every == 0
+            kept = self.keep_every is not None and (older + 1) % self.keep_every == 0
             if older < step - 1 and not kept:
                 path.unlink()
 

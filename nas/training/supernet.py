@@ -7,6 +7,7 @@ import math
 import sys
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, final
 
@@ -25,7 +26,9 @@ from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
 from nas.training import checkpoint
 from nas.training.base import Progress, Training
-from nas.types import Architecture, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.training.copying import copied
+from nas.training.trial import Trial, seconds_each, size_of
+from nas.types import Architecture, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 ACTIVITY = "training the supernet"
 NORM_AXES = 1  # biases and batch-norm's parameters have one axis
@@ -135,6 +138,26 @@ class SupernetTraining(Training):
     def weights(self) -> str | None:
         """The digest of the trained weights."""
         return weights_digest(self._supernet.module.state_dict())
+
+    def trial(self, genomes: Genomes) -> Trial:
+        """Take steps as the first ones of the training, unless the cache has its weights."""
+        if self._path.exists():
+            return Trial()
+        before = copied(dict(self._supernet.module.state_dict()))
+        self._supernet.module.to(self._device).train()
+        space, optimizer, rng = self._supernet.space, self._optimizer(), rng_for(self._seed, 0, "architectures")
+        batches = chain.from_iterable(map(self._batches.epoch, count()))
+
+        def step() -> None:
+            students = [space.smallest, *space.sample(self._random_subnets, rng)]
+            self._step(*next(batches), [space.decode(genome) for genome in students], optimizer)
+
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            seconds = seconds_each(step, self._device) * len(self._batches) * self._epochs
+        optimizer.zero_grad()
+        self._supernet.module.load_state_dict(before)
+        self._supernet.module.eval()
+        return Trial(first={self._path.name: seconds}, first_bytes={self._path.name: size_of(before)})
 
     @property
     def _partial_path(self) -> Path:

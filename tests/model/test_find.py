@@ -205,7 +205,7 @@ def test_outputs_alone_make_no_network(tmp_path, monkeypatch):
 def test_a_damaged_run(runs, tmp_path):
     shutil.copytree(runs / "alone", tmp_path / "alone")
     (tmp_path / "alone" / "front.json").unlink()
-    with pytest.raises(UserError, match="is damaged"):
+    with pytest.raises(UserError, match="holds no finished run"):
         find_source(**asked(run=tmp_path / "alone"), given=given(runs))
     (tmp_path / "alone" / "status.json").unlink()
     with pytest.raises(UserError, match="holds no finished run"):

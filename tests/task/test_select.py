@@ -9,6 +9,7 @@ import nas
 from nas.model.front import Front, Member
 from nas.task.select import choose, folder_names
 from nas.types import Measure
+from tests.sealing import change
 from tests.model.test_old_run import DIGITS, write_old
 from tests.ofa_networks import SETTINGS
 
@@ -148,7 +149,7 @@ def test_results_of_the_original_tool(launch, tmp_path):
         (["run=alone", "n=0"], "n=0 is wrong"),
         (["run=alone", "save=file/models"], "file is not a folder you may write to"),
         (["run=unfinished"], "holds no finished run"),
-        (["run=frontless"], "is damaged"),
+        (["run=frontless"], "holds no finished run"),
         (["run=emptied"], "the front of 'emptied' is empty"),
         (["run=models"], "name it with model=models"),
     ],
@@ -162,8 +163,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(launch, runs, tmp_path
     (tmp_path / "file").write_text("")
     (tmp_path / "unfinished" / "status.json").write_text('{"state": "running"}')
     (tmp_path / "frontless" / "front.json").unlink()
-    front = json.loads((tmp_path / "emptied" / "front.json").read_text())
-    (tmp_path / "emptied" / "front.json").write_text(json.dumps({**front, "front": []}))
+    change(tmp_path / "emptied" / "front.json", front=[])
     before = sorted(tmp_path.rglob("*"))
     code, _, err = launch("task=select", *words, f"paths.cache={runs / 'cache'}", "device=cpu")
     assert code == 2

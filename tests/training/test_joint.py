@@ -186,3 +186,14 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"supernets/thin/weights/final\.pt and the weights beside it are absent"):
         subject.conclude(one.silent)
     assert torch.get_num_threads() == 1
+
+
+def test_a_trial_adds_up_those_of_all_supernets(tmp_path: Path) -> None:
+    supernet = several(*NAMES)
+    before = weights_digest(supernet.module.state_dict())
+    trial = training(tmp_path, supernet).trial(genomes(0))
+    alone = training(tmp_path, supernet)._trainings["thin"].trial(supernet.space.split(genomes(0))[0])
+    assert trial.run_bytes > alone.run_bytes > 0
+    assert trial.step > 0
+    assert weights_digest(supernet.module.state_dict()) == before
+    assert list(tmp_path.iterdir()) == []

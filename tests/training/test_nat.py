@@ -13,6 +13,7 @@ from nas.supernet.tiny import Tiny
 from nas.training import checkpoint
 from nas.training.nat import NatTraining
 from nas.training.none import NoTraining
+from nas.training.trial import Trial
 from tests.small import Bars, tiny
 
 
@@ -320,3 +321,41 @@ def test_what_fails_in_a_process_of_the_team_ends_the_run_at_once(tmp_path: Path
 
 def broken(device: str) -> tuple[Bars, Tiny]:
     raise FileNotFoundError("no data here")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema": 0.9, "choice": "distribution", "checkpoint_every": 2, "distillation": 0.5}]
+)
+def test_a_trial_tells_what_a_step_takes_and_leaves_no_trace(changes: dict[str, Any], tmp_path: Path) -> None:
+    supernet = small()
+    before = weights(supernet)
+    subject = training(tmp_path, supernet, **changes)
+    trial = subject.trial(genomes(0))
+    after = weights(supernet)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(parameter.grad is None for parameter in supernet.module.parameters())
+    assert list(tmp_path.iterdir()) == []
+    assert trial.first == {}
+    assert 0 < trial.warmup < trial.step  # one epoch, and two with what is saved
+    assert whole(tmp_path / "a", supernet, **changes) == whole(tmp_path / "b", small(), **changes)
+    sizes = [path.stat().st_size for path in (tmp_path / "a" / "weights").iterdir()]
+    assert sum(sizes) < 1.5 * trial.run_bytes  # such small tensors take less than what is written around them
+    assert trial.run_bytes < 4 * sum(sizes)
+
+
+def test_a_trial_includes_the_first_training_of_a_supernet_without_weights(tmp_path: Path) -> None:
+    class Initial(NoTraining):
+        def trial(self, _: Any) -> Trial:
+            return Trial(first={"weights.pt": 5.0})
+
+    def initial(*, supernet: Tiny, **_: Any) -> NoTraining:
+        return Initial(supernet=supernet)
+
+    supernet = small()
+    assert training(tmp_path, supernet, initial=initial).trial(genomes(0)).first == {"weights.pt": 5.0}
+    supernet.trained = True
+    assert training(tmp_path, supernet, initial=initial).trial(genomes(0)).first == {}
+
+
+def test_a_trial_counts_processes_and_needs_none(tmp_path: Path) -> None:
+    assert training(tmp_path, processes=3).trial(genomes(0)).processes == 3

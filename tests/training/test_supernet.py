@@ -208,3 +208,24 @@ def test_training_learns(tmp_path: Path) -> None:
 def test_settings_must_fit(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         training(tmp_path, small(), **changes)
+
+
+def test_a_trial_tells_what_the_whole_training_takes_and_leaves_no_trace(tmp_path: Path) -> None:
+    supernet = small()
+    before = weights(supernet)
+    subject = training(tmp_path, supernet)
+    genomes = supernet.space.largest[None]
+    (name, seconds), (_, size) = [*subject.trial(genomes).first.items(), *subject.trial(genomes).first_bytes.items()]
+    assert seconds > 0
+    assert equal(before, weights(supernet))
+    assert not supernet.module.training
+    assert list(tmp_path.iterdir()) == []
+    assert training(tmp_path, small(), epochs=300).trial(genomes).first.popitem()[1] > 10 * seconds
+    subject.prepare(silent)
+    plain = small()
+    training(tmp_path / "other", plain).prepare(silent)
+    assert equal(weights(supernet), weights(plain))
+    (path,) = (tmp_path / "supernets").glob("*.pt")
+    assert path.name == name
+    assert size < path.stat().st_size < 3 * size
+    assert training(tmp_path, small()).trial(genomes).first == {}

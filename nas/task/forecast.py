@@ -1,0 +1,242 @@
+"""What one run will take, told from a short measurement of its parts on this machine's device."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, wraps
+from inspect import signature
+from math import sqrt
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from nas.archive import Archive, written
+from nas.evaluator.base import ArrayEvaluator, Evaluator
+from nas.objective.timing import hardware
+from nas.seeding import rng_for
+from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import RANDOM
+from nas.task.base import Setup
+from nas.task.made_up import MadeUpPool, archive
+from nas.task.search import Parts, SearchTask
+from nas.types import Architecture
+
+SAMPLE = 8
+"""Random architectures that are evaluated, besides the largest one."""
+
+CASCADES = 1000
+"""Random cascades that are evaluated; a search for twice as many tells what else the optimizer takes."""
+
+_BLOCK = 4096
+"""Bytes that a file takes at least."""
+
+_EVALUATION_SECONDS = 60.0
+"""After which no further architectures are evaluated."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one run takes.
+
+    Attributes:
+        evaluations: of architectures, or of cascades.
+        seconds: by activity: ``train``, ``search``, ``evaluate``, and ``conclude``, the final front.
+        disk: bytes in the run folder at their peak by what they are: ``archive``, ``stats``, ``weights``; and of the
+            ``outputs`` of its front that it leaves in the cache. A pool's are not among them: runs share it.
+        first: seconds of what the cache lacks and all runs share, by its name there.
+        first_bytes: its bytes in the cache.
+        processes: devices that it holds.
+        device: where it was measured, for example ``"cpu"``.
+        hardware: what that is.
+    """
+
+    evaluations: int
+    seconds: Mapping[str, float]
+    disk: Mapping[str, int]
+    first: Mapping[str, float]
+    first_bytes: Mapping[str, int]
+    processes: int
+    device: str
+    hardware: str
+
+    @property
+    def total_seconds(self) -> float:
+        """Of the run itself."""
+        return sum(self.seconds.values())
+
+
+def forecast(setup: Setup, pool: MadeUpPool | None) -> Forecast:
+    """Measure the parts of a run, writing nothing but decoded images into the cache.
+
+    Args:
+        setup: of the run. Its supernet gets random weights: times do not depend on them.
+        pool: stands for the run's, of whatever size that will be; ``None`` where it has none.
+
+    Raises:
+        UserError: if the run's settings do not fit each other, or its images are not there.
+    """
+    torch.set_num_threads(setup.settings.threads)
+    parts = dict(setup.parts) | {"supernet": _without_weights(setup.parts["supernet"])}
+    with threadpool_limits(setup.settings.threads):
+        if pool is None:
+            return _of_networks(replace(setup, parts=parts))
+        return _of_cascades(replace(setup, parts=parts | {"pool": lambda: pool}), pool)
+
+
+def _of_networks(setup: Setup) -> Forecast:
+    search = SearchTask(setup=setup)
+    offers = search.offers()
+    parts = search.parts(offers)
+    algorithm, space, evaluator = parts.algorithm, parts.space, parts.evaluator
+    sample = space.sample_unseen(SAMPLE, space.largest[None], rng_for(setup.settings.seed, 0, "estimate"))
+    trial = parts.training.trial(sample)
+    architectures = [space.decode(genome) for genome in (space.largest, *sample)]
+    metrics, each = _evaluated(evaluator, architectures)
+    sizes = _batches(setup, algorithm.evaluations, algorithm.steps)
+    made = archive(space, parts.objectives, metrics, sizes[: max(1, len(sizes) // 2)], rng_for(0, 0, "estimate"))
+    proposal = _proposal(parts, made) if algorithm.steps > 1 else 0.0
+    front, (validation, test) = _front(algorithm.evaluations), _split_sizes(offers["dataset"])
+    again = float(parts.training.moves) + test / validation
+    again += (1 + test / validation) * setup.settings.store_outputs
+    outputs = front * (validation + test) * (2 * offers["dataset"].n_classes + 4)
+    return Forecast(
+        evaluations=algorithm.evaluations,
+        seconds={
+            "train": trial.warmup + algorithm.steps * trial.step,
+            "search": (algorithm.steps - 1) * proposal,
+            "evaluate": algorithm.evaluations * each,
+            "conclude": front * again * each,
+        },
+        disk=_disk(made, sizes) | {"weights": trial.run_bytes, "outputs": outputs * setup.settings.store_outputs},
+        first=trial.first,
+        first_bytes=trial.first_bytes,
+        processes=trial.processes,
+        **_where(offers["device"]),
+    )
+
+
+def _of_cascades(setup: Setup, pool: MadeUpPool) -> Forecast:
+    """Time a short search on made-up outputs; GreedyCascade, whose time depends on the pool alone, as it is."""
+    settings = (
+        setup.resolved.get("optimizer", {}) if "optimizer" in signature(setup.parts["algorithm"]).parameters else {}
+    )
+    whole = settings.get("evaluations") or settings.get("population", 0) * settings.get("generations", 0)
+    short = min(whole, 2 * CASCADES)
+    if "evaluations" in settings:
+        shorter = partial(setup.parts["optimizer"], evaluations=short)
+        setup = replace(setup, parts={**setup.parts, "optimizer": shorter})
+    elif settings:
+        short = whole
+    search = SearchTask(setup=setup)
+    offers = search.offers()
+    parts = search.parts(offers)
+    assert isinstance(parts.evaluator, ArrayEvaluator)
+    random = [parts.space.sample(CASCADES, rng_for(0, i, "estimate")) for i in range(2)]
+    parts.evaluator.measure(random[0], "validation")  # what is compiled, and laid out once
+    start = perf_counter()
+    metrics = parts.evaluator.measure(random[1], "validation")
+    each = (perf_counter() - start) / CASCADES
+    made = archive(
+        parts.space, parts.objectives, metrics, [_front(whole or parts.algorithm.evaluations)], rng_for(0, 0, "")
+    )
+    proposal = _proposal(parts, Archive(made.path, made.measures, made.gene_names), step=0)
+    seconds = pool.share * proposal
+    if whole:
+        seconds = whole * (pool.share * each + max(0.0, proposal / short - each))
+    evaluations = whole or parts.algorithm.evaluations
+    return Forecast(
+        evaluations=evaluations,
+        seconds={
+            "train": 0.0,
+            "search": seconds,
+            "evaluate": 0.0,
+            "conclude": 2 * len(made.history) * pool.share * each,
+        },
+        disk=_disk(made, [len(made.history)]) | {"weights": 0, "outputs": 0},
+        first={},
+        first_bytes={},
+        processes=1,
+        **_where(offers["device"]),
+    )
+
+
+def _where(device: str) -> dict[str, str]:
+    return {"device": device, "hardware": hardware(torch.device(device))}
+
+
+def _without_weights(make: Callable[..., Supernet]) -> Callable[..., Supernet]:
+    """Return a constructor of the same supernet that reads no weights, but counts as having what it would read."""
+    settings = getattr(make, "keywords", {})
+    if isinstance(settings.get("members"), dict):
+        return partial(make, members={name: _without_weights(each) for name, each in settings["members"].items()})
+    if "checkpoint" not in settings or settings["checkpoint"] == RANDOM:
+        return make
+    without = partial(make, checkpoint=RANDOM)
+
+    @wraps(without)
+    def built(**offers: Any) -> Supernet:
+        supernet = without(**offers)
+        supernet.trained = True
+        return supernet
+
+    return built
+
+
+def _evaluated(
+    evaluator: Evaluator | ArrayEvaluator, architectures: Sequence[Architecture]
+) -> tuple[list[Mapping[str, float]], float]:
+    """Evaluate the first architecture to warm up, then the others; return their metrics and the seconds of each."""
+    if isinstance(evaluator, ArrayEvaluator):
+        genomes = np.array([each.genome for each in architectures], dtype=np.int64)
+        start = perf_counter()
+        found = list(evaluator.measure(genomes, "validation"))
+        return found, (perf_counter() - start) / len(found)
+    evaluator(architectures[:1], "validation")
+    metrics: list[Mapping[str, float]] = []
+    start = perf_counter()
+    for group in evaluator.groups(architectures):
+        metrics += evaluator([architectures[i] for i in group], "validation")
+        if perf_counter() - start > _EVALUATION_SECONDS:
+            break
+    return metrics, (perf_counter() - start) / len(metrics)
+
+
+def _proposal(parts: Parts, made: Archive, step: int | None = None) -> float:
+    """Return the seconds in which the algorithm proposes the step after an archive's last one."""
+    chosen = made.next_step if step is None else step
+    start = perf_counter()
+    with threadpool_limits(1, user_api="blas"):
+        parts.algorithm.propose(made, chosen, rng_for(0, chosen, "propose"))
+    return perf_counter() - start
+
+
+def _batches(setup: Setup, evaluations: int, steps: int) -> list[int]:
+    """Return how many evaluations each step makes."""
+    each = int(setup.resolved["algorithm"].get("n_iter", 0)) if steps > 1 else 0
+    return [evaluations - (steps - 1) * each] + [each] * (steps - 1)
+
+
+def _front(evaluations: int) -> int:
+    """Return how many members a front is taken to have."""
+    return min(evaluations, round(2 * sqrt(evaluations)))
+
+
+def _split_sizes(dataset: Any) -> tuple[int, int]:
+    return len(dataset.split("validation")), len(dataset.split("test"))
+
+
+def _disk(made: Archive, sizes: Sequence[int]) -> dict[str, int]:
+    """Return the bytes of the archive and of what NSGANetV2's tools read, from the size of made-up evaluations."""
+    n = sum(sizes)
+    lines = [len(written(entry)) for entry in made.history]
+    rows = [len(json.dumps(entry.architecture.config)) + 20 * len(made.measures) for entry in made.history]
+    row = sum(rows) / len(rows)
+    tables = sum(_blocks(size * row) for size in np.cumsum(sizes).tolist())
+    return {"archive": round(n * sum(lines) / len(lines)), "stats": 2 * n * _BLOCK + tables}
+
+
+def _blocks(size: float) -> int:
+    return int(-(-round(size) // _BLOCK) * _BLOCK)
