@@ -1,7 +1,7 @@
 # Needs GNU make and Python 3.11, 3.12 or 3.13; everything else goes into .venv.
 # `make PYTHON=python3.13 ...` chooses the interpreter, `make test ARGS="-k pareto"` passes arguments on.
 .DEFAULT_GOAL := help
-.PHONY: help install environment demo test test-slow lint types bench pin clean
+.PHONY: help install environment demo test test-slow test-long lint types bench pin clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -24,11 +24,14 @@ demo: environment ## search a small supernet on real images, under 5 minutes on 
 	$(PY) launch.py experiment=demo $(ARGS)
 
 test: environment ## run the fast tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 $(ARGS)
 
 # pytest's exit code 5 says that no test was selected.
 test-slow: environment ## run the slow tests: whole runs, kills and resumes, on SLURM where it can be started
-	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m slow -n 2 $(ARGS) || [ $$? -eq 5 ]
+	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m "slow and not long" -n 2 $(ARGS) || [ $$? -eq 5 ]
+
+test-long: environment ## run what takes longest: faults on SLURM, processes that die in every way, exports of every kind
+	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m long -n 2 $(ARGS)
 
 lint: environment ## check style, format and the layers of imports
 	$(PY) -m ruff check .

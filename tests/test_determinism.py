@@ -28,7 +28,9 @@ from nas.tracker.together import Together
 from nas.training.none import NoTraining
 
 CONF = Path(__file__).parent.parent / "conf"
-SURROGATES = sorted({path.stem for path in (CONF / "surrogate").glob("*.yaml")} - {"cascade"})  # that one needs cascades
+SURROGATES = sorted(
+    {path.stem for path in (CONF / "surrogate").glob("*.yaml")} - {"cascade"}
+)  # that one needs cascades
 FASTER = {
     "cart": ["surrogate.trees=60"],
     "mlp": ["surrogate.epochs=2", "surrogate.hidden=200"],

@@ -184,6 +184,7 @@ def launched(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_on_a_small_disk(tmp_path, small_disk):
     write_predictor(tmp_path / "predictor.pth")
     whole = launched(tmp_path, "paths.run=whole")
@@ -211,6 +212,7 @@ def test_a_run_on_a_small_disk(tmp_path, small_disk):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_on_a_disk_that_must_not_be_written_to(tmp_path, small_disk):
     write_predictor(tmp_path / "predictor.pth")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

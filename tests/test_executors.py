@@ -59,6 +59,7 @@ def same(folder: Path, expected: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.long
 def test_results_are_those_of_serial(serial: Path, run: str, executor: str) -> None:
     folder = serial / f"{run}-{executor}"
     finish(start(folder, run, *EXECUTORS[executor]))
@@ -67,6 +68,7 @@ def test_results_are_those_of_serial(serial: Path, run: str, executor: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_with_its_workers_at_work_the_run_goes_on_elsewhere(serial: Path) -> None:
     folder = serial / "killed"
     process = start(folder, "nat", *EXECUTORS["process"])

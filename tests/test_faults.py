@@ -17,6 +17,7 @@ SMALL = (
 
 @pytest.mark.slow
 @pytest.mark.skipif(cluster.missing() is not None, reason=str(cluster.missing()))
+@pytest.mark.long
 def test_ten_seeds_finish_as_if_nothing_had_happened(tmp_path):
     sweep = DisturbedSweep(tmp_path, SMALL, seeds=10)
     with cluster.alone():

@@ -47,6 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.long
 def test_killed_it_ends_with_the_same_weights(moment: str, place: Path) -> None:
     where, name, call = MOMENTS[moment]
     script = KILL_AT.replace("CONF", str(ROOT / "conf"))

@@ -119,6 +119,7 @@ def test_killed_it_ends_with_the_same_archive_and_weights(moment: str, undisturb
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", JOINT_MOMENTS)
+@pytest.mark.long
 def test_several_supernets_end_with_the_same_archive_and_weights(
     moment: str, undisturbed_joint: Path, tmp_path: Path
 ) -> None:

@@ -43,9 +43,7 @@ def test_every_argument_is_accounted_for():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_sweeps_say_what_was_published(name, monkeypatch):
-    composed = jobs(monkeypatch, name, *GIVEN.get(name, ()))
-    assert [config.seed for config in composed] == list(range(10))
-    config = composed[0]
+    (config,) = jobs(monkeypatch, name, "seed=0", *GIVEN.get(name, ()))
     wanted = dict(PUBLISHED["code"])
     for key, value in EXAMPLES[name].items():
         wanted |= expected(key, value, config)

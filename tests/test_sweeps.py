@@ -22,6 +22,7 @@ OF_STORED_OUTPUTS = [name for name in SWEEPS if re.match("encas_(cifar|imagenet|
 GIVEN = {"nsganetv2_imagenet_latency": ("sec_obj.latency_table.path=table.yaml",)}
 """What a user must say beside the name of a sweep."""
 
+BASIC = "hydra/launcher=basic"
 STEP = ("algorithm.n_doe=26", "algorithm.n_iter=1", "algorithm.iterations=1")
 
 
@@ -34,7 +35,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictCo
     return compose_jobs(get_args_parser().parse_intermixed_args(line), ROOT / "conf", "config").configs
 
 
-@pytest.mark.parametrize("scale", [(), ("scale=small",)], ids=["full", "small"])
+@pytest.mark.parametrize("scale", [(), pytest.param(("scale=small",), marks=pytest.mark.slow)], ids=["full", "small"])
 @pytest.mark.parametrize("name", SWEEPS)
 def test_all_runs_compose_and_have_a_folder_of_their_own(name, scale, monkeypatch):
     composed = jobs(monkeypatch, name, "seed=0", *scale, *(() if scale else GIVEN.get(name, ())))
@@ -55,7 +56,7 @@ def test_ten_seeds(name):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_one_tiny_step(name, launch, tmp_path):
     """The first run of each, with few evaluations; cascades take stored outputs instead of runs that are not there."""
-    sweep = ("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", "scale=small", "tracker=csv")
+    sweep = ("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", "scale=small", "tracker=csv", BASIC)
     first = re.search(r"experiment: ([a-z0-9_]+)", (ROOT / "sweeps" / f"{name}.yaml").read_text())
     words = [f"experiment={first.group(1)}"] if first else []
     if name in OF_STORED_OUTPUTS:

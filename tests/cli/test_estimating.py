@@ -39,6 +39,7 @@ def test_a_mistake_is_one_line(case, launch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_small_sweep_is_estimated_and_nothing_is_written(launch, tmp_path):
     words = ("scale=small", "experiment=nat_cifar10_alphanet", "seed=0,1,2", "algorithm.n_iter=24", "paths.cache=cache")
     slurm = ("hydra/launcher=slurm", "hydra.launcher.timeout_min=1", "training.epochs=2000")

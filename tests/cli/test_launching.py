@@ -105,6 +105,7 @@ def test_a_sweep_runs_all_and_the_same_command_again_runs_none(launch, launcher,
     assert list(tmp_path.glob("outputs/sweeps/*/sweep.json")) == [record]
 
 
+@pytest.mark.long
 def test_what_a_job_runs(launch, launcher, tmp_path):
     launch(*THREE, "hydra.launcher.workers=2", "+constraints={flops:{max:3}}", "retry_failed=true", "detach=false")
     (runs,) = launcher.started
@@ -115,6 +116,7 @@ def test_what_a_job_runs(launch, launcher, tmp_path):
     assert runs[1].command[5:] == ("seed=1", "tracker=csv", "+constraints={flops:{max:3}}", "retry_failed=True")
 
 
+@pytest.mark.long
 def test_unfinished_runs_go_on_and_failed_ones_on_request(launch, launcher):
     launcher.ends = {"seed=0": ("failed", "ValueError: 3"), "seed=2": ("interrupted", "stopped")}
     code, out, err = launch(*THREE)
@@ -133,6 +135,7 @@ def test_unfinished_runs_go_on_and_failed_ones_on_request(launch, launcher):
     assert launcher.labels == ["seed=1"]
 
 
+@pytest.mark.long
 def test_a_run_in_use_elsewhere_is_left_alone_and_shown(launch, launcher, tmp_path):
     launch(*THREE)
     launcher.started.clear()
@@ -144,6 +147,7 @@ def test_a_run_in_use_elsewhere_is_left_alone_and_shown(launch, launcher, tmp_pa
     assert "2/4" in out
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on(launch, launcher, tmp_path):
     launch(*THREE)
     launcher.started.clear()
@@ -152,6 +156,7 @@ def test_a_killed_run_goes_on(launch, launcher, tmp_path):
     assert (code, launcher.labels) == (0, ["seed=2"])
 
 
+@pytest.mark.long
 def test_detached_it_says_where_to_look(launch, launcher):
     code, out, _ = launch(*THREE, "detach=true")
     assert code == 0
@@ -160,6 +165,7 @@ def test_detached_it_says_where_to_look(launch, launcher):
     assert launcher.command[2:] == [*THREE]
 
 
+@pytest.mark.long
 def test_two_command_lines_at_once_are_refused(launch, launcher, tmp_path):
     launch(*THREE)
     (record,) = tmp_path.glob("outputs/sweeps/*/sweep.json")
@@ -169,6 +175,7 @@ def test_two_command_lines_at_once_are_refused(launch, launcher, tmp_path):
     assert "is in use by process" in err
 
 
+@pytest.mark.long
 def test_the_name_says_what_it_is_and_follows_from_the_runs(launch, launcher, tmp_path):
     def name(*arguments: str) -> str:
         before = set(tmp_path.glob("outputs/sweeps/*"))
@@ -186,6 +193,7 @@ def test_the_name_says_what_it_is_and_follows_from_the_runs(launch, launcher, tm
         name("seed=0,1", "executor=process", "hydra.launcher.workers=2", "retry_failed=true")
 
 
+@pytest.mark.long
 def test_other_runs_in_the_folder_of_a_sweep_are_refused(launch, launcher):
     launch(*THREE, "hydra.sweep.dir=sweep")
     code, _, err = launch("-m", "seed=0,1", "tracker=csv", "hydra.sweep.dir=sweep")
@@ -193,6 +201,7 @@ def test_other_runs_in_the_folder_of_a_sweep_are_refused(launch, launcher):
     assert "holds a sweep of other runs" in err
 
 
+@pytest.mark.long
 def test_slurm_is_given_what_is_missing_and_is_not_asked_twice(launch, launcher, tmp_path, monkeypatch):
     fake = FakeSlurm(tmp_path / "bin")
     monkeypatch.setenv("PATH", fake.path)
@@ -209,6 +218,7 @@ def test_slurm_is_given_what_is_missing_and_is_not_asked_twice(launch, launcher,
     assert (code, err) == (1, "error: SLURM takes no jobs: sbatch: error: Unable to contact slurm controller\n")
 
 
+@pytest.mark.long
 def test_runs_in_this_process_are_recorded_too(launch, tmp_path):
     code, out, err = launch("-m", "seed=0,1", *SMALL, "hydra/launcher=basic")
     assert code == 0, err
@@ -218,6 +228,7 @@ def test_runs_in_this_process_are_recorded_too(launch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_processes_of_this_machine_give_the_same_archives(launch, tmp_path, monkeypatch):
     code, out, err = launch("-m", "seed=0,1", *SMALL, "hydra.launcher.workers=2")
     assert code == 0, out + err

@@ -73,6 +73,7 @@ def test_results_are_those_of_serial_from_all_workers(make, at_once):
     assert {e.metrics["process"] for e in again} == workers  # they persist
 
 
+@pytest.mark.long
 def test_what_is_finished_comes_first(make):
     executor, evaluator = make(retries=0, timeout=3)
     order = [index for index, _ in executor.map(Work(evaluator, "test", None), architectures("nothing", "hang"))]
@@ -109,12 +110,14 @@ def deaths(tmp_path_factory):
 
 
 @pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.long
 def test_a_death_costs_its_architecture_alone(deaths, death):
     assert deaths[death].error.endswith(f"WorkerDied: a worker died of this once; the last: {DEATHS[death]}")
     assert WHERE.get(death, "") in deaths[death].error  # where it was
 
 
 @pytest.mark.skipif(not os.access(MEMORY_CGROUP, os.W_OK), reason="no memory can be limited here")
+@pytest.mark.long
 def test_who_takes_more_memory_than_there_is_fails_alone(make):
     executor, evaluator = make(cpu_workers=1, retries=0, timeout=300)
     found = results(executor, evaluator, architectures("nothing", "memory"))
@@ -124,6 +127,7 @@ def test_who_takes_more_memory_than_there_is_fails_alone(make):
         group.rmdir()
 
 
+@pytest.mark.long
 def test_a_death_is_tried_again_alone_and_then_a_failure(make, caplog):
     executor, evaluator = make(4, cpu_workers=1, retries=1)
     found = results(executor, evaluator, architectures("nothing", "kill", "nothing"))
@@ -138,6 +142,7 @@ def test_who_dies_once_is_evaluated(make):
     assert [e.metrics["top1"] for e in found] == [0.0, 1.0, 2.0, 3.0]
 
 
+@pytest.mark.long
 def test_an_idle_worker_that_was_killed_is_replaced(make):
     executor, evaluator = make(cpu_workers=1)
     first = results(executor, evaluator, architectures("nothing"))
@@ -148,6 +153,7 @@ def test_an_idle_worker_that_was_killed_is_replaced(make):
     assert min(pids) not in {e.metrics["process"] for e in second}
 
 
+@pytest.mark.long
 def test_killed_from_outside_in_the_middle_everything_is_evaluated(make):
     executor, evaluator = make(retries=20)
     enough = threading.Event()
@@ -174,6 +180,7 @@ def test_killed_from_outside_in_the_middle_everything_is_evaluated(make):
     assert len(killed) == 3
 
 
+@pytest.mark.long
 def test_workers_have_the_weights_of_the_digest(make):
     executor, evaluator = make(cpu_workers=1)
     asked = architectures("nothing", "kill once", "nothing")
@@ -184,6 +191,7 @@ def test_workers_have_the_weights_of_the_digest(make):
     assert {e.metrics["value"] for e in results(executor, evaluator, asked, "a")} == {2.0}
 
 
+@pytest.mark.long
 def test_an_abandoned_map_leaves_nothing_behind(make):
     executor, evaluator = make()
     for index, _ in executor.map(Work(evaluator, "test", None), architectures(*["nothing", "hang"] * 2)):
@@ -192,6 +200,7 @@ def test_an_abandoned_map_leaves_nothing_behind(make):
     assert [e.metrics["top1"] for e in results(executor, evaluator, architectures("nothing", "nothing"))] == [0, 1]
 
 
+@pytest.mark.long
 def test_an_interrupt_of_the_run_ends_its_workers(make, monkeypatch):
     executor, evaluator = make()
     found = results(executor, evaluator, architectures(*["takes_time"] * 4))
@@ -210,6 +219,7 @@ def test_an_interrupt_of_the_run_ends_its_workers(make, monkeypatch):
         (misbehaving.never_made, "a worker died 2 times before it was ready: it took longer than 10 seconds"),
     ],
 )
+@pytest.mark.long
 def test_workers_that_cannot_start_are_the_runs_failure(make, replica, message):
     executor, evaluator = make(
         replica=replica, cpu_workers=1, start_timeout=10 if replica is misbehaving.never_made else 60
@@ -239,6 +249,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("state", ["starting", "busy"])
+@pytest.mark.long
 def test_no_worker_outlives_the_run(tmp_path, number, state):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
@@ -267,6 +278,7 @@ def test_no_worker_outlives_the_run(tmp_path, number, state):
     assert err.count("Traceback") == (number == signal.SIGINT), err
 
 
+@pytest.mark.long
 def test_measured_objectives_are_not_disturbed(make):
     latency = Latency(device="cpu", batch_size=1, warmup=0, repeats=1)
     make(objectives=[latency], cpu_workers=1)

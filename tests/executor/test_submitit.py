@@ -75,6 +75,7 @@ def until(true, seconds=120.0):
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_what_dies_in_a_job_costs_its_architecture_alone(make):
     executor, evaluator = make(at_once=3)
     found = results(executor, evaluator, architectures("nothing", "segfault", "error", "nothing"))
@@ -84,6 +85,7 @@ def test_what_dies_in_a_job_costs_its_architecture_alone(make):
     assert "ZeroDivisionError: bad one" in found[2].error
 
 
+@pytest.mark.long
 def test_jobs_have_the_weights_of_the_digest(make, tmp_path):
     executor, evaluator = make()
     for digest, value in (("a", 1.0), ("b", 2.5)):
@@ -93,6 +95,7 @@ def test_jobs_have_the_weights_of_the_digest(make, tmp_path):
         assert [path.name for path in (tmp_path / "run" / "jobs").glob("weights-*")] == [f"weights-{digest}.pt"]
 
 
+@pytest.mark.long
 def test_a_job_that_is_gone_is_submitted_again_and_then_a_failure(make, tmp_path):
     executor, evaluator = make(replica=misbehaving.cannot_be_made, retries=1)
     found = results(executor, evaluator, architectures("nothing"))
@@ -100,6 +103,7 @@ def test_a_job_that_is_gone_is_submitted_again_and_then_a_failure(make, tmp_path
     assert "RunError: a worker cannot go on: FileNotFoundError: no such data" in found[0].error
 
 
+@pytest.mark.long
 def test_results_of_a_killed_run_are_used_and_damaged_ones_are_not(make, tmp_path, caplog):
     executor, evaluator = make()
     asked = architectures("nothing", "nothing", "error", "nothing")
@@ -122,6 +126,7 @@ def test_results_of_a_killed_run_are_used_and_damaged_ones_are_not(make, tmp_pat
     assert caplog.text.count("is damaged; the architecture is evaluated again") == 2
 
 
+@pytest.mark.long
 def test_only_results_of_the_same_weights_and_split_are_used(make, tmp_path):
     executor, evaluator = make()
     asked = architectures("nothing")
@@ -138,6 +143,7 @@ def test_only_results_of_the_same_weights_and_split_are_used(make, tmp_path):
     assert len(evaluator.log()) == 2
 
 
+@pytest.mark.long
 def test_without_slurm_it_says_so(make, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="there is no sbatch on this machine; use executor=process"):
@@ -176,6 +182,7 @@ def killed_run(tmp_path: Path, cluster: str, *does: str) -> None:
         os.kill(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_local_jobs_do_not_outlive_a_killed_run(tmp_path):
     killed_run(tmp_path, "local", "hang")
     (worker,) = Misbehaving(tmp_path).pids()
@@ -183,6 +190,7 @@ def test_local_jobs_do_not_outlive_a_killed_run(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_slurm_finds_what_serial_finds(slurm):
     executor, evaluator = slurm(at_once=2, chunk=3)
     found = results(executor, evaluator, architectures(*["nothing"] * 5, "kill", "nothing"))
@@ -193,6 +201,7 @@ def test_slurm_finds_what_serial_finds(slurm):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["scancel", "requeue", "signal", "kill"])
+@pytest.mark.long
 def test_a_job_of_slurm_that_is_disturbed_loses_nothing(slurm, how):
     executor, evaluator = slurm(retries=1)
     asked = architectures("takes_time", "hang once", *["takes_time"] * 3)  # the last ones are evaluated first
@@ -220,6 +229,7 @@ def test_a_job_of_slurm_that_is_disturbed_loses_nothing(slurm, how):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_preempted_job_goes_on(slurm, tmp_path):
     executor, evaluator = slurm(partition="debug", cpus=2)
     finds = executor.map(Work(evaluator, "validation", None), architectures("hang once", "takes_time"))
@@ -240,6 +250,7 @@ def test_a_preempted_job_goes_on(slurm, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_next_process_of_a_killed_run_cancels_its_jobs(slurm, tmp_path):
     killed_run(tmp_path, "slurm", "hang once", "nothing", "nothing")
     ((before, _, _),) = queue()
@@ -251,6 +262,7 @@ def test_the_next_process_of_a_killed_run_cancels_its_jobs(slurm, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_slurm_refuses_what_is_wrong(slurm):
     with pytest.raises(UserError, match=r"executor\.partition=nowhere is unknown to SLURM; choices: debug, urgent"):
         slurm(partition="nowhere")

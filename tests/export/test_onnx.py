@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
+@pytest.mark.long
 def test_a_network_behind_preprocessing(crop, tmp_path):
     check_network(Onnx(), tmp_path, small_prepared(crop=crop))
 
@@ -41,11 +42,13 @@ def test_a_network_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+@pytest.mark.long
 def test_a_cascade(kind, crops, tmp_path):
     check_cascade(Onnx(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.long
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
     Onnx().write(source(Onnx(), network, batch), tmp_path / "m.onnx")
@@ -67,12 +70,14 @@ def convolved(path, batch):
 
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
+@pytest.mark.long
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
     cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.onnx"
     Onnx().write(source(Onnx(), cascade), path)
     check_stages(path, cascade, convolved, go_on)
 
 
+@pytest.mark.long
 def test_sizes_have_names_and_the_file_says_what_it_is(tmp_path):
     Onnx().write(source(Onnx(), small_prepared()), tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
@@ -84,6 +89,7 @@ def test_sizes_have_names_and_the_file_says_what_it_is(tmp_path):
     assert str(ROOT).encode() not in (tmp_path / "m.onnx").read_bytes()
 
 
+@pytest.mark.long
 def test_a_cascades_branches_hold_nothing_that_is_not_used(tmp_path, capfd):
     """Of which onnxruntime would warn its users."""
     Onnx().write(source(Onnx(), small_cascade(Cascade, (0.5, 0.5), crops=WHOLE)), tmp_path / "m.onnx")

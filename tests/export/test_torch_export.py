@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
+@pytest.mark.long
 def test_a_network_behind_preprocessing(crop, tmp_path):
     check_network(TorchExport(), tmp_path, small_prepared(crop=crop))
 
@@ -41,11 +42,13 @@ def test_a_network_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+@pytest.mark.long
 def test_a_cascade(kind, crops, tmp_path):
     check_cascade(TorchExport(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.long
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
     TorchExport().write(source(TorchExport(), network, batch), tmp_path / "m.pt2")
@@ -53,12 +56,14 @@ def test_every_kind_of_network(kind, tmp_path):
 
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
+@pytest.mark.long
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
     cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.pt2"
     TorchExport().write(source(TorchExport(), cascade), path)
     check_stages(TorchExport().read(path, 1), cascade, convolved_by_torch, go_on)
 
 
+@pytest.mark.long
 def test_it_says_what_it_is_and_nothing_of_the_machine(tmp_path):
     path = tmp_path / "m.pt2"
     TorchExport().write(source(TorchExport(), small_prepared()), path)

@@ -27,6 +27,7 @@ DEPRECATION = (DeprecationWarning, FutureWarning)
 
 
 @pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
+@pytest.mark.long
 def test_a_network_behind_preprocessing(crop, tmp_path):
     check_network(TorchScript(), tmp_path, small_prepared(crop=crop))
 
@@ -39,11 +40,13 @@ def test_a_network_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
+@pytest.mark.long
 def test_a_cascade(kind, crops, tmp_path):
     check_cascade(TorchScript(), tmp_path, small_cascade(kind, crops=crops))
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.long
 def test_every_kind_of_network(kind, tmp_path):
     network, batch = kinds(kind, tmp_path)
     TorchScript().write(source(TorchScript(), network, batch), tmp_path / "m.torchscript")
@@ -51,6 +54,7 @@ def test_every_kind_of_network(kind, tmp_path):
 
 
 @pytest.mark.parametrize(("limits", "go_on"), [(None, True), ((0.0, 0.0), False)])
+@pytest.mark.long
 def test_stages_run_for_the_images_that_reach_them(limits, go_on, tmp_path):
     cascade, path = small_cascade(Cascade, limits, crops=WHOLE), tmp_path / "m.torchscript"
     TorchScript().write(source(TorchScript(), cascade), path)

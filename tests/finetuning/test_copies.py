@@ -56,6 +56,7 @@ def test_a_network_of_ofa_arrives_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("taught", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["taught", "untaught"])
+@pytest.mark.long
 def test_two_processes_train_as_one_does(taught, tmp_path):
     changes = {"distillation": 1.0, "teacher": "supernet"} if taught else {}
     size = {"batch_size": 13, "epochs": 2, "ema": 0.5}  # parts of six and seven images
@@ -87,6 +88,7 @@ class Broken:
         raise ValueError("no images here")
 
 
+@pytest.mark.long
 def test_a_process_that_fails_says_so():
     with pytest.raises(RunError, match="a process of the training team failed: ValueError: no images here"):
         Members(size=2, device=CPU, replica=Broken())

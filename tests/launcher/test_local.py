@@ -35,6 +35,7 @@ def sweep(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.long
 def test_all_runs_run_and_a_crash_takes_nobody_with_it(tmp_path, sweep, workers):
     codes = [END, "os.kill(os.getpid(), signal.SIGSEGV)", "sys.exit('error: no images')", END]
     runs = [planned(tmp_path / str(n), code) for n, code in enumerate(codes)]
@@ -55,6 +56,7 @@ def test_one_worker_runs_one_after_the_other(tmp_path, sweep):
     assert (tmp_path / "order").read_text() == "001122"
 
 
+@pytest.mark.long
 def test_several_workers_print_into_logs(tmp_path, sweep, capfd):
     runs = [planned(tmp_path / str(n), "print('step 1')") for n in range(2)]
     Local(workers=2, restarts=0).launch(sweep, runs)
@@ -62,6 +64,7 @@ def test_several_workers_print_into_logs(tmp_path, sweep, capfd):
     assert (sweep.path / "logs" / "seed=0.log").read_text().count("step 1") == 2  # both have this label here
 
 
+@pytest.mark.long
 def test_a_run_that_somebody_else_has_begun_is_left_alone(tmp_path, sweep):
     run = planned(tmp_path / "run", END)
     RunFolder(run.folder).write_status("running")
@@ -71,6 +74,7 @@ def test_a_run_that_somebody_else_has_begun_is_left_alone(tmp_path, sweep):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 129)])
+@pytest.mark.long
 def test_asked_to_stop_it_stops_its_runs(tmp_path, number, code):
     run = (
         "import sys, time; from pathlib import Path; from nas.status import StatusFile\n"
@@ -85,6 +89,7 @@ def test_asked_to_stop_it_stops_its_runs(tmp_path, number, code):
     assert not (tmp_path / "1" / "ready").exists()
 
 
+@pytest.mark.long
 def test_detached_it_goes_on_without_this_process(tmp_path, sweep):
     """The other process holds the sweep's folder as soon as it is at work."""
     hold = (

@@ -89,6 +89,7 @@ def test_an_architecture_as_onnx_in_a_plain_script(launch, place, monkeypatch):
     np.testing.assert_array_equal(found["logits"].argmax(axis=1), expected.argmax(axis=1))
 
 
+@pytest.mark.long
 def test_a_cascade_as_torchscript(launch, place):
     code, out, err = launch(*QUICK, "format=torchscript", "run=encas", "arch=0")
     assert code == 0, err
@@ -99,6 +100,7 @@ def test_a_cascade_as_torchscript(launch, place):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_cascade_as_onnx_in_a_plain_script(launch, place, monkeypatch):
     front = json.loads((place / "encas" / "front.json").read_text())["front"]
     index = int(np.argmax([len(member["architecture"]["networks"]) for member in front]))
@@ -117,6 +119,7 @@ def test_a_cascade_as_onnx_in_a_plain_script(launch, place, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "ending"), [("torchscript", "torchscript"), ("torch_export", "pt2")])
+@pytest.mark.long
 def test_the_other_formats(name, ending, launch, place):
     code, out, err = launch(*QUICK, f"format={name}", "run=alone", "arch=0", f"path=files/a.{ending}")
     assert code == 0, err
@@ -127,6 +130,7 @@ def test_the_other_formats(name, ending, launch, place):
     assert not (place / "alone" / "export").exists()
 
 
+@pytest.mark.long
 def test_without_preprocessing(launch, place):
     code, out, err = launch(*QUICK, "format=torchscript", "run=alone", "arch=0", "preprocessing=false")
     assert code == 0, err
@@ -136,6 +140,7 @@ def test_without_preprocessing(launch, place):
     assert code == 2 and "preprocessing=false is for single networks" in err
 
 
+@pytest.mark.long
 def test_a_model_of_timm(launch, place):
     words = ("model=timm:test_resnet", "weights=random", "dataset=digits", "dataset.vld_size=100")
     code, _, err = launch(*QUICK, "format=torchscript", *words, "task.images=5")
@@ -143,6 +148,7 @@ def test_a_model_of_timm(launch, place):
     assert (place / "test_resnet.torchscript").is_file() and (place / "export.json").is_file()
 
 
+@pytest.mark.long
 def test_an_existing_file_is_kept_unless_it_may_go(launch, place):
     words = (*QUICK, "format=torchscript", "run=alone", "arch=0", "path=a.torchscript")
     (place / "a.torchscript").write_text("mine")
@@ -153,6 +159,7 @@ def test_an_existing_file_is_kept_unless_it_may_go(launch, place):
     assert (place / "a.torchscript").stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_a_file_that_is_not_the_model_is_not_written(launch, place, monkeypatch):
     class Other(Onnx):  # type: ignore[misc]
         def write(self, source, path):
@@ -194,6 +201,7 @@ def test_wrong_words_are_one_line(words, message, launch, place):
     assert sorted(place.iterdir()) == before and not (place / "alone" / "export").exists()
 
 
+@pytest.mark.long
 def test_a_cascade_whose_pool_is_gone(launch, place, made):
     (made / "alone").rename(made / "gone")
     try:
@@ -204,6 +212,7 @@ def test_a_cascade_whose_pool_is_gone(launch, place, made):
     assert not (place / "encas" / "export").exists()
 
 
+@pytest.mark.long
 def test_a_damaged_report_is_not_overwritten(launch, place):
     (place / "export.json").write_text("{")
     code, _, err = launch(*QUICK, "run=alone", "path=a.onnx")

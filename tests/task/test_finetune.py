@@ -98,6 +98,7 @@ def test_a_killed_one_goes_on_with_the_same_command(finished, launch, tmp_path, 
     assert checkpoint._digest(last[0]) == checkpoint._digest(last[1])
 
 
+@pytest.mark.long
 def test_its_result_is_trained_further_on_other_classes(finished, launch, tmp_path):
     code, _, err = launch(*FROM_RUN, "finetuning.epochs=1")
     assert code == 0, err
@@ -128,6 +129,7 @@ def two_classes(folder: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("teacher", ["supernet", "tuned"])
+@pytest.mark.long
 def test_it_learns_from_a_teacher(teacher, finished, launch, tmp_path):
     if teacher == "tuned":
         code, _, err = launch(*FROM_RUN, "finetuning.epochs=1")
@@ -141,6 +143,7 @@ def test_it_learns_from_a_teacher(teacher, finished, launch, tmp_path):
     assert losses[0] != losses[1]
 
 
+@pytest.mark.long
 def test_a_model_of_timm_with_a_teacher_of_timm(launch, tmp_path):
     timm = ("model=timm:mobilenetv3_small_050", "weights=random", "r=32", "dataset=digits", "finetuning.epochs=1")
     teacher = (

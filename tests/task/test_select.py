@@ -9,9 +9,9 @@ import nas
 from nas.model.front import Front, Member
 from nas.task.select import choose, folder_names
 from nas.types import Measure
-from tests.sealing import change
 from tests.model.test_old_run import DIGITS, write_old
 from tests.ofa_networks import SETTINGS
+from tests.sealing import change
 
 
 class Given(Front):
