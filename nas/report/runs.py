@@ -121,11 +121,12 @@ def find_runs(patterns: Sequence[str]) -> list[Path]:
 
 
 def _runs_below(place: Path) -> Iterator[Path]:
-    """Yield the run folders at ``place`` and below; what is inside a run folder is not looked at."""
+    """Yield the folders of searches at ``place`` and below; what is inside a run folder is not looked at."""
     for folder, below, files in os.walk(place):
         if "archive.jsonl" in files or {"config.yaml", "run.json"} <= set(files):
             below.clear()
-            yield Path(folder).resolve()
+            if "summary.csv" not in files:  # a fine-tuning has no front
+                yield Path(folder).resolve()
         below[:] = sorted(name for name in below if not name.startswith("."))
 
 
