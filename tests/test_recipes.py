@@ -41,7 +41,7 @@ def test_experiment_is_complete(name, launch, tmp_path, monkeypatch):
     assert (code, out) == (0, "nothing is wrong\n"), err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALIKE)
 def test_experiment_that_is_alike(name, launch, tmp_path):
     test_experiment(name, launch, tmp_path)
