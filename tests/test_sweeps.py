@@ -23,7 +23,7 @@ GIVEN = {"nsganetv2_imagenet_latency": ("sec_obj.latency_table.path=table.yaml",
 """What a user must say beside the name of a sweep."""
 
 BASIC = "hydra/launcher=basic"
-STEP = ("algorithm.n_doe=26", "algorithm.n_iter=1", "algorithm.iterations=1")
+STEP = ("algorithm.n_doe=26", "algorithm.n_iter=2", "algorithm.iterations=1")
 
 
 def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictConfig]:
