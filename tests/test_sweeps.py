@@ -68,11 +68,7 @@ def test_one_tiny_step(name, launch, tmp_path):
     else:
         words += [*STEP]
     if name.startswith("encas_joint_cifar"):
-        words += [
-            "training@training.member=none",
-            "surrogate.member.members=10",
-            "evaluator.networks.recalibration_images=64",
-        ]
+        words += ["training.member.epochs=2", "training.member.initial.epochs=3"]
     code, _, err = launch(*sweep, *words)
     assert code == 0, err
     assert len(list(tmp_path.rglob("front.json"))) >= 1
