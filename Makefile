@@ -27,10 +27,10 @@ test: environment ## run the fast tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 $(ARGS)
 
 # pytest's exit code 5 says that no test was selected.
-test-slow: environment ## run the slow tests: whole runs, kills and resumes, on SLURM where it can be started
-	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m "slow and not long" -n 2 $(ARGS) || [ $$? -eq 5 ]
+test-slow: environment ## run the slow tests: whole runs, kills and resumes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "slow and not long" -n 2 $(ARGS) || [ $$? -eq 5 ]
 
-test-long: environment ## run what takes longest: faults on SLURM, processes that die in every way, exports of every kind
+test-long: environment ## run what takes longest: faults on SLURM where it can be started, processes that die in every way, exports of every kind
 	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m long -n 2 $(ARGS)
 
 lint: environment ## check style, format and the layers of imports
