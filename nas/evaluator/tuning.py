@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from nas.dataset.base import Dataset
 from nas.dataset.training_batches import TrainingBatches
 from nas.seeding import rng_for
-from nas.supernet.precision import half_precision, mixed
+from nas.supernet.precision import gradient_scaler, mixed
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 
@@ -58,8 +58,7 @@ class Tuning:
             nesterov=self.momentum > 0,
             weight_decay=self.weight_decay,
         )
-        halved = amp and device.type == "cuda" and half_precision(device) is torch.float16
-        scaler = torch.amp.GradScaler(device.type, enabled=halved)
+        scaler = gradient_scaler(device, amp)
         sides = [resolution] * len(batches)
         generators = [device] if device.type == "cuda" else []
         network.train()

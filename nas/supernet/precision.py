@@ -19,3 +19,14 @@ def mixed(device: torch.device, wanted: bool) -> torch.autocast:
 def half_precision(device: torch.device) -> torch.dtype:
     """Return the type of half precision that a GPU computes quickly in: older ones only emulate bfloat16."""
     return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= AMPERE else torch.float16
+
+
+def gradient_scaler(device: torch.device, wanted: bool) -> torch.amp.GradScaler:
+    """Return what scales losses so that gradients survive float16; it does nothing with other types.
+
+    Args:
+        device: where networks are.
+        wanted: whether mixed precision is.
+    """
+    halved = wanted and device.type == "cuda" and half_precision(device) is torch.float16
+    return torch.amp.GradScaler(device.type, enabled=halved)

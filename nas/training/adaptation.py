@@ -13,7 +13,7 @@ from nas.dataset.base import Dataset
 from nas.dataset.training_batches import TrainingBatches
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.precision import half_precision, mixed
+from nas.supernet.precision import gradient_scaler, mixed
 from nas.team import Team
 from nas.training.copying import copied
 from nas.types import Architecture, Floats, Genomes
@@ -80,8 +80,7 @@ class Adaptation:
             nesterov=descent.momentum > 0,
             weight_decay=descent.weight_decay,
         )
-        halved = descent.amp and device.type == "cuda" and half_precision(device) is torch.float16
-        self._scaler = torch.amp.GradScaler(device.type, enabled=halved)
+        self._scaler = gradient_scaler(device, descent.amp)
         self._average: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}  # the weights themselves, while the supernet shows their average
 
