@@ -84,7 +84,7 @@ def processes(replica: Callable[[str], Evaluator], workers: int) -> Process:
 def replica_of(cache: Path) -> EvaluatorReplica:
     """Return what builds the demo's evaluator."""
     arguments = get_args_parser().parse_args(["training=none", "device=cpu"])
-    (settings,) = compose_jobs(arguments, CONF, "config")
+    (settings,) = compose_jobs(arguments, CONF, "config").configs
     parts = {
         name: instantiate(settings[name], _convert_="all")
         for name in ("dataset", "supernet", "space", "sec_obj", "evaluator")

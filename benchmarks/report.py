@@ -196,7 +196,7 @@ def entry_by_entry(folder: Path) -> Times:
 
 
 def opened(page: Path, repeats: int, **look: Any) -> list[float]:
-    with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as browser:
         times = [browser.open(page, **look) for _ in range(repeats)]
         assert browser.errors == [], browser.errors
         return times

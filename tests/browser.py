@@ -1,10 +1,12 @@
 """Chromium without a screen, spoken to over a pipe in the DevTools protocol."""
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
 import select
+import signal
 import shutil
 import subprocess
 import sys
@@ -62,6 +64,8 @@ class Browser:
     ) -> None:
         self._process.terminate()
         self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # its own processes would write on into the profile
         os.close(self._in)
         os.close(self._out)
 

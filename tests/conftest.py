@@ -46,12 +46,26 @@ def no_fsync(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
+@pytest.fixture(autouse=True)
+def own_logging():
+    """Hydra sets up logging for each run: what it changed is undone and its files are closed."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers.copy()
+    yield
+    of_runs = [handler for handler in {*root.handlers, *handlers} if _writes_run_log(handler)]
+    for handler in of_runs:
+        handler.close()
+    root.setLevel(level)
+    root.handlers[:] = [handler for handler in handlers if handler not in of_runs]
+
+
+def _writes_run_log(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).name == "run.log"
+
+
 @pytest.fixture
 def launch(monkeypatch, capsys, tmp_path):
     """Run ``launch.py`` with arguments; return exit code, standard output and standard error."""
-
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers.copy()
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.chdir(tmp_path)
@@ -62,9 +76,7 @@ def launch(monkeypatch, capsys, tmp_path):
         out, err = capsys.readouterr()
         return int(stop.value.code or 0), out, err
 
-    yield run
-    root.setLevel(level)  # Hydra has set up logging for the run
-    root.handlers[:] = handlers
+    return run
 
 
 @pytest.fixture
