@@ -6,8 +6,8 @@ import fcntl
 import json
 import os
 import select
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 import time
