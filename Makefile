@@ -24,11 +24,11 @@ demo: environment ## search a small supernet on real images, under 5 minutes on 
 	$(PY) launch.py experiment=demo $(ARGS)
 
 test: environment ## run the fast tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 --dist worksteal $(ARGS)
 
 # pytest's exit code 5 says that no test was selected.
 test-slow: environment ## run the slow tests: whole runs, kills and resumes
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "slow and not long" -n 2 $(ARGS) || [ $$? -eq 5 ]
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "slow and not long" -n 2 --dist worksteal $(ARGS) || [ $$? -eq 5 ]
 
 test-long: environment ## run what takes longest: faults on SLURM where it can be started, processes that die in every way, exports of every kind
 	OMP_NUM_THREADS=1 sh tools/with_slurm.sh $(PY) -m pytest -m long -n 2 $(ARGS)

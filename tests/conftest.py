@@ -35,9 +35,8 @@ from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
 from nas.training.base import Training
 from nas.training.none import NoTraining
+from tests.small_runs import CONF, shared_runs
 from tests.tabular import Tabular
-
-CONF = Path(__file__).parent.parent / "conf"
 
 
 @pytest.fixture(autouse=True)
@@ -176,15 +175,9 @@ def make_search(
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory) -> Path:
-    """A folder with a finished run, ``alone``, cascades of its front, ``encas`` and ``greedy``, and their cache.
+    """A folder with a finished run, ``alone``, ``encas``, ``ensemble`` and ``greedy`` of its front, and their cache.
 
     Tests that write into them copy them.
     """
-    from tests.pool.test_cascades import POOL, search
-    from tests.pool.test_runs import run
-
-    folder: Path = tmp_path_factory.mktemp("runs")
-    run(folder, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
-    search(folder, "encas", *POOL, "algorithm=encas", "optimizer.evaluations=2000")
-    search(folder, "greedy", *POOL, "algorithm=greedy")
-    return folder
+    base = tmp_path_factory.getbasetemp()
+    return shared_runs(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

@@ -85,6 +85,7 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr(nas.results, "hypervolume_figure", lambda *_, **__: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_wherever_the_disk_is_full_the_run_goes_on_later(make_search, tmp_path, no_pictures, with_room, code):
     disk = with_room(None)

@@ -33,6 +33,7 @@ def test_experiment(name, launch, tmp_path):
     assert len(list(tmp_path.rglob("front.json"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALIKE)
 def test_experiment_is_complete(name, launch, tmp_path, monkeypatch):
     """Everything but the run itself: real networks take seconds."""
@@ -47,6 +48,7 @@ def test_experiment_that_is_alike(name, launch, tmp_path):
     test_experiment(name, launch, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FINETUNING)
 def test_finetuning(name, launch, tmp_path):
     """One epoch on a few images, of a network that has everything that the recipe asks for."""

@@ -137,6 +137,7 @@ def test_a_killed_run_evaluates_nothing_twice(make_search, tmp_path, space):
     assert evaluator.calls == everything + 1
 
 
+@pytest.mark.slow
 def test_killed_at_every_boundary_it_ends_the_same(make_search, tmp_path, space, monkeypatch, no_pictures):
     """Boundaries: before and after every file, every archived step and every evaluation."""
     ticks, deadly = 0, -1

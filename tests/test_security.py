@@ -5,8 +5,6 @@ import io
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -27,6 +25,7 @@ from nas.pool.array_folder import locked, open_array, read_facts, write_arrays
 from nas.training import checkpoint
 from tests.quick_search import WORDS, write_predictor
 from tests.sealing import write_settings
+from tests.small_runs import launched
 
 ROOT = Path(__file__).parent.parent
 PYTHON = "!!python/object/apply:os.mknod [{victim}]\n"
@@ -109,8 +108,7 @@ def made(tmp_path_factory):
     """A finished run, and the predictor that it asked."""
     folder = tmp_path_factory.mktemp("made")
     write_predictor(folder / "predictor.pth")
-    command = [sys.executable, str(ROOT / "launch.py"), *WORDS]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    launched(folder, *WORDS)
     return folder
 
 

@@ -24,6 +24,8 @@ GIVEN = {"nsganetv2_imagenet_latency": ("sec_obj.latency_table.path=table.yaml",
 
 BASIC = "hydra/launcher=basic"
 STEP = ("algorithm.n_doe=26", "algorithm.n_iter=2", "algorithm.iterations=1")
+FEW_IMAGES = ("dataset.vld_size=100", "dataset.test_size=1600")
+"""97 are left for training, which takes most of the time."""
 
 
 def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictConfig]:
@@ -66,7 +68,7 @@ def test_one_tiny_step(name, launch, tmp_path):
         words += ["paths.cache=cache", "pool=files", own, *others, "pool.folders=[stored]", "dataset=none"]
         words += [] if "greedy" in words[0] else ["optimizer.evaluations=300"]
     else:
-        words += [*STEP]
+        words += [*STEP, *FEW_IMAGES]
     if name.startswith("encas_joint_cifar"):
         words += ["training.member.epochs=2", "training.member.initial.epochs=3"]
     code, _, err = launch(*sweep, *words)

@@ -1,9 +1,10 @@
 """Composition of settings by Hydra, its errors in one line: the key, the nearest name and the choices."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,10 @@ def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
 def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
     parser = OverridesParser.create(config_loader=hydra.config_loader)
     typed = [_parsed(parser, text) for text in arguments.overrides]
-    master = [override for override in typed if not override.is_sweep_override()]
-    _check_overrides(hydra, name, [o for o in master if o.key_or_group.startswith("hydra")])
-    composed = _compose(hydra, name, [o.input_line or "" for o in master if o.key_or_group.startswith("hydra")])
+    of_groups = cache(partial(_compose, hydra, name))
+    own = [o for o in typed if o.key_or_group.startswith("hydra") and not o.is_sweep_override()]
+    _check_overrides(hydra, own, of_groups)
+    composed = of_groups(tuple(override.input_line or "" for override in own))
     multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
     if not multirun:
         for override in typed:
@@ -112,13 +114,13 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
                 raise UserError(
                     f"{override.input_line} names several values; write launch.py -m ... to run all of them"
                 )
-        _check_overrides(hydra, name, typed)
+        _check_overrides(hydra, typed, of_groups)
         return Jobs((Job(_compose(hydra, name, arguments.overrides), tuple(arguments.overrides)),), False, name)
     swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*swept, *arguments.overrides])
     jobs = []
     for job in BasicSweeper.split_arguments(overrides, None)[0]:
-        _check_overrides(hydra, name, parser.parse_overrides(job))
+        _check_overrides(hydra, parser.parse_overrides(job), of_groups)
         jobs.append(Job(_compose(hydra, name, job), tuple(job)))
     return Jobs(tuple(jobs), True, name)
 
@@ -140,7 +142,9 @@ def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def _check_overrides(hydra: Hydra, name: str, overrides: Sequence[Override]) -> None:
+def _check_overrides(
+    hydra: Hydra, overrides: Sequence[Override], compose: Callable[[tuple[str, ...]], DictConfig]
+) -> None:
     """Raise UserError for the first override that names a choice or a key which does not exist."""
     loader = hydra.config_loader
     groups = [override for override in overrides if loader.get_group_options(override.key_or_group)]
@@ -156,7 +160,7 @@ def _check_overrides(hydra: Hydra, name: str, overrides: Sequence[Override]) -> 
     plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
     if not plain:
         return
-    composed = _compose(hydra, name, [override.input_line or "" for override in groups])
+    composed = compose(tuple(override.input_line or "" for override in groups))
     for override in plain:
         _check_key(composed, override.key_or_group, loader.list_groups(""))
 

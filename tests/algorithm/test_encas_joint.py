@@ -170,6 +170,7 @@ def test_every_step_says_how_well_each_part_of_the_surrogate_ranks(undisturbed):
     assert archive.commit_of(3).parts["flops"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [3, 20, 21, 40, 58])
 def test_killed_while_evaluating_it_ends_with_the_same_archive(calls, undisturbed, tmp_path):
     left = calls

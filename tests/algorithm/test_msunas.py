@@ -29,6 +29,7 @@ def test_candidates_carry_good_predictions(make_search, tmp_path):
     assert archive.commits[-1].surrogate == archive.commits[-1].winner == "rbf"
 
 
+@pytest.mark.slow
 def test_beats_random_search_at_the_same_number_of_evaluations(make_search, tmp_path):
     wins = 0
     for seed in range(5):

@@ -108,6 +108,7 @@ def test_the_front_is_measured_again_with_the_weights_that_the_search_leaves(ada
     assert json.loads((tmp_path / "final" / "net_0.stats").read_text())["weights"] == "after 104"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [3, 16, 17, 40, 58])
 def test_killed_while_evaluating_it_ends_with_the_same_archive(calls, adapting, tmp_path):
     whole, _, _ = adapting(tmp_path / "whole")

@@ -56,6 +56,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_it_ends_as_if_nothing_had_happened(moment, undisturbed, tmp_path, monkeypatch):
     owner, name, deadly = MOMENTS[moment]

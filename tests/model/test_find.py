@@ -11,6 +11,8 @@ from nas.errors import UserError
 from nas.model.base import Model, silent
 from nas.model.find import find_model, find_source, loaded
 from nas.model.given import Given
+from tests.cascades import write_pool
+from tests.small_runs import launched
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "reference" / "net_configs.json").read_text())
 
@@ -192,12 +194,9 @@ def test_what_is_wrong_is_said_before_any_work(runs, keys, message, monkeypatch)
 
 
 def test_outputs_alone_make_no_network(tmp_path, monkeypatch):
-    from tests.cascades import write_pool
-    from tests.pool.test_cascades import search
-
     write_pool(tmp_path / "models")
     words = ("pool=files", "pool.folders=[models]", "dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache")
-    search(tmp_path, "run", *words, "algorithm=encas", "optimizer.evaluations=200")
+    launched(tmp_path, *words, "algorithm=encas", "optimizer.evaluations=200", "paths.run=run")
     with pytest.raises(UserError, match=r"outputs that somebody else made \(pool=files\), whose networks are unknown"):
         find_source(**asked(run=tmp_path / "run"), given=given(tmp_path))
 

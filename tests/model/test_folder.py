@@ -81,6 +81,7 @@ OFA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFA)
 def test_the_package_ofa_loads_what_is_written(name, tmp_path):
     """By its own methods alone, as the original tool calls them."""

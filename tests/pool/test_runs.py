@@ -1,6 +1,5 @@
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import torch
 import yaml
 from scipy.special import log_softmax
 
-from nas.cli import main as cli
 from nas.errors import RunError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.model import from_logits
@@ -17,48 +15,22 @@ from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
 from tests.sealing import write_settings
-
-CONF = Path(__file__).parents[2] / "conf"
-SMALL = (
-    "tracker=csv",
-    "paths.cache=cache",
-    "device=cpu",
-    "training.epochs=2",
-    "training.warmup_epochs=1",
-    "supernet.depths=[1,2]",
-    "supernet.widths=[0.5,1.0]",
-    "supernet.kernel_sizes=[3]",
-    "dataset.resolutions=[8]",
-    "algorithm.n_doe=20",
-    "algorithm.iterations=0",
-    "evaluator.recalibration_images=64",
-)
-
-
-def run(folder: Path, name: str, *arguments: str) -> Path:
-    """Make a finished run."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["launch.py", *SMALL, f"paths.run={name}", *arguments])
-        patch.setattr(cli, "_exit_codes", [])
-        cli.main(CONF)
-    assert not stop.value.code
-    return folder / name
+from tests.small_runs import small_run
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """Two runs on one trained supernet, and the cache."""
     folder = tmp_path_factory.mktemp("runs")
-    run(folder, "a/seed_0", "algorithm.iterations=1", "algorithm.n_iter=4")
-    run(folder, "a/seed_1", "seed=1", "sec_obj=[flops,params]")
+    small_run(folder, "a/seed_0", "algorithm.iterations=1", "algorithm.n_iter=4")
+    small_run(folder, "a/seed_1", "seed=1", "sec_obj=[flops,params]")
     return folder
 
 
 @pytest.fixture(scope="module")
 def adapted(place) -> Path:
     """A run whose weights moved, in the same folder."""
-    run(
+    small_run(
         place,
         "nat/seed_0",
         "algorithm=nat",
@@ -119,6 +91,7 @@ def test_logits_are_the_very_ones_that_the_run_measured(place, tmp_path, monkeyp
         assert -log_softmax(logits, axis=1)[np.arange(450), labels].mean() == pytest.approx(metrics["loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_final_weights_of_a_run_that_adapted_them_are_used(adapted, monkeypatch):
     members, said, seen = front(adapted / "nat/seed_0"), [], []
     monkeypatch.setattr("nas.pool.runs.from_logits", lambda logits: seen.append(logits) or from_logits(logits))

@@ -238,6 +238,7 @@ def test_outputs_need_preparation(tmp_path):
         Invented(tmp_path).outputs("validation")
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_gone_on_with(tmp_path):
     """Kill it while the third of six models runs."""
     command = [sys.executable, "-m", "tests.pool.pools", str(tmp_path / "killed")]

@@ -5,6 +5,7 @@ from PIL import Image
 from nas.report.confusion import confusion_figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "names"), [(2, True), (10, True), (40, False), (300, True)])
 def test_a_picture_of_any_size(tmp_path, n, names):
     confusion = np.random.default_rng(0).integers(0, 9, (n, n)) + 30 * np.eye(n, dtype=np.int64)

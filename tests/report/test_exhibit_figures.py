@@ -13,6 +13,7 @@ from tests.report.made_papers import write_papers
 from tests.report.test_published import on
 
 
+@pytest.mark.slow
 def test_figures_for_print_and_for_the_page(tmp_path):
     folder = write_papers(tmp_path / "runs", seeds=2)
     places = [str(folder / name) for name in ("alphanet", "frozen", "greedy", "encas_1", "encas_5", "joint_5nets")]

@@ -7,6 +7,7 @@ from nas.report.printed import COLOURS, look, write_figures
 from tests.report.made import RANDOM, SETTINGS, made_run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_figures_for_print(tmp_path, objectives):
     kinds = {"m": SETTINGS, "r": RANDOM}

@@ -184,6 +184,7 @@ def test_published_flops(filled: AttentiveNas, row: dict[str, Any]) -> None:
     assert round(macs / 1e6) == row["mflops"]
 
 
+@pytest.mark.slow
 def test_costs_are_exact(filled: AttentiveNas) -> None:
     assert_costs_are_exact(filled, 48)
 

@@ -35,6 +35,7 @@ def compare(n: int, n_in_place: int, n_reference: int) -> None:
     check_architectures(net, reference, n=n, n_in_place=n_in_place, n_reference=n_reference)
 
 
+@pytest.mark.slow
 def test_logits_and_costs_are_the_packages() -> None:
     compare(50, 6, 6)
 
@@ -53,6 +54,7 @@ def test_extracted_networks_are_independent() -> None:
     check_independence(supernet())
 
 
+@pytest.mark.slow
 def test_fine_tuning() -> None:
     check_fine_tuning(supernet)
 

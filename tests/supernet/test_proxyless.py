@@ -41,6 +41,7 @@ def compare(n: int, n_in_place: int, n_reference: int) -> None:
     check_architectures(net, reference, n=n, n_in_place=n_in_place, n_reference=n_reference)
 
 
+@pytest.mark.slow
 def test_logits_and_costs_are_the_packages() -> None:
     compare(50, 10, 6)
 

@@ -16,8 +16,6 @@ from nas.dataset.digits import Digits
 from nas.export.onnx import Onnx
 from nas.pool.stored_parts import part_from
 from nas.task import export
-from tests.pool.test_cascades import POOL, search
-from tests.pool.test_runs import run
 
 SCRIPT = """
 import sys
@@ -33,22 +31,11 @@ print(file.get_modelmeta().custom_metadata_map["description"])
 QUICK = ("task=export", "device=cpu", "paths.cache=cache", "task.images=40", "task.repeats=1", "task.warmup=0")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """A run, and a run that searched cascades of its front."""
-    folder = tmp_path_factory.mktemp("export")
-    run(folder, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
-    search(folder, "encas", *POOL, "algorithm=encas", "optimizer.evaluations=2000")
-    return folder
-
-
 @pytest.fixture
-def place(made, tmp_path) -> Path:
+def place(runs, tmp_path) -> Path:
     """Where ``launch`` works; the runs' folders are there, under their own names."""
     for name in ("alone", "encas", "cache"):
-        (tmp_path / name).symlink_to(made / name)
-    shutil.rmtree(made / "alone" / "export", ignore_errors=True)
-    shutil.rmtree(made / "encas" / "export", ignore_errors=True)
+        shutil.copytree(runs / name, tmp_path / name)
     return tmp_path
 
 
@@ -69,6 +56,7 @@ def by_script(file: Path, images: np.ndarray, folder: Path) -> tuple[dict[str, n
         return dict(found), done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_an_architecture_as_onnx_in_a_plain_script(launch, place, monkeypatch):
     code, out, err = launch(*QUICK, "run=alone")
     assert code == 0, err
@@ -202,12 +190,9 @@ def test_wrong_words_are_one_line(words, message, launch, place):
 
 
 @pytest.mark.long
-def test_a_cascade_whose_pool_is_gone(launch, place, made):
-    (made / "alone").rename(made / "gone")
-    try:
-        code, _, err = launch(*QUICK, "run=encas", "arch=0")
-    finally:
-        (made / "gone").rename(made / "alone")
+def test_a_cascade_whose_pool_is_gone(launch, place):
+    (place / "alone").rename(place / "gone")
+    code, _, err = launch(*QUICK, "run=encas", "arch=0")
     assert code == 2 and err.count("\n") == 1 and "alone" in err
     assert not (place / "encas" / "export").exists()
 

@@ -71,6 +71,7 @@ def test_an_architecture_of_a_run_becomes_the_folder_of_a_model(finished, launch
     assert (code, out.split(":")[0]) == (0, "This fine-tuning is finished"), err
 
 
+@pytest.mark.slow
 def test_a_killed_one_goes_on_with_the_same_command(finished, launch, tmp_path, monkeypatch):
     code, _, err = launch(*FROM_RUN, "paths.run=whole")
     assert code == 0, err

@@ -44,6 +44,7 @@ def test_a_search_writes_what_every_search_writes(launch, tmp_path):
     assert (tmp_path / "run" / "archive.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_constraints_hold_for_every_method(launch, tmp_path):
     write_pool(tmp_path / "models", k=30)
     runs = {
@@ -118,6 +119,7 @@ class Killed(BaseException):
     """What no handler of errors catches."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", [0, 1, 5, 20, 21])
 def test_a_search_that_dies_ends_the_same(when, launch, tmp_path, monkeypatch):
     """Die at an evaluation: the first, in the search, of the archived front, and on the test images."""

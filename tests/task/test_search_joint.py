@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,13 @@ import pytest
 import torch
 import yaml
 
-from nas.cli import main as cli
 from nas.errors import RunError
 from nas.pool.cascades import cascade_of
 from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
+from tests.small_runs import launched
 
-CONF = Path(__file__).parents[2] / "conf"
 NAMES = ("tiny", "tiny_wide")
 SMALL = (
     *("algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "tracker=csv", "device=cpu", "paths.cache=cache"),
@@ -28,15 +26,6 @@ SMALL = (
     *(f"surrogate.{part}.members=20" for part in ("member", "combining", "cost")),
     "optimizer.evaluations=200",
 )
-
-
-def launched(folder: Path, *arguments: str) -> None:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["launch.py", *arguments])
-        patch.setattr(cli, "_exit_codes", [])
-        cli.main(CONF)
-    assert not stop.value.code
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,7 @@ def test_names_of_cascades():
     assert folder_names(Given([(10.0, 50.0)], networks=["a"]), [0]) == ["cascade-flops@50"]
 
 
+@pytest.mark.slow
 def test_from_a_run_to_models(launch, runs, tmp_path):
     shutil.copytree(runs / "alone", tmp_path / "alone")
     words = (f"paths.cache={runs / 'cache'}", "device=cpu")

@@ -97,6 +97,7 @@ def test_a_published_net_config_with_random_weights(launch, place):
     assert "M multiply-adds" in out
 
 
+@pytest.mark.slow
 def test_a_model_of_timm(launch, place):
     photos(place / "photos", 3)
     for storage in ("cache", "files"):

@@ -100,6 +100,7 @@ def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Pa
             assert (folder / "supernets" / name / "weights" / file).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [("thin", 0, 2), ("wide", 0, 1), ("thin", 1, 1), ("wide", 2, 0)], ids=str)
 def test_killed_in_any_supernets_training_it_ends_with_the_same_weights(
     kill_at: tuple[str, int, int], undisturbed: tuple[Path, Several, list[str | None]], tmp_path: Path
@@ -188,6 +189,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 def test_a_trial_adds_up_those_of_all_supernets(tmp_path: Path) -> None:
     supernet = several(*NAMES)
     before = weights_digest(supernet.module.state_dict())

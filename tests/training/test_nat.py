@@ -125,6 +125,7 @@ def test_it_learns(tmp_path: Path) -> None:
     assert evaluator(supernet)([architecture], "test")[0]["loss"] < before - 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kill_at", "changes"),
     [
@@ -290,6 +291,7 @@ def flat(supernet: Tiny) -> Tensor:
     return torch.cat([tensor.flatten() for tensor in weights(supernet).values() if tensor.is_floating_point()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "distillation": 0.5}], ids=["plain", "ema"])
 def test_two_processes_train_as_one_and_go_on_after_a_kill(changes: dict[str, Any], tmp_path: Path) -> None:
     """The same total batch gives the same weights but for rounding: 1e-5 of their length after 16 steps."""
@@ -323,6 +325,7 @@ def broken(device: str) -> tuple[Bars, Tiny]:
     raise FileNotFoundError("no data here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"ema": 0.9, "choice": "distribution", "checkpoint_every": 2, "distillation": 0.5}]
 )

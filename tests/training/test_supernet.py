@@ -210,6 +210,7 @@ def test_settings_must_fit(changes: dict[str, Any], message: str, tmp_path: Path
         training(tmp_path, small(), **changes)
 
 
+@pytest.mark.slow
 def test_a_trial_tells_what_the_whole_training_takes_and_leaves_no_trace(tmp_path: Path) -> None:
     supernet = small()
     before = weights(supernet)

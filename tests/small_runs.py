@@ -1,0 +1,66 @@
+"""Small runs of the command line in this process: a supernet of digits, and cascades of its front."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from nas.cli import main as cli
+
+CONF = Path(__file__).parent.parent / "conf"
+SMALL = (
+    "tracker=csv",
+    "paths.cache=cache",
+    "device=cpu",
+    "training.epochs=2",
+    "training.warmup_epochs=1",
+    "supernet.depths=[1,2]",
+    "supernet.widths=[0.5,1.0]",
+    "supernet.kernel_sizes=[3]",
+    "dataset.resolutions=[8]",
+    "algorithm.n_doe=20",
+    "algorithm.iterations=0",
+    "evaluator.recalibration_images=64",
+)
+"""A search on its own supernet."""
+
+POOL = ("pool=runs", "pool.runs=[alone]", "dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache")
+"""A search of cascades of the run ``alone``."""
+
+
+def launched(folder: Path, *words: str) -> None:
+    """Run ``launch.py`` in a folder; it must succeed."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["launch.py", *words])
+        patch.setattr(cli, "_exit_codes", [])
+        cli.main(CONF)
+    assert not stop.value.code
+
+
+def small_run(folder: Path, name: str, *words: str) -> Path:
+    """Make a finished run of ``SMALL`` and return its folder."""
+    launched(folder, *SMALL, f"paths.run={name}", *words)
+    return folder / name
+
+
+def shared_runs(folder: Path) -> Path:
+    """Return ``runs`` in a folder: ``alone``; ``encas``, ``ensemble`` and ``greedy`` of its front; and their cache.
+
+    Processes that share the folder make them once.
+    """
+    runs = folder / "runs"
+    with FileLock(folder / "runs.lock"):
+        if not runs.exists():
+            made = folder / "runs_in_the_making"
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            small_run(made, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
+            encas = ("algorithm=encas", "optimizer.evaluations=2000")
+            launched(made, *POOL, *encas, "paths.run=encas")
+            launched(made, *POOL, *encas, "space.search_goal=ensemble", "paths.run=ensemble")
+            launched(made, *POOL, "algorithm=greedy", "paths.run=greedy")
+            made.rename(runs)
+    return runs
