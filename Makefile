@@ -9,6 +9,8 @@ PYTHON ?=
 export PYTHON
 # uv trusts the certificates that the system trusts, as a network's own proxy needs.
 export UV_SYSTEM_CERTS ?= 1
+# Hundreds of processes start here: modules are compiled once, also where the shell asks Python not to keep that.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

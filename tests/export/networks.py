@@ -98,28 +98,6 @@ def check_same(network: nn.Module, run: Any, batches: Sequence[Images], toleranc
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=tolerance * scale)
 
 
-def check_network(form: Format, folder: Path, network: nn.Module) -> None:
-    """Check a network behind preprocessing with batches of 1 and more, of other heights and widths."""
-    path = folder / f"model.{form.ending}"
-    form.write(source(form, network), path)
-    check_same(network, form.read(path, 1), [images(n, *sides) for sides in SIDES for n in (1, 5)])
-
-
-def check_cascade(form: Format, folder: Path, cascade: Cascade | GapCascade) -> None:
-    """Check a cascade with batches of 1, of none, and of more; some of 40 images must stop at each stage."""
-    path = folder / f"model.{form.ending}"
-    form.write(source(form, cascade), path)
-    run = form.read(path, 1)
-    many = images(40)
-    stages = original(cascade)(many)["stages"]
-    assert set(stages.tolist()) == set(range(len(cascade.networks)))
-    alone = [many[int(np.argmax(stages == stage))][None] for stage in range(len(cascade.networks))]
-    others = [images(7, 9, 13)] if form.free_sides(cascade) else []
-    check_same(cascade, run, [many, *alone, many[:3], *others])
-    empty = run(many[:0])
-    assert [value.shape for value in empty.values()] == [(0, CLASSES), (0,), (0,), (0,)]
-
-
 def kinds(name: str, folder: Path) -> tuple[nn.Module, Images]:
     """Return a network of a kind of supernet behind preprocessing, with random weights, and images."""
     if name == "timm":

@@ -8,51 +8,17 @@ import torch
 from torch import nn
 
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.evaluator.cascade_module import Cascade
 from nas.export.onnx import Onnx
 from tests.export.networks import (
-    CROPS,
-    KINDS,
     WHOLE,
-    check_cascade,
-    check_network,
-    check_same,
     check_stages,
-    images,
-    kinds,
     small_cascade,
     small_prepared,
     source,
 )
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize("crop", CROPS, ids=["whole", "centre", "timm"])
-@pytest.mark.long
-def test_a_network_behind_preprocessing(crop, tmp_path):
-    check_network(Onnx(), tmp_path, small_prepared(crop=crop))
-
-
-def test_a_network_alone(tmp_path):
-    """Normalised images of its size go in; their number is free, their sides are not."""
-    network, path = small_prepared().network, tmp_path / "m.onnx"
-    Onnx().write(source(Onnx(), network, images(3, 6, 6)), path)
-    check_same(network, Onnx().read(path, 1), [images(n, 6, 6) for n in (1, 2, 9)])
-
-
-@pytest.mark.parametrize(("kind", "crops"), [(Cascade, WHOLE), (GapCascade, WHOLE), (Cascade, CROPS)])
-@pytest.mark.long
-def test_a_cascade(kind, crops, tmp_path):
-    check_cascade(Onnx(), tmp_path, small_cascade(kind, crops=crops))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.long
-def test_every_kind_of_network(kind, tmp_path):
-    network, batch = kinds(kind, tmp_path)
-    Onnx().write(source(Onnx(), network, batch), tmp_path / "m.onnx")
-    check_same(network, Onnx().read(tmp_path / "m.onnx", 1), [batch, batch[:1]], tolerance=1e-3)
 
 
 def convolved(path, batch):
