@@ -34,9 +34,9 @@ from nas.cli.naming import register_resolvers
 from nas.files import write_json, write_text
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
+from nas.parts import build
 from nas.results import Results
 from nas.run_folder import RunFolder
-from nas.task.base import build
 from nas.types import Measure
 
 ROOT = Path(__file__).parent.parent

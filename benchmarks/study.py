@@ -15,8 +15,8 @@ from nas.archive import Archive, Commit, Entry
 from nas.cli.naming import register_resolvers
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import hypervolume
+from nas.parts import build
 from nas.seeding import rng_for
-from nas.task.base import build
 from nas.types import Architecture
 
 CONF = Path(__file__).parent.parent / "conf"

@@ -17,13 +17,13 @@ from nas.evaluator.predictor import PredictorEvaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
+from nas.parts import build
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.search import Search
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet
-from nas.task.base import build
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
 

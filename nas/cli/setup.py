@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.check import check, groups_of
 from nas.cli.naming import run_group
 from nas.errors import UserError
-from nas.task.base import Paths, Settings, Setup, Task, build
+from nas.parts import build
+from nas.task.base import Paths, Settings, Setup, Task
 
 
 def make_task(config: DictConfig, hydra: Any, run_folder: Path, **offers: Any) -> Task:

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from nas.parts import build
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-
-__all__ = ["GROUPS", "OFFERED", "Paths", "Settings", "Setup", "Task", "build"]
 
 GROUPS = frozenset(
     {

@@ -23,8 +23,9 @@ from nas.model.base import MODEL_FILE, preparation
 from nas.model.folder import write_into
 from nas.model.further import trained
 from nas.model.teachers import teacher_of
+from nas.parts import build
 from nas.run_folder import RunFolder
-from nas.task.base import Setup, Task, build
+from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
 from nas.task.model import Arch, ModelKeys
 from nas.task.progress import shown

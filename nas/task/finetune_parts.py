@@ -20,7 +20,8 @@ from nas.model.given import Given, dataset_of
 from nas.model.of_cascade import RunCascade
 from nas.model.of_run import RunFront
 from nas.model.teachers import teacher_source
-from nas.task.base import Setup, build
+from nas.parts import build
+from nas.task.base import Setup
 from nas.task.model import ModelKeys, given_by
 
 

@@ -8,10 +8,11 @@ from typing import Any, final
 from nas.errors import UserError
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
+from nas.parts import build
 from nas.report.architecture import FORMATS, architecture_figure, layers_of
 from nas.space.net_config import architectures, is_net_config, outputs
 from nas.supernet.base import Supernet
-from nas.task.base import Setup, Task, build
+from nas.task.base import Setup, Task
 from nas.task.random_supernet import random_supernet
 from nas.types import Genomes, PositiveInt
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from nas.errors import UserError
+from nas.parts import build
 from nas.supernet.base import Supernet
-from nas.task.base import Setup, build
+from nas.task.base import Setup
 
 PUBLISHED_CLASSES = 1000
 

@@ -6,10 +6,11 @@ from typing import Any, final
 
 from nas.archive import Archive
 from nas.errors import ArchiveError, UserError
+from nas.parts import build
 from nas.results import Results
 from nas.run_folder import RunFolder
 from nas.status import observed
-from nas.task.base import Setup, Task, build
+from nas.task.base import Setup, Task
 from nas.tracker.base import RunInfo, Tracker
 
 

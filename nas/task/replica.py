@@ -13,8 +13,8 @@ from nas.evaluator.base import Evaluator
 from nas.objective.base import Objective
 from nas.objective.benchmark_latency import tabulated
 from nas.objective.expected import expected
+from nas.parts import build
 from nas.supernet.base import Supernet
-from nas.task.base import build
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.cost import TableCost
+from nas.parts import build
 from nas.pool.none import NoPool
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
@@ -30,7 +31,7 @@ from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.supernet.several import Several
-from nas.task.base import Settings, Setup, Task, build
+from nas.task.base import Settings, Setup, Task
 from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo

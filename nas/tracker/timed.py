@@ -42,9 +42,9 @@ class Timed(Tracker):
     def conclusion(self) -> str:
         """Return what tracking took, as a line; after :meth:`finish`."""
         beside = self._tracker.background_seconds
-        return (
-            f"Tracking: the run waited {self._seconds:.2f} s, {100 * self._seconds / max(self._whole, 1e-9):.2f} % of it"
-            + (f"; {beside:.2f} s of computing went on beside it." if beside else ".")
+        percent = 100 * self._seconds / max(self._whole, 1e-9)
+        return f"Tracking: the run waited {self._seconds:.2f} s, {percent:.2f} % of it" + (
+            f"; {beside:.2f} s of computing went on beside it." if beside else "."
         )
 
     def _timed(self, call: Callable[[], None]) -> None:
