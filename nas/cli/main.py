@@ -98,7 +98,10 @@ def check_jobs(jobs: Jobs) -> None:
         HydraConfig.instance().set_config(config)
         folder = Path(config.hydra.run.dir)
         if folder in folders:
-            raise UserError(f"two jobs would share the run folder {folder}: let paths.run contain what differs")
+            raise UserError(
+                f"two jobs would share the run folder {folder}: let paths.run contain what differs, "
+                f"for example 'paths.run={folder}/${{seed}}'"
+            )
         folders.append(folder)
         task = make_task(without_hydra(config), config.hydra, folder)
         try:

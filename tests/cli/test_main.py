@@ -44,7 +44,10 @@ WRONG = {
     "second objective": (["sec_obj=flop"], "unknown choice for sec_obj: 'flop'; did you mean 'flops'?"),
     "several algorithms": (["algorithm=[msunas,random]"], "write launch.py -m algorithm=msunas,random"),
     "sweep without -m": (["seed=0,1"], "seed=0,1 names several values; write launch.py -m"),
-    "shared folder": (["-m", "seed=0,1", "paths.run=x"], "two jobs would share the run folder x"),
+    "shared folder": (
+        ["-m", "seed=0,1", "paths.run=x"],
+        "two jobs would share the run folder x: let paths.run contain what differs, for example 'paths.run=x/${seed}'",
+    ),
     "nothing chosen": (["surrogate=null"], "surrogate takes one of its choices: adaptive, additive_gp, cart"),
     "literal": (["tracker.mode=onlin"], "it should be 'offline', 'online' or 'disabled'"),
     "device": (["device=gpu"], "device=gpu is unknown; choices: auto, cpu, cuda, cuda:<n>"),
