@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -224,7 +225,7 @@ def _genes(comparison: Comparison) -> Figure:
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.set_title(group.label, fontsize=8)
+        axes.set_title("\n".join(wrap(group.label, 30)), fontsize=8)
         axes.set_xlabel("iteration")
     return figure
 

@@ -95,11 +95,16 @@ def test_the_page_in_a_browser(launch, runs, tmp_path):
     write_run(runs / "three", objectives=3, again=True)
     write_run(runs / "cascade", settings=SETTINGS | {"seed": 5}, steps=1, config={"networks": ["a"], "thresholds": []})
     write_run(runs / "broken", seed=9, state="failed", failing=True)
+    long = {
+        "_target_": "nas.surrogate.rbf.RBF",
+        "kernel": "a_name_that_is_longer_than_the_screen_of_a_phone_is_wide",
+    }
+    write_run(runs / "long", settings=SETTINGS | {"surrogate": long})
     code, _, err = launch("task=report", "runs=[runs]", "path=out")
     assert code == 0, err
     page = tmp_path / "out" / "index.html"
     count = "[...document.querySelectorAll('canvas')].filter((c) => c.width > 0 && c.height > 0).length"
-    with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as browser:
         for look in LOOKS:
             browser.open(page, **look)
             assert browser.value("document.documentElement.scrollWidth") <= look["width"]
