@@ -44,6 +44,7 @@ def main() -> None:
                 seconds, cores, said = demo(Path(place), tracker, f"{tracker}_{repeat}")
                 found.append((seconds, cores))
                 lines.append(f"{tracker:6s} {seconds:7.2f} s {cores:7.2f} s of a core   {said}")
+                print(lines[-1], flush=True)
     (csv, csv_cores), (wandb, wandb_cores) = (
         (min(seconds for seconds, _ in found), min(cores for _, cores in found)) for found in times.values()
     )
@@ -52,7 +53,7 @@ def main() -> None:
         f"{wandb_cores - csv_cores:+.2f} s of a core"
     )
     text = "\n".join(lines) + "\n"
-    print(text, end="")
+    print(lines[-1])
     Path(__file__).with_suffix(".txt").write_text(text)
 
 
