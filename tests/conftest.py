@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from nas.algorithm.msunas import MSuNAS
 from nas.algorithm.nat import NAT
 from nas.algorithm.random import RandomSearch
 from nas.archive import Archive
-from nas.cli import main as cli
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
@@ -35,7 +33,7 @@ from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
 from nas.training.base import Training
 from nas.training.none import NoTraining
-from tests.small_runs import CONF, shared_runs
+from tests.small_runs import exit_code, shared_runs
 from tests.tabular import Tabular
 
 
@@ -67,13 +65,10 @@ def launch(monkeypatch, capsys, tmp_path):
     """Run ``launch.py`` with arguments; return exit code, standard output and standard error."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["launch.py", *arguments])
-        monkeypatch.setattr(cli, "_exit_codes", [])
-        with pytest.raises(SystemExit) as stop:
-            cli.main(CONF)
+        monkeypatch.chdir(tmp_path)  # for the rest of the test, too
+        code = exit_code(tmp_path, *arguments)
         out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
+        return code, out, err
 
     return run
 

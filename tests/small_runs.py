@@ -30,14 +30,19 @@ POOL = ("pool=runs", "pool.runs=[alone]", "dataset=none", "tracker=csv", "device
 """A search of cascades of the run ``alone``."""
 
 
-def launched(folder: Path, *words: str) -> None:
-    """Run ``launch.py`` in a folder; it must succeed."""
+def exit_code(folder: Path, *words: str) -> int:
+    """Run ``launch.py`` in a folder, in this process."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["launch.py", *words])
         patch.setattr(cli, "_exit_codes", [])
         cli.main(CONF)
-    assert not stop.value.code
+    return int(stop.value.code or 0)
+
+
+def launched(folder: Path, *words: str) -> None:
+    """Run ``launch.py`` in a folder; it must succeed."""
+    assert exit_code(folder, *words) == 0
 
 
 def small_run(folder: Path, name: str, *words: str) -> Path:

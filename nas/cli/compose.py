@@ -98,10 +98,10 @@ def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
 def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
     parser = OverridesParser.create(config_loader=hydra.config_loader)
     typed = [_parsed(parser, text) for text in arguments.overrides]
-    of_groups = cache(partial(_compose, hydra, name))
+    composed_with = cache(partial(_compose, hydra, name))
     own = [o for o in typed if o.key_or_group.startswith("hydra") and not o.is_sweep_override()]
-    _check_overrides(hydra, own, of_groups)
-    composed = of_groups(tuple(override.input_line or "" for override in own))
+    _check_overrides(hydra, own, composed_with)
+    composed = composed_with(tuple(override.input_line or "" for override in own))
     multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
     if not multirun:
         for override in typed:
@@ -114,13 +114,13 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
                 raise UserError(
                     f"{override.input_line} names several values; write launch.py -m ... to run all of them"
                 )
-        _check_overrides(hydra, typed, of_groups)
+        _check_overrides(hydra, typed, composed_with)
         return Jobs((Job(_compose(hydra, name, arguments.overrides), tuple(arguments.overrides)),), False, name)
     swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*swept, *arguments.overrides])
     jobs = []
     for job in BasicSweeper.split_arguments(overrides, None)[0]:
-        _check_overrides(hydra, parser.parse_overrides(job), of_groups)
+        _check_overrides(hydra, parser.parse_overrides(job), composed_with)
         jobs.append(Job(_compose(hydra, name, job), tuple(job)))
     return Jobs(tuple(jobs), True, name)
 
