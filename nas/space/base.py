@@ -5,9 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.types import Architecture, Floats, Genomes
+
+_CHUNK = 1000
+"""Genomes that are looked at together."""
 
 
 def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
@@ -60,6 +64,21 @@ class SearchSpace(ABC):
         Raises:
             UserError: if it is none of this space; the message names the key and the choices.
         """
+
+    def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        """Return whether each gene of canonical genomes, (n, d), matters, (n, d).
+
+        It does where another choice of it makes another architecture: where it is above its lower bound, or would
+        stay at its upper one.
+        """
+        result = genomes > self.lower
+        for start in range(0, len(genomes), _CHUNK):
+            rows, genes = np.nonzero(~result[start : start + _CHUNK])
+            raised = genomes[start + rows]
+            raised[np.arange(len(rows)), genes] = self.upper[genes]
+            kept = self.canonical(raised)[np.arange(len(rows)), genes] > self.lower[genes]
+            result[start + rows, genes] = kept
+        return result
 
     def violation(self, genomes: Genomes) -> Floats:
         """Return by how much canonical genomes, (n, d), break hard constraints, (n,): 0 for allowed ones."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.space.base import SearchSpace
@@ -62,6 +63,10 @@ class Constrained(SearchSpace):
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the wrapped space's canonical form of genomes, shape (n, d)."""
         return self._space.canonical(genomes)
+
+    def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        """Return whether each gene of canonical genomes, (n, d), matters to the wrapped space, (n, d)."""
+        return self._space.expressed(genomes)
 
     def decode(self, genome: Genomes) -> Architecture:
         """Return the architecture of one genome, shape (d,)."""

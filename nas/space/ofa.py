@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.errors import UserError, unknown
 from nas.space.base import SearchSpace, choice_index
@@ -110,6 +111,15 @@ class OfaSpace(SearchSpace):
         stages = result[:, : self.resolution_gene].reshape(len(result), self.n_stages, 1 + 2 * self.max_depth)
         absent = np.arange(self.max_depth) >= np.array(self.depths)[stages[:, :, :1]]
         stages[:, :, 1:] *= ~np.concatenate([absent, absent], axis=2)
+        return result
+
+    def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        """Return whether each gene of genomes, (n, d), matters, (n, d): genes of absent layers do not."""
+        raised = np.tile(self.upper, (len(genomes), 1))
+        depths = [self.depth_gene(stage) for stage in range(self.n_stages)]
+        raised[:, depths] = genomes[:, depths]
+        result = self.canonical(raised) > self.lower
+        result[:, depths] = self.upper[depths] > self.lower[depths]
         return result
 
     def decode(self, genome: Genomes) -> Architecture:

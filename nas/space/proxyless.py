@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.space.base import SearchSpace, choice_index
@@ -57,6 +58,12 @@ class ProxylessSpace(SearchSpace):
         self.validate(genomes)
         n = self.stages.n_genes
         return np.concatenate([self.stages.canonical(genomes[:, :n]), genomes[:, n:]], axis=1)
+
+    def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
+        """Return whether each gene of genomes, (n, d), matters, (n, d): genes of absent layers do not."""
+        n = self.stages.n_genes
+        last = np.tile(self.upper[n:] > self.lower[n:], (len(genomes), 1))
+        return np.concatenate([self.stages.expressed(genomes[:, :n]), last], axis=1)
 
     def decode(self, genome: Genomes) -> Architecture:
         """Return the architecture of one genome, shape (d,), canonical or not."""

@@ -77,6 +77,7 @@ class AdditiveGP(Surrogate):
         self._scales: Floats = found.x
         covariance = self._covariance(self._scales, parts)[0]
         covariance[np.diag_indices_from(covariance)] += self._noise(self._scales)
+        self._asked = genomes[:0], (np.zeros((0, len(points))), np.zeros(0))
         self._factor = cholesky(covariance, lower=True)
         self._weights = cho_solve((self._factor, True), targets)
 
@@ -101,7 +102,12 @@ class AdditiveGP(Surrogate):
         return covariance
 
     def _across(self, genomes: Genomes) -> tuple[Floats, Floats]:
-        """Return covariances with the fitted points, (k, n), and the own variances, (k,)."""
+        """Return covariances with the fitted points, (k, n), and the own variances, (k,); the last ones are kept."""
+        if not np.array_equal(genomes, self._asked[0]):
+            self._asked = genomes.copy(), self._computed(genomes)
+        return self._asked[1]
+
+    def _computed(self, genomes: Genomes) -> tuple[Floats, Floats]:
         features = self._encoding(genomes) - self._middle
         linear, reach, size, _ = _split(self._scales, self._encoding.n_kinds)
         kinds = self._encoding.kinds

@@ -1,13 +1,9 @@
 """Features of genomes that say which choices are there, for surrogates that know the search space."""
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.space.base import SearchSpace
 from nas.types import Floats, Genomes
-
-_CHUNK = 1000
-"""Genomes that are looked at together."""
 
 
 class Encoding:
@@ -42,16 +38,5 @@ class Encoding:
         """Return the features, (n, d) -> (n, f)."""
         lower, upper = self._space.lower[self._genes], self._space.upper[self._genes]
         values = (genomes[:, self._genes] - lower) / (upper - lower)
-        chosen = (genomes[:, self._columns] == self._levels) & self._expressed(genomes)[:, self._columns]
+        chosen = (genomes[:, self._columns] == self._levels) & self._space.expressed(genomes)[:, self._columns]
         return np.concatenate([values, chosen], axis=1)
-
-    def _expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
-        """Return whether each gene matters, (n, d): those above their lower bound do, in a canonical genome."""
-        result = genomes > self._space.lower
-        for start in range(0, len(genomes), _CHUNK):
-            rows, genes = np.nonzero(~result[start : start + _CHUNK])
-            raised = genomes[start + rows]
-            raised[np.arange(len(rows)), genes] = self._space.upper[genes]
-            kept = self._space.canonical(raised)[np.arange(len(rows)), genes] > self._space.lower[genes]
-            result[start + rows, genes] = kept
-        return result

@@ -1,7 +1,6 @@
 """Which architectures the steps of an iteration train."""
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.space.base import SearchSpace
 from nas.types import Genomes
@@ -20,19 +19,9 @@ def from_distribution(space: SearchSpace, genomes: Genomes, n: int, rng: np.rand
     comes as often as its share says, rounded: a width that half the genomes have gets half the steps.
     """
     drawn = np.tile(space.lower, (n, 1))
-    expressed = _expressed(space, genomes)
+    expressed = space.expressed(genomes)
     for gene in range(space.n_genes):
         values = genomes[expressed[:, gene], gene]
         if len(values):
             drawn[:, gene] = in_turn(values[:, None], n, rng)[:, 0]
     return space.canonical(drawn)
-
-
-def _expressed(space: SearchSpace, genomes: Genomes) -> npt.NDArray[np.bool_]:
-    """Return whether each gene means something in each canonical genome, (k, d) -> (k, d): a change of it stays."""
-    result = np.zeros(genomes.shape, dtype=np.bool_)
-    for gene in range(space.n_genes):
-        changed = genomes.copy()
-        changed[:, gene] = space.upper[gene]
-        result[:, gene] = space.canonical(changed)[:, gene] == space.upper[gene]
-    return result

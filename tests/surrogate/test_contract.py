@@ -137,6 +137,8 @@ def test_the_same_points_give_the_same_model(make):
     np.random.seed(3)  # nobody may look at the global generator
     again = make()
     again.fit(genomes[:40], values[:40] * 2)  # forgotten
+    again.predict(points)
+    again.deviation(points)
     again.fit(genomes, values)
     np.testing.assert_array_equal(again.predict(points), first)
 

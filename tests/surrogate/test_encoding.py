@@ -15,16 +15,6 @@ def test_absent_layers_have_no_choice(space):
     assert small[values:].sum() == space.n_genes - 2 * 2
 
 
-def test_expressed_means_that_the_architecture_changes(space):
-    encoding = Encoding(space)
-    genomes = space.sample(50, np.random.default_rng(0))
-    for genome, expressed in zip(genomes, encoding._expressed(genomes), strict=True):
-        for gene in range(space.n_genes):
-            others = np.tile(genome, (space.upper[gene] + 1, 1))
-            others[:, gene] = np.arange(space.upper[gene] + 1)
-            assert expressed[gene] == (len(np.unique(space.canonical(others)[:, gene])) > 1)
-
-
 def test_kinds_are_names_without_their_place(space):
     encoding = Encoding(space)
     assert encoding.n_kinds == 2 * 5  # depth, kernel_size, expand_ratio, resolution, width; values and choices
