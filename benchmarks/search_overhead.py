@@ -6,8 +6,9 @@ One iteration at 340 archived architectures of Once-for-All's MobileNetV3 (46 ge
 candidates in 20 generations, choose 8. The baseline, written here, does as NSGANetV2's code does: points are added to
 pySOT's interpolant one at a time; for every candidate the subnet is cut out of the dynamic network and traced with
 torchprofile; the subset is chosen by a genetic algorithm (100 individuals, 60 generations) that evaluates one subset
-after the other. Tracing is timed on a few candidates and multiplied; everything else is run as it is. Then the other
-surrogates: ``adaptive`` on 350 points, and ``rbf_ensemble`` against 500 of pySOT's interpolants predicting row by row.
+after the other. Tracing is timed on a few candidates and multiplied; everything else is run as it is. Then one
+iteration of the default of ``algorithm=msunas``, and the other surrogates: ``adaptive`` on 350 points, and
+``rbf_ensemble`` against 500 of pySOT's interpolants predicting row by row.
 Writes ``search_overhead.txt`` beside this file. One thread.
 """
 
@@ -33,6 +34,7 @@ from study import Study
 from threadpoolctl import threadpool_limits
 from torchprofile import profile_macs
 
+from nas.algorithm.predicted import Predicted
 from nas.optimizer.base import Problem
 from nas.pareto import non_dominated
 from nas.selector.subset import Subset
@@ -41,6 +43,7 @@ from nas.space.base import new_rows
 HERE = Path(__file__).parent
 PAPER = "experiment=msunas_paper"
 ARCHIVED, POPULATION, GENERATIONS, CHOSEN = 340, 40, 20, 8
+DEFAULT = (("surrogate", "additive_gp"), ("optimizer", "ehvi"), ("selector", "ehvi"))
 
 
 def pysot(genomes: np.ndarray, errors: np.ndarray) -> RBFInterpolant:
@@ -160,6 +163,30 @@ def iteration(study: Study, traced: int) -> list[str]:
     return lines
 
 
+def default(study: Study) -> list[str]:
+    genomes = study.space.sample(ARCHIVED, np.random.default_rng(0))
+    objectives = study.objectives(genomes)
+    front = non_dominated(objectives)
+    surrogate, optimizer, selector = (study.part(*part) for part in DEFAULT)
+    predicted = Predicted(study.space, [study.objective], surrogate)
+    fit, _ = timed(predicted.fit, genomes, objectives, repeats=5)
+
+    def search() -> np.ndarray:
+        return new_rows(optimizer.minimize(predicted.problem(), genomes[front], np.random.default_rng(0))[0], genomes)
+
+    def choose() -> np.ndarray:
+        values, covariance = predicted(candidates), surrogate.covariance(candidates)
+        return selector.select(values, objectives[front], CHOSEN, np.random.default_rng(0), covariance)
+
+    searched, candidates = timed(search, repeats=5)
+    chosen, _ = timed(choose, repeats=5)
+    return [
+        f"the default ({', '.join('='.join(part) for part in DEFAULT)}: 200 candidates in 50 generations):",
+        f"fit {fit:.3f} s, search {searched:.3f} s, selection among {len(candidates)} {chosen:.3f} s; "
+        f"one iteration {fit + searched + chosen:.3f} s",
+    ]
+
+
 def surrogates(study: Study) -> list[str]:
     rng = np.random.default_rng(1)
     genomes = study.space.sample(350, rng)
@@ -189,7 +216,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with threadpool_limits(1):
         study = Study(arguments.predictor)
-        lines = [*iteration(study, arguments.traced), "", *surrogates(study)]
+        lines = [*iteration(study, arguments.traced), "", *default(study), "", *surrogates(study)]
     lines.append(f"(one thread, torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()})")
     text = "\n".join(lines)
     print(text)
