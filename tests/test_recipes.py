@@ -8,6 +8,7 @@ from PIL import Image
 
 from nas.task.search import SearchTask
 from tests.cascades import write_pool
+from tests.marks import slow_but
 
 ROOT = Path(__file__).parent.parent
 TINY = (
@@ -22,10 +23,19 @@ RECIPES = [path.stem for path in sorted((ROOT / "conf" / "experiment").glob("*.y
 ONE_OF_EACH_KIND = {"nat_reproduce_cifar10", "nat_cifar10_proxyless", "nat_imagenet_ofa_w12"}
 REAL_NETWORKS = ("nat_", "encas_joint_", "nsganetv2_", "frozen_")
 ALIKE = [name for name in RECIPES if name.startswith(REAL_NETWORKS) and name not in ONE_OF_EACH_KIND]
+FAST = {
+    "demo",
+    "encas_1net",
+    "encas_5nets",
+    "encas_5nets_greedy",
+    "encas_timm",
+    "msunas_paper",
+    "nat_cifar10_proxyless",
+}
 FINETUNING = [name for name in RECIPES if name.startswith("finetune_")]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ALIKE + FINETUNING])
+@pytest.mark.parametrize("name", slow_but(FAST, [name for name in RECIPES if name not in ALIKE + FINETUNING]))
 def test_experiment(name, launch, tmp_path):
     code, out, err = launch(f"experiment={name}", *in_small(name, tmp_path))
     assert code == 0, err

@@ -23,6 +23,7 @@ from nas.dataset.torchvision_source import open_parts
 from nas.errors import UserError
 from nas.pool.array_folder import locked, open_array, read_facts, write_arrays
 from nas.training import checkpoint
+from tests.marks import slow_but
 from tests.quick_search import WORDS, write_predictor
 from tests.sealing import write_settings
 from tests.small_runs import launched
@@ -147,7 +148,12 @@ def test_targets_of_a_run_folder(launch, finished, victim, target, nested):
     refused(launch(*CASCADES), "config.yaml", "only those are used")
 
 
-@pytest.mark.parametrize("name", ["archive.jsonl", "front.json", "run.json", "status.json", "config.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        {"archive.jsonl", "config.yaml"}, ["archive.jsonl", "front.json", "run.json", "status.json", "config.yaml"]
+    ),
+)
 def test_pickles_in_place_of_a_run_folders_files(launch, finished, victim, name):
     (finished / name).write_bytes(pickle.dumps(Malicious(victim)))
     assert launch(*CASCADES)[0] == 2

@@ -15,10 +15,21 @@ from nas.cli.naming import register_resolvers
 from nas.cli.scale import register_scales, scale_of
 from nas.cli.setup import without_hydra
 from tests.cascades import write_pool
+from tests.marks import slow_but
 
 ROOT = Path(__file__).parent.parent
 SWEEPS = [path.stem for path in sorted((ROOT / "sweeps").glob("*.yaml"))]
 OF_STORED_OUTPUTS = [name for name in SWEEPS if re.match("encas_(cifar|imagenet|joint_plus|timm)", name)]
+ONE_OF_EACH_KIND = {
+    "digits_msunas_random",
+    "encas_cifar10",
+    "encas_imagenet_baselines",
+    "encas_joint_cifar10",
+    "encas_timm",
+    "nat_reproduce",
+    "nsganetv2_cifar10",
+    "nsganetv2_imagenet_latency",
+}
 GIVEN = {"nsganetv2_imagenet_latency": ("sec_obj.latency_table.path=table.yaml",)}
 """What a user must say beside the name of a sweep."""
 
@@ -38,7 +49,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictCo
 
 
 @pytest.mark.parametrize("scale", [(), pytest.param(("scale=small",), marks=pytest.mark.slow)], ids=["full", "small"])
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", slow_but(ONE_OF_EACH_KIND, SWEEPS))
 def test_all_runs_compose_and_have_a_folder_of_their_own(name, scale, monkeypatch):
     composed = jobs(monkeypatch, name, "seed=0", *scale, *(() if scale else GIVEN.get(name, ())))
     folders = []
@@ -55,7 +66,7 @@ def test_ten_seeds(name):
     assert re.search(r"seed: range\(10\)$", (ROOT / "sweeps" / f"{name}.yaml").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", slow_but({"encas_cifar10", "nat_cifar10", "nsganetv2_cifar10"}, SWEEPS))
 def test_one_tiny_step(name, launch, tmp_path):
     """The first run of each, with few evaluations; cascades take stored outputs instead of runs that are not there."""
     sweep = ("-cd", str(ROOT / "sweeps"), "-cn", name, "-m", "seed=0", "scale=small", "tracker=csv", BASIC)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nas.cli.scale import SHELVES
+from tests.marks import slow_but
 
 WRONG = {
     "no sweep": ([], "error: sweep must be given: add sweep=VALUE to the command line"),
@@ -29,7 +30,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("case", slow_but({"no sweep", "unknown sweep", "the task's key", "-m", "several"}, WRONG))
 def test_a_mistake_is_one_line(case, launch, tmp_path):
     arguments, message = WRONG[case]
     code, out, err = launch("task=estimate", *arguments, *(["seed=0"] if case != "no sweep" else []))

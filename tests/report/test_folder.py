@@ -27,6 +27,7 @@ def test_a_report_takes_the_place_of_one(tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ["report"]
 
 
+@pytest.mark.slow
 def test_all_or_nothing(tmp_path, monkeypatch):
     out = tmp_path / "report"
     write(out, tmp_path)

@@ -119,6 +119,7 @@ def test_pools_of_runs_that_do_not_exist_are_made_up_and_shared_by_kinds(task, t
     assert found["total"]["disk"] == 4 * 3000 + 500 + 2 * pool.stored_bytes  # a pool for each seed
 
 
+@pytest.mark.slow
 def test_pools_of_runs_that_exist_are_as_large_as_these(task, tmp_path, runs):
     folder = runs / "alone"
     kind = [setup(tmp_path / "a", choice="runs", runs=[str(folder), "absent"])]

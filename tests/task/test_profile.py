@@ -3,6 +3,8 @@ import json
 import pytest
 from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 
+from tests.marks import slow_but
+
 ARCH = '{"ks":[3,5,3],"e":[2,4,1],"d":[1,1,1],"r":8,"w":1.0}'
 
 
@@ -78,7 +80,7 @@ class TestNetConfig:
         path.write_text(json.dumps(network.get_active_net_config()))
         return path
 
-    @pytest.mark.parametrize("supernet", ["ofa_w12", "nat"])
+    @pytest.mark.parametrize("supernet", slow_but({"ofa_w12"}, ["ofa_w12", "nat"]))
     def test_is_read_with_the_resolution_from_the_command_line(self, launch, net_config, supernet):
         largest = {"ks": [7] * 20, "e": [6] * 20, "d": [4] * 5, "w": 1.2, "r": 224}
         given = profile(launch, f"supernet={supernet}", f"arch={json.dumps(largest)}")

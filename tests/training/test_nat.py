@@ -313,6 +313,7 @@ def test_two_processes_train_as_one_and_go_on_after_a_kill(changes: dict[str, An
     assert 0 < float((flat(alone) - flat(supernet)).norm() / flat(alone).norm()) < 1e-5
 
 
+@pytest.mark.slow
 def test_what_fails_in_a_process_of_the_team_ends_the_run_at_once(tmp_path: Path) -> None:
     for _ in range(2):  # what is left of the first team does not disturb the second
         subject = training(tmp_path, replica=broken, processes=2)
