@@ -152,7 +152,7 @@ def picture(found: dict[str, list[Outcome]], path: Path) -> None:
         axes.set_xlabel("evaluations")
         axes.set_ylim(0.72, 0.86)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize="x-small", loc="lower right")
+        axes.legend(frameon=False, fontsize="x-small", loc="lower right", ncols=2)
         axes.grid(color="#eeeeee")
     figure.axes[0].set_ylabel("hypervolume, median of seeds")
     FigureCanvasAgg(figure).print_png(str(path))

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.marks import slow_but
+
 PUBLISHED = json.loads((Path(__file__).parent / "reference" / "configs_encas.json").read_text())
 
 
@@ -14,7 +16,10 @@ def test_every_key_is_accounted_for(name):
     assert set(PUBLISHED["configs"][name]) <= set(PUBLISHED["keys"])
 
 
-@pytest.mark.parametrize("name", PUBLISHED["configs"])
+FAST = {"c100_5nets", "c10_5nets_ens", "c10_5nets_greedy", "img_5nets_random", "timm"}
+
+
+@pytest.mark.parametrize("name", slow_but(FAST, PUBLISHED["configs"]))
 def test_recipes_say_what_was_published(name, launch):
     published = PUBLISHED["configs"][name]
     kind = name if name == "timm" else name.partition("_")[2]

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.marks import slow_but
+
 ROOT = Path(__file__).parent
 PUBLISHED = json.loads((ROOT / "reference" / "configs_nat.json").read_text())
 
@@ -81,7 +83,10 @@ def test_every_key_is_accounted_for_and_every_rule_has_a_key():
     assert set().union(*(values(name) for name in PUBLISHED["configs"])) == keys
 
 
-@pytest.mark.parametrize("name", PUBLISHED["configs"])
+FAST = {"cifar10_reproducenat", "cifar10_r0_alpha_sep", "imagenet_r0_ofa12_sep", "cifar100_r0_5nets"}
+
+
+@pytest.mark.parametrize("name", slow_but(FAST, PUBLISHED["configs"]))
 def test_recipes_say_what_was_published(name, composed):
     settings = composed(PUBLISHED["presets"][name])
     published = values(name)

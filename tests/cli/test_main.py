@@ -11,6 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.marks import slow_but
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL = (
     "training=none",
@@ -144,6 +146,12 @@ WRONG = {
     "one bad job of a sweep": (["-m", "surrogate=rbf", "algorithm.n_doe=30,5"], "algorithm.n_doe=5 is too small"),
 }
 
+FAST = {
+    *("group", "choice", "key", "type", "budget", "missing folder", "unreadable image", "launcher without -m"),
+    *("added key", "hydra's key", "sweep without -m", "shared folder", "grammar", "spaces", "experiment"),
+    *("constraint that nothing keeps", "one of several supernets", "cascades without their surrogate"),
+}
+
 
 @pytest.fixture
 def images(tmp_path):
@@ -156,7 +164,7 @@ def images(tmp_path):
     (tmp_path / "images" / "dog" / "7.png").write_bytes(b"no image")
 
 
-@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("case", slow_but(FAST, WRONG))
 def test_a_wrong_command_line_ends_in_one_line_and_leaves_nothing(case, launch, tmp_path, images, monkeypatch):
     arguments, message = WRONG[case]
     before = sorted(tmp_path.rglob("*"))

@@ -10,6 +10,7 @@ import nas
 from nas.finetuning.descent import Descent
 from nas.run_folder import RunFolder
 from nas.training import checkpoint
+from tests.marks import slow_but
 from tests.task.test_search import SMALL
 
 QUICK = (
@@ -187,7 +188,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize(
+    "case", slow_but({"no model", "a misspelt optimizer", "a range", "a teacher with other classes"}, WRONG)
+)
 def test_wrong_input_ends_in_one_line_and_nothing_is_written(case, finished, launch, tmp_path):
     words, message = WRONG[case]
     (tmp_path / "cache").mkdir(exist_ok=True)
