@@ -29,6 +29,11 @@ class Member:
     objectives: tuple[float, ...]
     facts: Mapping[str, Any]
 
+    @property
+    def is_cascade(self) -> bool:
+        """Whether it is a cascade: of a pool's networks, or of one network from each of several supernets."""
+        return "networks" in self.architecture or all(isinstance(part, Mapping) for part in self.architecture.values())
+
 
 class Front(ABC):
     """Members in the order of ``front.json``.
