@@ -53,6 +53,8 @@ def test_the_classifier_counts(launch):
         ("nowhere.subnet", "is neither JSON nor a file"),
         ("empty.subnet", "is not JSON"),
         ("???", "arch must be given"),
+        (f'{{"tiny":{ARCH},"tiny_wide":{ARCH}}}', "is a cascade: name one of its networks"),
+        ('{"networks":["a","b"],"thresholds":[0.5]}', "is a cascade: name one of its networks"),
     ],
 )
 def test_wrong_architectures(launch, tmp_path, arch, message):
@@ -60,6 +62,11 @@ def test_wrong_architectures(launch, tmp_path, arch, message):
     code, _, err = launch("task=profile", f"arch={arch}")
     assert code == 2
     assert message in err
+
+
+def test_several_supernets_have_no_network_in_common(launch):
+    code, _, err = launch("task=profile", "supernet=[tiny,tiny_wide]", f"arch={ARCH}")
+    assert code == 2 and "name the supernet that it is of, supernet=NAME" in err
 
 
 def test_picture(launch, tmp_path):

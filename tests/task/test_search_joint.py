@@ -2,18 +2,24 @@
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
+import nas
 from nas.errors import RunError
+from nas.evaluator.accuracy import margin
 from nas.pool.model import from_logits
 from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
 
+Launch = Callable[..., tuple[int, str, str]]
 RUN = "joint/seed_0"
 NAMES = ("tiny", "tiny_wide")
 
@@ -98,8 +104,6 @@ def test_networks_answer_as_they_did_when_the_run_measured_its_front(
 
 
 def test_weights_that_changed_are_noticed(place: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(place / RUN, tmp_path / "run")
     path = tmp_path / "run" / "supernets" / "tiny_wide" / "weights" / "final.pt"
     stored = checkpoint.load(path)
@@ -116,3 +120,42 @@ def test_encas_makes_cascades_of_what_the_run_leaves(place: Path) -> None:
     assert names <= set(NAMES)
     single = min(member["final"]["top1"] for member in front(place / RUN))
     assert max(member["metrics"]["top1"] for member in members) >= single
+
+
+@pytest.mark.parametrize("run", [RUN, "encas"])
+def test_from_the_front_to_models(launch: Launch, place: Path, tmp_path: Path, run: str) -> None:
+    """Of the run itself, and of cascades that ENCAS makes of its networks."""
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    words = (f"run={run}", "paths.cache=cache", "device=cpu")
+    code, out, err = launch("task=select", *words, "n=1", "save=models")
+    assert code == 0, err
+    assert "cascade-flops@" in out
+    member = front(tmp_path / run)[0]
+    for split, key in (("validation", "final" if "final" in member else "metrics"), ("test", "test")):
+        code, _, err = launch("task=validate", *words, "arch=0", f"split={split}", f"save={split}")
+        assert code == 0, err
+        found = json.loads((tmp_path / split / "results.json").read_text())
+        assert found["metrics"]["top1"] == pytest.approx(member[key]["top1"], abs=100 * margin(450) / 450 + 1e-9)
+        assert found["costs"]["flops"] == pytest.approx(member[key]["flops"], rel=0.02)
+        assert found["costs"]["params"] == member[key]["params"]
+    images = torch.rand(2, 3, 8, 8)
+    for folder in (tmp_path / "models").iterdir():
+        assert nas.load(folder)(images).predictions.shape == (2,)
+        assert nas.load(folder / "network_1")(images).shape == (2, 10)
+        code, _, err = launch("task=finetune", f"model={folder}", "paths.cache=cache", "device=cpu")
+        assert code == 2 and "is a cascade, which cannot be trained further: name one of its networks" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [RUN, "encas"])
+def test_exported(launch: Launch, place: Path, tmp_path: Path, run: str) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    words = (f"run={run}", "arch=0", "paths.cache=cache", "device=cpu", "format=torchscript", "path=model.torchscript")
+    code, out, err = launch("task=export", *words, "task.images=20", "task.repeats=1", "task.warmup=0")
+    assert code == 0, err
+    assert "on 20 test images the same answers" in out and (tmp_path / "model.torchscript").is_file()
+    part = json.loads((tmp_path / RUN / "front.json").read_text())["front"][0]["architecture"]
+    own = {key: value for key, value in part["tiny"].items() if key not in ("position", "threshold")}
+    words = (f"run={RUN}", f"arch={json.dumps(own | {'supernet': 'tiny'})}", "finetuning.teacher=supernet")
+    code, _, err = launch("task=finetune", *words, "paths.cache=cache", "device=cpu", "finetuning.distillation=1")
+    assert code == 2 and "the run has several supernets, tiny, tiny_wide; name the folder of a model" in err
