@@ -11,12 +11,12 @@ import torch
 
 import nas
 from nas.errors import UserError
-from nas.evaluator.accuracy import margin
 from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.model.base import Model, silent
 from nas.model.find import find_model, find_source
 from tests.cascades import write_pool
 from tests.model.test_find import asked, given
+from tests.rounding import rounding
 from tests.small_runs import launched
 
 
@@ -35,11 +35,10 @@ def assert_measured(model: Model, place: Path, run: str, split: str, metrics: Ma
     assert dataset is not None
     images = dataset.split(split)
     routed = model.ready(torch.from_numpy(images.pixels[:]).float() / 255)
-    n, share = len(images), 100 * margin(len(images)) / len(images) + 1e-9
     top1 = 100 * float((routed.predictions.numpy() == images.labels).mean())
-    assert top1 == pytest.approx(metrics["top1"], abs=share)
+    assert top1 == pytest.approx(metrics["top1"], abs=rounding(len(images)))
     assert float(routed.costs.mean()) == pytest.approx(metrics["flops"], rel=0.02)
-    assert n == 450
+    assert len(images) == 450
     return [100 * float((routed.stages == stage).float().mean()) for stage in range(len(model.members))]
 
 
@@ -57,7 +56,7 @@ def test_a_member_of_the_front_is_what_the_run_measured(runs, name, kind, monkey
     assert isinstance(model.ready, kind) and not model.ready.training
     shares = assert_measured(model, runs, name, "test", member["test"])
     measured = [member["test"][f"answered_{stage + 1}"] for stage in range(len(shares))]
-    np.testing.assert_allclose(shares, measured, atol=100 * margin(450) / 450)  # outputs are in half precision
+    np.testing.assert_allclose(shares, measured, atol=rounding(450))  # outputs are in half precision
 
 
 def asked_about(member: Mapping[str, Any]) -> list[str]:
@@ -79,7 +78,7 @@ def test_a_member_of_a_joint_front_is_what_the_run_measured(joint_runs):
         for split, key in (("validation", "final"), ("test", "test")):
             shares = assert_measured(model, joint_runs, "joint/seed_0", split, member[key])
             measured = [member[key][f"{name}_answered"] for name in order]
-            np.testing.assert_allclose(shares, measured, atol=100 * margin(450) / 450)
+            np.testing.assert_allclose(shares, measured, atol=rounding(450))
         for name, stage in zip(order, model.members, strict=True):
             config = {k: v for k, v in member["architecture"][name].items() if k not in ("position", "threshold")}
             assert stage.described["architecture"] == config
