@@ -13,7 +13,6 @@ from nas.report.architecture import FORMATS, architecture_figure, layers_of
 from nas.space.net_config import architectures, is_net_config, outputs
 from nas.space.product import is_cascade
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
 from nas.task.base import Setup, Task
 from nas.task.random_supernet import random_supernet
 from nas.types import Genomes, PositiveInt
@@ -110,8 +109,6 @@ class ProfileTask(Task):
                 "task=profile is for one network, and arch is a cascade: name one of its networks; of one over several "
                 "supernets it is what stands under the supernet's name, without position and threshold"
             )
-        if isinstance(supernet, Several):
-            raise UserError("task=profile is for one network: name the supernet that it is of, supernet=NAME")
         resolution = {} if self._resolution is None else {"r": self._resolution}
         if not is_net_config(config):
             return supernet.space.encode(config | resolution)

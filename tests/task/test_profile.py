@@ -64,11 +64,6 @@ def test_wrong_architectures(launch, tmp_path, arch, message):
     assert message in err
 
 
-def test_several_supernets_have_no_network_in_common(launch):
-    code, _, err = launch("task=profile", "supernet=[tiny,tiny_wide]", f"arch={ARCH}")
-    assert code == 2 and "name the supernet that it is of, supernet=NAME" in err
-
-
 def test_picture(launch, tmp_path):
     profile(launch, f"arch={ARCH}", "picture=arch.png")
     assert (tmp_path / "arch.png").read_bytes().startswith(b"\x89PNG")
