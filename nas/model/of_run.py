@@ -104,21 +104,17 @@ class RunFront(Front):
         if not self._trained:
             self.run.train(progress)
             self._trained = True
+            self._compare()
 
-    def compare(self, facts: Mapping[str, Any]) -> None:
-        """Warn where the weights are not the ones that the run measured a member of its front with.
-
-        Args:
-            facts: of the member; nothing is known of weights that moved on to the final ones.
-        """
-        known = facts.get("weights")
-        if known is None or "final" in facts or known == weights_digest(self.run.supernet.module.state_dict()):
-            return
-        log.warning(
-            "the weights are not those that '%s' measured, but others of the same training (another machine or "
-            "version): accuracies may differ",
-            self.run.folder,
-        )
+    def _compare(self) -> None:
+        """Warn where the weights are not the ones that the run measured its front with; those that moved are final."""
+        known = {member.facts.get("weights") for member in self.members if "final" not in member.facts} - {None}
+        if known and weights_digest(self.run.supernet.module.state_dict()) not in known:
+            log.warning(
+                "the weights are not those that '%s' measured, but others of the same training (another machine or "
+                "version): accuracies may differ",
+                self.run.folder,
+            )
 
     def _check_networks(self) -> None:
         if not self.run.runs_networks:
@@ -182,8 +178,6 @@ class RunArchitecture(ModelSource):
         """Return the network as the run measured it, or with the supernet's batch-norm statistics."""
         front, run = self._front, self._front.run
         front.train(progress)
-        if self._member is not None:
-            front.compare(self._member.facts)
         with run.as_it_ran():
             if front.recalibrate:
                 network = run.evaluator().network(self._architecture)
