@@ -1,8 +1,8 @@
 """Top-1 accuracy: how it is counted, and when two measurements of it are the same but for rounding.
 
 Sums round differently on another processor or device, with another number of threads or version of torch, and an image
-between two classes is then answered otherwise. So measurements are compared in whole images with a margin; whether
-something is the very same is for digests of weights, data and settings to say.
+between two classes is then answered otherwise. So accuracies are compared in whole images, with a margin for rounding.
+Whether weights, data and settings are the very same is told by their digests, never by what is measured.
 """
 
 import math
@@ -24,8 +24,8 @@ def ranks(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the place of the right class among all classes, from 0: in an image of equal logits the first class leads.
 
     Args:
-        logits: shape (n, c); where the right class has not-a-number, its place is c or behind.
-        labels: class indices, (n,), on the same device.
+        logits: logits, shape (n, c); a right class whose logit is not a number has the place c or a later one.
+        labels: class indices, shape (n,), on the same device.
 
     Returns:
         Whole numbers, shape (n,): top-1 counts those that are 0, top-5 those below 5.
@@ -49,10 +49,10 @@ def compare(top1: float, before: float, n_images: PositiveInt, reason: str) -> s
     """Compare an accuracy with the same one as it was measured before, in whole images.
 
     Args:
-        top1: percent.
-        before: likewise.
-        n_images: of the split.
-        reason: of a difference that rounding does not explain, for the message.
+        top1: accuracy as it is measured now, percent.
+        before: accuracy in the run, percent.
+        n_images: number of images of the split.
+        reason: explanation of a difference that is more than rounding, for the message.
 
     Returns:
         What to warn about where they differ by no more than the margin; ``None`` where they are the same.

@@ -32,7 +32,7 @@ class Answers:
     Attributes:
         logs: logarithms of the probabilities, (b, c), on the CPU.
         predictions: class indices of the answers, (b,), on the CPU.
-        labels: likewise, of the right ones.
+        labels: class indices that would be right, (b,), on the CPU.
         seconds: that the network itself took.
         costs: of each image, (b,), of a cascade; in millions of multiply-adds.
         stages: how many networks but one were asked about each image, (b,), of a cascade.
