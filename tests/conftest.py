@@ -33,7 +33,7 @@ from nas.surrogate.rbf import RBF
 from nas.tracker.together import Together
 from nas.training.base import Training
 from nas.training.none import NoTraining
-from tests.small_runs import exit_code, shared_runs
+from tests.small_runs import exit_code, shared_joint_runs, shared_runs
 from tests.tabular import Tabular
 
 
@@ -174,5 +174,19 @@ def runs(tmp_path_factory) -> Path:
 
     Tests that write into them copy them.
     """
+    return shared_runs(_base(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def joint_runs(tmp_path_factory) -> Path:
+    """A folder with a finished run over two supernets, ``joint/seed_0``, ``encas`` of their fronts, and their cache.
+
+    Tests that write into them copy them.
+    """
+    return shared_joint_runs(_base(tmp_path_factory))
+
+
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of the tests share."""
     base = tmp_path_factory.getbasetemp()
-    return shared_runs(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

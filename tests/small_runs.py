@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,21 @@ SMALL = (
 )
 """A search on its own supernet."""
 
-POOL = ("pool=runs", "pool.runs=[alone]", "dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache")
+CASCADES = ("pool=runs", "dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache")
+"""A search of cascades of the networks of runs."""
+
+POOL = (*CASCADES, "pool.runs=[alone]")
 """A search of cascades of the run ``alone``."""
+
+JOINT = (
+    *("algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "tracker=csv", "device=cpu", "paths.cache=cache"),
+    *("dataset.resolutions=[8]", "algorithm.n_doe=10", "algorithm.n_iter=8", "algorithm.iterations=2"),
+    *("training.member.epochs=2", "training.member.averaged_iterations=2", "training.member.initial.epochs=1"),
+    *("training.member.initial.warmup_epochs=0", "evaluator.networks.recalibration_images=64"),
+    *(f"surrogate.{part}.members=20" for part in ("member", "combining", "cost")),
+    "optimizer.evaluations=200",
+)
+"""A search over two supernets that adapt."""
 
 
 def exit_code(folder: Path, *words: str) -> int:
@@ -52,20 +66,36 @@ def small_run(folder: Path, name: str, *words: str) -> Path:
 
 
 def shared_runs(folder: Path) -> Path:
-    """Return ``runs`` in a folder: ``alone``; ``encas``, ``ensemble`` and ``greedy`` of its front; and their cache.
+    """Return ``runs`` in a folder: ``alone``; ``encas``, ``ensemble`` and ``greedy`` of its front; and their cache."""
 
-    Processes that share the folder make them once.
-    """
-    runs = folder / "runs"
-    with FileLock(folder / "runs.lock"):
+    def make(made: Path) -> None:
+        small_run(made, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
+        encas = ("algorithm=encas", "optimizer.evaluations=2000")
+        launched(made, *POOL, *encas, "paths.run=encas")
+        launched(made, *POOL, *encas, "space.search_goal=ensemble", "paths.run=ensemble")
+        launched(made, *POOL, "algorithm=greedy", "paths.run=greedy")
+
+    return _made_once(folder / "runs", make)
+
+
+def shared_joint_runs(folder: Path) -> Path:
+    """Return ``joint_runs`` in a folder: ``joint``, of two supernets; ``encas`` of their fronts; and their cache."""
+
+    def make(made: Path) -> None:
+        launched(made, *JOINT, "paths.run=joint/seed_0", "sec_obj=[flops,params]")
+        words = ("algorithm=encas", "optimizer.evaluations=500", "pool.runs=[joint/seed_0]", "paths.run=encas")
+        launched(made, *CASCADES, *words)
+
+    return _made_once(folder / "joint_runs", make)
+
+
+def _made_once(runs: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder that is made where it is absent, by one of the processes that ask for it."""
+    with FileLock(runs.with_suffix(".lock")):
         if not runs.exists():
-            made = folder / "runs_in_the_making"
+            made = runs.with_name(f"{runs.name}_in_the_making")
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
-            small_run(made, "alone", "algorithm.iterations=1", "algorithm.n_iter=4")
-            encas = ("algorithm=encas", "optimizer.evaluations=2000")
-            launched(made, *POOL, *encas, "paths.run=encas")
-            launched(made, *POOL, *encas, "space.search_goal=ensemble", "paths.run=ensemble")
-            launched(made, *POOL, "algorithm=greedy", "paths.run=greedy")
+            make(made)
             made.rename(runs)
     return runs

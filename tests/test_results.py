@@ -67,7 +67,7 @@ def test_times_of_every_step_survive_a_resume(make_search, tmp_path):
     for step in (1, 2):
         seconds = Results(archive, tmp_path, None).summary(step).seconds
         assert seconds.keys() == {"fit", "search", "select", "train", "evaluate"}
-        assert all(0 <= value < 60 for value in seconds.values())
+        assert all(value >= 0 for value in seconds.values())
         assert seconds["fit"] > 0 < seconds["search"]
 
 

@@ -2,14 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
+from nas.evaluator.accuracy import top1_of
 from nas.evaluator.base import Evaluator
 from nas.evaluator.stored import StoredOutputs, probabilities_of
 from nas.evaluator.stored_torch import TorchOutputs
@@ -31,6 +34,20 @@ SUPERNET = "supernet"
 Probabilities = npt.NDArray[np.float16]
 Network = tuple[str, tuple[int, ...]]
 """A network: the name of its supernet, and its genome there."""
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a network answers on a split.
+
+    Attributes:
+        probabilities: shape (n, c).
+        error: of the network alone, percent, from its logits, as everywhere else: probabilities in half precision are
+            equal where logits are not.
+    """
+
+    probabilities: Probabilities
+    error: float
 
 
 @final
@@ -89,7 +106,7 @@ class JointEvaluator(Evaluator):
         self._threads = threads
         self._outputs_bytes = outputs_mib * 2**20
         self._weights: str | None = None
-        self._known: OrderedDict[tuple[str, Network], Probabilities] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Network], _Answers] = OrderedDict()
 
     def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
         """Return the cascades in their order, ``cascades_at_once`` of them together."""
@@ -115,15 +132,15 @@ class JointEvaluator(Evaluator):
         each = self._cascade_networks(genomes)
         different = list(dict.fromkeys(network for networks in each for network in networks))
         labels = self._dataset.split(split).labels
-        probabilities = self._outputs(different, split)
-        outputs = np.stack([probabilities[network] for network in different])
+        answers = self._answers(different, split)
+        outputs = np.stack([answers[network].probabilities for network in different])
         place = {network: i for i, network in enumerate(different)}
         indices = np.array([[1 + place[network] for network in networks] for networks in each])
         order = self._space.order(genomes)
         asked = np.take_along_axis(indices, order, axis=1)
         errors, reached = self._stored(outputs, labels).cascades(asked, self._space.limits(genomes))
         shares = reached / len(labels)
-        own = 100 * (outputs.argmax(axis=2) != labels).mean(axis=1)[indices - 1]
+        own = np.array([answers[network].error for network in different])[indices - 1]
         return self._metrics(genomes, errors, own, shares)
 
     def _metrics(self, genomes: Genomes, errors: Floats, own: Floats, shares: Floats) -> list[dict[str, float]]:
@@ -156,20 +173,22 @@ class JointEvaluator(Evaluator):
             for row in range(len(genomes))
         ]
 
-    def _outputs(self, networks: Sequence[Network], split: str) -> dict[Network, Probabilities]:
-        """Return what networks answer on a split, (n, c) each; those that are not known run."""
+    def _answers(self, networks: Sequence[Network], split: str) -> dict[Network, _Answers]:
+        """Return what networks answer on a split; those that are not known run."""
         found = {network: self._known[split, network] for network in networks if (split, network) in self._known}
         missing = [network for network in networks if network not in found]
         architectures = [self._architecture(*network) for network in missing]
+        labels = torch.from_numpy(np.array(self._dataset.split(split).labels))
         for group in self._networks.groups(architectures):
             logits = self._networks.all_logits([architectures[i] for i in group], split)
             for i, each in zip(group, logits, strict=True):
                 if not bool(each.isfinite().all()):
                     raise FloatingPointError(f"what a network of {missing[i][0]} answers is not finite")
-                found[missing[i]] = self._known[split, missing[i]] = probabilities_of(each.numpy())
-        size = sum(each.nbytes for each in self._known.values())
+                answers = _Answers(probabilities_of(each.numpy()), 100 - top1_of(each, labels))
+                found[missing[i]] = self._known[split, missing[i]] = answers
+        size = sum(each.probabilities.nbytes for each in self._known.values())
         while size > self._outputs_bytes:
-            size -= self._known.popitem(last=False)[1].nbytes
+            size -= self._known.popitem(last=False)[1].probabilities.nbytes
         return found
 
     def _architecture(self, name: str, genome: tuple[int, ...]) -> Architecture:

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Batches
 from nas.errors import UserError
+from nas.evaluator.accuracy import ranks
 from nas.evaluator.base import Evaluator
 from nas.evaluator.recalibration import Augmented, recalibrate
 from nas.evaluator.tuning import Tuning
@@ -150,8 +151,8 @@ class SubnetEvaluator(Evaluator):
         losses = torch.zeros(len(networks), dtype=torch.float64, device=self._device)
         for answers, labels in self._answers(networks, resolution, split):
             for i, logits in enumerate(answers):
-                ranked = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
-                hits[i] += torch.stack([ranked[:, 0].sum(), ranked.sum()])
+                place = ranks(logits, labels)
+                hits[i] += torch.stack([(place == 0).sum(), (place < TOP_K).sum()])
                 losses[i] += cross_entropy(logits, labels, reduction="sum")
         n = len(self._split(split))
         rates, means = (100 * hits.double() / n).tolist(), (losses / n).tolist()

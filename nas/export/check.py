@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nas.evaluator.accuracy import margin
 from nas.export.base import LOGITS, Arrays, Images, Run
 from nas.export.stages import OUTPUTS
 
@@ -17,10 +18,10 @@ class Parity:
     """How what a file returns compares with what the network returns.
 
     Attributes:
-        images: that were compared.
-        largest_difference: of logits, or of a cascade's probabilities.
+        images: number of images.
+        largest_difference: of logits, or of a cascade's probabilities where as many networks are asked.
         largest_value: the largest of the network's own, without its sign.
-        other_answers: images of which the file says another class.
+        other_answers: images of which the file says another class, where as many networks are asked.
         other_stages: images of which a cascade asks another number of networks.
     """
 
@@ -33,6 +34,9 @@ class Parity:
     def broken(self, tolerance: float) -> str | None:
         """Return what is wrong, or nothing.
 
+        An image whose confidence is a threshold, or between two classes, goes one way or the other by rounding: a few
+        of them may, see :func:`nas.evaluator.accuracy.margin`.
+
         Args:
             tolerance: the largest difference that counts as none, as a share of the largest value, and of 1 where
                 all are smaller.
@@ -42,11 +46,17 @@ class Parity:
                 f"outputs differ by up to {self.largest_difference:.2g}, where the largest is {self.largest_value:.3g} "
                 f"and the tolerance {tolerance:g} times that"
             )
-        if self.other_stages:
+        if self.other_stages > margin(self.images):
             return f"{self.other_stages} of {self.images} images ask another number of networks"
-        if self.other_answers:
+        if self.other_answers > margin(self.images):
             return f"{self.other_answers} of {self.images} images are answered otherwise"
         return None
+
+    @property
+    def answers(self) -> str:
+        """In words, how many images are answered as the network does."""
+        others = self.other_answers + self.other_stages
+        return "the same answers" if others == 0 else f"the same answers but for {others:,}, which rounding explains"
 
 
 def original(network: nn.Module) -> Run:
@@ -69,12 +79,14 @@ def compare(network: Run, file: Run, images: Images, batch_size: int) -> Parity:
     values = LOGITS if LOGITS in expected else OUTPUTS[0]
     answers = [outputs[values].argmax(axis=1) for outputs in (expected, found)]
     stages = [outputs["stages"] if "stages" in outputs else np.zeros(len(images)) for outputs in (expected, found)]
+    same = stages[0] == stages[1]
+    differences = np.abs(expected[values] - found[values])[same]
     return Parity(
         images=len(images),
-        largest_difference=float(np.abs(expected[values] - found[values]).max()),
+        largest_difference=float(differences.max(initial=0.0)),
         largest_value=float(np.abs(expected[values]).max()),
-        other_answers=int((answers[0] != answers[1]).sum()),
-        other_stages=int((stages[0] != stages[1]).sum()),
+        other_answers=int((answers[0] != answers[1])[same].sum()),
+        other_stages=int((~same).sum()),
     )
 
 

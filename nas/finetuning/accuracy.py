@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nas.dataset.batches import Batches
+from nas.evaluator.accuracy import ranks
 
 TOP_K = 5
 
@@ -49,9 +50,9 @@ def measure(
         with precision():
             logits = network(batch)
         logits = logits.float()
-        ranked = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
+        place = ranks(logits, labels)
         loss += float(cross_entropy(logits, labels, reduction="sum").double())
-        first += int(ranked[:, 0].sum())
-        among += int(ranked.sum())
+        first += int((place == 0).sum())
+        among += int((place < TOP_K).sum())
     n = len(images)
     return Accuracy(loss=loss / n, top1=100 * first / n, top5=100 * among / n)

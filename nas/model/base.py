@@ -61,11 +61,13 @@ class ModelSource(ABC):
         name: of the model.
         n_classes: outputs.
         home: the folder of the run or model, into which results about it belong; ``None`` where it has none.
+        is_cascade: whether the model is a cascade of networks.
     """
 
     name: str
     n_classes: int
     home: Path | None = None
+    is_cascade: bool = False
 
     @abstractmethod
     def dataset(self) -> Dataset | None:

@@ -131,6 +131,7 @@ class FolderSource(ModelSource):
         self._folder, self._device, self._cache = folder, device, cache
         self.name, self.home = self._model.name, folder
         self.n_classes = int(self._model.described["n_classes"])
+        self.is_cascade = bool(self._model.members)
 
     def dataset(self) -> Dataset | None:
         """Return the images that the model was made for; ``None`` where the folder does not say."""

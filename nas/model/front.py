@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.model.base import ModelSource
+from nas.space.product import is_cascade
 from nas.types import Measure
 
 BEST = "best"
@@ -28,6 +29,11 @@ class Member:
     architecture: Mapping[str, Any]
     objectives: tuple[float, ...]
     facts: Mapping[str, Any]
+
+    @property
+    def is_cascade(self) -> bool:
+        """Whether it is a cascade: of a pool's networks, or of one network from each of several supernets."""
+        return is_cascade(self.architecture)
 
 
 class Front(ABC):

@@ -15,6 +15,7 @@ from nas.dataset.base import Images
 from nas.dataset.batches import Batches
 from nas.dataset.file_rows import FileRows
 from nas.errors import RunError
+from nas.evaluator.accuracy import ranks
 from nas.model.base import CASCADE, TIMM, Model, Progress
 from nas.supernet.precision import mixed
 from nas.types import PositiveInt
@@ -30,13 +31,15 @@ class Answers:
 
     Attributes:
         logs: logarithms of the probabilities, (b, c), on the CPU.
-        labels: class indices, (b,), on the CPU.
+        predictions: class indices of the answers, (b,), on the CPU.
+        labels: class indices that would be right, (b,), on the CPU.
         seconds: that the network itself took.
         costs: of each image, (b,), of a cascade; in millions of multiply-adds.
         stages: how many networks but one were asked about each image, (b,), of a cascade.
     """
 
     logs: Tensor
+    predictions: Tensor
     labels: Tensor
     seconds: float
     costs: Tensor | None = None
@@ -70,9 +73,10 @@ def answers_of(
                 seconds = time.perf_counter() - start
             if model.network is None:
                 logs = found.probabilities.float().clamp(min=torch.finfo(torch.float32).tiny).log().cpu()
-                yield Answers(logs, labels, seconds, found.costs.cpu(), found.stages.cpu())
+                yield Answers(logs, found.predictions.cpu(), labels, seconds, found.costs.cpu(), found.stages.cpu())
             else:
-                yield Answers(found.float().log_softmax(dim=1).cpu(), labels, seconds)
+                logits = found.float()
+                yield Answers(logits.log_softmax(dim=1).cpu(), logits.argmax(dim=1).cpu(), labels, seconds)
             done += len(labels)
             progress(done, len(images), "images")
 
@@ -88,7 +92,6 @@ class Tally:
     def __init__(self, n_classes: PositiveInt, bins: PositiveInt) -> None:
         """Begin with no images; ``bins`` of equal width are what the calibration error compares confidences in."""
         self.confusion: npt.NDArray[np.int64] = np.zeros((n_classes, n_classes), dtype=np.int64)
-        self._n_top = min(TOP_K, n_classes)
         self._top, self._loss, self._class_confidence = 0, 0.0, np.zeros(n_classes)
         self._bins = np.zeros((3, bins))  # images, right answers, confidences
         self._seconds: list[tuple[int, float]] = []
@@ -103,10 +106,9 @@ class Tally:
         """
         if not bool(torch.isfinite(answers.logs).all()):
             raise RunError("the model's answers are not finite: its weights or statistics do not fit it")
-        labels = answers.labels
-        highest = answers.logs.topk(self._n_top, dim=1)
-        answered, confidence = highest.indices[:, 0].numpy(), highest.values[:, 0].double().exp().numpy()
-        self._top += int((highest.indices == labels[:, None]).sum())
+        labels, answered = answers.labels, answers.predictions.numpy()
+        confidence = answers.logs.amax(dim=1).double().exp().numpy()
+        self._top += int((ranks(answers.logs, labels) < TOP_K).sum())
         self._loss -= float(answers.logs.double().gather(1, labels[:, None]).sum())
         np.add.at(self.confusion, (labels.numpy(), answered), 1)
         np.add.at(self._class_confidence, labels.numpy(), confidence)

@@ -1,40 +1,136 @@
 """Cascades of finished runs."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 from torch import nn
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
-from nas.model.base import CASCADE, Model, ModelSource, Progress
-from nas.model.front import Member
+from nas.evaluator.joint import SUPERNET
+from nas.model.base import CASCADE, MILLION, Model, ModelSource, Progress
+from nas.model.front import Front, Member
 from nas.pool.cascades import pool_of
 from nas.pool.finished_run import FinishedRun
 from nas.pool.naming import short_names
-from nas.types import Measure
+from nas.space.product import OWN
+from nas.supernet.several import Several
+from nas.types import Architecture, Measure
 
 AVERAGE, GAP = "average", "gap"
 """How a cascade answers: by averages over the networks that were asked, or by the last one."""
 
 
-@final
+@dataclass(frozen=True)
+class Stages:
+    """The networks of a cascade in their order.
+
+    Attributes:
+        names: of the networks.
+        sources: where they come from.
+        costs: of each for one image, millions of multiply-adds.
+        rule: ``"average"`` or ``"gap"``.
+        limits: between each two networks; ``None`` for infinity.
+    """
+
+    names: Sequence[str]
+    sources: Sequence[ModelSource]
+    costs: Sequence[float]
+    rule: str
+    limits: Sequence[float | None]
+
+
 class RunCascade(ModelSource):
-    """A member of the front of a run that searched cascades."""
+    """A cascade that a run searched."""
+
+    is_cascade = True
 
     def __init__(
         self,
         run: FinishedRun,
-        index: int,
-        member: Member,
-        measures: Sequence[Measure],
+        name: str,
         *,
+        index: int | None,
+        member: Member | None,
+        measures: Sequence[Measure],
         device: str,
-        cache: Path,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            run: that searched it.
+            name: of the model.
+            index: in ``front.json``, if it is there.
+            member: of the front; ``None`` where it is none.
+            measures: the objectives' names and units.
+            device: where networks will be.
+        """
+        self.name = name
+        self.home = run.folder
+        self._run, self._index, self._member, self._measures = run, index, member, measures
+        self._device = device
+
+    @property
+    @abstractmethod
+    def measured(self) -> FinishedRun:
+        """The run whose settings name the images."""
+
+    @abstractmethod
+    def stages(self, progress: Progress) -> Stages:
+        """Return the networks and how images go from one to the next."""
+
+    @abstractmethod
+    def costs(self) -> Mapping[str, float]:
+        """Return ``flops``, the average of an image, and ``params``, as far as they are known; in millions."""
+
+    def dataset(self) -> Dataset:
+        """Return the images that the cascade was searched on."""
+        return self.measured.dataset
+
+    def load(self, progress: Progress) -> Model:
+        """Return the cascade and its networks, each with the weights and statistics that its run measured it with."""
+        stages = self.stages(progress)
+        members = [source.load(progress) for source in stages.sources]
+        whole = self._described(members, stages)
+        ready = cascade_of_networks([member.ready for member in members], whole)
+        return Model(self.name, None, ready.to(self._device).eval(), whole, tuple(members))
+
+    def _described(self, members: Sequence[Model], stages: Stages) -> dict[str, Any]:
+        facts: Mapping[str, Any] = {} if self._member is None else self._member.facts
+        objectives = () if self._member is None else self._member.objectives
+        names = [measure.name for measure in self._measures][: len(objectives)]
+        return {
+            "kind": CASCADE,
+            "name": self.name,
+            "n_classes": members[0].described["n_classes"],
+            "class_names": members[0].described["class_names"],
+            "rule": stages.rule,
+            "limits": [None if limit is None or math.isinf(limit) else float(limit) for limit in stages.limits],
+            "network_costs": list(stages.costs),
+            "networks": list(stages.names),
+            "costs": dict(self.costs()),
+            "objectives": dict(zip(names, objectives, strict=True)),
+            "units": {measure.name: measure.unit for measure in self._measures},
+            "metrics": measured_metrics(facts),
+            "dataset": self.measured.settings["dataset"],
+            "evaluator": members[0].described["evaluator"],
+            "source": {"run": str(self._run.folder.resolve()), "index": self._index, "step": facts.get("step")},
+        }
+
+
+@final
+class PoolCascade(RunCascade):
+    """A member of the front of a run that searched cascades of a pool."""
+
+    def __init__(
+        self, run: FinishedRun, index: int, member: Member, measures: Sequence[Measure], *, device: str, cache: Path
     ) -> None:
         """Look at the pool's settings.
 
@@ -49,10 +145,8 @@ class RunCascade(ModelSource):
         Raises:
             UserError: if nothing but outputs is known of the pool's networks.
         """
-        self.name = f"cascade-{index}"
-        self.home = run.folder
-        self._run, self._index, self._member, self._measures = run, index, member, measures
-        self._device, self._cache = device, cache
+        super().__init__(run, f"cascade-{index}", index=index, member=member, measures=measures, device=device)
+        self._chosen, self._cache = member, cache
         self._pool: Mapping[str, Any] = run.settings.get("pool") or {}
         if not str(self._pool.get("_target_")).startswith(("nas.pool.runs.", "nas.pool.timm.")):
             raise UserError(
@@ -63,34 +157,36 @@ class RunCascade(ModelSource):
         if "runs" in self._pool:
             folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
             self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
+        self._fronts: dict[str, Front] = {}
         self.n_classes = self.dataset().n_classes
 
-    def dataset(self) -> Dataset:
-        """Return the images that the cascade was searched on: those of the pool's runs, where it is made of such."""
-        return self._measured.dataset
-
     @cached_property
-    def _measured(self) -> FinishedRun:
-        """The run whose settings name the images."""
+    def measured(self) -> FinishedRun:
+        """The run whose settings name the images: the first one of the pool, where it is made of runs."""
         if not self._folders:
             return self._run
         first = next(iter(self._folders.values()))
         return FinishedRun(first, key="pool.runs", device=self._device, cache=self._cache)
 
-    def load(self, progress: Progress) -> Model:
-        """Return the cascade and its networks, each with the weights and statistics that its run measured it with."""
-        folder = self._run.folder
-        pool = pool_of(folder, device=self._device, cache=self._cache, progress=progress)
-        described = self._member.architecture
-        members = []
-        for place, name in enumerate(described["networks"], start=1):
-            index = pool.names.index(name)
-            source = self._network(dict(pool.architectures[index]), f"network_{place}")
-            members.append(source.load(progress))
-        costs = [float(pool.costs["flops"][pool.names.index(name)]) for name in described["networks"]]
-        whole = self._described(members, costs)
-        ready = cascade_of_networks([member.ready for member in members], whole).to(self._device).eval()
-        return Model(self.name, None, ready, whole, tuple(members))
+    def costs(self) -> Mapping[str, float]:
+        """Return what the run measured on the validation images."""
+        metrics = self._chosen.facts["metrics"]
+        return {name: metrics[name] for name in ("flops", "params") if name in metrics}
+
+    def stages(self, progress: Progress) -> Stages:
+        """Return the networks that the run names; the pool's outputs are computed where they are not stored."""
+        pool = pool_of(self._run.folder, device=self._device, cache=self._cache, progress=progress)
+        described = self._chosen.architecture
+        places = [pool.names.index(name) for name in described["networks"]]
+        sources = [
+            self._network(dict(pool.architectures[place]), f"network_{stage}")
+            for stage, place in enumerate(places, start=1)
+        ]
+        costs = [float(pool.costs["flops"][place]) for place in places]
+        if "gaps" in described:
+            return Stages(described["networks"], sources, costs, GAP, described["gaps"])
+        limits = described.get("thresholds", [None] * (len(costs) - 1))
+        return Stages(described["networks"], sources, costs, AVERAGE, limits)
 
     def _network(self, architecture: dict[str, Any], name: str) -> ModelSource:
         if "timm" in architecture:
@@ -108,34 +204,76 @@ class RunCascade(ModelSource):
             )
         from nas.model.of_run import RunFront
 
-        folder = self._folders[architecture.pop("run")]
-        front = RunFront(folder, recalibrate=True, device=self._device, cache=self._cache)
-        return front.source_of(architecture, name)
+        run = architecture.pop("run")
+        if SUPERNET in architecture:  # a run over several supernets has a group of networks for each
+            run = run.removesuffix(f"/{architecture[SUPERNET]}")
+        if run not in self._fronts:
+            folder = self._folders[run]
+            self._fronts[run] = RunFront(folder, recalibrate=True, device=self._device, cache=self._cache)
+        return self._fronts[run].source_of(architecture, name)
 
-    def _described(self, members: Sequence[Model], costs: Sequence[float]) -> dict[str, Any]:
-        described, facts = self._member.architecture, self._member.facts
-        gaps = "gaps" in described
-        none = [None] * (len(costs) - 1)
-        limits = described["gaps"] if gaps else described.get("thresholds", none)
-        names = [measure.name for measure in self._measures]
-        metrics = {split: facts[key] for split, key in (("validation", "metrics"), ("test", "test")) if key in facts}
-        return {
-            "kind": CASCADE,
-            "name": self.name,
-            "n_classes": members[0].described["n_classes"],
-            "class_names": members[0].described["class_names"],
-            "rule": GAP if gaps else AVERAGE,
-            "limits": [None if limit is None or math.isinf(limit) else float(limit) for limit in limits],
-            "network_costs": list(costs),
-            "networks": list(described["networks"]),
-            "costs": {name: facts["metrics"][name] for name in ("flops", "params") if name in facts["metrics"]},
-            "objectives": dict(zip(names, self._member.objectives, strict=True)),
-            "units": {measure.name: measure.unit for measure in self._measures},
-            "metrics": metrics,
-            "dataset": self._measured.settings["dataset"],
-            "evaluator": members[0].described["evaluator"],
-            "source": {"run": str(self._run.folder.resolve()), "index": self._index, "step": facts.get("step")},
-        }
+
+@final
+class JointCascade(RunCascade):
+    """A cascade of networks of several supernets that a run searched together."""
+
+    def __init__(
+        self,
+        front: Front,
+        run: FinishedRun,
+        architecture: Architecture,
+        *,
+        name: str,
+        index: int | None,
+        device: str,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            front: of the run.
+            run: over several supernets.
+            architecture: of the run's space.
+            name: of the model.
+            index: in ``front.json``, if it is there.
+            device: where networks will be.
+        """
+        member = None if index is None else front.members[index]
+        super().__init__(run, name, index=index, member=member, measures=front.measures, device=device)
+        self._front, self._architecture = front, architecture
+        self._genome = np.array([architecture.genome], dtype=np.int64)
+        self.n_classes = run.dataset.n_classes
+
+    @property
+    def measured(self) -> FinishedRun:
+        """The run itself."""
+        return self._run
+
+    def costs(self) -> Mapping[str, float]:
+        """Return what the run measured with its final weights; of a cascade that is not on the front, parameters."""
+        facts: Mapping[str, Any] = {} if self._member is None else self._member.facts
+        params = int(self._run.supernet.costs()["params"](self._genome)[0]) / MILLION
+        return {name: measured_metrics(facts)["validation"][name] for name in ("flops",) if facts} | {"params": params}
+
+    def stages(self, progress: Progress) -> Stages:
+        """Return the networks by descending position."""
+        several = self._run.supernet
+        assert isinstance(several, Several)
+        (order,), (limits,) = several.space.order(self._genome), several.space.limits(self._genome)
+        genes = several.space.split(self._genome)
+        names, sources, costs = [], [], []
+        for stage, place in enumerate(order, start=1):
+            name = list(several.members)[place]
+            own = {key: value for key, value in self._architecture.config[name].items() if key not in OWN}
+            names.append(name)
+            sources.append(self._front.source_of({**own, SUPERNET: name}, f"network_{stage}"))
+            costs.append(int(several.members[name].costs()["macs"](genes[place])[0]) / MILLION)
+        return Stages(names, sources, costs, AVERAGE, limits.tolist())
+
+
+def measured_metrics(facts: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return what a run measured of a member of its front by split, with the final weights where they adapted."""
+    found = {split: facts[key] for split, key in (("validation", "metrics"), ("test", "test")) if key in facts}
+    return found | ({"validation": facts["final"]} if "final" in facts else {})
 
 
 def cascade_of_networks(networks: Sequence[nn.Module], described: Mapping[str, Any]) -> Cascade | GapCascade:

@@ -5,15 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
 from nas.dataset.base import Dataset
-from nas.errors import UserError
+from nas.errors import UserError, unknown
+from nas.evaluator.joint import SUPERNET, of_supernet
 from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress, preparation
 from nas.model.front import Front, Member
-from nas.model.of_cascade import RunCascade
+from nas.model.of_cascade import JointCascade, PoolCascade, measured_metrics
 from nas.objective.base import TOP1_ERROR
 from nas.pool.finished_run import FinishedRun
+from nas.space.product import OWN
+from nas.supernet.base import Supernet
+from nas.supernet.several import Several
 from nas.supernet.weights import weights_digest
-from nas.types import Architecture
+from nas.types import Architecture, Genomes
 
 log = logging.getLogger(__name__)
 
@@ -48,49 +54,89 @@ class RunFront(Front):
         """Return where the model of a member comes from."""
         member = self.members[index]
         if "networks" in member.architecture:
-            return RunCascade(self.run, index, member, self.measures, device=self.device, cache=self.cache)
-        return RunArchitecture(self, self._checked().decode(member.architecture), member, f"net-{index}", index)
+            return PoolCascade(self.run, index, member, self.measures, device=self.device, cache=self.cache)
+        return self.source_of(member.architecture, f"{'cascade' if member.is_cascade else 'net'}-{index}")
 
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
-        """Return where the model of any architecture of the run's supernet comes from."""
-        architecture = self._checked().decode(config)
+        """Return where the model of any architecture comes from.
+
+        Args:
+            config: of the run's supernet; where there are several a cascade, or a network that names its supernet as
+                pools name it (``supernet``).
+            name: of the model.
+
+        Raises:
+            UserError: if there is no such architecture, or the run evaluated no networks.
+        """
+        self._check_networks()
+        supernet = self.run.supernet
+        if isinstance(supernet, Several) and SUPERNET in config:
+            return self._network_of_several(supernet, config, name)
+        architecture = _decoded(supernet, config)
         known = next(
             (i for i, each in enumerate(self.run.members) if tuple(each["genome"]) == architecture.genome), None
         )
+        if isinstance(supernet, Several):
+            return JointCascade(self, self.run, architecture, name=name, index=known, device=self.device)
         return RunArchitecture(self, architecture, None if known is None else self.members[known], name, known)
+
+    def _network_of_several(self, several: Several, config: Mapping[str, Any], name: str) -> "RunArchitecture":
+        """Return where one supernet's network comes from."""
+        own = dict(config)
+        which = str(own.pop(SUPERNET))
+        if which not in several.members:
+            raise unknown(SUPERNET, which, several.members)
+        architecture = of_supernet(which, _decoded(several.members[which], own))
+        return RunArchitecture(self, architecture, None, name, None)
+
+    def alone(self, architecture: Architecture) -> dict[str, Mapping[str, float]]:
+        """Return the top-1 accuracy of a network of several supernets by split, where a cascade of the front has it."""
+        config = dict(architecture.config)
+        which = config.pop(SUPERNET)
+        for member in self.members:
+            if {key: value for key, value in member.architecture[which].items() if key not in OWN} == config:
+                found = measured_metrics(member.facts)
+                return {split: {"top1": 100 - metrics[f"{which}_error"]} for split, metrics in found.items()}
+        return {}
 
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, once."""
         if not self._trained:
             self.run.train(progress)
             self._trained = True
+            self._compare()
 
-    def _checked(self) -> "_Space":
+    def _compare(self) -> None:
+        """Warn where the weights are not the ones that the run measured its front with; those that moved are final."""
+        known = {member.facts.get("weights") for member in self.members if "final" not in member.facts} - {None}
+        if known and weights_digest(self.run.supernet.module.state_dict()) not in known:
+            log.warning(
+                "the weights are not those that '%s' measured, but others of the same training (another machine or "
+                "version): accuracies may differ",
+                self.run.folder,
+            )
+
+    def _check_networks(self) -> None:
         if not self.run.runs_networks:
             name = (self.run.settings.get("evaluator") or {}).get("_target_", "nothing")
             raise UserError(
                 f"run: '{self.folder}' evaluated no networks (evaluator {str(name).rpartition('.')[2]}), so that there "
                 f"are no weights; name net.config files or a supernet instead"
             )
-        return _Space(self.run)
 
     def _member(self, described: Mapping[str, Any]) -> Member:
         names = [measure.name for measure in self.measures]
         objectives = {name: float(described["objectives"][name]) for name in names}
         if "final" in described:
-            objectives[TOP1_ERROR.name] = 100 - float(described["final"]["top1"])
+            final = described["final"]
+            objectives[TOP1_ERROR.name] = 100 - float(final["top1"])
+            if "flops" in objectives:  # a cascade's average depends on what its networks answer
+                objectives["flops"] = float(final["flops"])
         return Member(described["architecture"], tuple(objectives.values()), described)
 
 
-class _Space:
-    """Reads architectures of a run's supernet."""
-
-    def __init__(self, run: FinishedRun) -> None:
-        self._run = run
-
-    def decode(self, config: Mapping[str, Any]) -> Architecture:
-        space = self._run.supernet.space
-        return space.decode(space.encode(config))
+def _decoded(supernet: Supernet, config: Mapping[str, Any]) -> Architecture:
+    return supernet.space.decode(supernet.space.encode(config))
 
 
 @final
@@ -104,7 +150,7 @@ class RunArchitecture(ModelSource):
 
         Args:
             front: of the run.
-            architecture: of the run's supernet.
+            architecture: of the run's supernet; of one of several, its configuration says which (``supernet``).
             member: what the run knows about it; ``None`` where it is not on the front.
             name: of the model.
             index: in ``front.json``, if it is there.
@@ -116,6 +162,13 @@ class RunArchitecture(ModelSource):
         self._architecture = architecture
         self._member = member
         self._index = index
+        self._which: str | None = architecture.config.get(SUPERNET)
+
+    @property
+    def supernet_settings(self) -> Mapping[str, Any]:
+        """The settings of the supernet that it is cut out of."""
+        settings: Mapping[str, Any] = self._front.run.settings["supernet"]
+        return settings if self._which is None else settings["members"][self._which]
 
     def dataset(self) -> Dataset:
         """Return the run's images."""
@@ -125,60 +178,48 @@ class RunArchitecture(ModelSource):
         """Return the network as the run measured it, or with the supernet's batch-norm statistics."""
         front, run = self._front, self._front.run
         front.train(progress)
-        self._compare()
         with run.as_it_ran():
             if front.recalibrate:
                 network = run.evaluator().network(self._architecture)
             else:
-                network = run.supernet.extract(self._architecture).to(front.device)
+                network = run.networks.extract(self._architecture).to(front.device)
         described = self._described() | {"weights": weights_digest(network.state_dict())}
         return Model(self.name, network, preparation(network, described).to(front.device).eval(), described)
 
     def _described(self) -> dict[str, Any]:
         run, architecture = self._front.run, self._architecture
         facts = {} if self._member is None else self._member.facts
-        costs = {name: int(table(_row(architecture))[0]) / MILLION for name, table in run.supernet.costs().items()}
+        supernet = run.supernet if self._which is None else run.supernet.members[self._which]  # type: ignore[attr-defined]
+        costs = {name: int(table(_row(architecture))[0]) / MILLION for name, table in supernet.costs().items()}
         names = [measure.name for measure in self._front.measures]
-        metrics = {split: facts[key] for split, key in (("validation", "metrics"), ("test", "test")) if key in facts}
-        if "final" in facts:
-            metrics["validation"] = facts["final"]
+        config = {key: value for key, value in architecture.config.items() if key != SUPERNET}
         return {
             "kind": ARCHITECTURE,
             "name": self.name,
             "n_classes": run.dataset.n_classes,
             "class_names": list(run.dataset.class_names),
-            "supernet": dict(run.settings["supernet"]),
-            "architecture": dict(architecture.config),
+            "supernet": dict(self.supernet_settings),
+            "architecture": config,
             "genome": list(architecture.genome),
             "resolution": architecture.config["r"],
             "mean": list(run.dataset.mean),
             "std": list(run.dataset.std),
-            "crop": run.settings["evaluator"]["crop"],
+            "crop": run.measuring["crop"],
             "recalibrated": self._front.recalibrate,
             "costs": {"flops": costs["macs"], "params": costs["params"]},
             "objectives": {} if self._member is None else dict(zip(names, self._member.objectives, strict=True)),
             "units": {measure.name: measure.unit for measure in self._front.measures},
-            "metrics": metrics,
+            "metrics": measured_metrics(facts) if self._which is None else self._front.alone(architecture),
             "dataset": run.settings["dataset"],
-            "evaluator": run.settings["evaluator"],
-            "source": {"run": str(run.folder.resolve()), "index": self._index, "step": facts.get("step")},
+            "evaluator": dict(run.measuring),
+            "source": {
+                "run": str(run.folder.resolve()),
+                "index": self._index,
+                "step": facts.get("step"),
+                "supernet": self._which,
+            },
         }
 
-    def _compare(self) -> None:
-        """Warn where the supernet's weights are not the ones that the run measured the architecture with."""
-        run = self._front.run
-        facts = {} if self._member is None else self._member.facts
-        known = facts.get("weights")
-        if known is None or "final" in facts or known == weights_digest(run.supernet.module.state_dict()):
-            return
-        log.warning(
-            "the weights are not those that '%s' measured, but others of the same training (another machine or "
-            "version): accuracies may differ",
-            run.folder,
-        )
 
-
-def _row(architecture: Architecture) -> Any:
-    import numpy as np
-
+def _row(architecture: Architecture) -> Genomes:
     return np.array([architecture.genome], dtype=np.int64)

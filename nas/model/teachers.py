@@ -11,6 +11,7 @@ from nas.model.front import BEST, Front
 from nas.model.given import Given
 from nas.model.of_config import PUBLISHED_CLASSES, SubnetSource
 from nas.model.of_run import RunFront
+from nas.supernet.several import Several
 
 SUPERNET = "supernet"
 """The word for the largest architecture of a supernet."""
@@ -40,18 +41,15 @@ def teacher_source(
         source = find_source(
             run=None, arch=BEST, model=name, weights=weights, resolution=None, recalibrate=True, given=known
         )
+    if source.is_cascade:
+        raise UserError(f"{_KEY}: {source.name} is a cascade; name a model with one network")
     _check_classes(name, source.n_classes, dataset)
     return source
 
 
 def teacher_of(model: Model, dataset: Dataset) -> Teacher:
-    """Return a teacher that sees the normalised images of a data set.
-
-    Raises:
-        UserError: if it is a cascade.
-    """
-    if model.network is None:
-        raise UserError(f"{_KEY}: {model.name} is a cascade; name a model with one network")
+    """Return a teacher that sees the normalised images of a data set; the model is no cascade."""
+    assert model.network is not None
     described = model.described
     fixed = described["kind"] == TIMM and bool(getattr(model.network, "pretrained_cfg", {}).get("fixed_input_size"))
     return Teacher(
@@ -66,6 +64,11 @@ def teacher_of(model: Model, dataset: Dataset) -> Teacher:
 
 def _largest(front: Front | None, given: Given, dataset: Dataset) -> ModelSource:
     if isinstance(front, RunFront):
+        if isinstance(front.run.supernet, Several):
+            raise UserError(
+                f"{_KEY}={SUPERNET}: the run has several supernets, {', '.join(front.run.supernet.members)}; name the "
+                f"folder of a model, or timm:NAME"
+            )
         space = front.run.supernet.space
         return front.source_of(space.decode(space.largest).config, "largest")
     if not given.names("supernet"):

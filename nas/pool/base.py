@@ -50,7 +50,7 @@ class Pool(ABC):
         splits: what there are outputs of: ``"validation"``, and ``"test"`` unless somebody else's outputs lack it.
         failed: models that were left out because they cannot be used, each with the reason; most pools refuse instead.
         fingerprint: SHA-256 of the weights, data and code of all models in their order, as hexadecimal digits: equal
-            fingerprints, equal outputs.
+            fingerprints, equal outputs but for rounding.
     """
 
     names: tuple[str, ...]

@@ -1,20 +1,34 @@
-"""From the run folder of a search for cascades to one of them as a network."""
+"""The pool that a finished search for cascades was made on."""
 
-import math
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nas.dataset.base import Dataset
-from nas.errors import UserError
-from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.errors import RunError, UserError
+from nas.evaluator import accuracy
+from nas.evaluator.cascade_source import CascadeSource
+from nas.evaluator.gap_cascade import GapCascades
+from nas.evaluator.pooled import PooledCascades
 from nas.pool.base import Progress
 from nas.pool.stored_parts import part_from
 from nas.pool.stored_pool import StoredPool
 from nas.run_folder import RunFolder
 
+MEMORY_MIB = 1024
+"""Most memory for outputs in single precision."""
+
+log = logging.getLogger(__name__)
+
 
 def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> StoredPool:
     """Return the pool that a run searched, prepared: what is stored of it is used, the rest computed again.
+
+    Where its fingerprint is not the run's, the cascades of the run's front are measured on it: their accuracies must be
+    the same but for rounding, see :mod:`nas.evaluator.accuracy`.
 
     Args:
         folder: of a finished run with ``pool=runs``, ``pool=timm`` or ``pool=files``. Relative paths in its settings
@@ -24,12 +38,13 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
         progress: told about outputs that are computed.
 
     Raises:
-        UserError: if the folder holds no such run, or weights, data, code, torch or the kind of device have changed.
+        UserError: if the folder holds no such run, or its cascades do not measure what they did.
     """
     config = folder / "config.yaml"
     try:
         settings = RunFolder(folder).settings()
         known = RunFolder(folder).identity()["fingerprints"]["space"]
+        front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
     offers: dict[str, Any] = {"device": device, "cache": cache}
@@ -37,45 +52,27 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
     pool = part_from(settings, "pool", StoredPool, offers, config)  # type: ignore[type-abstract]
     pool.prepare(progress)
     if pool.fingerprint != known:
-        raise UserError(
-            f"the pool of '{folder}' is not what it was: weights, data, code, torch or the kind of device have changed "
-            f"since the run"
-        )
+        try:
+            _compare(folder, pool, front, settings["space"])
+        except (RunError, UserError) as error:
+            raise UserError(f"the pool of '{folder}' is not what it was: {error}") from error
     return pool
 
 
-def cascade_of(folder: Path, member: int, *, device: str, cache: Path, progress: Progress) -> Cascade | GapCascade:
-    """Return a member of a run's front as one network, in eval mode; costs are millions of multiply-adds.
-
-    It takes images, (n, 3, height, width), pixels scaled to 0..1; each network resizes and normalises them itself.
-
-    Args:
-        folder: of a finished run, see :func:`pool_of`.
-        member: index in ``front.json``.
-        device: where the network is.
-        cache: folder of stored outputs and trained supernets.
-        progress: told about outputs that are computed.
-
-    Raises:
-        UserError: as :func:`pool_of`; if there is no such member, or nothing but outputs is known of its networks.
-    """
-    try:
-        front = RunFolder(folder).front()["front"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"'{folder}' holds no finished run ({error})") from error
-    if not 0 <= member < len(front):
-        raise UserError(
-            f"the front in '{folder}' has {len(front)} members, 0 to {len(front) - 1}; there is no {member}"
-        )
-    described = front[member]["architecture"]
-    if "networks" not in described:
-        raise UserError(f"the run in '{folder}' searched no cascades")
-    pool = pool_of(folder, device=device, cache=cache, progress=progress)
-    names = described["networks"]
-    networks = [pool.network(name) for name in names]
-    costs = [float(pool.costs["flops"][pool.names.index(name)]) for name in names]
-    if "gaps" in described:
-        gaps = [math.inf if gap is None else gap for gap in described["gaps"]]
-        return GapCascade(networks, gaps, costs).to(device).eval()
-    thresholds = described.get("thresholds", [math.inf] * (len(names) - 1))
-    return Cascade(networks, thresholds, costs).to(device).eval()
+def _compare(folder: Path, pool: StoredPool, front: Sequence[Mapping[str, Any]], space: Mapping[str, Any]) -> None:
+    """Raise RunError if the cascades of a front measure something else on a pool; warn once about rounding."""
+    source: CascadeSource
+    if "gaps" in front[0]["architecture"]:
+        source = GapCascades(pool=pool)
+    else:
+        sizes = {"search_goal": space["search_goal"], "size": space["size"], "memory_mib": MEMORY_MIB}
+        source = PooledCascades(pool=pool, device="cpu", threads=1, **sizes)
+    genomes = np.stack([source.space.encode(member["architecture"]) for member in front])
+    outcome = source.outcome(genomes, "validation")
+    reason = "weights, data or code have changed since the run; make it anew"
+    differences = [
+        accuracy.compare(100 - float(error), member["metrics"]["top1"], outcome.n_images, f"{reason} (cascade {i})")
+        for i, (error, member) in enumerate(zip(outcome.errors, front, strict=True))
+    ]
+    if told := [difference for difference in differences if difference]:
+        log.warning("the pool of '%s' is not exactly what it was: of a cascade, %s", folder, told[0])

@@ -11,7 +11,7 @@ import torch
 from nas.archive import Archive
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
-from nas.evaluator.joint import Networks
+from nas.evaluator.joint import JointEvaluator, Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.base import Progress
 from nas.pool.stored_parts import part_from
@@ -81,10 +81,15 @@ class FinishedRun:
 
     @property
     def runs_networks(self) -> bool:
-        """Whether its architectures are subnets that were run on images, and no cascades or entries of tables."""
+        """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
         evaluator = self.settings.get("evaluator")
-        name = f"{SubnetEvaluator.__module__}.{SubnetEvaluator.__name__}"
-        return isinstance(evaluator, Mapping) and evaluator.get("_target_") == name
+        names = [f"{kind.__module__}.{kind.__name__}" for kind in (SubnetEvaluator, JointEvaluator)]
+        return isinstance(evaluator, Mapping) and evaluator.get("_target_") in names
+
+    @cached_property
+    def networks(self) -> Supernet:
+        """What networks are cut out of: the supernet, or :class:`Networks` of several."""
+        return Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
 
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
@@ -100,8 +105,7 @@ class FinishedRun:
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        supernet = Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
-        offers = self._offers | {"dataset": self.dataset, "supernet": supernet}
+        offers = self._offers | {"dataset": self.dataset, "supernet": self.networks}
         return part_from({"evaluator": self.measuring}, "evaluator", SubnetEvaluator, offers, self.config)
 
     @contextmanager

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from nas.errors import UserError
 from nas.evaluator.stored import probabilities_of
@@ -68,8 +67,6 @@ class Model:
         labels: class indices, (n,), int64, by split.
         costs: those that are known without running it.
         run: computes everything.
-        network: returns the network itself, in eval mode: images, (n, 3, height, width), pixels scaled to 0..1, to
-            logits, (n, c); ``None`` where nothing but its outputs is known.
     """
 
     name: str
@@ -81,7 +78,6 @@ class Model:
     labels: Mapping[Split, npt.NDArray[np.int64]]
     costs: Mapping[str, float]
     run: Callable[[], Computed]
-    network: Callable[[], nn.Module] | None = None
 
     @property
     def key(self) -> str:

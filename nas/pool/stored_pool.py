@@ -9,9 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from nas.errors import DiskError, NasError, RunError, UserError, unknown
+from nas.errors import DiskError, NasError, RunError, UserError
 from nas.pool.agreement import check_agreement
 from nas.pool.array_folder import (
     RECORD,
@@ -95,22 +94,6 @@ class StoredPool(Pool):
             labels=np.array(self._chosen[0].labels[split], dtype=np.int64),
         )
 
-    def network(self, name: str) -> nn.Module:
-        """Return one of the models as a network in eval mode; :meth:`prepare` must have returned.
-
-        It takes images of any size as they are stored, (n, 3, height, width), pixels scaled to 0..1: it resizes and
-        normalises them itself. It returns logits, (n, c).
-
-        Raises:
-            UserError: if there is no such model, or nothing but its outputs is known.
-        """
-        model = next((model for model in self._chosen if model.name == name), None)
-        if model is None:
-            raise unknown("model", name, [model.name for model in self._chosen])
-        if model.network is None:
-            raise UserError(f"the pool has no network of {name}, only outputs that somebody else made")
-        return model.network()
-
     def _run_missing(self, models: Sequence[Model], progress: Progress) -> dict[str, Facts]:
         """Return what is stored about each model by name, after running those of which nothing is."""
         facts: dict[str, Facts] = {}
@@ -175,7 +158,7 @@ class StoredPool(Pool):
         self._digests = [stored["digests"] for stored in facts]
         keys = [model.key for model in models]
         labels = {split: digest_of(models[0].labels[split]) for split in self.splits}
-        self.fingerprint = plain_digest([keys, self._digests, costs, labels, list(self.class_names)])
+        self.fingerprint = plain_digest([keys, costs, labels, list(self.class_names)])
 
     def _stacked(self, split: Split, *, thorough: bool) -> Path:
         """Return the folder of the outputs of all models on a split, which is made if it is absent or damaged."""
@@ -192,8 +175,8 @@ class StoredPool(Pool):
         for model, facts, digests in zip(self._chosen, whole, self._digests, strict=True):
             if facts is None:
                 (self._folder / model.key / RECORD).unlink(missing_ok=True)
-                if self._run(model)["digests"] != digests:
-                    raise RunError(f"the pool's model {model.name} gives other outputs than before: begin a new search")
+                if self._run(model)["digests"] != digests:  # equal keys: the same weights, data and code
+                    log.warning("the pool's model %s gives other outputs than before, which are used now", model.name)
         places = [self._folder / model.key for model in self._chosen]
         sources = [open_array(place, f"{split}_probabilities") for place in places]
         n, c = sources[0].shape

@@ -18,7 +18,7 @@ from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.multiply_adds import MultiplyAdds
 from nas.pool.stored_pool import StoredPool
-from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, prepared, transform_of, weights_identity
+from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, transform_of, weights_identity
 from nas.pool.weights import source_digest
 from nas.supernet.weights import weights_digest
 from nas.types import NonNegativeInt, PositiveInt
@@ -100,7 +100,6 @@ class TimmPool(StoredPool):
                         labels=labels,
                         costs={},
                         run=partial(self._computed, name, resolution),
-                        network=partial(self._network, name, resolution),
                     )
                 )
         return models, failed
@@ -118,11 +117,6 @@ class TimmPool(StoredPool):
         found = {split: self._outputs_of(network, transform, self._dataset.split(split)) for split in SPLITS}
         costs = {"flops": counter.total / MILLION, "params": params / MILLION}
         return Computed(splits=found, costs=costs, facts=facts)
-
-    def _network(self, name: str, resolution: int | None) -> torch.nn.Module:
-        """Return one model behind what its images go through, which rounds no pixels, as PIL does."""
-        network = make_model(name, self._weights, self._seed, self._dataset.n_classes, resolution)
-        return prepared(network, resolution).to(self._device)
 
     def _outputs_of(self, network: torch.nn.Module, transform: Any, images: Images) -> SplitOutputs:
         logits = np.empty((len(images), self._dataset.n_classes), np.float32)

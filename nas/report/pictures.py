@@ -14,6 +14,7 @@ from nas.report.architecture import Layer, layers_of
 from nas.report.comparison import Comparison
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.space.product import is_cascade
 from nas.supernet.base import Supernet
 from nas.types import Architecture, Floats
 
@@ -75,7 +76,7 @@ def _picture(title: str, group: str, run: Run, place: int, *, cache: Path, super
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
-    if "networks" not in config:
+    if not is_cascade(config):
         try:
             layers = _layers(run, record, place, cache=cache, supernets=supernets)
         except Exception as error:  # another version's run, data that is not on this machine, ...

@@ -114,6 +114,11 @@ class ProductSpace(SearchSpace):
         return canonical
 
 
+def is_cascade(config: Mapping[str, Any]) -> bool:
+    """Return whether this describes a cascade, of a pool's networks or of several supernets', and no single network."""
+    return "networks" in config or (bool(config) and all(isinstance(part, Mapping) for part in config.values()))
+
+
 class MemberTables:
     """A cost of each network of a cascade, looked up for whole populations at once."""
 

@@ -128,7 +128,7 @@ class ExportTask(Task):
         report = self._report(model, exported, parity, len(written), times)
         write_bytes(path, written)
         write_json(path.with_name(REPORT), _known(path.with_name(REPORT)) | {path.name: report}, indent=2)
-        return _told(path, report)
+        return _told(path, report, parity)
 
     def _found(self) -> tuple[ModelSource, Dataset]:
         given = given_by(self._setup)
@@ -203,12 +203,12 @@ def _known(path: Path) -> dict[str, Any]:
     return known
 
 
-def _told(path: Path, report: Mapping[str, Any]) -> str:
-    parity, size = report["parity"], report["size_mb"]
+def _told(path: Path, report: Mapping[str, Any], parity: Parity) -> str:
+    size = report["size_mb"]
     lines = [
         f"{report['model']['name']}: {report['description']}",
-        f"  on {parity['images']:,} {parity['split']} images the same answers; outputs differ by up to "
-        f"{parity['largest_difference']:.2g}, the largest is {parity['largest_value']:.3g}",
+        f"  on {parity.images:,} {report['parity']['split']} images {parity.answers}; outputs differ by up to "
+        f"{parity.largest_difference:.2g}, the largest is {parity.largest_value:.3g}",
         f"  {size['file']:.3g} MB (the model's tensors: {size['original']:.3g} MB)",
         *(
             f"  a batch of {batch}: {found['file']:.3g} ms (the model in torch: {found['original']:.3g} ms)"

@@ -17,8 +17,7 @@ from nas.model.base import Model, ModelSource, Progress
 from nas.model.find import find_source, front_of
 from nas.model.further import to_train
 from nas.model.given import Given, dataset_of
-from nas.model.of_cascade import RunCascade
-from nas.model.of_run import RunFront
+from nas.model.of_run import RunArchitecture
 from nas.model.teachers import teacher_source
 from nas.parts import build
 from nas.task.base import Setup
@@ -82,7 +81,7 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
             f"data set, or add finetuning.new_classifier=true"
         )
     TrainingBatches(dataset=dataset, batch_size=recipe.batch_size, seed=0, device="cpu")
-    _check_rates(keys, given, recipe)
+    _check_rates(source, recipe)
     teacher = None
     if recipe.teacher is not None:
         front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
@@ -143,8 +142,11 @@ def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
         recalibrate=True,
         given=Given(settings=settings, device=given.device, cache=given.cache),
     )
-    if isinstance(source, RunCascade):
-        raise UserError(f"{source.name} is a cascade, which cannot be trained further; name one of its networks")
+    if source.is_cascade:
+        raise UserError(
+            f"{source.name} is a cascade, which cannot be trained further: name one of its networks, for example "
+            f"model=FOLDER/network_1 of a cascade's folder that task=select wrote"
+        )
     return source
 
 
@@ -154,12 +156,11 @@ def _check_processes(recipe: Recipe, device: str) -> None:
         raise UserError(f"finetuning.processes={recipe.processes} needs as many GPUs; found {found}")
 
 
-def _check_rates(keys: ModelKeys, given: Given, recipe: Recipe) -> None:
+def _check_rates(source: ModelSource, recipe: Recipe) -> None:
     """Raise UserError if the networks of the run's supernet cannot drop what the recipe says."""
-    front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
-    if not isinstance(front, RunFront):
+    if not isinstance(source, RunArchitecture):
         return
-    node = front.run.settings["supernet"]
+    node = source.supernet_settings
     for name in ("dropout", "drop_path"):
         if getattr(recipe, name) and name not in node:
             kind = str(node["_target_"]).rpartition(".")[2]

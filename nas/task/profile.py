@@ -11,6 +11,7 @@ from nas.objective.latency_table import LatencyTable
 from nas.parts import build
 from nas.report.architecture import FORMATS, architecture_figure, layers_of
 from nas.space.net_config import architectures, is_net_config, outputs
+from nas.space.product import is_cascade
 from nas.supernet.base import Supernet
 from nas.task.base import Setup, Task
 from nas.task.random_supernet import random_supernet
@@ -103,6 +104,11 @@ class ProfileTask(Task):
 
     def _genome(self, supernet: Supernet) -> Genomes:
         config = dict(_read(self._arch))
+        if is_cascade(config):
+            raise UserError(
+                "task=profile is for one network, and arch is a cascade: name one of its networks; of one over several "
+                "supernets it is what stands under the supernet's name, without position and threshold"
+            )
         resolution = {} if self._resolution is None else {"r": self._resolution}
         if not is_net_config(config):
             return supernet.space.encode(config | resolution)

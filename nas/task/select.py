@@ -148,7 +148,7 @@ def folder_names(front: Front, indices: Sequence[int]) -> list[str]:
     """
     measure = front.measures[1]
     values = [front.members[index].objectives[1] for index in indices]
-    kind = "cascade" if "networks" in front.members[0].architecture else "net"
+    kind = "cascade" if front.members[0].is_cascade else "net"
     rounded = [f"{value:.0f}" for value in values]
     if min(values) < 10 or len(set(rounded)) < len(rounded):
         rounded = [f"{value:.4g}" for value in values]

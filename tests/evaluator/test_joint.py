@@ -33,7 +33,7 @@ def by_definition(supernet: Several, architecture: Architecture, split: str) -> 
         )
         logits = single.evaluator(each).logits(own, split).numpy()
         outputs[name] = softmax(logits.astype(np.float64), axis=1).astype(np.float16).astype(np.float32)
-        found[f"{name}_error"] = 100 * float((outputs[name].argmax(axis=1) != labels).mean())
+        found[f"{name}_error"] = 100 * float((logits.argmax(axis=1) != labels).mean())
         found[f"{name}_flops"] = int(each.costs()["macs"](np.array([own.genome]))[0]) / 1e6
         found[f"{name}_answered"] = 0.0
     order = sorted(supernet.members, key=lambda name: -architecture.config[name]["position"])
@@ -71,6 +71,17 @@ def test_cascades_are_what_they_are_by_definition(supernet: Several, split: str)
         answered.append([metrics[f"{name}_answered"] for name in supernet.members])
     np.testing.assert_allclose(np.sum(answered, axis=1), 100)
     assert (np.count_nonzero(answered, axis=1) > 1).any()  # cascades, not single networks
+
+
+def test_a_networks_error_is_counted_from_its_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits that half precision cannot tell apart: its probabilities are equal, and the first class would win."""
+    supernet = several("thin", "wide")
+    labels = torch.from_numpy(np.array(Bars().split("validation").labels))
+    nearly = torch.zeros(len(labels), 4).scatter(1, labels[:, None], 1e-5)
+    assert len(set(softmax(nearly[0].numpy()).astype(np.float16).tolist())) == 1
+    monkeypatch.setattr(SubnetEvaluator, "all_logits", lambda _, networks, split: [nearly] * len(networks))
+    metrics = evaluator(supernet)(decoded(supernet, sampled(supernet, 1)), "validation")[0]
+    assert metrics["thin_error"] == metrics["wide_error"] == 0
 
 
 def test_a_result_does_not_depend_on_what_is_evaluated_beside_it(supernet: Several) -> None:

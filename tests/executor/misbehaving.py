@@ -65,6 +65,12 @@ class Misbehaving(Evaluator):
     def takes_time(self) -> None:
         time.sleep(0.05)
 
+    def meet(self) -> None:
+        """Wait until two processes are at work."""
+        end = time.monotonic() + 60
+        while len(self.pids()) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+
     def error(self) -> None:
         raise ZeroDivisionError("bad one")
 

@@ -7,7 +7,7 @@ from nas.model.measure import Answers, Tally
 
 
 def answers(logits: torch.Tensor, labels: torch.Tensor, **more: object) -> Answers:
-    return Answers(logits.log_softmax(dim=1), labels, seconds=0.5, **more)
+    return Answers(logits.log_softmax(dim=1), logits.argmax(dim=1), labels, seconds=0.5, **more)
 
 
 def test_metrics_are_what_their_definitions_say():

@@ -3,7 +3,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.space.ofa import OfaSpace
-from nas.space.product import MemberTables, ProductSpace
+from nas.space.product import MemberTables, ProductSpace, is_cascade
 from nas.space.table import AdditiveTable
 
 
@@ -115,3 +115,16 @@ def test_costs_of_each_network_and_of_all():
     for table, part, name in zip(tables, whole.split(genomes), parts, strict=True):
         np.testing.assert_array_equal(parts[name], table(part))
     np.testing.assert_array_equal(costs(genomes), parts["a"] + parts["b"])
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({"tiny": {"r": 8}, "wide": {"r": 8}}, True),
+        ({"networks": ["a", "b"], "thresholds": [0.5]}, True),
+        ({"r": 8, "d": [1, 2]}, False),
+        ({}, False),
+    ],
+)
+def test_cascades_are_told_from_networks(config, found):
+    assert is_cascade(config) == found

@@ -53,6 +53,8 @@ def test_the_classifier_counts(launch):
         ("nowhere.subnet", "is neither JSON nor a file"),
         ("empty.subnet", "is not JSON"),
         ("???", "arch must be given"),
+        (f'{{"tiny":{ARCH},"tiny_wide":{ARCH}}}', "is a cascade: name one of its networks"),
+        ('{"networks":["a","b"],"thresholds":[0.5]}', "is a cascade: name one of its networks"),
     ],
 )
 def test_wrong_architectures(launch, tmp_path, arch, message):

@@ -2,37 +2,31 @@
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
 
+import nas
 from nas.errors import RunError
-from nas.pool.cascades import cascade_of
+from nas.pool.model import from_logits
 from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
-from tests.small_runs import launched
+from tests.rounding import rounding
 
+Launch = Callable[..., tuple[int, str, str]]
+RUN = "joint/seed_0"
 NAMES = ("tiny", "tiny_wide")
-SMALL = (
-    *("algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "tracker=csv", "device=cpu", "paths.cache=cache"),
-    *("dataset.resolutions=[8]", "algorithm.n_doe=10", "algorithm.n_iter=8", "algorithm.iterations=2"),
-    *("training.member.epochs=2", "training.member.averaged_iterations=2", "training.member.initial.epochs=1"),
-    *("training.member.initial.warmup_epochs=0", "evaluator.networks.recalibration_images=64"),
-    *(f"surrogate.{part}.members=20" for part in ("member", "combining", "cost")),
-    "optimizer.evaluations=200",
-)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("joint")
-    launched(folder, *SMALL, "paths.run=run", "sec_obj=[flops,params]")
-    return folder
+def place(joint_runs: Path) -> Path:
+    return joint_runs
 
 
 def front(run: Path) -> list[dict[str, Any]]:
@@ -41,7 +35,7 @@ def front(run: Path) -> list[dict[str, Any]]:
 
 
 def test_the_front_is_measured_with_the_weights_that_the_search_leaves(place: Path) -> None:
-    members = front(place / "run")
+    members = front(place / RUN)
     assert members
     for member in members:
         for key in ("metrics", "final", "test"):
@@ -53,22 +47,22 @@ def test_the_front_is_measured_with_the_weights_that_the_search_leaves(place: Pa
         assert member["final"]["params"] == member["objectives"]["params"]
     assert any(member["final"] != member["metrics"] for member in members)
     for name in NAMES:
-        assert checkpoint.load(place / "run" / "supernets" / name / "weights" / "final.pt") is not None
-    rows = list(csv.DictReader((place / "run" / "metrics.csv").read_text().splitlines()))
+        assert checkpoint.load(place / RUN / "supernets" / name / "weights" / "final.pt") is not None
+    rows = list(csv.DictReader((place / RUN / "metrics.csv").read_text().splitlines()))
     assert rows[2].keys() >= {"rho_flops", "rho_tiny_error", "rho_tiny_wide_error"}
-    assert yaml.safe_load((place / "run" / "config.yaml").read_text())["supernet"]["members"].keys() == set(NAMES)
+    assert yaml.safe_load((place / RUN / "config.yaml").read_text())["supernet"]["members"].keys() == set(NAMES)
 
 
-def pool(place: Path, run: str = "run") -> RunsPool:
-    return RunsPool(runs=(place / run,), workers=1, device="cpu", cache=place / "cache")
+def pool(place: Path, cache: Path | None = None) -> RunsPool:
+    return RunsPool(runs=(place / RUN,), workers=1, device="cpu", cache=cache or place / "cache")
 
 
 def test_the_fronts_of_its_supernets_are_a_pool(place: Path) -> None:
     found = pool(place)
     found.prepare(silent)
-    records = [json.loads(line) for line in (place / "run" / "archive.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (place / RUN / "archive.jsonl").read_text().splitlines()]
     entries = [record for record in records if "metrics" in record]
-    assert set(found.groups) == {f"run/{name}" for name in NAMES}
+    assert set(found.groups) == {f"seed_0/{name}" for name in NAMES}
     for name in NAMES:
         newest = {}
         for entry in entries:
@@ -78,7 +72,7 @@ def test_the_fronts_of_its_supernets_are_a_pool(place: Path) -> None:
         values = list(newest.values())
         best = [a for a in values if not any(b[:2] != a[:2] and b[0] <= a[0] and b[1] <= a[1] for b in values)]
         expected = sorted(best, key=lambda each: each[:2])
-        own = [i for i, group in enumerate(found.groups) if group == f"run/{name}"]
+        own = [i for i, group in enumerate(found.groups) if group == f"seed_0/{name}"]
         assert [found.costs["flops"][i] for i in own] == [flops for _, flops, _ in expected]
         architectures = [
             {key: value for key, value in found.architectures[i].items() if key not in ("run", "supernet")} for i in own
@@ -86,29 +80,31 @@ def test_the_fronts_of_its_supernets_are_a_pool(place: Path) -> None:
         assert sorted(map(str, architectures)) == sorted(str(config) for _, _, config in expected)
 
 
-def test_networks_answer_as_they_did_when_the_run_measured_its_front(place: Path) -> None:
-    found = pool(place)
+def test_networks_answer_as_they_did_when_the_run_measured_its_front(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors are counted in one way, from logits, so that they are equal and not nearly equal."""
+    seen: list[Any] = []
+    monkeypatch.setattr("nas.pool.runs.from_logits", lambda logits: seen.append(logits) or from_logits(logits))
+    found = pool(place, tmp_path)
     found.prepare(silent)
     known = 0
-    for split, key in (("validation", "final"), ("test", "test")):
-        outputs = found.outputs(split)  # type: ignore[arg-type]
-        errors = 100 * (outputs.probabilities.argmax(axis=2) != outputs.labels).mean(axis=1)
-        for i, architecture in enumerate(found.architectures):
-            name = architecture["supernet"]
-            own = {key: value for key, value in architecture.items() if key not in ("run", "supernet")}
-            for member in front(place / "run"):
-                config = dict(member["architecture"][name])
-                del config["position"], config["threshold"]
+    for i, architecture in enumerate(found.architectures):
+        name = architecture["supernet"]
+        own = {key: value for key, value in architecture.items() if key not in ("run", "supernet")}
+        for member in front(place / RUN):
+            config = {k: v for k, v in member["architecture"][name].items() if k not in ("position", "threshold")}
+            for split, key, logits in (("validation", "final", seen[2 * i]), ("test", "test", seen[2 * i + 1])):
                 if config == own:
                     known += 1
-                    assert errors[i] == pytest.approx(member[key][f"{name}_error"], abs=1e-9)
+                    labels = found.outputs(split).labels  # type: ignore[arg-type]
+                    error = 100 * float((logits.argmax(axis=1) != labels).mean())
+                    assert error == pytest.approx(member[key][f"{name}_error"], abs=1e-9)
     assert known
 
 
 def test_weights_that_changed_are_noticed(place: Path, tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(place / "run", tmp_path / "run")
+    shutil.copytree(place / RUN, tmp_path / "run")
     path = tmp_path / "run" / "supernets" / "tiny_wide" / "weights" / "final.pt"
     stored = checkpoint.load(path)
     assert stored is not None
@@ -119,21 +115,47 @@ def test_weights_that_changed_are_noticed(place: Path, tmp_path: Path) -> None:
 
 
 def test_encas_makes_cascades_of_what_the_run_leaves(place: Path) -> None:
-    words = (
-        "dataset=none",
-        "pool=runs",
-        f"pool.runs=[{place / 'run'}]",
-        "algorithm=encas",
-        "optimizer.evaluations=500",
-    )
-    launched(place, *words, "tracker=csv", "device=cpu", "paths.cache=cache", "paths.run=more")
-    members = front(place / "more")
+    members = front(place / "encas")
     names = {name.split("/")[1] for member in members for name in member["architecture"]["networks"]}
     assert names <= set(NAMES)
-    single = min(member["final"]["top1"] for member in front(place / "run"))
+    single = min(member["final"]["top1"] for member in front(place / RUN))
     assert max(member["metrics"]["top1"] for member in members) >= single
-    network = cascade_of(place / "more", 0, device="cpu", cache=place / "cache", progress=silent)
-    with torch.no_grad():
-        routed = network(torch.rand(5, 3, 8, 8))
-    assert routed.probabilities.shape == (5, 10)
-    assert np.isfinite(routed.costs.numpy()).all()
+
+
+@pytest.mark.parametrize("run", [RUN, "encas"])
+def test_from_the_front_to_models(launch: Launch, place: Path, tmp_path: Path, run: str) -> None:
+    """Of the run itself, and of cascades that ENCAS makes of its networks."""
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    words = (f"run={run}", "paths.cache=cache", "device=cpu")
+    code, out, err = launch("task=select", *words, "n=1", "save=models")
+    assert code == 0, err
+    assert "cascade-flops@" in out
+    member = front(tmp_path / run)[0]
+    for split, key in (("validation", "final" if "final" in member else "metrics"), ("test", "test")):
+        code, _, err = launch("task=validate", *words, "arch=0", f"split={split}", f"save={split}")
+        assert code == 0, err
+        found = json.loads((tmp_path / split / "results.json").read_text())
+        assert found["metrics"]["top1"] == pytest.approx(member[key]["top1"], abs=rounding(450))
+        assert found["costs"]["flops"] == pytest.approx(member[key]["flops"], rel=0.02)
+        assert found["costs"]["params"] == member[key]["params"]
+    images = torch.rand(2, 3, 8, 8)
+    for folder in (tmp_path / "models").iterdir():
+        assert nas.load(folder)(images).predictions.shape == (2,)
+        assert nas.load(folder / "network_1")(images).shape == (2, 10)
+        code, _, err = launch("task=finetune", f"model={folder}", "paths.cache=cache", "device=cpu")
+        assert code == 2 and "is a cascade, which cannot be trained further: name one of its networks" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", [RUN, "encas"])
+def test_exported(launch: Launch, place: Path, tmp_path: Path, run: str) -> None:
+    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    words = (f"run={run}", "arch=0", "paths.cache=cache", "device=cpu", "format=torchscript", "path=model.torchscript")
+    code, out, err = launch("task=export", *words, "task.images=20", "task.repeats=1", "task.warmup=0")
+    assert code == 0, err
+    assert "on 20 test images the same answers" in out and (tmp_path / "model.torchscript").is_file()
+    part = json.loads((tmp_path / RUN / "front.json").read_text())["front"][0]["architecture"]
+    own = {key: value for key, value in part["tiny"].items() if key not in ("position", "threshold")}
+    words = (f"run={RUN}", f"arch={json.dumps(own | {'supernet': 'tiny'})}", "finetuning.teacher=supernet")
+    code, _, err = launch("task=finetune", *words, "paths.cache=cache", "device=cpu", "finetuning.distillation=1")
+    assert code == 2 and "the run has several supernets, tiny, tiny_wide; name the folder of a model" in err

@@ -11,6 +11,7 @@ from nas.task.select import choose, folder_names
 from nas.types import Measure
 from tests.model.test_old_run import DIGITS, write_old
 from tests.ofa_networks import SETTINGS
+from tests.rounding import rounding
 from tests.sealing import change
 
 
@@ -96,8 +97,8 @@ def test_from_a_run_to_models(launch, runs, tmp_path):
         code, out, err = launch("task=validate", f"model={place.relative_to(tmp_path)}", "split=validation", *words)
         assert code == 0, err
         results = json.loads((place / "validation" / "validation" / "results.json").read_text())
-        assert results["metrics"]["top1"] == pytest.approx(member["metrics"]["top1"], abs=1e-9)
-        assert results["metrics"]["loss"] == pytest.approx(member["metrics"]["loss"], rel=1e-5)
+        assert results["metrics"]["top1"] == pytest.approx(member["metrics"]["top1"], abs=rounding(450))
+        assert results["metrics"]["loss"] == pytest.approx(member["metrics"]["loss"], rel=1e-3)
     code, _, err = launch("task=select", "run=alone", "n=2", "prefer.top1=70", "prefer.flops=0.1", *words)
     assert code == 2 and "exists; add overwrite=true to replace it" in err
     code, _, err = launch("task=select", "run=alone", "n=1", "overwrite=true", *words)

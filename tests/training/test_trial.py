@@ -1,24 +1,27 @@
-import time
-
+import pytest
 import torch
 
 from nas.training.trial import Trial, seconds_each, size_of
 
 
-def test_the_first_time_does_not_count_and_one_of_the_others_is_enough():
-    waits = [0.6, 1.2]
+@pytest.mark.parametrize(
+    ("takes", "each", "counted"),
+    [
+        ([0.6, 1.2, 9.0], 1.2, 1),  # the first time does not count, and one of the others is enough
+        ([5.0, 0.5, 0.3, 0.7, 9.0], 0.5, 3),  # until a second is over
+        ([5.0] + [1 / 1024] * 99, 1 / 1024, 50),  # quick ones are repeated a limited number of times
+    ],
+)
+def test_an_action_is_timed_for_about_a_second(monkeypatch, takes, each, counted):
+    now, calls = [0.0], []
 
     def action() -> None:
-        time.sleep(waits.pop(0))
+        now[0] += takes[len(calls)]
+        calls.append(1)
 
-    assert 1.1 < seconds_each(action, torch.device("cpu")) < 5
-    assert waits == []
-
-
-def test_quick_actions_are_repeated_a_limited_number_of_times():
-    calls = []
-    assert seconds_each(lambda: calls.append(1), torch.device("cpu")) < 0.1
-    assert len(calls) == 51
+    monkeypatch.setattr("nas.training.trial.perf_counter", lambda: now[0])
+    assert seconds_each(action, torch.device("cpu")) == pytest.approx(each)
+    assert len(calls) == 1 + counted
 
 
 def test_two_trainings_take_what_both_take_and_share_the_cache():
