@@ -120,7 +120,7 @@ def test_other_data_under_the_same_settings_are_refused(tmp_path):
     folder.check_data({"dataset": "d1"})
     folder.begin(SETTINGS, {"dataset": "d1"})
     folder.check_data({"dataset": "d1"})
-    with pytest.raises(UserError, match="holds a run with another dataset"):
+    with pytest.raises(UserError, match="the data have changed"):
         folder.check_data({"dataset": "d2"})
 
 

@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.model.base import CASCADE, Model, ModelSource, Progress
 from nas.model.front import Member
+from nas.model.given import Given, data_of
 from nas.pool.cascades import pool_of
 from nas.pool.finished_run import FinishedRun
 from nas.pool.naming import short_names
@@ -33,8 +34,7 @@ class RunCascade(ModelSource):
         member: Member,
         measures: Sequence[Measure],
         *,
-        device: str,
-        cache: Path,
+        given: Given,
     ) -> None:
         """Look at the pool's settings.
 
@@ -43,8 +43,7 @@ class RunCascade(ModelSource):
             index: in ``front.json``.
             member: of the front.
             measures: the objectives' names and units.
-            device: where networks will be.
-            cache: folder of stored outputs, trained supernets and decoded images.
+            given: where networks will be and files are kept, and which data the command line names.
 
         Raises:
             UserError: if nothing but outputs is known of the pool's networks.
@@ -52,7 +51,7 @@ class RunCascade(ModelSource):
         self.name = f"cascade-{index}"
         self.home = run.folder
         self._run, self._index, self._member, self._measures = run, index, member, measures
-        self._device, self._cache = device, cache
+        self._given = given
         self._pool: Mapping[str, Any] = run.settings.get("pool") or {}
         if not str(self._pool.get("_target_")).startswith(("nas.pool.runs.", "nas.pool.timm.")):
             raise UserError(
@@ -75,12 +74,13 @@ class RunCascade(ModelSource):
         if not self._folders:
             return self._run
         first = next(iter(self._folders.values()))
-        return FinishedRun(first, key="pool.runs", device=self._device, cache=self._cache)
+        return FinishedRun(first, key="pool.runs", **self._given.for_runs())
 
     def load(self, progress: Progress) -> Model:
         """Return the cascade and its networks, each with the weights and statistics that its run measured it with."""
         folder = self._run.folder
-        pool = pool_of(folder, device=self._device, cache=self._cache, progress=progress)
+        given = self._given
+        pool = pool_of(folder, device=given.device, cache=given.cache, progress=progress, allowed=given.allowed)
         described = self._member.architecture
         members = []
         for place, name in enumerate(described["networks"], start=1):
@@ -89,7 +89,7 @@ class RunCascade(ModelSource):
             members.append(source.load(progress))
         costs = [float(pool.costs["flops"][pool.names.index(name)]) for name in described["networks"]]
         whole = self._described(members, costs)
-        ready = cascade_of_networks([member.ready for member in members], whole).to(self._device).eval()
+        ready = cascade_of_networks([member.ready for member in members], whole).to(given.device).eval()
         return Model(self.name, None, ready, whole, tuple(members))
 
     def _network(self, architecture: dict[str, Any], name: str) -> ModelSource:
@@ -104,13 +104,12 @@ class RunCascade(ModelSource):
                 dataset=self._run.dataset,
                 settings=self._run.settings,
                 name=name,
-                device=self._device,
+                device=self._given.device,
             )
         from nas.model.of_run import RunFront
 
         folder = self._folders[architecture.pop("run")]
-        front = RunFront(folder, recalibrate=True, device=self._device, cache=self._cache)
-        return front.source_of(architecture, name)
+        return RunFront(folder, recalibrate=True, given=self._given).source_of(architecture, name)
 
     def _described(self, members: Sequence[Model], costs: Sequence[float]) -> dict[str, Any]:
         described, facts = self._member.architecture, self._member.facts
@@ -133,6 +132,7 @@ class RunCascade(ModelSource):
             "units": {measure.name: measure.unit for measure in self._measures},
             "metrics": metrics,
             "dataset": self._measured.settings["dataset"],
+            "data": data_of(self.dataset()),
             "evaluator": members[0].described["evaluator"],
             "source": {"run": str(self._run.folder.resolve()), "index": self._index, "step": facts.get("step")},
         }

@@ -9,6 +9,7 @@ from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress, preparation
 from nas.model.front import Front, Member
+from nas.model.given import Given, data_of
 from nas.model.of_cascade import RunCascade
 from nas.objective.base import TOP1_ERROR
 from nas.pool.finished_run import FinishedRun
@@ -22,22 +23,21 @@ log = logging.getLogger(__name__)
 class RunFront(Front):
     """The front of a run of this project."""
 
-    def __init__(self, folder: Path, *, recalibrate: bool, device: str, cache: Path) -> None:
+    def __init__(self, folder: Path, *, recalibrate: bool, given: Given) -> None:
         """Read the run.
 
         Args:
             folder: of the run.
             recalibrate: whether networks get batch-norm statistics of their own, as the run computed them.
-            device: where networks will be.
-            cache: folder of trained supernets, decoded images and stored outputs.
+            given: where networks will be and files are kept, and which data the command line names.
 
         Raises:
             UserError: if the folder holds no finished run, or its front is empty.
         """
         self.folder = folder
-        self.run = FinishedRun(folder, key="run", device=device, cache=cache)
+        self.run = FinishedRun(folder, key="run", **given.for_runs())
         self.recalibrate = recalibrate
-        self.device, self.cache = device, cache
+        self.given = given
         self.measures = self.run.archive.measures
         if not self.run.members:
             raise UserError(f"run: the front of '{folder}' is empty")
@@ -48,7 +48,7 @@ class RunFront(Front):
         """Return where the model of a member comes from."""
         member = self.members[index]
         if "networks" in member.architecture:
-            return RunCascade(self.run, index, member, self.measures, device=self.device, cache=self.cache)
+            return RunCascade(self.run, index, member, self.measures, given=self.given)
         return RunArchitecture(self, self._checked().decode(member.architecture), member, f"net-{index}", index)
 
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
@@ -130,9 +130,9 @@ class RunArchitecture(ModelSource):
             if front.recalibrate:
                 network = run.evaluator().network(self._architecture)
             else:
-                network = run.supernet.extract(self._architecture).to(front.device)
+                network = run.supernet.extract(self._architecture).to(front.given.device)
         described = self._described() | {"weights": weights_digest(network.state_dict())}
-        return Model(self.name, network, preparation(network, described).to(front.device).eval(), described)
+        return Model(self.name, network, preparation(network, described).to(front.given.device).eval(), described)
 
     def _described(self) -> dict[str, Any]:
         run, architecture = self._front.run, self._architecture
@@ -160,6 +160,7 @@ class RunArchitecture(ModelSource):
             "units": {measure.name: measure.unit for measure in self._front.measures},
             "metrics": metrics,
             "dataset": run.settings["dataset"],
+            "data": data_of(run.dataset),
             "evaluator": run.settings["evaluator"],
             "source": {"run": str(run.folder.resolve()), "index": self._index, "step": facts.get("step")},
         }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 
@@ -14,11 +14,13 @@ from nas.errors import ArchiveError, UserError
 from nas.evaluator.joint import Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.base import Progress
-from nas.pool.stored_parts import part_from
-from nas.run_folder import RunFolder
+from nas.pool.stored_parts import NO_OTHERS, Allowed, class_of, names_own, part_from
+from nas.run_folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
 from nas.supernet.several import Several
 from nas.training.base import Training
+
+T = TypeVar("T")
 
 
 @final
@@ -35,7 +37,16 @@ class FinishedRun:
         threads: of torch, on which the cached weights and the last digits of results depend.
     """
 
-    def __init__(self, folder: Path, *, key: str, device: str, cache: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        key: str,
+        device: str,
+        cache: Path,
+        allowed: Allowed = NO_OTHERS,
+        named: Mapping[str, Any] | None = None,
+    ) -> None:
         """Read settings, archive and front.
 
         Args:
@@ -43,6 +54,9 @@ class FinishedRun:
             key: the setting that names it, for messages.
             device: where networks will be.
             cache: folder of trained supernets and decoded images.
+            allowed: classes from outside ``nas`` that its settings may name.
+            named: settings of data that the command line names; where the run's are not found, those of the same kind
+                are looked at there.
 
         Raises:
             UserError: if the folder holds no finished run, or is damaged.
@@ -50,6 +64,7 @@ class FinishedRun:
         self.folder = folder
         self.config = folder / "config.yaml"
         self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
+        self._allowed, self._named = allowed, named
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
         try:
@@ -67,42 +82,69 @@ class FinishedRun:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The images that it measured networks on."""
-        return part_from(self.settings, "dataset", Dataset, self._offers, self.config)  # type: ignore[type-abstract]
+        """The images that it measured networks on; UserError where they are others now."""
+        own = self.settings.get("dataset")
+        nodes = [own]
+        if isinstance(own, Mapping) and self._named and self._named.get("_target_") == own.get("_target_"):
+            moved = {key: value for key, value in self._named.items() if f"dataset.{key}" in MOVABLE_SETTINGS}
+            nodes.append({**own, **moved})
+        for node in nodes:
+            try:
+                dataset = self._part("dataset", Dataset, {}, node)  # type: ignore[type-abstract]
+                RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
+                return dataset
+            except UserError as error:
+                reason = error
+        raise reason
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The supernet; its weights are those that the run left once :meth:`train` has returned."""
-        offers = self._offers | {"dataset": self.dataset, "n_classes": self.dataset.n_classes}
-        supernet = part_from(self.settings, "supernet", Supernet, offers, self.config)  # type: ignore[type-abstract]
+        """The supernet; its weights are those that the run left once :meth:`train` has returned.
+
+        UserError where the file that it came with holds others now.
+        """
+        offers = {"dataset": self.dataset, "n_classes": self.dataset.n_classes}
+        supernet = self._part("supernet", Supernet, offers)  # type: ignore[type-abstract]
         if supernet.space.names != self.archive.gene_names:
             raise UserError(f"{self.config}: this version's search space has other genes than the run's")
+        RunFolder(self.folder).check_data(checkpoint_fingerprint(supernet), self.dataset.sizes)
         return supernet
 
     @property
     def runs_networks(self) -> bool:
         """Whether its architectures are subnets that were run on images, and no cascades or entries of tables."""
         evaluator = self.settings.get("evaluator")
-        name = f"{SubnetEvaluator.__module__}.{SubnetEvaluator.__name__}"
-        return isinstance(evaluator, Mapping) and evaluator.get("_target_") == name
+        if not isinstance(evaluator, Mapping):
+            return False
+        if names_own(evaluator):
+            return issubclass(class_of(evaluator, "evaluator", self.config, self._allowed), SubnetEvaluator)
+        return evaluator.get("_target_") == f"{SubnetEvaluator.__module__}.{SubnetEvaluator.__name__}"
 
     def train(self, progress: Progress) -> None:
-        """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
+        """Give the supernet the weights that the run left, which are in its folder.
+
+        Runs of earlier versions may lack them: theirs are the cache's, or trained anew.
+        """
 
         def told(activity: str, done: int, total: int) -> None:
             progress(done, total, activity)
 
-        offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
-        offers |= {"folder": self.folder, "run_seed": self.settings.get("seed"), "replica": None, "shares": 1}
+        offers: dict[str, Any] = {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
+        offers |= {"folder": self.folder, "kept": RunFolder(self.folder).kept(), "shares": 1}
+        offers |= {"run_seed": self.settings.get("seed"), "replica": None}
         with self.as_it_ran():
-            training = part_from(self.settings, "training", Training, offers, self.config)  # type: ignore[type-abstract]
+            training = self._part("training", Training, offers)  # type: ignore[type-abstract]
             training.conclude(told)
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
         supernet = Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
-        offers = self._offers | {"dataset": self.dataset, "supernet": supernet}
-        return part_from({"evaluator": self.measuring}, "evaluator", SubnetEvaluator, offers, self.config)
+        offers = {"dataset": self.dataset, "supernet": supernet}
+        return self._part("evaluator", SubnetEvaluator, offers, self.measuring)
+
+    def _part(self, group: str, kind: type[T], offers: Mapping[str, Any], node: Any = None) -> T:
+        settings = self.settings if node is None else {group: node}
+        return part_from(settings, group, kind, {**self._offers, **offers}, self.config, allowed=self._allowed)
 
     @contextmanager
     def as_it_ran(self) -> Iterator[None]:
@@ -113,3 +155,8 @@ class FinishedRun:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def checkpoint_fingerprint(supernet: Supernet) -> dict[str, str]:
+    """Return what identifies the files that a supernet's weights are from, by ``"checkpoint"``; nothing of no files."""
+    return {"checkpoint": "+".join(supernet.checkpoints)} if supernet.checkpoints else {}
