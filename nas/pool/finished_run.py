@@ -4,23 +4,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import torch
 
 from nas.archive import Archive
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
-from nas.evaluator.joint import Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.base import Progress
-from nas.pool.stored_parts import NO_OTHERS, Allowed, class_of, names_own, part_from
+from nas.pool.rebuilt import Rebuilt
+from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.run_folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
-from nas.training.base import Training
-
-T = TypeVar("T")
 
 
 @final
@@ -63,8 +59,8 @@ class FinishedRun:
         """
         self.folder = folder
         self.config = folder / "config.yaml"
-        self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
-        self._allowed, self._named = allowed, named
+        self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+        self._named = named
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
         try:
@@ -90,7 +86,7 @@ class FinishedRun:
             nodes.append({**own, **moved})
         for node in nodes:
             try:
-                dataset = self._part("dataset", Dataset, {}, node)  # type: ignore[type-abstract]
+                dataset = self._rebuilt.dataset(node)
                 RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
                 return dataset
             except UserError as error:
@@ -103,8 +99,7 @@ class FinishedRun:
 
         UserError where the file that it came with holds others now.
         """
-        offers = {"dataset": self.dataset, "n_classes": self.dataset.n_classes}
-        supernet = self._part("supernet", Supernet, offers)  # type: ignore[type-abstract]
+        supernet = self._rebuilt.supernet(self.dataset.n_classes)
         if supernet.space.names != self.archive.gene_names:
             raise UserError(f"{self.config}: this version's search space has other genes than the run's")
         RunFolder(self.folder).check_data(checkpoint_fingerprint(supernet), self.dataset.sizes)
@@ -113,12 +108,7 @@ class FinishedRun:
     @property
     def runs_networks(self) -> bool:
         """Whether its architectures are subnets that were run on images, and no cascades or entries of tables."""
-        evaluator = self.settings.get("evaluator")
-        if not isinstance(evaluator, Mapping):
-            return False
-        if names_own(evaluator):
-            return issubclass(class_of(evaluator, "evaluator", self.config, self._allowed), SubnetEvaluator)
-        return evaluator.get("_target_") == f"{SubnetEvaluator.__module__}.{SubnetEvaluator.__name__}"
+        return self._rebuilt.runs_networks
 
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, which are in its folder.
@@ -129,22 +119,17 @@ class FinishedRun:
         def told(activity: str, done: int, total: int) -> None:
             progress(done, total, activity)
 
-        offers: dict[str, Any] = {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
-        offers |= {"folder": self.folder, "kept": RunFolder(self.folder).kept(), "shares": 1}
-        offers |= {"run_seed": self.settings.get("seed"), "replica": None}
         with self.as_it_ran():
-            training = self._part("training", Training, offers)  # type: ignore[type-abstract]
-            training.conclude(told)
+            kept = RunFolder(self.folder).kept()
+            self._rebuilt.training(self.dataset, self.supernet, kept).conclude(told)
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        supernet = Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
-        offers = {"dataset": self.dataset, "supernet": supernet}
-        return self._part("evaluator", SubnetEvaluator, offers, self.measuring)
+        return self._rebuilt.evaluator(self.dataset, self.supernet, self.measuring)
 
-    def _part(self, group: str, kind: type[T], offers: Mapping[str, Any], node: Any = None) -> T:
-        settings = self.settings if node is None else {group: node}
-        return part_from(settings, group, kind, {**self._offers, **offers}, self.config, allowed=self._allowed)
+    @cached_property
+    def _rebuilt(self) -> Rebuilt:
+        return Rebuilt(settings=self.settings, source=self.config, folder=self.folder, **self._places)
 
     @contextmanager
     def as_it_ran(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nas.errors import UserError
+from nas.errors import NasError, UserError
 
 T = TypeVar("T")
 
@@ -109,16 +109,31 @@ def part_from(
     arguments |= {name: value for name, value in offers.items() if name in names}
     required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
     absent = sorted(required - arguments.keys())
+    if absent and names_own(node):
+        raise UserError(
+            f"{source} names {node['_target_']} as {group}, which takes '{absent[0]}', but is given "
+            f"{', '.join(sorted(arguments))}: give it a default"
+        )
     if absent:
         raise UserError(f"{source}: {group}.{absent[0]} is missing, which this version needs; make the run anew")
     try:
         return target(**arguments)
-    except (TypeError, ValueError, AttributeError) as error:  # values of wrong types
-        raise UserError(f"{source}: the settings of the {group} are damaged ({error})") from error
+    except NasError:
+        raise
+    except Exception as error:
+        if names_own(node):  # its code may raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            name = node["_target_"]
+            raise UserError(f"{source} names {name} as {group}, which cannot be built ({reason})") from error
+        if isinstance(error, TypeError | ValueError | AttributeError):  # values of wrong types
+            raise UserError(f"{source}: the settings of the {group} are damaged ({error})") from error
+        raise
 
 
 def _value(value: Any, group: str, source: Path, allowed: Allowed) -> Any:
     """Return a setting, with nodes in it, at any depth, replaced by what they describe."""
+    if isinstance(value, list):
+        return [_value(item, group, source, allowed) for item in value]
     if not isinstance(value, Mapping):
         return value
     settings = {
@@ -180,7 +195,7 @@ def _own_class(name: str, group: str, source: Path, allowed: Allowed) -> type[An
 def _is_closed(name: str) -> bool:
     """Return whether a name is of Python itself or of this project, which no one can allow."""
     package = name.partition(".")[0]
-    return package == "nas" or package in sys.stdlib_module_names
+    return package in ("nas", "__main__") or package in sys.stdlib_module_names
 
 
 def _own_targets(node: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
@@ -23,6 +24,7 @@ from nas.objective.cost import TableCost
 from nas.parts import build
 from nas.pool.finished_run import checkpoint_fingerprint
 from nas.pool.none import NoPool
+from nas.pool.rebuilt import Rebuilt, check_way_back
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
 from nas.results import Results
@@ -77,11 +79,18 @@ class SearchTask(Task):
             self._check_finished()
             return
         self._folder.check_free()
+        self._check_way_back()
         offers = self.offers()
         if isinstance(offers["pool"], NoPool):
             self._folder.check_data(self.parts(offers).fingerprints, offers["dataset"].sizes)
         else:  # what is in it is known when its outputs are stored
             self.parts(offers | {"pool": Specimen()})
+
+    def _check_way_back(self) -> None:
+        """Find own parts that could not be used any more after the search."""
+        setup, source = self._setup, Path("the command line")
+        places: dict[str, Any] = {"device": "cpu", "cache": setup.paths.cache, "allowed": setup.allowed}
+        check_way_back(Rebuilt(settings=setup.resolved, source=source, folder=self._folder.path, **places))
 
     def _check_finished(self) -> None:
         """Compare the data with the run's; code may have changed since."""
