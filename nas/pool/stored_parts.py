@@ -63,9 +63,14 @@ def checked_packages(packages: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def own_packages(node: Any) -> list[str]:
+    """Return what ``allow`` must name, sorted, so that a node may be used anywhere."""
+    return sorted({name.partition(".")[0] for name in _own_targets(node)})
+
+
 def names_own(node: Any) -> bool:
     """Return whether a node, at any depth, names code from outside ``nas``."""
-    return any(True for _ in _own_targets(node))
+    return bool(own_packages(node))
 
 
 def part_from(

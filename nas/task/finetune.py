@@ -25,6 +25,7 @@ from nas.model.further import trained
 from nas.model.given import data_of
 from nas.model.teachers import teacher_of
 from nas.parts import build
+from nas.pool.stored_parts import own_packages
 from nas.run_folder import RunFolder
 from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
@@ -192,11 +193,13 @@ class FinetuneTask(Task):
         folder = os.path.relpath(self._folder.path)
         same = subject.before.described["n_classes"] == subject.described["n_classes"]
         first = subject.before.network
+        packages = own_packages(model.described)
+        allow = f" 'allow=[{','.join(packages)}]'" if packages else ""
         tested = f" ({measured(first).top1:.2f} % before)" if first is not None and same else ""
         return (
             f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
             f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
-            f"Model: {folder}, for example task=validate model={folder}"
+            f"Model: {folder}, for example task=validate model={folder}{allow}"
         )
 
     def _status(self, epoch: int) -> None:
