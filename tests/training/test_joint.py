@@ -8,6 +8,7 @@ import torch
 
 from nas.errors import UserError
 from nas.seeding import rng_for
+from nas.supernet.base import Supernet
 from nas.supernet.several import Several
 from nas.supernet.weights import weights_digest
 from nas.training.joint import JointTraining
@@ -201,3 +202,17 @@ def test_a_trial_adds_up_those_of_all_supernets(tmp_path: Path) -> None:
     assert trial.step > 0
     assert weights_digest(supernet.module.state_dict()) == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_supernet_keeps_the_weights_of_its_training(tmp_path: Path) -> None:
+    class Kept(NoTraining):
+        def __init__(self, *, supernet: Supernet, folder: Path, kept: dict[Path, str]) -> None:
+            super().__init__(supernet=supernet)
+            self._path, self.known = folder / "w.pt", kept
+
+        def keep(self) -> dict[Path, str]:
+            return {self._path: str(self.weights)}
+
+    digests = training(tmp_path, member=Kept).keep()
+    assert list(digests) == [tmp_path / "supernets" / name / "w.pt" for name in NAMES]
+    assert all(len(digest) == 64 for digest in digests.values())
