@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -51,6 +52,25 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a file at a second place, atomically: as a hard link, or as a copy where the file systems want that.
+
+    Raises:
+        DiskError: if the disk is full or must not be written to.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, one without links, or a file of somebody else
+            with source.open("rb") as file:
+                write_atomic(target, lambda copy: shutil.copyfileobj(file, copy))
+            return
+        temporary.replace(target)
+        temporary.unlink(missing_ok=True)  # two links to one file are not renamed into each other
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,8 +24,11 @@ from nas.files import read_sealed, sealed, write_json, write_text
 from nas.lease import holder, lease
 from nas.status import StatusFile
 
-FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs", "detach")
+FREE_SETTINGS = ("paths", "tracker", "executor", "retry_failed", "store_outputs", "detach", "allow")
 """Settings that may change when a run goes on: they do not change its results."""
+
+MOVABLE_SETTINGS = ("dataset.path", "dataset.imagenet")
+"""Folders of data, which may have moved: what is in them is compared (:meth:`RunFolder.check_data`)."""
 
 _PACKAGES = ("hydra-core", "omegaconf", "numpy", "scipy", "torch", "pymoo", "moocore", "scikit-learn", "wandb")
 
@@ -44,7 +47,8 @@ class RunFolder:
     ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
     ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate, as NSGANetV2's tool writes them
     ``failed/``                 architectures whose evaluation failed, with their traceback
-    ``weights/``                weights that adapt: ``iter_<k>.pt`` of the last steps, ``final.pt`` of the end
+    ``weights/``                ``supernet.pt``: what a training from scratch left, a link into the cache where that can
+                                be; of weights that adapt ``iter_<k>.pt`` of the last steps, ``final.pt`` of the end
     ``final/``                  the final front on the validation set with those weights
     ``test/``                   the final front on the test set
     ``front.json``, ``*.png``, ``metrics.csv``  results
@@ -70,21 +74,47 @@ class RunFolder:
         wanted = _flat(json.loads(json.dumps(settings)))
         for key in sorted(stored.keys() | wanted.keys()):
             there, here = stored.get(key, "absent"), wanted.get(key, "absent")
-            if there != here and key.split(".")[0] not in FREE_SETTINGS:
+            if there != here and key.split(".")[0] not in FREE_SETTINGS and key not in MOVABLE_SETTINGS:
                 raise UserError(
                     f"the run folder {self.path} holds a run with other settings: {key} is {there} there and {here} "
                     f"here; use the same settings to go on, or another folder (paths.run=FOLDER)"
                 )
 
-    def check_data(self, fingerprints: Mapping[str, str]) -> None:
-        """Raise UserError if the run began with other data or another network under the same settings."""
-        stored = self._known().get("fingerprints", {})
-        for part, fingerprint in fingerprints.items():
-            if stored.get(part, fingerprint) != fingerprint:
+    def check_data(self, fingerprints: Mapping[str, str], sizes: Callable[[], Mapping[str, int]] | None = None) -> None:
+        """Raise UserError if the run began with other data or another network under the same settings.
+
+        Args:
+            fingerprints: of parts as they are now; the run's others are not compared, nor are those that earlier
+                versions did not record.
+            sizes: :meth:`nas.dataset.base.Dataset.sizes` of the data as they are now; ``None`` if nobody knows them.
+        """
+        known = self._known()
+        stored = known.get("fingerprints", {})
+        for part, now in fingerprints.items():
+            then = stored.get(part, now)
+            if then == now:
+                continue
+            if part == "dataset":
+                before, after = told(then, known.get("sizes")), told(now, sizes() if sizes else None)
                 raise UserError(
-                    f"the run folder {self.path} holds a run with another {part}: its content or code has changed "
-                    f"since; use another folder (paths.run=FOLDER)"
+                    f"the data have changed: the run in '{self.path}' had {before}, now there are {after}; restore the "
+                    f"data, or search anew in another folder (paths.run=FOLDER)"
                 )
+            raise UserError(
+                f"the run folder '{self.path}' holds a run with another {part} ({then[:8]}, now {now[:8]}): its "
+                f"content or code has changed since; restore it, or use another folder (paths.run=FOLDER)"
+            )
+
+    def keep(self, weights: Mapping[Path, str]) -> None:
+        """Record the digests of files of weights that the run keeps; their paths are below the folder."""
+        digests = {path.relative_to(self.path).as_posix(): digest for path, digest in weights.items()}
+        if digests:
+            known = self._known()
+            write_json(self.path / "run.json", sealed({**known, "weights": digests}), indent=2)
+
+    def kept(self) -> dict[Path, str]:
+        """Return what :meth:`keep` recorded; nothing of runs of earlier versions."""
+        return {self.path / name: str(digest) for name, digest in self._known().get("weights", {}).items()}
 
     def check_free(self) -> None:
         """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
@@ -105,12 +135,17 @@ class RunFolder:
         return lease(self.path)
 
     def begin(
-        self, settings: Mapping[str, Any], fingerprints: Mapping[str, str], labels: Mapping[str, Any] | None = None
+        self,
+        settings: Mapping[str, Any],
+        fingerprints: Mapping[str, str],
+        labels: Mapping[str, Any] | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> str:
         """Record settings, data, what trackers call the run and how this process was started; return its identity."""
         known: dict[str, Any] = {
             "id": uuid4().hex[:12],
             "fingerprints": dict(fingerprints),
+            "sizes": None if sizes is None else dict(sizes),
             "labels": dict(labels or {}),
         }
         known |= {"settings": settings_digest(settings)} | self._known()
@@ -188,6 +223,19 @@ class RunFolder:
             True,
             *counted,
         )
+
+
+def told(fingerprint: str, sizes: Mapping[str, int] | None) -> str:
+    """Return for people what is known about data.
+
+    Args:
+        fingerprint: of the data.
+        sizes: see :meth:`nas.dataset.base.Dataset.sizes`; ``None`` where nobody wrote it down.
+    """
+    if sizes is None:
+        return f"others (fingerprint {fingerprint[:8]})"
+    images = sum(number for name, number in sizes.items() if name != "classes")
+    return f"{images:,} images of {sizes['classes']:,} classes (fingerprint {fingerprint[:8]})"
 
 
 def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

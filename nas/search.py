@@ -78,6 +78,7 @@ class Search:
         seconds: dict[str, float] = {}
         with timed(seconds, "train"), self._executor.device():
             self._training.prepare(self._tracker.progress)
+            self._folder.keep(self._training.keep())
             self._restore()
         if retry_failed:
             with timed(seconds, "evaluate"):

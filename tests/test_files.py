@@ -1,7 +1,10 @@
+import errno
+import os
+
 import pytest
 
 from nas.errors import DiskError
-from nas.files import read_json, write_atomic, write_json, write_text
+from nas.files import link, read_json, write_atomic, write_json, write_text
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -25,3 +28,20 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_not_a_number_is_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_at_a_second_place_outlives_the_first(tmp_path, monkeypatch, links):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    first, second = tmp_path / "first", tmp_path / "run/weights/second"
+    first.write_bytes(b"weights")
+    for _ in range(2):  # the second time nothing changes
+        link(first, second)
+        assert [path.name for path in second.parent.iterdir()] == ["second"]
+    assert (first.stat().st_ino == second.stat().st_ino) == links
+    first.unlink()
+    assert second.read_bytes() == b"weights"

@@ -120,8 +120,45 @@ def test_other_data_under_the_same_settings_are_refused(tmp_path):
     folder.check_data({"dataset": "d1"})
     folder.begin(SETTINGS, {"dataset": "d1"})
     folder.check_data({"dataset": "d1"})
-    with pytest.raises(UserError, match="holds a run with another dataset"):
+    with pytest.raises(UserError, match="the data have changed"):
         folder.check_data({"dataset": "d2"})
+
+
+def test_what_is_known_of_other_data_is_said(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin(SETTINGS, {"dataset": "d1" * 9, "checkpoint": "c1"}, sizes={"classes": 3, "train": 1000, "test": 20})
+    with pytest.raises(UserError) as refusal:
+        folder.check_data({"dataset": "d2" * 9}, lambda: {"classes": 4, "train": 1000, "test": 30})
+    assert str(refusal.value) == (
+        f"the data have changed: the run in '{tmp_path}' had 1,020 images of 3 classes (fingerprint d1d1d1d1), now "
+        f"there are 1,030 images of 4 classes (fingerprint d2d2d2d2); restore the data, or search anew in another "
+        f"folder (paths.run=FOLDER)"
+    )
+    folder.check_data({"dataset": "d1" * 9, "model": "m1"})  # an earlier version wrote no such line
+    with pytest.raises(UserError, match=r"another checkpoint \(c1, now c2\)"):
+        folder.check_data({"checkpoint": "c2"})
+
+
+def test_moved_data_are_no_other_settings(tmp_path):
+    settings = SETTINGS | {"dataset": {"path": "/a", "size": 8}}
+    folder = RunFolder(tmp_path)
+    folder.begin(settings, {})
+    folder.check_settings(settings | {"dataset": {"path": "/b", "size": 8}})
+    with pytest.raises(UserError, match=r"dataset\.size is 8 there and 9 here"):
+        folder.check_settings(settings | {"dataset": {"path": "/b", "size": 9}})
+
+
+def test_weights_that_a_run_keeps_are_recorded_wherever_it_lies(tmp_path):
+    folder = RunFolder(tmp_path / "a")
+    identity = folder.begin(SETTINGS, {"dataset": "d1"})
+    folder.keep({})
+    assert folder.kept() == {}
+    folder.keep({tmp_path / "a/weights/supernet.pt": "w1"})
+    (tmp_path / "a").rename(tmp_path / "b")
+    moved = RunFolder(tmp_path / "b")
+    assert moved.kept() == {tmp_path / "b/weights/supernet.pt": "w1"}
+    assert moved.begin(SETTINGS, {"dataset": "d1"}) == identity
+    assert moved.kept() == {tmp_path / "b/weights/supernet.pt": "w1"}
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):

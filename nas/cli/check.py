@@ -112,7 +112,7 @@ def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozen
         if key not in names:
             raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names] + ([] if path else [*GROUPS]))
         if not _is_part(value):
-            _check_value(f"{prefix}{key}", value, hints[key])
+            _check_value(f"{prefix}{key}", value, hints.get(key, Any))
     for parameter in parameters:
         if parameter.name not in node and parameter.default is parameter.empty:
             raise UserError(f"{prefix}{parameter.name} must be given: it was removed or never set")

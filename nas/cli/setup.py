@@ -10,6 +10,7 @@ from nas.cli.check import check, groups_of
 from nas.cli.naming import run_group
 from nas.errors import UserError
 from nas.parts import build
+from nas.pool.stored_parts import allowed_by
 from nas.task.base import Paths, Settings, Setup, Task
 
 
@@ -41,6 +42,7 @@ def make_setup(config: DictConfig, hydra: Any, run_folder: Path) -> Setup:
     for name, path in plain["paths"].items():
         if not str(path).strip():
             raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
+    allowed_by(plain)
     paths = plain["paths"] | {"run": run_folder}
     groups = (groups_of(config) & plain.keys()) - {"paths", "task"}
     parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}

@@ -105,6 +105,10 @@ class Dataset(ABC):
         """The number of classes."""
         return len(self.class_names)
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of ``"classes"``, and of the images in each split by its name."""
+        return {"classes": self.n_classes} | {name: len(self.split(name)) for name in ("train", "validation", "test")}
+
     @abstractmethod
     def split(self, name: str) -> Images:
         """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; no image is in two."""

@@ -24,6 +24,10 @@ class NoImages(Dataset):
         self.resolutions = tuple(resolutions)
         self.fingerprint = f"none{classes}"
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of classes."""
+        return {"classes": self.n_classes}
+
     def split(self, name: str) -> Images:
         """Raise UserError: there is nothing to look at."""
         raise UserError("dataset=none has no images: choose a data set, or an evaluator such as evaluator=predictor")

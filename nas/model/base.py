@@ -36,9 +36,10 @@ class Model:
             :class:`nas.evaluator.cascade_module.Routed`.
         described: plain values that ``model.json`` holds. Of every model ``kind``, ``name``, ``n_classes``,
             ``class_names`` (or ``None``), ``costs`` (``flops`` and ``params`` in millions), ``objectives`` and
-            ``metrics`` (as far as they are known), ``dataset`` and ``evaluator`` (settings, or ``None``) and
-            ``source``. Of all but cascades also ``resolution``, ``mean``, ``std``, ``crop`` (see
-            :func:`preparation`) and ``weights``, the digest of the tensors; then what the network is built from:
+            ``metrics`` (as far as they are known), ``dataset`` and ``evaluator`` (settings, or ``None``), ``data``
+            (:func:`nas.model.given.data_of`, or ``None``) and ``source``. Of all but cascades also ``resolution``,
+            ``mean``, ``std``, ``crop`` (see :func:`preparation`) and ``weights``, the digest of the tensors; then what
+            the network is built from:
 
             * ``architecture``: ``supernet`` (settings), ``architecture``, ``genome``
             * ``net_config``: ``net_config``

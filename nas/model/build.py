@@ -13,7 +13,7 @@ from nas.model.activations import replace_stand_ins, with_stand_ins
 from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
-from nas.pool.stored_parts import part_from
+from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.space.net_config import kind_of
 from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
@@ -24,7 +24,11 @@ _OFA = ("MobileNetV3", "ProxylessNASNets", "ResNets")
 
 
 def network_of(
-    described: Mapping[str, Any], source: Path, dropout: float | None = None, drop_path: float | None = None
+    described: Mapping[str, Any],
+    source: Path,
+    dropout: float | None = None,
+    drop_path: float | None = None,
+    allowed: Allowed = NO_OTHERS,
 ) -> nn.Module:
     """Build a network in eval mode, its weights random.
 
@@ -34,6 +38,7 @@ def network_of(
         dropout: probability that a feature is zeroed in training; ``None`` as described.
         drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one. ``None`` as described.
+        allowed: classes from outside ``nas`` that it may name.
 
     Raises:
         UserError: if it is not described as this version does it, or has no such probability.
@@ -41,7 +46,7 @@ def network_of(
     kind = described.get("kind")
     try:
         if kind == ARCHITECTURE:
-            return _subnet(described, source, dropout, drop_path)
+            return _subnet(described, source, dropout, drop_path, allowed)
         if kind == NET_CONFIG:
             return network_from_config(described["net_config"], dropout or 0.0, drop_path or 0.0)
         if kind == TIMM:
@@ -129,7 +134,9 @@ def _refuse(source: Path, reason: str) -> None:
     raise UserError(f"'{source}' holds the weights of another architecture: {reason}")
 
 
-def _subnet(described: Mapping[str, Any], source: Path, dropout: float | None, drop_path: float | None) -> nn.Module:
+def _subnet(
+    described: Mapping[str, Any], source: Path, dropout: float | None, drop_path: float | None, allowed: Allowed
+) -> nn.Module:
     node = dict(described["supernet"])
     if "checkpoint" in node:
         node["checkpoint"] = "random"  # the weights come from elsewhere, and nothing is downloaded
@@ -138,8 +145,8 @@ def _subnet(described: Mapping[str, Any], source: Path, dropout: float | None, d
             node[name] = value
         elif value:
             raise UserError(f"the networks of {node['_target_']} have no {name}")
-    offers = {"n_classes": described["n_classes"], "cache": source.parent}
-    supernet = part_from({"supernet": node}, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
+    offers = {"n_classes": described["n_classes"], "cache": source.parent, "device": "cpu"}
+    supernet = part_from({"supernet": node}, "supernet", Supernet, offers, source, allowed=allowed)  # type: ignore[type-abstract]
     genome = supernet.space.encode(described["architecture"])
     return supernet.extract(supernet.space.decode(genome))
 

@@ -1,9 +1,11 @@
 """Model cards."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from nas.model.base import CASCADE, TIMM, Model
+from nas.pool.stored_parts import own_packages
 
 
 def card(model: Model, folder: str) -> str:
@@ -15,7 +17,7 @@ def card(model: Model, folder: str) -> str:
     """
     described = model.described
     parts = [f"# {model.name}", _what(described), _results(described), _data(described), _weights(model)]
-    return "\n\n".join(part for part in [*parts, _commands(folder, described)] if part) + "\n"
+    return "\n\n".join(part for part in [*parts, _commands(folder, model)] if part) + "\n"
 
 
 def _what(described: Mapping[str, Any]) -> str:
@@ -63,18 +65,21 @@ def _weights(model: Model) -> str:
     return f"SHA-256 of the tensors and their names: {model.described['weights']}. Batch-norm has {state}."
 
 
-def _commands(folder: str, described: Mapping[str, Any]) -> str:
+def _commands(folder: str, model: Model) -> str:
+    packages = own_packages([each.described for each in (model, *model.members)])
+    word = f" 'allow=[{','.join(packages)}]'" if packages else ""
+    argument = f", allow={json.dumps(packages)}" if packages else ""
     lines = [
         "```sh",
-        f"python launch.py task=validate model={folder}",
+        f"python launch.py task=validate model={folder}{word}",
         "```",
         "",
         "```python",
         "import nas",
-        f'model = nas.load("{folder}")  # an nn.Module in eval mode',
+        f'model = nas.load("{folder}"{argument})  # an nn.Module in eval mode',
         "answers = model(images)        # (n, 3, height, width), pixels scaled to 0..1",
         "```",
     ]
-    if described["kind"] == CASCADE:
+    if model.described["kind"] == CASCADE:
         lines[-2] += "; .predictions are classes"
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Which model a command line means."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from nas.model.given import Given
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
 from nas.model.old_run import OldFront, is_old_run
+from nas.pool.stored_parts import Allowed, checked_packages
 from nas.space.net_config import architectures, is_net_config
 
 TIMM_PREFIX = "timm:"
@@ -59,7 +60,7 @@ def find_source(
     if path.is_dir():
         if weights is not None:
             raise UserError(f"the folder '{model}' has its own weights: weights=FILE goes with model=FILE")
-        return FolderSource(path, device=given.device, cache=given.cache)
+        return FolderSource(path, device=given.device, cache=given.cache, allowed=given.allowed)
     return _of_file(path, weights, resolution, given)
 
 
@@ -68,7 +69,7 @@ def find_model(*, progress: Progress, **asked: Any) -> Model:
     return find_source(**asked).load(progress)
 
 
-def loaded(path: str | Path, arch: str | int, device: str) -> Model:
+def loaded(path: str | Path, arch: str | int, device: str, allow: Sequence[str] = ()) -> Model:
     """Return the model of a folder of a model or a run; the cache is the one of the command line's settings.
 
     Raises:
@@ -76,7 +77,7 @@ def loaded(path: str | Path, arch: str | int, device: str) -> Model:
     """
     folder = Path(path).expanduser()
     cache = Path(os.environ.get("NAS_CACHE", "~/.cache/nas")).expanduser()
-    given = Given(settings={}, device=device, cache=cache)
+    given = Given(settings={}, device=device, cache=cache, allowed=Allowed(checked_packages(allow)))
     is_model = (folder / MODEL_FILE).is_file()
     asked: dict[str, Any] = {"run": None, "model": str(folder)} if is_model else {"run": folder, "model": None}
     source = find_source(**asked, arch=arch, weights=None, resolution=None, recalibrate=True, given=given)
@@ -102,7 +103,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
         raise UserError(f"run={run} is the folder of a model: name it with model={run}")
     if is_old_run(folder):
         return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
-    return RunFront(folder, recalibrate=recalibrate, device=given.device, cache=given.cache)
+    return RunFront(folder, recalibrate=recalibrate, given=given)
 
 
 def _timm(name: str, weights: str | None, resolution: int | None, given: Given) -> ModelSource:

@@ -17,9 +17,10 @@ from nas.files import write_atomic, write_bytes, write_json, write_text
 from nas.model.base import CASCADE, MODEL_FILE, Model, ModelSource, Progress, preparation
 from nas.model.build import fill, network_of, read_weights
 from nas.model.card import card
-from nas.model.given import dataset_of
+from nas.model.given import check_same, dataset_of
 from nas.model.of_cascade import cascade_of_networks
 from nas.model.published_config import net_config, published_state
+from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.supernet.weights import weights_digest
 
 FORMAT = 1
@@ -93,8 +94,8 @@ def check_place(folder: Path) -> None:
         raise UserError(f"'{folder}' cannot be written: {place} is not a folder you may write to")
 
 
-def read_model(folder: Path, *, device: str) -> Model:
-    """Return the model of a folder, on a device; no code that its files may hold is run.
+def read_model(folder: Path, *, device: str, allowed: Allowed = NO_OTHERS) -> Model:
+    """Return the model of a folder, on a device; no code that its files may hold is run, or name but in ``allowed``.
 
     Raises:
         UserError: if it is no folder of a model, or is damaged.
@@ -103,8 +104,8 @@ def read_model(folder: Path, *, device: str) -> Model:
     described = _read(path)
     name = str(described["name"])
     if described.get("kind") == CASCADE:
-        return _read_cascade(folder, described, device)
-    network = network_of(described, path)
+        return _read_cascade(folder, described, device, allowed)
+    network = network_of(described, path, allowed=allowed)
     weights = folder / WEIGHTS_FILE
     fill(network, read_weights(weights), weights)
     if weights_digest(network.state_dict()) != described.get("weights"):
@@ -121,21 +122,29 @@ def read_model(folder: Path, *, device: str) -> Model:
 class FolderSource(ModelSource):
     """A folder that :func:`write_model` wrote."""
 
-    def __init__(self, folder: Path, *, device: str, cache: Path) -> None:
+    def __init__(self, folder: Path, *, device: str, cache: Path, allowed: Allowed = NO_OTHERS) -> None:
         """Read the folder.
 
         Raises:
             UserError: if it is no folder of a model, or is damaged.
         """
-        self._model = read_model(folder, device=device)
-        self._folder, self._device, self._cache = folder, device, cache
+        self._model = read_model(folder, device=device, allowed=allowed)
+        self._folder, self._device, self._cache, self._allowed = folder, device, cache, allowed
         self.name, self.home = self._model.name, folder
         self.n_classes = int(self._model.described["n_classes"])
         self.is_cascade = bool(self._model.members)
 
     def dataset(self) -> Dataset | None:
-        """Return the images that the model was made for; ``None`` where the folder does not say."""
-        return dataset_of(self._model.described, self._device, self._cache, self._folder / MODEL_FILE)
+        """Return the images that the model was made for; ``None`` where the folder does not say.
+
+        Raises:
+            UserError: if they are others now.
+        """
+        described = self._model.described
+        dataset = dataset_of(described, self._device, self._cache, self._folder / MODEL_FILE, self._allowed)
+        if dataset is not None:
+            check_same(dataset, described.get("data"), self._folder)
+        return dataset
 
     def load(self, progress: Progress) -> Model:
         """Return the model."""
@@ -181,13 +190,13 @@ def _read(path: Path) -> Mapping[str, Any]:
     return described
 
 
-def _read_cascade(folder: Path, described: Mapping[str, Any], device: str) -> Model:
+def _read_cascade(folder: Path, described: Mapping[str, Any], device: str, allowed: Allowed) -> Model:
     path = folder / MODEL_FILE
     places = described.get("folders")
     expected = [f"network_{place}" for place in range(1, _LARGEST_CASCADE)]
     if not isinstance(places, list) or not places or places != expected[: len(places)]:
         raise UserError(f"'{path}' is damaged: its networks must be in {expected[0]}, {expected[1]}, ...")
-    members = tuple(read_model(folder / place, device=device) for place in places)
+    members = tuple(read_model(folder / place, device=device, allowed=allowed) for place in places)
     try:
         ready = cascade_of_networks([member.ready for member in members], described)
     except (KeyError, TypeError, ValueError) as error:

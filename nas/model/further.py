@@ -10,6 +10,7 @@ from nas.dataset.per_image import seeded
 from nas.errors import UserError
 from nas.model.base import NET_CONFIG, TIMM, Model, counted, preparation
 from nas.model.build import network_of
+from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.supernet.weights import weights_digest
 
 
@@ -22,6 +23,7 @@ def to_train(
     dropout: float,
     drop_path: float,
     seed: int,
+    allowed: Allowed = NO_OTHERS,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a network with a model's weights, and what describes it.
 
@@ -36,6 +38,7 @@ def to_train(
         drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one.
         seed: of a new classifier's weights.
+        allowed: classes from outside ``nas`` that the model may name.
 
     Raises:
         UserError: if it is a cascade, or has no such probability.
@@ -50,7 +53,7 @@ def to_train(
         classifier = config["classifier"] | {"out_features": len(class_names)}
         described["net_config"] = config | {"classifier": classifier}
     with seeded(seed):
-        network = network_of(described, Path(model.name), dropout, drop_path)
+        network = network_of(described, Path(model.name), dropout, drop_path, allowed)
     own, given = network.state_dict(), model.network.state_dict()
     same = len(class_names) == model.described["n_classes"]
     kept = {name: tensor for name, tensor in given.items() if same or own[name].shape == tensor.shape}
@@ -65,7 +68,9 @@ def trained(
     *,
     metrics: Mapping[str, Mapping[str, float]],
     dataset: Mapping[str, Any],
+    data: Mapping[str, Any],
     source: Mapping[str, Any],
+    allowed: Allowed = NO_OTHERS,
 ) -> Model:
     """Return a model with new weights, on the CPU.
 
@@ -74,10 +79,12 @@ def trained(
         weights: of the network.
         metrics: ``top1``, ``top5`` (percent) and ``loss`` (nats) by split.
         dataset: settings of the images.
+        data: what tells the images from others, see :func:`nas.model.given.data_of`.
         source: where the weights are from; what the model was before is added as ``from``.
+        allowed: classes from outside ``nas`` that the model may name.
     """
     name = str(described["name"])
-    network = network_of(described, Path(name))
+    network = network_of(described, Path(name), allowed=allowed)
     nn.Module.load_state_dict(network, weights)
     before = ", ".join(f"{key} {value}" for key, value in described["source"].items() if value is not None)
     facts = {
@@ -89,6 +96,7 @@ def trained(
         "weights": weights_digest(network.state_dict()),
         "recalibrated": True,
         "dataset": dict(dataset),
+        "data": dict(data),
         "source": {**source, "from": before},
     }
     return Model(name, network, preparation(network, facts).eval(), facts)

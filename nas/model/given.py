@@ -8,7 +8,8 @@ from typing import Any
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.pool.stored_parts import part_from
+from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
+from nas.run_folder import told
 from nas.supernet.base import Supernet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -26,21 +27,28 @@ class Given:
         settings: the nodes of ``dataset``, ``supernet`` and ``evaluator``, as far as they are named.
         device: where networks are.
         cache: folder of downloaded files and decoded images.
+        allowed: classes from outside ``nas`` that settings, and those of folders, may name.
     """
 
     settings: Mapping[str, Any]
     device: str
     cache: Path
+    allowed: Allowed = NO_OTHERS
 
     def names(self, group: str) -> bool:
         """Return whether ``dataset`` or ``supernet`` is named."""
         node = self.settings.get(group)
         return isinstance(node, Mapping) and node.get("_target_") not in (None, NOTHING[group])
 
+    def for_runs(self) -> dict[str, Any]:
+        """Return what :class:`nas.pool.finished_run.FinishedRun` is told beside its folder."""
+        named = self.settings["dataset"] if self.names("dataset") else None
+        return {"device": self.device, "cache": self.cache, "allowed": self.allowed, "named": named}
+
     @cached_property
     def dataset(self) -> Dataset | None:
         """The data set, if one is named."""
-        return dataset_of(self.settings, self.device, self.cache, Path("the command line"))
+        return dataset_of(self.settings, self.device, self.cache, Path("the command line"), self.allowed)
 
     def supernet(self, n_classes: int, checkpoint: str | None = None) -> Supernet:
         """Build the supernet that is named.
@@ -58,8 +66,8 @@ class Given:
         if checkpoint is not None and "checkpoint" in node:
             node["checkpoint"] = checkpoint
         offers: dict[str, Any] = {"n_classes": n_classes, "cache": self.cache, "device": self.device}
-        source = Path("the command line")
-        return part_from({"supernet": node}, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
+        source, allowed = Path("the command line"), self.allowed
+        return part_from({"supernet": node}, "supernet", Supernet, offers, source, allowed=allowed)  # type: ignore[type-abstract]
 
     @property
     def crop(self) -> float:
@@ -68,7 +76,31 @@ class Given:
         return float(evaluator.get("crop", 1.0))
 
 
-def dataset_of(settings: Mapping[str, Any], device: str, cache: Path, source: Path) -> Dataset | None:
+def data_of(dataset: Dataset) -> dict[str, Any]:
+    """Return what ``model.json`` holds to tell images from others: ``fingerprint`` and :meth:`Dataset.sizes`."""
+    return {"fingerprint": dataset.fingerprint, **dataset.sizes()}
+
+
+def check_same(dataset: Dataset, data: Mapping[str, Any] | None, source: Path) -> None:
+    """Raise UserError if a data set is not the one that a model was made for.
+
+    Args:
+        dataset: of the model's settings, as it is now.
+        data: of the model's, see :func:`data_of`; ``None`` where earlier versions did not write it down.
+        source: the model's folder, for messages.
+    """
+    if not data or data["fingerprint"] == dataset.fingerprint:
+        return
+    sizes = {key: value for key, value in data.items() if key != "fingerprint"}
+    raise UserError(
+        f"the data have changed: the model in '{source}' was made for {told(data['fingerprint'], sizes)}, now there "
+        f"are {told(dataset.fingerprint, dataset.sizes())}; restore the data, or name others with dataset=NAME"
+    )
+
+
+def dataset_of(
+    settings: Mapping[str, Any], device: str, cache: Path, source: Path, allowed: Allowed = NO_OTHERS
+) -> Dataset | None:
     """Build the data set of these settings; ``None`` where they name none.
 
     Args:
@@ -76,6 +108,7 @@ def dataset_of(settings: Mapping[str, Any], device: str, cache: Path, source: Pa
         device: where networks are.
         cache: folder of downloaded files and decoded images.
         source: what the settings are from, for messages.
+        allowed: classes from outside ``nas`` that they may name.
 
     Raises:
         UserError: if its files are absent or damaged.
@@ -84,4 +117,4 @@ def dataset_of(settings: Mapping[str, Any], device: str, cache: Path, source: Pa
     if not isinstance(node, Mapping) or node.get("_target_") in (None, NOTHING["dataset"]):
         return None
     offers: dict[str, Any] = {"device": device, "cache": cache}
-    return part_from(settings, "dataset", Dataset, offers, source)  # type: ignore[type-abstract]
+    return part_from(settings, "dataset", Dataset, offers, source, allowed=allowed)  # type: ignore[type-abstract]

@@ -17,6 +17,7 @@ from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.evaluator.joint import SUPERNET
 from nas.model.base import CASCADE, MILLION, Model, ModelSource, Progress
 from nas.model.front import Front, Member
+from nas.model.given import Given, data_of
 from nas.pool.cascades import pool_of
 from nas.pool.finished_run import FinishedRun
 from nas.pool.naming import short_names
@@ -60,7 +61,7 @@ class RunCascade(ModelSource):
         index: int | None,
         member: Member | None,
         measures: Sequence[Measure],
-        device: str,
+        given: Given,
     ) -> None:
         """Describe it.
 
@@ -70,12 +71,12 @@ class RunCascade(ModelSource):
             index: in ``front.json``, if it is there.
             member: of the front; ``None`` where it is none.
             measures: the objectives' names and units.
-            device: where networks will be.
+            given: where networks will be and files are kept, and which data the command line names.
         """
         self.name = name
         self.home = run.folder
         self._run, self._index, self._member, self._measures = run, index, member, measures
-        self._device = device
+        self._given = given
 
     @property
     @abstractmethod
@@ -100,7 +101,7 @@ class RunCascade(ModelSource):
         members = [source.load(progress) for source in stages.sources]
         whole = self._described(members, stages)
         ready = cascade_of_networks([member.ready for member in members], whole)
-        return Model(self.name, None, ready.to(self._device).eval(), whole, tuple(members))
+        return Model(self.name, None, ready.to(self._given.device).eval(), whole, tuple(members))
 
     def _described(self, members: Sequence[Model], stages: Stages) -> dict[str, Any]:
         facts: Mapping[str, Any] = {} if self._member is None else self._member.facts
@@ -120,6 +121,7 @@ class RunCascade(ModelSource):
             "units": {measure.name: measure.unit for measure in self._measures},
             "metrics": measured_metrics(facts),
             "dataset": self.measured.settings["dataset"],
+            "data": data_of(self.dataset()),
             "evaluator": members[0].described["evaluator"],
             "source": {"run": str(self._run.folder.resolve()), "index": self._index, "step": facts.get("step")},
         }
@@ -130,7 +132,7 @@ class PoolCascade(RunCascade):
     """A member of the front of a run that searched cascades of a pool."""
 
     def __init__(
-        self, run: FinishedRun, index: int, member: Member, measures: Sequence[Measure], *, device: str, cache: Path
+        self, run: FinishedRun, index: int, member: Member, measures: Sequence[Measure], *, given: Given
     ) -> None:
         """Look at the pool's settings.
 
@@ -139,14 +141,13 @@ class PoolCascade(RunCascade):
             index: in ``front.json``.
             member: of the front.
             measures: the objectives' names and units.
-            device: where networks will be.
-            cache: folder of stored outputs, trained supernets and decoded images.
+            given: where networks will be and files are kept, and which data the command line names.
 
         Raises:
             UserError: if nothing but outputs is known of the pool's networks.
         """
-        super().__init__(run, f"cascade-{index}", index=index, member=member, measures=measures, device=device)
-        self._chosen, self._cache = member, cache
+        super().__init__(run, f"cascade-{index}", index=index, member=member, measures=measures, given=given)
+        self._chosen = member
         self._pool: Mapping[str, Any] = run.settings.get("pool") or {}
         if not str(self._pool.get("_target_")).startswith(("nas.pool.runs.", "nas.pool.timm.")):
             raise UserError(
@@ -166,7 +167,7 @@ class PoolCascade(RunCascade):
         if not self._folders:
             return self._run
         first = next(iter(self._folders.values()))
-        return FinishedRun(first, key="pool.runs", device=self._device, cache=self._cache)
+        return FinishedRun(first, key="pool.runs", **self._given.for_runs())
 
     def costs(self) -> Mapping[str, float]:
         """Return what the run measured on the validation images."""
@@ -175,7 +176,10 @@ class PoolCascade(RunCascade):
 
     def stages(self, progress: Progress) -> Stages:
         """Return the networks that the run names; the pool's outputs are computed where they are not stored."""
-        pool = pool_of(self._run.folder, device=self._device, cache=self._cache, progress=progress)
+        given = self._given
+        pool = pool_of(
+            self._run.folder, device=given.device, cache=given.cache, progress=progress, allowed=given.allowed
+        )
         described = self._chosen.architecture
         places = [pool.names.index(name) for name in described["networks"]]
         sources = [
@@ -200,7 +204,7 @@ class PoolCascade(RunCascade):
                 dataset=self._run.dataset,
                 settings=self._run.settings,
                 name=name,
-                device=self._device,
+                device=self._given.device,
             )
         from nas.model.of_run import RunFront
 
@@ -209,7 +213,7 @@ class PoolCascade(RunCascade):
             run = run.removesuffix(f"/{architecture[SUPERNET]}")
         if run not in self._fronts:
             folder = self._folders[run]
-            self._fronts[run] = RunFront(folder, recalibrate=True, device=self._device, cache=self._cache)
+            self._fronts[run] = RunFront(folder, recalibrate=True, given=self._given)
         return self._fronts[run].source_of(architecture, name)
 
 
@@ -225,7 +229,7 @@ class JointCascade(RunCascade):
         *,
         name: str,
         index: int | None,
-        device: str,
+        given: Given,
     ) -> None:
         """Describe it.
 
@@ -235,10 +239,10 @@ class JointCascade(RunCascade):
             architecture: of the run's space.
             name: of the model.
             index: in ``front.json``, if it is there.
-            device: where networks will be.
+            given: where networks will be and files are kept, and which data the command line names.
         """
         member = None if index is None else front.members[index]
-        super().__init__(run, name, index=index, member=member, measures=front.measures, device=device)
+        super().__init__(run, name, index=index, member=member, measures=front.measures, given=given)
         self._front, self._architecture = front, architecture
         self._genome = np.array([architecture.genome], dtype=np.int64)
         self.n_classes = run.dataset.n_classes

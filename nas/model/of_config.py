@@ -14,7 +14,7 @@ from nas.evaluator.recalibration import recalibrate
 from nas.files import read_json
 from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
 from nas.model.build import fill, network_from_config, read_weights
-from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given
+from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
 from nas.seeding import rng_for
 from nas.space.net_config import resolution_of
 from nas.supernet.checkpoint import RANDOM
@@ -144,6 +144,7 @@ def file_model(
         "units": {},
         "metrics": {},
         "dataset": None if dataset is None else given.settings["dataset"],
+        "data": None if dataset is None else data_of(dataset),
         "evaluator": given.settings.get("evaluator"),
         **known,
     }

@@ -12,6 +12,7 @@ from nas.errors import UserError, unknown
 from nas.evaluator.joint import SUPERNET, of_supernet
 from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress, preparation
 from nas.model.front import Front, Member
+from nas.model.given import Given, data_of
 from nas.model.of_cascade import JointCascade, PoolCascade, measured_metrics
 from nas.objective.base import TOP1_ERROR
 from nas.pool.finished_run import FinishedRun
@@ -28,22 +29,21 @@ log = logging.getLogger(__name__)
 class RunFront(Front):
     """The front of a run of this project."""
 
-    def __init__(self, folder: Path, *, recalibrate: bool, device: str, cache: Path) -> None:
+    def __init__(self, folder: Path, *, recalibrate: bool, given: Given) -> None:
         """Read the run.
 
         Args:
             folder: of the run.
             recalibrate: whether networks get batch-norm statistics of their own, as the run computed them.
-            device: where networks will be.
-            cache: folder of trained supernets, decoded images and stored outputs.
+            given: where networks will be and files are kept, and which data the command line names.
 
         Raises:
             UserError: if the folder holds no finished run, or its front is empty.
         """
         self.folder = folder
-        self.run = FinishedRun(folder, key="run", device=device, cache=cache)
+        self.run = FinishedRun(folder, key="run", **given.for_runs())
         self.recalibrate = recalibrate
-        self.device, self.cache = device, cache
+        self.given = given
         self.measures = self.run.archive.measures
         if not self.run.members:
             raise UserError(f"run: the front of '{folder}' is empty")
@@ -54,7 +54,7 @@ class RunFront(Front):
         """Return where the model of a member comes from."""
         member = self.members[index]
         if "networks" in member.architecture:
-            return PoolCascade(self.run, index, member, self.measures, device=self.device, cache=self.cache)
+            return PoolCascade(self.run, index, member, self.measures, given=self.given)
         return self.source_of(member.architecture, f"{'cascade' if member.is_cascade else 'net'}-{index}")
 
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
@@ -77,7 +77,7 @@ class RunFront(Front):
             (i for i, each in enumerate(self.run.members) if tuple(each["genome"]) == architecture.genome), None
         )
         if isinstance(supernet, Several):
-            return JointCascade(self, self.run, architecture, name=name, index=known, device=self.device)
+            return JointCascade(self, self.run, architecture, name=name, index=known, given=self.given)
         return RunArchitecture(self, architecture, None if known is None else self.members[known], name, known)
 
     def _network_of_several(self, several: Several, config: Mapping[str, Any], name: str) -> "RunArchitecture":
@@ -182,9 +182,9 @@ class RunArchitecture(ModelSource):
             if front.recalibrate:
                 network = run.evaluator().network(self._architecture)
             else:
-                network = run.networks.extract(self._architecture).to(front.device)
+                network = run.networks.extract(self._architecture).to(front.given.device)
         described = self._described() | {"weights": weights_digest(network.state_dict())}
-        return Model(self.name, network, preparation(network, described).to(front.device).eval(), described)
+        return Model(self.name, network, preparation(network, described).to(front.given.device).eval(), described)
 
     def _described(self) -> dict[str, Any]:
         run, architecture = self._front.run, self._architecture
@@ -211,6 +211,7 @@ class RunArchitecture(ModelSource):
             "units": {measure.name: measure.unit for measure in self._front.measures},
             "metrics": measured_metrics(facts) if self._which is None else self._front.alone(architecture),
             "dataset": run.settings["dataset"],
+            "data": data_of(run.dataset),
             "evaluator": dict(run.measuring),
             "source": {
                 "run": str(run.folder.resolve()),

@@ -9,6 +9,7 @@ import timm
 from nas.dataset.base import Dataset
 from nas.errors import UserError, nearest
 from nas.model.base import TIMM, Model, ModelSource, Progress, counted
+from nas.model.given import data_of
 from nas.pool.timm_models import HUB, RANDOM, make_model, prepared, weights_file
 from nas.supernet.weights import weights_digest
 
@@ -90,6 +91,7 @@ class TimmSource(ModelSource):
             "units": {},
             "metrics": {},
             "dataset": self._settings.get("dataset") if self._dataset is not None else None,
+            "data": None if self._dataset is None else data_of(self._dataset),
             "evaluator": self._settings.get("evaluator"),
             "source": {"timm": self._model, "weights": str(self._weights)},
         }

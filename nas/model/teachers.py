@@ -1,5 +1,6 @@
 """Networks that others learn from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from nas.dataset.base import Dataset
@@ -37,7 +38,7 @@ def teacher_source(
     if name == SUPERNET:
         source = _largest(front, given, dataset)
     else:
-        known = Given(settings=dict(given.settings), device=given.device, cache=given.cache)
+        known = replace(given, settings=dict(given.settings))
         source = find_source(
             run=None, arch=BEST, model=name, weights=weights, resolution=None, recalibrate=True, given=known
         )

@@ -14,7 +14,7 @@ from nas.evaluator.cascade_source import CascadeSource
 from nas.evaluator.gap_cascade import GapCascades
 from nas.evaluator.pooled import PooledCascades
 from nas.pool.base import Progress
-from nas.pool.stored_parts import part_from
+from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.pool.stored_pool import StoredPool
 from nas.run_folder import RunFolder
 
@@ -24,7 +24,7 @@ MEMORY_MIB = 1024
 log = logging.getLogger(__name__)
 
 
-def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> StoredPool:
+def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress, allowed: Allowed = NO_OTHERS) -> StoredPool:
     """Return the pool that a run searched, prepared: what is stored of it is used, the rest computed again.
 
     Where its fingerprint is not the run's, the cascades of the run's front are measured on it: their accuracies must be
@@ -36,6 +36,7 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
         device: where networks are.
         cache: folder of stored outputs and trained supernets.
         progress: told about outputs that are computed.
+        allowed: classes from outside ``nas`` that the settings of the run and of its pool's may name.
 
     Raises:
         UserError: if the folder holds no such run, or its cascades do not measure what they did.
@@ -47,9 +48,9 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress) -> St
         front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
-    offers: dict[str, Any] = {"device": device, "cache": cache}
-    offers["dataset"] = part_from(settings, "dataset", Dataset, offers, config)  # type: ignore[type-abstract]
-    pool = part_from(settings, "pool", StoredPool, offers, config)  # type: ignore[type-abstract]
+    offers: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+    offers["dataset"] = part_from(settings, "dataset", Dataset, offers, config, allowed=allowed)  # type: ignore[type-abstract]
+    pool = part_from(settings, "pool", StoredPool, offers, config, allowed=allowed)  # type: ignore[type-abstract]
     pool.prepare(progress)
     if pool.fingerprint != known:
         try:

@@ -11,14 +11,12 @@ import torch
 from nas.archive import Archive
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
-from nas.evaluator.joint import JointEvaluator, Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.base import Progress
-from nas.pool.stored_parts import part_from
-from nas.run_folder import RunFolder
+from nas.pool.rebuilt import Rebuilt, networks_of
+from nas.pool.stored_parts import NO_OTHERS, Allowed
+from nas.run_folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
-from nas.training.base import Training
 
 
 @final
@@ -35,7 +33,16 @@ class FinishedRun:
         threads: of torch, on which the cached weights and the last digits of results depend.
     """
 
-    def __init__(self, folder: Path, *, key: str, device: str, cache: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        key: str,
+        device: str,
+        cache: Path,
+        allowed: Allowed = NO_OTHERS,
+        named: Mapping[str, Any] | None = None,
+    ) -> None:
         """Read settings, archive and front.
 
         Args:
@@ -43,13 +50,17 @@ class FinishedRun:
             key: the setting that names it, for messages.
             device: where networks will be.
             cache: folder of trained supernets and decoded images.
+            allowed: classes from outside ``nas`` that its settings may name.
+            named: settings of data that the command line names; where the run's are not found, those of the same kind
+                are looked at there.
 
         Raises:
             UserError: if the folder holds no finished run, or is damaged.
         """
         self.folder = folder
         self.config = folder / "config.yaml"
-        self._offers: dict[str, Any] = {"device": device, "cache": cache, "objectives": ()}
+        self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+        self._named = named
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
         try:
@@ -67,46 +78,63 @@ class FinishedRun:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The images that it measured networks on."""
-        return part_from(self.settings, "dataset", Dataset, self._offers, self.config)  # type: ignore[type-abstract]
+        """The images that it measured networks on; UserError where they are others now."""
+        own = self.settings.get("dataset")
+        nodes = [own]
+        if isinstance(own, Mapping) and self._named and self._named.get("_target_") == own.get("_target_"):
+            moved = {key: value for key, value in self._named.items() if f"dataset.{key}" in MOVABLE_SETTINGS}
+            nodes.append({**own, **moved})
+        for node in nodes:
+            try:
+                dataset = self._rebuilt.dataset(node)
+                RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
+                return dataset
+            except UserError as error:
+                reason = error
+        raise reason
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The supernet; its weights are those that the run left once :meth:`train` has returned."""
-        offers = self._offers | {"dataset": self.dataset, "n_classes": self.dataset.n_classes}
-        supernet = part_from(self.settings, "supernet", Supernet, offers, self.config)  # type: ignore[type-abstract]
+        """The supernet; its weights are those that the run left once :meth:`train` has returned.
+
+        UserError where the file that it came with holds others now.
+        """
+        supernet = self._rebuilt.supernet(self.dataset.n_classes)
         if supernet.space.names != self.archive.gene_names:
             raise UserError(f"{self.config}: this version's search space has other genes than the run's")
+        RunFolder(self.folder).check_data(checkpoint_fingerprint(supernet), self.dataset.sizes)
         return supernet
 
     @property
     def runs_networks(self) -> bool:
         """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
-        evaluator = self.settings.get("evaluator")
-        names = [f"{kind.__module__}.{kind.__name__}" for kind in (SubnetEvaluator, JointEvaluator)]
-        return isinstance(evaluator, Mapping) and evaluator.get("_target_") in names
+        return self._rebuilt.runs_networks
 
     @cached_property
     def networks(self) -> Supernet:
         """What networks are cut out of: the supernet, or :class:`Networks` of several."""
-        return Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
+        return networks_of(self.supernet)
 
     def train(self, progress: Progress) -> None:
-        """Give the supernet the weights that the run left, from its folder or the cache if they are there."""
+        """Give the supernet the weights that the run left, which are in its folder.
+
+        Runs of earlier versions may lack them: theirs are the cache's, or trained anew.
+        """
 
         def told(activity: str, done: int, total: int) -> None:
             progress(done, total, activity)
 
-        offers = self._offers | {"dataset": self.dataset, "supernet": self.supernet, "space": self.supernet.space}
-        offers |= {"folder": self.folder, "run_seed": self.settings.get("seed"), "replica": None, "shares": 1}
         with self.as_it_ran():
-            training = part_from(self.settings, "training", Training, offers, self.config)  # type: ignore[type-abstract]
-            training.conclude(told)
+            kept = RunFolder(self.folder).kept()
+            self._rebuilt.training(self.dataset, self.supernet, kept).conclude(told)
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        offers = self._offers | {"dataset": self.dataset, "supernet": self.networks}
-        return part_from({"evaluator": self.measuring}, "evaluator", SubnetEvaluator, offers, self.config)
+        return self._rebuilt.evaluator(self.dataset, self.networks, self.measuring)
+
+    @cached_property
+    def _rebuilt(self) -> Rebuilt:
+        return Rebuilt(settings=self.settings, source=self.config, folder=self.folder, **self._places)
 
     @contextmanager
     def as_it_ran(self) -> Iterator[None]:
@@ -117,3 +145,8 @@ class FinishedRun:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def checkpoint_fingerprint(supernet: Supernet) -> dict[str, str]:
+    """Return what identifies the files that a supernet's weights are from, by ``"checkpoint"``; nothing of no files."""
+    return {"checkpoint": "+".join(supernet.checkpoints)} if supernet.checkpoints else {}

@@ -20,6 +20,7 @@ from nas.pool.finished_run import FinishedRun
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
 from nas.pool.naming import short_names
 from nas.pool.run_fronts import RunNetwork, networks_of
+from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
 from nas.supernet.weights import weights_digest
@@ -43,7 +44,15 @@ class RunsPool(StoredPool):
     :mod:`nas.evaluator.accuracy`), and refused where it does not.
     """
 
-    def __init__(self, *, runs: tuple[Path, ...], workers: PositiveInt, device: str, cache: Path) -> None:
+    def __init__(
+        self,
+        *,
+        runs: tuple[Path, ...],
+        workers: PositiveInt,
+        device: str,
+        cache: Path,
+        allowed: Allowed = NO_OTHERS,
+    ) -> None:
         """Read the fronts.
 
         Args:
@@ -51,6 +60,7 @@ class RunsPool(StoredPool):
             workers: networks that are evaluated at once.
             device: where.
             cache: folder of trained supernets, decoded images and outputs.
+            allowed: classes from outside ``nas`` that the runs' settings may name.
 
         Raises:
             UserError: if a folder holds no finished run.
@@ -58,7 +68,7 @@ class RunsPool(StoredPool):
         super().__init__(cache=cache, workers=workers, skip_failed=False)
         folders = [Path(folder).expanduser().resolve() for folder in runs]
         names = short_names(folders, "pool.runs")
-        self._runs = [_Run(name, folder, device, cache) for name, folder in zip(names, folders, strict=True)]
+        self._runs = [_Run(name, folder, device, cache, allowed) for name, folder in zip(names, folders, strict=True)]
 
     def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
         same = len({run.data_fingerprint for run in self._runs}) == 1
@@ -72,11 +82,11 @@ class RunsPool(StoredPool):
 class _Run:
     """One run, and the models on its front."""
 
-    def __init__(self, name: str, folder: Path, device: str, cache: Path) -> None:
+    def __init__(self, name: str, folder: Path, device: str, cache: Path, allowed: Allowed) -> None:
         """Read settings and archive."""
         self._name = name
         self._device = device
-        self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache)
+        self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache, allowed=allowed)
         self._local = threading.local()
         self._warned = False
 

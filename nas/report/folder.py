@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from nas.errors import UserError
 from nas.files import write_json, write_text
+from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.report.animation import write_animation
 from nas.report.comparison import Comparison
 from nas.report.exhibit_figures import write_exhibits
@@ -36,6 +37,7 @@ def write_report(
     papers: Papers,
     warnings: Sequence[str],
     cache: Path,
+    allowed: Allowed = NO_OTHERS,
 ) -> None:
     """Write a report to ``path``, in place of one that is there.
 
@@ -46,12 +48,13 @@ def write_report(
         papers: hypotheses and published networks.
         warnings: lines to show at the top of the page.
         cache: folder of what supernets download.
+        allowed: classes from outside ``nas`` that settings of runs may name.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        _write(temporary, runs, comparisons, papers=papers, warnings=warnings, cache=cache)
+        _write(temporary, runs, comparisons, papers=papers, warnings=warnings, cache=cache, allowed=allowed)
         _exchange(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -66,10 +69,11 @@ def _write(
     papers: Papers,
     warnings: Sequence[str],
     cache: Path,
+    allowed: Allowed = NO_OTHERS,
 ) -> None:
     for name in ("data", "figures"):
         (folder / name).mkdir(parents=True)
-    pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
+    pictures = [chosen_architectures(comparison, cache, allowed) for comparison in comparisons]
     files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers).items()}
     exhibits = []
     for number, (comparison, drawn) in enumerate(zip(comparisons, pictures, strict=True)):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.pareto import non_dominated
-from nas.pool.stored_parts import part_from
+from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.report.architecture import Layer, layers_of
 from nas.report.comparison import Comparison
 from nas.report.record import Record
@@ -46,7 +46,7 @@ class Picture:
     note: str = ""
 
 
-def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
+def chosen_architectures(comparison: Comparison, cache: Path, allowed: Allowed = NO_OTHERS) -> list[Picture]:
     """Return the most accurate, the most balanced and the cheapest architecture of all compared runs together.
 
     The balanced one has the smallest largest objective, each scaled to 0..1 over the front: the solution of an
@@ -67,37 +67,48 @@ def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
     places = {int(front[position]): "" for position in wanted.values()}
     for title, position in wanted.items():
         places[int(front[position])] += (", " if places[int(front[position])] else "") + title
-    supernets: dict[str, Supernet] = {}
-    return [_picture(title, *members[member], cache=cache, supernets=supernets) for member, title in places.items()]
+    supernets = _Supernets(cache, allowed, {})
+    return [_picture(title, *members[member], supernets) for member, title in places.items()]
 
 
-def _picture(title: str, group: str, run: Run, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Picture:
+@dataclass(frozen=True)
+class _Supernets:
+    """Supernets that were built again, by their settings as text."""
+
+    cache: Path
+    allowed: Allowed
+    built: dict[str, Supernet]
+
+    def of(self, run: Run) -> Supernet:
+        node = run.settings["supernet"]
+        settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
+        offers = {"cache": self.cache, "device": "cpu", "n_classes": CLASSES}
+        key = json.dumps(node, sort_keys=True, default=str)
+        if key not in self.built:
+            source, kind = run.folder / "config.yaml", Supernet
+            self.built[key] = part_from(settings, "supernet", kind, offers, source, allowed=self.allowed)  # type: ignore[type-abstract]
+        return self.built[key]
+
+
+def _picture(title: str, group: str, run: Run, place: int, supernets: _Supernets) -> Picture:
     record = _record(run)
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
     if not is_cascade(config):
         try:
-            layers = _layers(run, record, place, cache=cache, supernets=supernets)
+            layers = _layers(run, record, place, supernets.of(run))
         except Exception as error:  # another version's run, data that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
-def _layers(run: Run, record: Record, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Sequence[Layer]:
+def _layers(run: Run, record: Record, place: int, supernet: Supernet) -> Sequence[Layer]:
     """Build the network again, without its weights and data, and return its blocks.
 
     How many classes there are follows from the number of parameters that the run knows.
     """
-    node = run.settings["supernet"]
-    settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
-    offers = {"cache": cache, "device": "cpu", "n_classes": CLASSES}
-    key = json.dumps(node, sort_keys=True, default=str)
-    if key not in supernets:
-        source = run.folder / "config.yaml"
-        supernets[key] = part_from(settings, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
-    supernet = supernets[key]
     config, metrics = (record.described[place][key] for key in ("config", "metrics"))
     architecture = Architecture(tuple(record.genomes[place].tolist()), config)
     layers = layers_of(supernet.extract(architecture), int(config["r"]))

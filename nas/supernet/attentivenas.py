@@ -24,7 +24,7 @@ from nas.supernet import attentivenas_layout, attentivenas_network, elastic, lay
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
 from nas.supernet.base import Supernet
-from nas.supernet.checkpoint import Published, load_into, locate, read_state_dict
+from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
 from nas.supernet.elastic import bind, load_cut
 from nas.supernet.layout import Conv
 from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
@@ -131,7 +131,8 @@ class AttentiveNas(Supernet):
         path = locate(checkpoint, PUBLISHED[weights], cache)
         if path is not None:
             load_into(self.module, read_state_dict(path), head=CLASSIFIER, path=path)
-        self.fingerprint = _fingerprint(settings, path)
+        self.checkpoints = (RANDOM if path is None else file_digest(path),)
+        self.fingerprint = _fingerprint(settings if path is None else settings | {"checkpoint": self.checkpoints[0]})
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
         """Run an architecture in place, (n, 3, r, r) -> (n, classes).
@@ -237,11 +238,8 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _fingerprint(settings: dict[str, object], checkpoint: Path | None) -> str:
+def _fingerprint(settings: dict[str, object]) -> str:
     """Hash what decides the network and its weights: of a checkpoint that is its content, wherever it lies."""
-    if checkpoint is not None:
-        with checkpoint.open("rb") as file:
-            settings = settings | {"checkpoint": hashlib.file_digest(file, "sha256").hexdigest()}
     modules = (space_module, layout, elastic, attentivenas_layout, attentivenas_network, sys.modules[__name__])
     sources = [inspect.getsource(module) for module in modules]
     return hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()

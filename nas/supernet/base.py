@@ -18,6 +18,7 @@ class Supernet(ABC):
         space: the architectures.
         module: the shared weights; its ``state_dict`` is what checkpoints hold.
         trained: whether it comes with weights that a search can start from.
+        checkpoints: SHA-256 of each file that its weights are from, or ``"random"``; empty where there is no such file.
         fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
             its first weights.
     """
@@ -25,6 +26,7 @@ class Supernet(ABC):
     space: SearchSpace
     module: nn.Module
     trained: bool = True
+    checkpoints: tuple[str, ...] = ()
     fingerprint: str
 
     @abstractmethod

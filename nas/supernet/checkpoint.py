@@ -1,6 +1,7 @@
 """Weights from files: the published ones, in each of their layouts, and our own."""
 
 import argparse
+import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -113,6 +114,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if all(key.startswith(PREFIX) for key in state):
         return {key.removeprefix(PREFIX): value for key, value in state.items()}
     return state
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor], *, head: tuple[str, ...], path: Path) -> LoadReport:

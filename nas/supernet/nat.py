@@ -80,6 +80,7 @@ class Nat(Supernet):
             for network, path, width in zip(networks, _one_a_width(checkpoint), WIDTHS, strict=True)
         ]
         sources = [space_module, ofa_mobile, ofa_mobilenet, sys.modules[__name__]]
+        self.checkpoints = tuple(weights)
         self.fingerprint = fingerprint(settings, weights, sources)
         self._subnets = tuple(MobileSubnets(network, drop_path, gradient_checkpointing) for network in networks)
         self.module: nn.Module = nn.ModuleList(networks).eval()

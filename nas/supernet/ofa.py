@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from nas.seeding import rng_for
 from nas.supernet import elastic, ofa_modules
-from nas.supernet.checkpoint import Published, load_into, locate, read_state_dict
+from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
 from nas.supernet.elastic import cut
 
 OFA_NETS = "https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_nets/"
@@ -71,11 +71,10 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
     """
     path = locate(checkpoint, published, cache)
     if path is None:
-        return "random"
+        return RANDOM
     head = tuple(name for name in network.state_dict() if "classifier." in name)
     load_into(network, renamed(read_state_dict(path), network), head=head, path=path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def fingerprint(settings: Mapping[str, Any], weights: list[str], sources: list[ModuleType]) -> str:

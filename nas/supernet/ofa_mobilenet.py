@@ -84,6 +84,7 @@ class OfaMobileNet(Supernet):
         build = partial(OFAMobileNetV3, n_classes=n_classes, dropout_rate=dropout, width_mult=width, **CHOICES)
         network = first_weights(build, seed)
         weights = load(network, checkpoint, PUBLISHED[width], cache)
+        self.checkpoints = (weights,)
         self.fingerprint = fingerprint(settings, [weights], [space_module, ofa_mobile, sys.modules[__name__]])
         self._subnets = MobileSubnets(network, drop_path, gradient_checkpointing)
         self.module: nn.Module = network

@@ -84,6 +84,7 @@ class OfaResnet50(Supernet):
         self.space = OfaResnet50Space(resolutions=resolutions)
         network = first_weights(partial(OFAResNets, n_classes=n_classes, dropout_rate=dropout, **CHOICES), seed)
         weights = load(network, checkpoint, PUBLISHED, cache)
+        self.checkpoints = (weights,)
         self.fingerprint = fingerprint(settings, [weights], [space_module, sys.modules[__name__]])
         self._n_classes = n_classes
         self._drop_path = drop_path

@@ -87,6 +87,7 @@ class Proxyless(Supernet):
         network = first_weights(build, seed)
         weights = load(network, checkpoint, PUBLISHED, cache)
         sources = [stages_module, space_module, ofa_mobile, sys.modules[__name__]]
+        self.checkpoints = (weights,)
         self.fingerprint = fingerprint(settings, [weights], sources)
         self._subnets = MobileSubnets(network, drop_path, gradient_checkpointing)
         self.module: nn.Module = network

@@ -46,6 +46,7 @@ class Several(Supernet):
         self.space = ProductSpace({name: each.space for name, each in self.members.items()})
         self.module = nn.ModuleDict({name: each.module for name, each in self.members.items()})
         self.trained = all(each.trained for each in self.members.values())
+        self.checkpoints = tuple(digest for each in self.members.values() for digest in each.checkpoints)
         self.fingerprint = hashlib.sha256(
             json.dumps([[name, each.fingerprint] for name, each in self.members.items()]).encode()
         ).hexdigest()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from nas.pool.stored_parts import Allowed, allowed_by
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 GROUPS = frozenset(
@@ -32,12 +33,14 @@ GROUPS = frozenset(
 
 OFFERED = frozenset(
     {
+        "allowed",
         "cache",
         "dataset",
         "device",
         "evaluator",
         "evaluator_replica",
         "folder",
+        "kept",
         "launcher",
         "n_classes",
         "objectives",
@@ -73,6 +76,7 @@ class Settings:
     store_outputs: bool
     retry_failed: bool
     detach: bool
+    allow: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,11 @@ class Setup:
     group: str
     choices: Mapping[str, str]
     resolved: Mapping[str, Any]
+
+    @property
+    def allowed(self) -> Allowed:
+        """Classes from outside ``nas`` that settings of folders may name."""
+        return allowed_by(self.resolved)
 
 
 class Task(ABC):

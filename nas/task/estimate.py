@@ -152,7 +152,8 @@ class EstimateTask(Task):
         for run in settings["runs"]:
             folder = Path(run).expanduser()
             if RunFolder(folder).is_finished():
-                found.append(FinishedRun(folder, key="pool.runs", device=device, cache=setup.paths.cache))
+                places: dict[str, Any] = {"device": device, "cache": setup.paths.cache, "allowed": setup.allowed}
+                found.append(FinishedRun(folder, key="pool.runs", **places))
             else:
                 missing += 1
         if found:

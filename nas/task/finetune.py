@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -20,14 +20,16 @@ from nas.finetuning.course import Course
 from nas.finetuning.descent import Descent
 from nas.finetuning.teacher import Teacher
 from nas.model.base import MODEL_FILE, preparation
-from nas.model.folder import write_into
+from nas.model.folder import FolderSource, write_into
 from nas.model.further import trained
+from nas.model.given import data_of
 from nas.model.teachers import teacher_of
 from nas.parts import build
+from nas.pool.stored_parts import own_packages
 from nas.run_folder import RunFolder
 from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
-from nas.task.model import Arch, ModelKeys
+from nas.task.model import Arch, ModelKeys, given_by
 from nas.task.progress import shown
 from nas.team import ALONE
 from nas.tracker.base import RunInfo, Tracker
@@ -71,9 +73,21 @@ class FinetuneTask(Task):
     def check(self) -> None:
         """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
         self._folder.check_settings(self._setup.resolved)
-        if not self._is_done():
+        if self._is_done():
+            self._check_finished()
+        else:
             self._folder.check_free()
             parts_of(self._keys, self._setup)
+
+    def _check_finished(self) -> None:
+        """Compare the images with those that the model was trained on."""
+        given = given_by(self._setup)
+        dataset = given.dataset
+        if dataset is None:  # it was its model's
+            model = FolderSource(self._folder.path, device="cpu", cache=given.cache, allowed=given.allowed)
+            dataset = model.dataset()
+        if dataset is not None:
+            self._folder.check_data({"dataset": dataset.fingerprint}, dataset.sizes)
 
     def _is_done(self) -> bool:
         """Whether the status says so and the model is there, which is written last."""
@@ -93,7 +107,7 @@ class FinetuneTask(Task):
                 subject = subject_of(parts, self._setup, progress)
                 teacher = None if parts.teacher is None else teacher_of(parts.teacher.load(progress), subject.dataset)
             fingerprints = {"dataset": subject.dataset.fingerprint, "model": str(subject.before.described["weights"])}
-            self._folder.check_data(fingerprints)
+            self._folder.check_data(fingerprints, subject.dataset.sizes)
             with self._descent(parts, subject, teacher) as (descent, members):
                 course = Course(
                     descent=descent,
@@ -115,10 +129,11 @@ class FinetuneTask(Task):
         members, team, device = None, ALONE, torch.device(parts.device)
         if parts.recipe.processes > 1:
             place = self._folder.path / "config.yaml"
+            places: dict[str, Any] = {"cache": self._setup.paths.cache, "allowed": self._setup.allowed}
             copies = Copies(
                 network=as_bytes(subject.network),
                 teacher=None if teacher is None else as_bytes(teacher),
-                dataset=partial(images_of, subject.node, subject.described, self._setup.paths.cache, place),
+                dataset=partial(images_of, subject.node, subject.described, place, **places),
                 resolution=resolution,
                 recipe=parts.recipe,
                 seed=seed,
@@ -168,7 +183,9 @@ class FinetuneTask(Task):
             weights,
             metrics={"validation": best.accuracy, "test": asdict(test)},
             dataset=subject.node,
+            data=data_of(subject.dataset),
             source=source,
+            allowed=self._setup.allowed,
         )
         write_into(self._folder.path, model)
         kind = "the average of the weights" if best.averaged else "the weights"
@@ -176,11 +193,13 @@ class FinetuneTask(Task):
         folder = os.path.relpath(self._folder.path)
         same = subject.before.described["n_classes"] == subject.described["n_classes"]
         first = subject.before.network
+        packages = own_packages(model.described)
+        allow = f" 'allow=[{','.join(packages)}]'" if packages else ""
         tested = f" ({measured(first).top1:.2f} % before)" if first is not None and same else ""
         return (
             f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
             f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
-            f"Model: {folder}, for example task=validate model={folder}"
+            f"Model: {folder}, for example task=validate model={folder}{allow}"
         )
 
     def _status(self, epoch: int) -> None:
@@ -193,7 +212,7 @@ class FinetuneTask(Task):
         setup = self._setup
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, fingerprints),
+            id=self._folder.begin(setup.resolved, fingerprints, sizes=subject.dataset.sizes()),
             group=setup.group,
             name=f"{setup.group}-seed{setup.settings.seed}",
             task=setup.choices["task"],

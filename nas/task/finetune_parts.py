@@ -1,7 +1,7 @@
 """What a fine-tuning is made of, found and checked before anything is trained or written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from nas.model.given import Given, dataset_of
 from nas.model.of_run import RunArchitecture
 from nas.model.teachers import teacher_source
 from nas.parts import build
+from nas.pool.stored_parts import Allowed
 from nas.task.base import Setup
 from nas.task.model import ModelKeys, given_by
 
@@ -104,23 +105,27 @@ def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
         dropout=parts.recipe.dropout,
         drop_path=parts.recipe.drop_path,
         seed=setup.settings.seed,
+        allowed=setup.allowed,
     )
     named = given_by(setup).names("dataset")
     node: Mapping[str, Any] = setup.resolved["dataset"] if named else described["dataset"]
     return Subject(network, model, described, _seen(parts.dataset, described), node)
 
 
-def images_of(node: Mapping[str, Any], described: Mapping[str, Any], cache: Path, source: Path, device: str) -> Dataset:
+def images_of(
+    node: Mapping[str, Any], described: Mapping[str, Any], source: Path, device: str, *, cache: Path, allowed: Allowed
+) -> Dataset:
     """Build the images anew, in another process.
 
     Args:
         node: their settings.
         described: the model, whose mean and standard deviation they are normalised with.
-        cache: folder of decoded images.
         source: the file that the settings are in, for messages.
         device: of the process.
+        cache: folder of decoded images.
+        allowed: classes from outside ``nas`` that they may name.
     """
-    dataset = dataset_of({"dataset": node}, device, cache, source)
+    dataset = dataset_of({"dataset": node}, device, cache, source, allowed)
     assert dataset is not None
     return _seen(dataset, described)
 
@@ -140,7 +145,7 @@ def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
         weights=keys.weights,
         resolution=keys.r,
         recalibrate=True,
-        given=Given(settings=settings, device=given.device, cache=given.cache),
+        given=replace(given, settings=settings),
     )
     if source.is_cascade:
         raise UserError(

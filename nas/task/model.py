@@ -48,6 +48,7 @@ def given_by(setup: Setup) -> Given:
         settings={group: setup.resolved[group] for group in ("dataset", "supernet", "evaluator")},
         device=torch_device(setup.settings.device),
         cache=setup.paths.cache,
+        allowed=setup.allowed,
     )
 
 

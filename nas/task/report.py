@@ -5,7 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from nas.errors import ArchiveError, UserError
 from nas.pool.naming import short_names
@@ -73,8 +73,8 @@ class ReportTask(Task):
         for line in warnings:
             log.warning("%s", line)
         papers = papers_of(comparisons, self._hypotheses, self._published)
-        cache = self._setup.paths.cache
-        write_report(self._path, runs, comparisons, papers=papers, warnings=warnings, cache=cache)
+        places: dict[str, Any] = {"cache": self._setup.paths.cache, "allowed": self._setup.allowed}
+        write_report(self._path, runs, comparisons, papers=papers, warnings=warnings, **places)
         groups = sum(len(comparison.groups) for comparison in comparisons)
         files = ("index.html", "data", "figures")
         said = f"Report of {len(runs)} runs in {groups} groups" + (

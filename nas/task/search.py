@@ -3,9 +3,10 @@
 import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
@@ -21,7 +22,9 @@ from nas.executor.base import Executor
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.cost import TableCost
 from nas.parts import build
+from nas.pool.finished_run import checkpoint_fingerprint
 from nas.pool.none import NoPool
+from nas.pool.rebuilt import Rebuilt, check_way_back
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
 from nas.results import Results
@@ -72,13 +75,27 @@ class SearchTask(Task):
     def check(self) -> None:
         """Build every part but the trackers, and look at the run folder; nothing is trained or written."""
         self._folder.check_settings(self._setup.resolved)
-        if not self._is_done():
-            self._folder.check_free()
-            offers = self.offers()
-            if isinstance(offers["pool"], NoPool):
-                self._folder.check_data(self.parts(offers).fingerprints)
-            else:  # what is in it is known when its outputs are stored
-                self.parts(offers | {"pool": Specimen()})
+        if self._is_done():
+            self._check_finished()
+            return
+        self._folder.check_free()
+        self._check_way_back()
+        offers = self.offers()
+        if isinstance(offers["pool"], NoPool):
+            self._folder.check_data(self.parts(offers).fingerprints, offers["dataset"].sizes)
+        else:  # what is in it is known when its outputs are stored
+            self.parts(offers | {"pool": Specimen()})
+
+    def _check_way_back(self) -> None:
+        """Find own parts that could not be used any more after the search."""
+        setup, source = self._setup, Path("the command line")
+        places: dict[str, Any] = {"device": "cpu", "cache": setup.paths.cache, "allowed": setup.allowed}
+        check_way_back(Rebuilt(settings=setup.resolved, source=source, folder=self._folder.path, **places))
+
+    def _check_finished(self) -> None:
+        """Compare the data with the run's; code may have changed since."""
+        dataset = build(self._setup.parts["dataset"], {"cache": self._setup.paths.cache, "device": "cpu"})
+        self._folder.check_data({"dataset": dataset.fingerprint}, dataset.sizes)
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
@@ -94,20 +111,20 @@ class SearchTask(Task):
                 offers = self.offers()
                 offers["pool"].prepare(_stored)
                 parts = self.parts(offers)
-                results, tracker = self._search(parts)
+                results, tracker = self._search(parts, offers["dataset"].sizes)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
         return f"{results.conclusion()}\n{tracker.conclusion()}"
 
-    def _search(self, parts: Parts) -> tuple[Results, Timed]:
+    def _search(self, parts: Parts, sizes: Callable[[], Mapping[str, int]]) -> tuple[Results, Timed]:
         """Run the loop; what it found is in the folder when this returns."""
-        self._folder.check_data(parts.fingerprints)
+        self._folder.check_data(parts.fingerprints, sizes)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
         archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
         points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
         results = Results(archive, self._folder.path, *points)
-        with self._tracked(parts, archive, results) as tracker:
+        with self._tracked(parts, archive, results, sizes()) as tracker:
             search = Search(
                 folder=self._folder,
                 archive=archive,
@@ -128,7 +145,8 @@ class SearchTask(Task):
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
-        pool = RunsPool(runs=(self._folder.path,), workers=1, device=offers["device"], cache=offers["cache"])
+        places = {name: offers[name] for name in ("device", "cache", "allowed")}
+        pool = RunsPool(runs=(self._folder.path,), workers=1, **places)
         pool.prepare(_stored)
 
     def _is_done(self) -> bool:
@@ -137,8 +155,9 @@ class SearchTask(Task):
     def offers(self) -> dict[str, Any]:
         """Return the runtime arguments that need no networks."""
         device = torch_device(self._setup.settings.device)
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device}
-        offers |= {"folder": self._folder.path, "run_seed": self._setup.settings.seed, "shares": 1}
+        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device, "allowed": self._setup.allowed}
+        offers |= {"folder": self._folder.path, "kept": self._folder.kept(), "run_seed": self._setup.settings.seed}
+        offers["shares"] = 1
         parts = self._setup.parts
         replica = Replica(parts["dataset"], parts["supernet"], offers["cache"])
         offers["replica"] = replica
@@ -186,14 +205,12 @@ class SearchTask(Task):
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:
             raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
+        fingerprints = {"dataset": dataset.fingerprint, **checkpoint_fingerprint(supernet)}
+        fingerprints |= {"supernet": supernet.fingerprint, "space": source.fingerprint}
         return Parts(
             space=space,
             objectives=objectives,
-            fingerprints={
-                "dataset": dataset.fingerprint,
-                "supernet": supernet.fingerprint,
-                "space": source.fingerprint,
-            },
+            fingerprints=fingerprints,
             training=training,
             evaluator=evaluator,
             algorithm=algorithm,
@@ -201,7 +218,7 @@ class SearchTask(Task):
         )
 
     @contextmanager
-    def _tracked(self, parts: Parts, archive: Archive, results: Results) -> Iterator[Timed]:
+    def _tracked(self, parts: Parts, archive: Archive, results: Results, sizes: Mapping[str, int]) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
@@ -213,7 +230,7 @@ class SearchTask(Task):
         }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints, labels),
+            id=self._folder.begin(setup.resolved, parts.fingerprints, labels, sizes),
             **labels,
             config=setup.resolved,
             objectives=archive.measures,

@@ -1,7 +1,8 @@
 """How a supernet gets its weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from nas.training.trial import Trial
 from nas.types import Genomes
@@ -30,6 +31,14 @@ class Training(ABC):
     @abstractmethod
     def weights(self) -> str | None:
         """The digest of the supernet's weights as they are; ``None`` where there are none."""
+
+    def keep(self) -> Mapping[Path, str]:
+        """Put the weights that :meth:`prepare` found elsewhere into the run's folder.
+
+        Returns:
+            The digest of each file that is now there; none where the run needs none to give these weights again.
+        """
+        return {}
 
     def restore(self, batches: Sequence[Genomes]) -> None:  # noqa: B027
         """Give the supernet the weights that it had after the steps with these batches, each (n, d)."""

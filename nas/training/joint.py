@@ -1,7 +1,7 @@
 """``training=joint``: several supernets, each trained as one alone would be."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import final
@@ -34,6 +34,7 @@ class JointTraining(Training):
         device: str,
         cache: Path,
         folder: Path,
+        kept: Mapping[Path, str],
         run_seed: int,
         member: Callable[..., Training],
     ) -> None:
@@ -45,6 +46,7 @@ class JointTraining(Training):
             device: where.
             cache: folder of supernets that are trained from scratch.
             folder: of the run.
+            kept: digests of the weights that the run began with, by file.
             run_seed: of all trainings; each gets one of its own that follows from it.
             member: training of each supernet; a supernet that comes with weights is not trained from scratch.
 
@@ -64,6 +66,7 @@ class JointTraining(Training):
                 "device": device,
                 "cache": cache,
                 "folder": folder / "supernets" / name,
+                "kept": kept,
                 "run_seed": int(rng_for(run_seed, number, "supernets").integers(2**31)),
                 "replica": None,
                 "shares": len(supernet.members),
@@ -76,6 +79,10 @@ class JointTraining(Training):
         """Give all supernets the weights that the search starts from."""
         for name, training in self._trainings.items():
             training.prepare(partial(_told, progress, name))
+
+    def keep(self) -> Mapping[Path, str]:
+        """Put the weights of all supernets that were trained from scratch into the run's folder."""
+        return {path: digest for each in self._trainings.values() for path, digest in each.keep().items()}
 
     @property
     def weights(self) -> str | None:

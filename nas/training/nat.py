@@ -1,6 +1,6 @@
 """Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet adapts to the candidates of each iteration."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
+from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
@@ -50,6 +51,7 @@ class NatTraining(Training):
         device: str,
         cache: Path,
         folder: Path,
+        kept: Mapping[Path, str],
         run_seed: int,
         replica: Callable[[str], tuple[Dataset, Supernet]] | None,
         shares: PositiveInt,
@@ -80,6 +82,7 @@ class NatTraining(Training):
             device: where.
             cache: folder of a supernet that is trained from scratch first.
             folder: of the run; weights are kept below ``weights/`` in it.
+            kept: digests of the weights that the run began with, by file.
             run_seed: of order, augmentation and the choice of architectures.
             replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
             shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
@@ -120,7 +123,8 @@ class NatTraining(Training):
         last = (self._device.index or 0) + processes
         if replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
             raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
-        self._initial = initial(supernet=supernet, dataset=dataset, device=device, cache=cache)
+        offers = {"supernet": supernet, "dataset": dataset, "device": device, "cache": cache, "folder": folder}
+        self._initial = build(initial, {**offers, "kept": kept})
         self._replica = replica
         self._processes = processes
         self._seed = run_seed
@@ -173,6 +177,10 @@ class NatTraining(Training):
             self._members.load(self._adaptation.state())
         self._supernet.module.eval()
         self._step = -1
+
+    def keep(self) -> Mapping[Path, str]:
+        """Put the weights of a training from scratch into the run's folder."""
+        return {} if self._supernet.trained else self._initial.keep()
 
     @property
     def weights(self) -> str | None:

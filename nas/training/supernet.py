@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import chain, count
@@ -21,6 +22,7 @@ from nas.dataset.base import Dataset
 from nas.dataset.batches import resize
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import RunError, UserError
+from nas.files import link
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.weights import weights_digest
@@ -31,6 +33,7 @@ from nas.training.trial import Trial, seconds_each, size_of
 from nas.types import Architecture, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 ACTIVITY = "training the supernet"
+_NO_SETTINGS = {"self", "supernet", "dataset", "device", "cache", "folder", "kept"}
 NORM_AXES = 1  # biases and batch-norm's parameters have one axis
 
 
@@ -40,7 +43,8 @@ class SupernetTraining(Training):
 
     Each step trains the largest architecture on the labels, and the smallest and some random ones on the largest
     one's soft labels, all on the same augmented images, resized for each. The trained weights are kept in
-    ``cache``; a second training with the same settings, data and source loads them.
+    ``cache``; a second training with the same settings, data and source loads them. A run keeps them in its own folder
+    too, and trains no others once it has begun.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class SupernetTraining(Training):
         dataset: Dataset,
         device: torch.device | str,
         cache: Path,
+        folder: Path,
+        kept: Mapping[Path, str],
         epochs: PositiveInt,
         warmup_epochs: NonNegativeInt,
         batch_size: PositiveInt,
@@ -68,6 +74,9 @@ class SupernetTraining(Training):
             dataset: its training split.
             device: where.
             cache: folder; weights are kept below ``supernets/`` in it.
+            folder: of the run, which keeps them as ``weights/supernet.pt``.
+            kept: digests of the weights that the run began with, by file; where this one is absent, they are the
+                cache's or trained.
             epochs: passes over the training split.
             warmup_epochs: epochs in which the learning rate rises to ``lr``; then it falls as a cosine.
             batch_size: images a step.
@@ -82,7 +91,7 @@ class SupernetTraining(Training):
         Raises:
             UserError: if settings do not fit each other.
         """
-        settings = {k: v for k, v in locals().items() if k not in {"self", "supernet", "dataset", "device", "cache"}}
+        settings = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
         if warmup_epochs >= epochs:
             raise UserError(f"warmup_epochs is {warmup_epochs}; it must be less than epochs, {epochs}")
         if batch_size < 2:
@@ -101,16 +110,50 @@ class SupernetTraining(Training):
         self._seed = seed
         settings |= {"torch": torch.__version__, "device": self._device.type, "threads": torch.get_num_threads()}
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
+        self._own_path = folder / "weights" / "supernet.pt"
+        self._known = kept.get(self._own_path)
+        self._in_folder = False  # whether the weights in the run's folder are those of the run
         self._prepared = False
 
     def prepare(self, progress: Progress) -> None:
-        """Load the weights from the cache, or train them, going on where a killed training stopped.
+        """Load the run's weights, or those of the cache, or train them, going on where a killed training stopped.
 
         The supernet must still have the weights it was built with. One process trains at a time; others that
         need the same weights wait for it. ``progress`` is told the epochs done.
+
+        Raises:
+            UserError: if the run began with weights that are gone.
         """
         if self._prepared:
             return
+        weights = self._trained(progress) if self._known is None else self._found()
+        self._known = weights_digest(weights)
+        self._supernet.module.load_state_dict(weights)
+        self._supernet.module.to(self._device).eval()
+        self._prepared = True
+
+    def keep(self) -> Mapping[Path, str]:
+        """Put the weights into the run's folder, unless they are there."""
+        if not self._in_folder:
+            link(self._path, self._own_path)
+            self._in_folder = True
+        return {self._own_path: str(self._known)}
+
+    def _found(self) -> dict[str, Any]:
+        """Return the weights that the run began with, from its folder, else from the cache."""
+        for path in (self._own_path, self._path):
+            weights = checkpoint.load(path)
+            if weights is not None and weights_digest(weights) == self._known:
+                self._in_folder = path == self._own_path
+                return weights
+        raise UserError(
+            f"the weights that the run was searched with are gone: '{self._own_path}' is absent or changed, and the "
+            f"cache has no others with their digest ({str(self._known)[:8]}); restore the file, or search anew in "
+            f"another folder (paths.run=FOLDER)"
+        )
+
+    def _trained(self, progress: Progress) -> dict[str, Any]:
+        """Return the weights of the cache, or train them."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._path.with_suffix(".lock"))
         try:
@@ -130,9 +173,7 @@ class SupernetTraining(Training):
             self._partial_path.unlink(missing_ok=True)
         finally:
             lock.release()
-        self._supernet.module.load_state_dict(weights)
-        self._supernet.module.to(self._device).eval()
-        self._prepared = True
+        return weights
 
     @cached_property
     def weights(self) -> str | None:
@@ -140,8 +181,8 @@ class SupernetTraining(Training):
         return weights_digest(self._supernet.module.state_dict())
 
     def trial(self, genomes: Genomes) -> Trial:
-        """Take steps as the first ones of the training, unless the cache has its weights."""
-        if self._path.exists():
+        """Take steps as the first ones of the training, unless the run or the cache has its weights."""
+        if self._known is not None or self._path.exists():
             return Trial()
         before = copied(dict(self._supernet.module.state_dict()))
         self._supernet.module.to(self._device).train()

@@ -64,7 +64,7 @@ def test_what_was_trained_is_a_model():
     weights = {name: tensor + 1 for name, tensor in network.state_dict().items()}
     metrics = {"test": {"top1": 50.0, "top5": 100.0, "loss": 1.0}}
     result = trained(
-        described, weights, metrics=metrics, dataset={"_target_": "x"}, source={"run": "/a/run", "epoch": 3}
+        described, weights, metrics=metrics, dataset={"_target_": "x"}, data={}, source={"run": "/a/run", "epoch": 3}
     )
     assert result.network is not None
     assert all(torch.equal(tensor, weights[name]) for name, tensor in result.network.state_dict().items())

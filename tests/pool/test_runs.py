@@ -14,7 +14,7 @@ from nas.pool.model import from_logits
 from nas.pool.runs import RunsPool
 from nas.training import checkpoint
 from tests.pool.pools import silent
-from tests.sealing import write_settings
+from tests.sealing import change, write_settings
 from tests.small_runs import small_run
 
 
@@ -181,7 +181,7 @@ def test_other_weights_than_the_runs_are_noticed(place, tmp_path):
 
 
 def copied(place: Path, folder: Path, key: tuple[str, ...], value: object, name: str = "other") -> Path:
-    """Copy the first run with one setting changed."""
+    """Copy the first run with one setting changed, as an earlier version would have left it: without digests."""
     shutil.copytree(place / "a/seed_0", folder / name)
     settings = yaml.safe_load((folder / name / "config.yaml").read_text())
     node = settings
@@ -189,6 +189,7 @@ def copied(place: Path, folder: Path, key: tuple[str, ...], value: object, name:
         node = node[part]
     node[key[-1]] = value
     write_settings(folder / name, settings)
+    change(folder / name / "run.json", fingerprints={}, weights={})
     return folder / name
 
 
@@ -267,9 +268,13 @@ def test_a_run_listed_twice_is_refused(place):
 
 
 def test_trained_weights_are_trained_only_where_they_are_absent(place, tmp_path):
-    said: list[str] = []
-    for cache in (place / "cache", tmp_path):
-        said.append("stored weights")
-        pool(place, "a/seed_0", cache=cache).prepare(lambda done, total, what: said.append(what))
-    found = [what for what in said if "net_" not in what]
-    assert found == ["stored weights"] * 2 + ["training the supernet of seed_0"] * 3
+    def said(folder: Path, cache: Path) -> list[str]:
+        told: list[str] = []
+        pool(folder.parent, folder.name, cache=cache).prepare(lambda done, total, what: told.append(what))
+        return [what for what in told if "net_" not in what]
+
+    earlier = copied(place, tmp_path, ("seed",), 0)
+    assert said(place / "a/seed_0", place / "cache") == []
+    assert said(place / "a/seed_0", tmp_path / "empty") == []  # the run has its own
+    assert said(earlier, place / "cache") == []
+    assert said(earlier, tmp_path / "new") == ["training the supernet of other"] * 3

@@ -8,6 +8,7 @@ import torch
 
 from nas.errors import UserError
 from nas.seeding import rng_for
+from nas.supernet.base import Supernet
 from nas.supernet.several import Several
 from nas.supernet.weights import weights_digest
 from nas.training.joint import JointTraining
@@ -49,6 +50,7 @@ def training(folder: Path, supernet: Several | None = None, member: Any = None, 
         device="cpu",
         cache=folder,
         folder=folder,
+        kept={},
         run_seed=3,
         member=member or partial(NatTraining, **(RECIPE | changes)),
     )
@@ -86,6 +88,7 @@ def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Pa
             device="cpu",
             cache=folder,
             folder=folder / "alone" / name,
+            kept={},
             run_seed=int(rng_for(3, number, "supernets").integers(2**31)),
             replica=None,
             shares=2,
@@ -199,3 +202,17 @@ def test_a_trial_adds_up_those_of_all_supernets(tmp_path: Path) -> None:
     assert trial.step > 0
     assert weights_digest(supernet.module.state_dict()) == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_supernet_keeps_the_weights_of_its_training(tmp_path: Path) -> None:
+    class Kept(NoTraining):
+        def __init__(self, *, supernet: Supernet, folder: Path, kept: dict[Path, str]) -> None:
+            super().__init__(supernet=supernet)
+            self._path, self.known = folder / "w.pt", kept
+
+        def keep(self) -> dict[Path, str]:
+            return {self._path: str(self.weights)}
+
+    digests = training(tmp_path, member=Kept).keep()
+    assert list(digests) == [tmp_path / "supernets" / name / "w.pt" for name in NAMES]
+    assert all(len(digest) == 64 for digest in digests.values())

@@ -37,6 +37,7 @@ def training(folder: Path, supernet: Tiny | None = None, **changes: Any) -> NatT
     settings: dict[str, Any] = {
         "device": "cpu",
         "cache": folder,
+        "kept": {},
         "run_seed": 3,
         "replica": replica,
         "shares": 1,

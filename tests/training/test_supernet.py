@@ -35,9 +35,8 @@ def training(cache: Path, supernet: Tiny, dataset: Bars | None = None, **changes
         "checkpoint_every": 1,
         "seed": 0,
     }
-    return SupernetTraining(
-        supernet=supernet, dataset=dataset or Bars(), device="cpu", cache=cache, **(settings | changes)
-    )
+    places: dict[str, Any] = {"cache": cache, "folder": cache / "run", "kept": {}}
+    return SupernetTraining(supernet=supernet, dataset=dataset or Bars(), device="cpu", **(places | settings | changes))
 
 
 def silent(what: str, done: int, total: int) -> None:
