@@ -123,7 +123,10 @@ class FileDataset(Dataset):
         sums = np.zeros((1, 2, 3), np.int64)
         if None in self._given:
             sums = channel_sums(train[np.arange(0, len(rows["train"]), -(-len(rows["train"]) // SAMPLE))])
-        digest = file_digest(self._root, listing.paths)
+        try:
+            digest = file_digest(self._root, listing.paths)
+        except OSError as error:  # a link to nowhere, for example
+            raise UserError(f"{error.filename} cannot be read ({error.strerror}): repair or remove it") from error
         return _Content(splits, mean_and_std(sums, self._size**2), fingerprint(digest, listing.labels, rows))
 
     def _files(self, rows: Indices) -> Pixels:

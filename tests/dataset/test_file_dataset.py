@@ -110,6 +110,12 @@ def test_what_cannot_be_read(tmp_path: Path, listing: Listing, caplog: pytest.Lo
         make(tmp_path, listing, splits).split("test")
     with pytest.raises(RunError, match=r"5\.png cannot be read \(not an image of a known format\): repair or remove"):
         make(tmp_path, listing, splits, storage="files", mean=[0.0] * 3, std=[1.0] * 3).split("train").pixels[:]
+    (tmp_path / "3.png").unlink()
+    (tmp_path / "3.png").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"3\.png cannot be read \(No such file or directory\): repair or remove it"):
+        make(tmp_path, listing, splits, storage="files").split("train")
+    (tmp_path / "3.png").unlink()
+    save(tmp_path / "3.png", 1, 3)
     with pytest.raises(UserError, match=r"dataset\.corrupt=skip needs dataset\.storage=cache"):
         make(tmp_path, listing, splits, storage="files", corrupt="skip")
     with caplog.at_level(logging.WARNING):
