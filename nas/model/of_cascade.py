@@ -63,7 +63,7 @@ class RunCascade(ModelSource):
         if "runs" in self._pool:
             folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
             self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
-        self.n_classes = self.dataset().n_classes
+        self.n_classes, self.class_names = self.dataset().n_classes, self.dataset().class_names
 
     def dataset(self) -> Dataset:
         """Return the images that the cascade was searched on: those of the pool's runs, where it is made of such."""

@@ -6,6 +6,7 @@ from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.finetuning.teacher import Teacher
 from nas.model.base import TIMM, Model, ModelSource
+from nas.model.classes import matched, order_of
 from nas.model.find import find_source
 from nas.model.front import BEST, Front
 from nas.model.given import Given
@@ -41,11 +42,18 @@ def teacher_source(
             run=None, arch=BEST, model=name, weights=weights, resolution=None, recalibrate=True, given=known
         )
     _check_classes(name, source.n_classes, dataset)
+    if source.class_names is not None:
+        matched(f"{_KEY}={name}", source.class_names, source.n_classes, dataset)
     return source
 
 
-def teacher_of(model: Model, dataset: Dataset) -> Teacher:
-    """Return a teacher that sees the normalised images of a data set.
+def teacher_of(model: Model, class_names: tuple[str, ...] | None, dataset: Dataset) -> Teacher:
+    """Return a teacher that sees the normalised images of a data set, and answers in the order of its classes.
+
+    Args:
+        model: the teacher's.
+        class_names: of its outputs; ``None`` where they are unknown, and taken as they are.
+        dataset: the images.
 
     Raises:
         UserError: if it is a cascade.
@@ -53,6 +61,7 @@ def teacher_of(model: Model, dataset: Dataset) -> Teacher:
     if model.network is None:
         raise UserError(f"{_KEY}: {model.name} is a cascade; name a model with one network")
     described = model.described
+    order = None if class_names is None else order_of(dataset.class_names, class_names)
     fixed = described["kind"] == TIMM and bool(getattr(model.network, "pretrained_cfg", {}).get("fixed_input_size"))
     return Teacher(
         model.network,
@@ -61,6 +70,7 @@ def teacher_of(model: Model, dataset: Dataset) -> Teacher:
         resolution=int(described["resolution"]) if fixed else None,
         images_mean=dataset.mean,
         images_std=dataset.std,
+        order=None if order == list(range(dataset.n_classes)) else order,
     )
 
 
