@@ -141,7 +141,7 @@ def test_classes_are_matched_by_name(launch, runs, place):
         code, _, err = launch("task=validate", f"model={model}", f"dataset.path={folder}", f"save=of_{folder}", *images)
         assert code == 0, err
         found[folder] = results(place / f"of_{folder}")
-    assert found["words"]["metrics"]["top1"] > 70 and found["fewer"]["metrics"]["top1"] > 60
+    assert found["words"]["metrics"]["top1"] > 35 and found["fewer"]["metrics"]["top1"] > 35
     assert "5 of the 10 classes of" in err
     code, _, err = launch("task=validate", f"model={model}", "dataset.path=letters", "save=no", *images)
     assert code == 2 and not (place / "no").exists()
