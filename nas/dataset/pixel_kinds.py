@@ -120,19 +120,24 @@ def _numbers(tags: Any, tag: int) -> list[float]:
 
 
 def _scaled(values: npt.NDArray[Any], kind: PixelKind) -> npt.NDArray[np.float64]:
-    """Return floating-point or signed numbers as 0..255, by the range that the file says, or 0..1."""
+    """Return floating-point or signed numbers as 0..255.
+
+    The range is what the file says. Floating-point numbers without one are 0..1, or 0..255 where they exceed 16.
+    """
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise PixelError(f"{kind.name} with values that are no numbers: replace them")
-    black, white = (0.0, 1.0) if kind.black is None or kind.white is None else (kind.black, kind.white)
     least, most = float(values.min()), float(values.max())
-    if kind.black is None:
-        if least < 0 or most > 1:
+    if kind.black is not None and kind.white is not None:
+        black, white = kind.black, kind.white
+    else:
+        black, white = 0.0, 1.0 if most <= 1 else 255.0
+        if least < 0 or most > white or 1 < most < white / DARKEST:
             raise PixelError(
-                f"{kind.name} from {least:.4g} to {most:.4g}: only 0 to 1 is known; scale it to that, or save it with "
-                f"the tags SMinSampleValue and SMaxSampleValue"
+                f"{kind.name} from {least:.4g} to {most:.4g}: only 0 to 1 and 0 to 255 are known; scale it to that, or "
+                f"save it with the tags SMinSampleValue and SMaxSampleValue"
             )
-        _check_range(most, 1.0, kind)
+        _check_range(most, white, kind)
     return np.rint(255 * np.clip((values - black) / (white - black), 0, 1))
 
 

@@ -60,6 +60,7 @@ def gray(path: Path) -> npt.NDArray[np.int64]:
         (np.rint(65535 * RAMP).astype(np.uint32), UNSIGNED, None, {f"t{MOST}": ("H", 65535)}),
         (np.rint(65535 * (1 - RAMP)).astype(np.uint16), UNSIGNED, None, {f"t{PHOTOMETRIC}": ("H", 0)}),
         (RAMP.astype(np.float32), FLOATING, None, {}),
+        ((255 * RAMP).astype(np.float32), FLOATING, None, {}),
         ((1 - RAMP).astype(np.float32), FLOATING, None, {f"t{PHOTOMETRIC}": ("H", 0)}),
         (
             (300 * RAMP - 100).astype(np.float32),
@@ -97,7 +98,8 @@ def test_the_file_says_what_is_white(
         (np.full((4, 4), 7, np.int8), SIGNED, "signed 8-bit integers: which of them is black", True),
         (np.full((4, 4), 7, np.int32), SIGNED, "signed 32-bit integers: which of them is black", True),
         (np.full((4, 4), 0.5, np.float16), FLOATING, "a TIFF whose pixels are of a kind that cannot be read", True),
-        ((255 * RAMP).astype(np.float32), FLOATING, "32-bit floating point from 0 to 255: only 0 to 1 is known", False),
+        ((9 * RAMP).astype(np.float32), FLOATING, "32-bit floating point from 0 to 9: only 0 to 1 and 0 to 255", False),
+        ((900 * RAMP).astype(np.float32), FLOATING, "32-bit floating point from 0 to 900: only 0 to 1 and", False),
         ((RAMP - 0.5).astype(np.float32), FLOATING, "32-bit floating point from -0.5 to 0.5: only", False),
         ((RAMP / 20).astype(np.float32), FLOATING, "32-bit floating point, but no value is above 0.05 of 1", False),
         (np.full((4, 4), np.nan, np.float32), FLOATING, "with values that are no numbers", False),
