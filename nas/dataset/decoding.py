@@ -132,8 +132,8 @@ def _to_rgb(image: Image.Image, kind: PixelKind) -> Image.Image:
         check_colours(image, kind)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        *colours, alpha = rgba.getextrema()
-        if alpha == (0, 0) and any(least != most for least, most in colours):
+        *colours, alpha = np.asarray(rgba).transpose(2, 0, 1)
+        if not alpha.any() and any(np.ptp(channel) for channel in colours):
             raise PixelError("all of it is transparent, so that it would be white: remove its alpha channel")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")

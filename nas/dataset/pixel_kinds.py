@@ -56,7 +56,8 @@ def kind_of(image: Image.Image) -> PixelKind:
         return _kind_of_tiff(getattr(image, "tag_v2", {}))
     if image.mode == "F":
         return PixelKind("32-bit floating point", 32, floating=True, black=None, white=None)
-    rawmode = str(image.tile[0][3]) if image.tile else ""
+    tiles = getattr(image, "tile", ())
+    rawmode = str(tiles[0][3]) if tiles else ""
     deep = image.mode.startswith("I") or "16" in rawmode
     return PixelKind("16-bit", 16, white=2**16 - 1) if deep else PixelKind("8-bit")
 

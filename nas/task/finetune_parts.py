@@ -82,7 +82,7 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
     if dataset is None:
         raise UserError("what the model is to be trained on is unknown: add dataset=NAME")
     found = _matched(source, dataset, recipe)
-    notes = (found.note,) if found else (f"{source.name} has other classes: it gets a new classifier, random at first",)
+    notes = [found.note if found else f"{source.name} has other classes: it gets a new classifier, random at first"]
     dataset = found.dataset if found else dataset
     TrainingBatches(dataset=dataset, batch_size=recipe.batch_size, seed=0, device="cpu")
     _check_rates(keys, given, recipe)
@@ -90,7 +90,7 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
     if recipe.teacher is not None:
         front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
         teacher = teacher_source(recipe.teacher, recipe.teacher_weights, front=front, given=given, dataset=dataset)
-        notes += (matched(teacher.name, teacher.class_names, teacher.n_classes, dataset).note,)
+        notes.append(matched(teacher.name, teacher.class_names, teacher.n_classes, dataset).note)
     told = tuple(filter(None, notes))
     return Parts(recipe, source, teacher, dataset, given.device, keeps_classifier=found is not None, notes=told)
 

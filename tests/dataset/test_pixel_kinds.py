@@ -45,7 +45,8 @@ def gray(path: Path) -> npt.NDArray[np.int64]:
     """Return the pixels of an image of 4 by 4, whose channels must be equal."""
     pixels = decode_image(path, 4)[0].astype(np.int64)
     assert (pixels == pixels[:1]).all()
-    return pixels[0]
+    first: npt.NDArray[np.int64] = pixels[0]
+    return first
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ class Few(Bars):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__(n=16)
-        self.class_names = names
+        self.class_names = names  # type: ignore[assignment]
 
     def split(self, name: str) -> Images:
         images = super().split(name)
