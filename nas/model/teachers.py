@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import matched, order_of
 from nas.errors import UserError
 from nas.finetuning.teacher import Teacher
 from nas.model.base import TIMM, Model, ModelSource
-from nas.model.classes import matched, order_of
 from nas.model.find import find_source
 from nas.model.front import BEST, Front
 from nas.model.given import Given

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import Matched, matched
 from nas.dataset.renormalised import Renormalised
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
 from nas.finetuning.recipe import Recipe
 from nas.model.base import Model, ModelSource, Progress
-from nas.model.classes import Matched, matched
 from nas.model.find import find_source, front_of
 from nas.model.further import to_train
 from nas.model.given import Given, dataset_of

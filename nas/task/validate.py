@@ -13,10 +13,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import Matched, matched
 from nas.errors import UserError
 from nas.files import write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
-from nas.model.classes import Matched, matched
 from nas.model.folder import check_place
 from nas.model.given import Given
 from nas.model.measure import Tally, answers_of

@@ -78,12 +78,25 @@ def matched(name: str, class_names: Sequence[str] | None, n_classes: int, datase
             f"{name} has other classes than the data set: {_difference(class_names, dataset.class_names)}; use the "
             f"same names (links to folders will do), or images of its own classes"
         )
-    note = (
+    return Matched(dataset, False, taken_in_order(name, dataset))
+
+
+def taken_in_order(name: str, dataset: Dataset) -> str | None:
+    """Return what to say where outputs are taken for classes in their order; ``None`` where that is surely right.
+
+    Outputs of published networks are in the order of ImageNet's class folders.
+
+    Args:
+        name: of the model, for messages.
+        dataset: with as many classes as the model has outputs.
+    """
+    names = dataset.class_names
+    if len(names) == IMAGENET_CLASSES and all(map(_SYNSET.fullmatch, names)):
+        return None
+    return (
         f"the names of the classes of {name} are unknown: its outputs are taken for the data set's classes in their "
-        f"order, from '{dataset.class_names[0]}' to '{dataset.class_names[-1]}'"
+        f"order, from '{names[0]}' to '{names[-1]}'"
     )
-    published = n_classes == IMAGENET_CLASSES and all(map(_SYNSET.fullmatch, dataset.class_names))
-    return Matched(dataset, False, None if published else note)
 
 
 def order_of(names: Sequence[str], among: Sequence[str]) -> list[int] | None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nas.dataset.base import Images
+from nas.dataset.classes import matched, order_of
 from nas.errors import UserError
-from nas.model.classes import matched, order_of
 from tests.small import Bars
 
 
