@@ -3,7 +3,8 @@
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object
@@ -119,6 +120,8 @@ def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozen
 
 
 def _check_value(key: str, value: Any, hint: Any) -> None:
+    if "" in (value if isinstance(value, list) else [value]) and _takes_paths(hint):
+        raise UserError(f"{key} is empty, as it is where a shell variable is not set: give a path (. for this folder)")
     adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
     try:
         adapter.validate_json(json.dumps(value), strict=True)
@@ -127,6 +130,10 @@ def _check_value(key: str, value: Any, hint: Any) -> None:
         where = _place(value, first["loc"])
         reason = first["msg"][0].lower() + first["msg"][1:]
         raise UserError(f"{key}{where}={first['input']!r} is wrong: {reason.replace('input ', 'it ')}") from error
+
+
+def _takes_paths(hint: Any) -> bool:
+    return hint is Path or any(map(_takes_paths, get_args(hint)))
 
 
 def _place(value: Any, location: Sequence[int | str]) -> str:

@@ -1,6 +1,7 @@
 """What all data sets of image files have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nas.dataset.base import Augmentation, Dataset, Images, Pixels
+from nas.dataset.decoding import check_header, reason
 from nas.dataset.file_rows import CachedRows, FileRows
 from nas.dataset.image_cache import Corrupt, decoded_images
 from nas.dataset.listing import Listing
@@ -118,13 +120,26 @@ class FileDataset(Dataset):
 
     def _from_files(self) -> _Content:
         listing, rows = self._listing, self._rows
+        self._check_headers([listing.paths[row] for part in rows.values() for row in part])
         splits = {name: Images(self._files(rows[name]), listing.labels[rows[name]]) for name in SPLITS}
         train = splits["train"].pixels
         sums = np.zeros((1, 2, 3), np.int64)
         if None in self._given:
             sums = channel_sums(train[np.arange(0, len(rows["train"]), -(-len(rows["train"]) // SAMPLE))])
-        digest = file_digest(self._root, listing.paths)
+        try:
+            digest = file_digest(self._root, listing.paths)
+        except OSError as error:  # a link to nowhere, for example
+            raise UserError(f"{error.filename} cannot be read ({error.strerror}): repair or remove it") from error
         return _Content(splits, mean_and_std(sums, self._size**2), fingerprint(digest, listing.labels, rows))
+
+    def _check_headers(self, paths: Sequence[str]) -> None:
+        """Raise UserError if a file's header shows that it cannot be used: of TIFF, which comes in many kinds."""
+        tiffs = [self._root / path for path in paths if path.lower().endswith((".tif", ".tiff"))]
+        with ThreadPoolExecutor() as pool:
+            checks = [pool.submit(check_header, path) for path in tiffs]
+            for path, check in zip(tiffs, checks, strict=True):
+                if error := check.exception():
+                    raise UserError(f"{path} cannot be read ({reason(error)}); repair or remove it") from error
 
     def _files(self, rows: Indices) -> Pixels:
         return FileRows(root=self._root, paths=[self._listing.paths[row] for row in rows], size=self._size)

@@ -210,6 +210,7 @@ def _write(root: Path, paths: Sequence[str], size: int, folder: Path) -> tuple[I
     """Decode image files and write pixels, channel sums and index to ``folder``."""
     readable: list[str] = []
     unreadable: list[list[str]] = []
+    animated: list[str] = []
     sums = [np.empty((0, 2, 3), np.int64)]
     digest = sha256()
     with (folder / "pixels.npy").open("wb") as file:
@@ -220,8 +221,16 @@ def _write(root: Path, paths: Sequence[str], size: int, folder: Path) -> tuple[I
             sums.append(channel_sums(chunk.images))
             readable += chunk.paths
             unreadable += [list(pair) for pair in chunk.unreadable]
+            animated += chunk.animated
         file.seek(0)
         _write_header(file, len(readable), size)
+    if animated:
+        logger.warning(
+            "%s of %s images have several frames, first: %s; of each the first frame is used",
+            f"{len(animated):,}",
+            f"{len(paths):,}",
+            root / animated[0],
+        )
     all_sums = np.concatenate(sums)
     np.save(folder / "sums.npy", all_sums)
     index = Index(size, readable, unreadable, digest.hexdigest(), sha256(all_sums.tobytes()).hexdigest())

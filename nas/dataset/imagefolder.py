@@ -1,15 +1,19 @@
 """Any folder of images with one folder a class."""
 
 import logging
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
 import numpy as np
+import numpy.typing as npt
 
 from nas.dataset.base import Augmentation
 from nas.dataset.file_dataset import FileDataset, Storage
 from nas.dataset.image_cache import Corrupt
-from nas.dataset.listing import Listing, class_folders, image_files
+from nas.dataset.listing import Listing, class_folders, image_files, sample
+from nas.dataset.split_folders import split_folders
 from nas.dataset.splits import Indices, fewest, stratified
 from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
@@ -20,9 +24,11 @@ logger = logging.getLogger(__name__)
 
 @final
 class ImageFolder(FileDataset):
-    """Images in class folders: below ``train/`` and ``test/`` (or ``val/``), below one of them, or directly.
+    """Images in class folders, directly or below folders of splits.
 
-    Class folders may have folders in them. Hidden files are ignored, and so are files without an image's ending.
+    Folders of splits are those of :data:`nas.dataset.split_folders.WORDS`. Of training and one other, the other one
+    is the test set; where there are three, each split has its own. Class folders may have folders and links to folders
+    in them. Hidden files, litter of archivers and files without an image's ending are ignored.
     """
 
     def __init__(
@@ -46,7 +52,8 @@ class ImageFolder(FileDataset):
         Args:
             path: the folder.
             size: side in pixels to which images are decoded.
-            vld_size: number of validation images, which are taken from the training images; a fifth if ``None``.
+            vld_size: number of validation images: of the validation folder where there are three folders of splits,
+                all if ``None``; otherwise of the training images, a fifth if ``None``.
             test_size: number of test images where there is no test folder; a fifth of all images if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
             storage: whether decoded images are kept, see :class:`FileDataset`.
@@ -61,8 +68,8 @@ class ImageFolder(FileDataset):
             UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
         """
         root = Path(path).expanduser()  # settings arrive as text
-        listing = _list_images(root)
-        splits = _split(listing, vld_size, test_size, split_seed)
+        listing, validation = _list_images(root)
+        splits = _split(listing, validation, vld_size, test_size, split_seed)
         super().__init__(
             root=root,
             listing=listing,
@@ -78,62 +85,83 @@ class ImageFolder(FileDataset):
         )
 
 
-def _list_images(root: Path) -> Listing:
-    """Find class folders and image files; raise UserError where they are not as they must be."""
+def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:
+    """Find class folders and image files, and which of them are in a folder for validation, shape (n,).
+
+    Raises:
+        UserError: if they are not as they must be.
+    """
     try:
         if not root.is_dir():
             raise UserError(f"dataset.path: '{root}' {'is not a folder' if root.exists() else 'does not exist'}")
-        train, test = _parts(root)
+        parts = split_folders(root)
+        train = parts["train"]
         class_names = class_folders(train)
-        if test:
-            _check_same_classes(class_names, train, test)
-        folders = [part / name for part in (train, test) if part for name in class_names]
+        kinds = [kind for kind in ("train", "validation", "test") if kind in parts]
+        folders = [train / name for name in class_names]
+        for kind in kinds[1:]:
+            folders += _same_classes(class_names, train, parts[kind])
         files = [image_files(folder, root) for folder in folders]
     except OSError as error:
         raise UserError(f"dataset.path: '{error.filename}' cannot be read ({error.strerror})") from error
     counts = [len(found) for found, _ in files]
+    ignored = sum(others for _, others in files)
     logger.info(
-        "%s: %s images of %d classes%s", root, f"{sum(counts):,}", len(class_names),
-        f"; ignored {ignored:,} other files" if (ignored := sum(others for _, others in files)) else "",
-    )  # fmt: skip
-    return Listing(
+        "%s: %s images of %d classes%s%s",
+        root,
+        f"{sum(counts):,}",
+        len(class_names),
+        f"; ignored {ignored:,} other files" if ignored else "",
+        f"; {_told(parts)}" if len(parts) > 1 else "",
+    )
+    of = np.repeat(np.arange(len(files)) // len(class_names), counts)
+    listing = Listing(
         class_names=class_names,
         paths=tuple(path for found, _ in files for path in found),
         labels=np.repeat(np.arange(len(files)) % len(class_names), counts),
-        test=np.repeat(np.arange(len(files)) >= len(class_names), counts),
+        test=np.array([kind == "test" for kind in kinds])[of],
+    )
+    return listing, np.array([kind == "validation" for kind in kinds])[of]
+
+
+def _told(parts: Mapping[str, Path]) -> str:
+    """Return which folder each split is from."""
+    own = [f"{kind} images from '{parts[kind].name}'" for kind in ("validation", "test") if kind in parts]
+    return ", ".join(
+        [f"{'training' if len(own) == 2 else 'training and validation'} images from '{parts['train'].name}'", *own]
     )
 
 
-def _parts(root: Path) -> tuple[Path, Path | None]:
-    """Return the folder whose class folders are for training, and that of the test set if it has its own."""
-    train, *tests = (root / name for name in ("train", "test", "val"))
-    tests = [folder for folder in tests if folder.is_dir()]
-    for unused in tests[1:]:
-        logger.warning("%s is not used: validation images are taken from the training images", unused)
-    test = tests[0] if tests else None
-    if train.is_dir():
-        return train, test
-    return test or root, None
+def _same_classes(class_names: tuple[str, ...], train: Path, other: Path) -> list[Path]:
+    """Return the class folders of another split in the order of the classes; UserError if it has other classes.
 
-
-def _check_same_classes(class_names: tuple[str, ...], train: Path, test: Path) -> None:
-    test_names = class_folders(test)
-    for present, names, other, others in (
-        (test, test_names, train, class_names),
-        (train, class_names, test, test_names),
-    ):
-        missing = sorted(set(names) - set(others))
+    Letters that are written in two ways (``é`` as one or as two characters, as archives of macOS have it) are the same.
+    """
+    known, found = ({_composed(name): name for name in names} for names in (class_names, class_folders(other)))
+    for present, names, absent, others in ((other, found, train, known), (train, known, other, found)):
+        missing = sorted(names[name] for name in names.keys() - others.keys())
         if missing:
             more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
-            raise UserError(f"class '{missing[0]}'{more} is in '{present}', but not in '{other}'")
+            raise UserError(f"class '{missing[0]}'{more} is in '{present}', but not in '{absent}'")
+    return [other / found[name] for name in known]
 
 
-def _split(listing: Listing, vld_size: int | None, test_size: int | None, seed: int) -> dict[str, Indices]:
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _split(
+    listing: Listing, validation: npt.NDArray[np.bool_], vld_size: int | None, test_size: int | None, seed: int
+) -> dict[str, Indices]:
     """Split the files; a size of ``None`` stands for a fifth, but at least one image of each class with enough."""
-    pool = np.flatnonzero(~listing.test)
+    pool = np.flatnonzero(~listing.test & ~validation)
+    test = np.flatnonzero(listing.test)
+    if validation.any():
+        rows = sample(listing, np.flatnonzero(validation), "validation", vld_size, seed)
+        return {"train": pool, "validation": rows, "test": test}
     tested = bool(listing.test.any())
     fifth = max(len(pool) // 5, fewest(listing.labels[pool], 2 if tested else 3))
     sizes = {} if tested else {"test": fifth if test_size is None else test_size}
     sizes["validation"] = fifth if vld_size is None else vld_size
     parts = stratified(listing.labels[pool], listing.class_names, sizes, seed)
-    return {"test": np.flatnonzero(listing.test), **{name: pool[part] for name, part in parts.items()}}
+    return {"test": test, **{name: pool[part] for name, part in parts.items()}}

@@ -1,7 +1,9 @@
 """Lists of image files with their classes."""
 
+import logging
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +13,11 @@ import numpy as np
 from nas.dataset.decoding import ENDINGS
 from nas.dataset.splits import Indices, stratified
 from nas.errors import UserError
+
+LITTER = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "lost+found"})
+"""Folders of archivers, network drives and file systems, in small letters, that hold no data."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,26 +37,73 @@ class Listing:
     test: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
+def folders_in(folder: Path) -> dict[str, Path]:
+    """Return the folders in ``folder`` by name, sorted, links to folders among them; hidden ones and litter are not.
+
+    Raises:
+        UserError: if a name is no text.
+    """
+    found = {}
+    for entry in sorted(folder.iterdir()):
+        if not _counts(entry.name):
+            continue
+        if entry.is_dir():
+            if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in entry.name):
+                raise UserError(f"the name of the folder {str(entry)!a} is no UTF-8 text on one line: rename it")
+            found[entry.name] = entry
+    return found
+
+
+def warn_of_broken_links(paths: Iterable[Path]) -> None:
+    """Say which of these files are links to nothing."""
+    for path in sorted(paths):
+        if path.is_symlink() and not path.exists():
+            logger.warning("'%s' is a link to '%s', which does not exist: it is left out", path, path.readlink())
+
+
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Return the names of the folders in ``folder``, sorted; UserError where there are fewer than two."""
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    folders = folders_in(folder)
+    warn_of_broken_links(folder.iterdir())
+    names = list(folders)
     if len(names) < 2:
         found = f"has only one, '{names[0]}'" if names else "has none"
-        raise UserError(f"dataset.path: '{folder}' must hold at least two class folders, but {found}")
+        raise UserError(f"dataset.path: '{folder}' must hold at least two class folders, but {found}{_hint(folder)}")
     return tuple(names)
 
 
 def image_files(folder: Path, root: Path) -> tuple[list[str], int]:
-    """Return the image files below a class folder, relative to ``root``, sorted, and the number of other files."""
+    """Return the image files below a class folder, relative to ``root``, sorted, and the number of other files.
+
+    Links to folders are followed. Each folder is read once, however many links lead to it; a link to a folder that the
+    class folder is in is not followed, with a warning.
+    """
     found: list[str] = []
     ignored = 0
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        prefix = Path(parent).relative_to(root).as_posix()
-        visible = [name for name in names if not name.startswith(".")]
-        images = [f"{prefix}/{name}" for name in visible if name.lower().endswith(ENDINGS)]
-        found += images
-        ignored += len(visible) - len(images)
+    above = {_identity(parent) for parent in (*folder.absolute().parents, *folder.resolve().parents)}
+    seen: set[tuple[int, int]] = set()
+    starts = [folder]
+    for start in starts:  # what is not behind links comes first
+        links: list[Path] = []
+        if start != folder and _identity(start) in above:
+            logger.warning("the link '%s' leads to a folder that it is in: it is not followed", start)
+            continue
+        for parent, folders, names in os.walk(start, onerror=_raise):
+            identity = _identity(Path(parent))
+            if identity in seen:
+                folders.clear()
+                continue
+            seen.add(identity)
+            folders[:] = [name for name in folders if _counts(name)]
+            links += [Path(parent, name) for name in folders if Path(parent, name).is_symlink()]
+            prefix = Path(parent).relative_to(root).as_posix()
+            visible = [name for name in names if _counts(name)]
+            images = [f"{prefix}/{name}" for name in visible if name.lower().endswith(ENDINGS)]
+            found += images
+            others = [Path(parent, name) for name in visible if not name.lower().endswith(ENDINGS)]
+            ignored += len(others)
+            warn_of_broken_links(others)
+        starts += sorted(links)
     if not found:
         raise UserError(f"class folder '{folder}' holds no images (files that end in {', '.join(ENDINGS)})")
     return sorted(found), ignored
@@ -131,6 +185,32 @@ def sample(listing: Listing, rows: Indices, name: str, size: int | None, seed: i
         return rows
     assert size is not None
     return rows[stratified(listing.labels[rows], listing.class_names, {name: size}, seed)[name]]
+
+
+def _counts(name: str) -> bool:
+    """Return whether a file or folder is part of the data: it is neither hidden nor litter."""
+    return not name.startswith(".") and name.lower() not in LITTER
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _hint(folder: Path) -> str:
+    """Return what a folder with fewer than two class folders holds instead, for a message; it may be empty."""
+    folders = folders_in(folder)
+    names = [entry.name for entry in folder.iterdir() if entry.is_file() and _counts(entry.name)]
+    images = sum(name.lower().endswith(ENDINGS) for name in names)
+    if images:
+        tables = sorted(name for name in names if name.lower().endswith((".csv", ".json", ".txt")))
+        table = f"; labels in files such as '{tables[0]}' are not read" if tables else ""
+        return f"; sort its {images:,} image{'s' * (images != 1)} into one folder a class{table}"
+    for inner in folders.values():
+        n = len(folders_in(inner))
+        if n > 1:
+            return f"; '{inner}' holds {n:,} folders: name that one if they are the classes or splits"
+    return ""
 
 
 def _raise(error: OSError) -> NoReturn:

@@ -60,7 +60,7 @@ class Recipe:
             of a model; ``None`` for no teacher.
         teacher_weights: of a teacher of timm, as ``weights`` says it for a model.
         precision: of the network's computations on a GPU: ``"auto"`` is bfloat16 where the GPU has it, else float16.
-        new_classifier: whether a model of another number of classes gets a new classifier.
+        new_classifier: whether a model of other classes gets a new classifier.
         processes: that train together, one a GPU from the device on, or on the CPU.
     """
 

@@ -1,5 +1,6 @@
 """What a network learns from beside the labels."""
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -23,6 +24,7 @@ class Teacher(nn.Module):
         resolution: int | None,
         images_mean: Channels,
         images_std: Channels,
+        order: Sequence[int] | None = None,
     ) -> None:
         """Take the network.
 
@@ -33,10 +35,12 @@ class Teacher(nn.Module):
             resolution: side of its input in pixels, if it takes no other; ``None``: it sees images as they come.
             images_mean: what the images that it gets are normalised with.
             images_std: likewise.
+            order: of its outputs, one index a class of the images; ``None`` where they are in the same order.
         """
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         self._resolution = resolution
+        self._order = None if order is None else list(order)
         scale = torch.tensor(images_std) / torch.tensor(std)
         shift = (torch.tensor(images_mean) - torch.tensor(mean)) / torch.tensor(std)
         self.register_buffer("scale", scale.reshape(3, 1, 1))
@@ -50,4 +54,5 @@ class Teacher(nn.Module):
         images = images * self.scale + self.shift
         if self._resolution is not None:
             images = resize(images, self._resolution)
-        return softmax(self.network(images).float(), dim=1)
+        logits = self.network(images).float()
+        return softmax(logits if self._order is None else logits[:, self._order], dim=1)

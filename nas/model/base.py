@@ -61,12 +61,14 @@ class ModelSource(ABC):
     Attributes:
         name: of the model.
         n_classes: outputs.
+        class_names: one an output; ``None`` where they are unknown.
         home: the folder of the run or model, into which results about it belong; ``None`` where it has none.
         is_cascade: whether the model is a cascade of networks.
     """
 
     name: str
     n_classes: int
+    class_names: tuple[str, ...] | None = None
     home: Path | None = None
     is_cascade: bool = False
 

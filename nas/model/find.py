@@ -54,6 +54,8 @@ def find_source(
     assert model is not None
     if arch != BEST:
         raise UserError("arch=... names an architecture of a run: add run=FOLDER, or leave arch out")
+    if not model:
+        raise UserError("model is empty, as it is where a shell variable is not set: give a path (. for this folder)")
     if model.startswith(TIMM_PREFIX):
         return _timm(model.removeprefix(TIMM_PREFIX), weights, resolution, given)
     path = Path(model).expanduser()

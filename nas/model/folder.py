@@ -133,6 +133,9 @@ class FolderSource(ModelSource):
         self.name, self.home = self._model.name, folder
         self.n_classes = int(self._model.described["n_classes"])
         self.is_cascade = bool(self._model.members)
+        names = self._model.described.get("class_names")
+        if isinstance(names, list) and len(names) == self.n_classes:
+            self.class_names = tuple(map(str, names))
 
     def dataset(self) -> Dataset | None:
         """Return the images that the model was made for; ``None`` where the folder does not say.

@@ -23,11 +23,10 @@ def to_train(
     dropout: float,
     drop_path: float,
     seed: int,
+    keep_classifier: bool,
     allowed: Allowed = NO_OTHERS,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a network with a model's weights, and what describes it.
-
-    Where there are other classes than the model's, the classifier is a new one with random weights.
 
     Args:
         model: no cascade.
@@ -38,6 +37,7 @@ def to_train(
         drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one.
         seed: of a new classifier's weights.
+        keep_classifier: whether the classes are the model's; else the classifier is a new one with random weights.
         allowed: classes from outside ``nas`` that the model may name.
 
     Raises:
@@ -45,21 +45,29 @@ def to_train(
     """
     if model.network is None:
         raise UserError(f"{model.name} is a cascade, which cannot be trained further; name one of its networks")
-    described = dict(model.described) | {"n_classes": len(class_names), "class_names": list(class_names)}
+    described = _with_classes(model.described, len(class_names)) | {"class_names": list(class_names)}
     if described["kind"] != TIMM:
         described |= {"mean": list(mean), "std": list(std)}
-    if described["kind"] == NET_CONFIG:
-        config = described["net_config"]
-        classifier = config["classifier"] | {"out_features": len(class_names)}
-        described["net_config"] = config | {"classifier": classifier}
     with seeded(seed):
         network = network_of(described, Path(model.name), dropout, drop_path, allowed)
     own, given = network.state_dict(), model.network.state_dict()
-    same = len(class_names) == model.described["n_classes"]
-    kept = {name: tensor for name, tensor in given.items() if same or own[name].shape == tensor.shape}
+    kept = dict(given)
+    if not keep_classifier:  # what has another shape with another number of classes is the classifier
+        more = _with_classes(described, len(class_names) + 1)
+        other = network_of(more, Path(model.name), allowed=allowed).state_dict()
+        kept = {name: tensor for name, tensor in given.items() if other[name].shape == own[name].shape}
     # A class of the package ``ofa`` has a method of its own, which accepts too much.
     nn.Module.load_state_dict(network, own | kept)
     return network, described
+
+
+def _with_classes(described: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """Return what describes a network with another number of classes."""
+    changed = dict(described) | {"n_classes": n}
+    if changed["kind"] == NET_CONFIG:
+        config = changed["net_config"]
+        changed["net_config"] = config | {"classifier": config["classifier"] | {"out_features": n}}
+    return changed
 
 
 def trained(

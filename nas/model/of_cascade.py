@@ -159,7 +159,7 @@ class PoolCascade(RunCascade):
             folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
             self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
         self._fronts: dict[str, Front] = {}
-        self.n_classes = self.dataset().n_classes
+        self.n_classes, self.class_names = self.dataset().n_classes, self.dataset().class_names
 
     @cached_property
     def measured(self) -> FinishedRun:
@@ -245,7 +245,7 @@ class JointCascade(RunCascade):
         super().__init__(run, name, index=index, member=member, measures=front.measures, given=given)
         self._front, self._architecture = front, architecture
         self._genome = np.array([architecture.genome], dtype=np.int64)
-        self.n_classes = run.dataset.n_classes
+        self.n_classes, self.class_names = run.dataset.n_classes, run.dataset.class_names
 
     @property
     def measured(self) -> FinishedRun:

@@ -54,6 +54,8 @@ class ConfigSource(ModelSource):
             fill(self._network, read_weights(_file(weights)), _file(weights))
         self.n_classes = int(config["classifier"]["out_features"])
         _check_classes(self.n_classes, given.dataset, str(path))
+        if weights == RANDOM and given.dataset is not None:
+            self.class_names = given.dataset.class_names  # random weights have no classes of their own
 
     def dataset(self) -> Dataset | None:
         """Return the data set that is named."""
@@ -89,6 +91,8 @@ class SubnetSource(ModelSource):
         self.name = path.stem
         self._path, self._weights, self._given = path, weights, given
         self.n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
+        if weights == RANDOM and given.dataset is not None:
+            self.class_names = given.dataset.class_names
         self._supernet = given.supernet(self.n_classes, None if weights is None else RANDOM)
         if weights is None and not self._supernet.trained:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")

@@ -157,7 +157,7 @@ class RunArchitecture(ModelSource):
         """
         self.name = name
         self.home = front.folder
-        self.n_classes = front.run.dataset.n_classes
+        self.n_classes, self.class_names = front.run.dataset.n_classes, front.run.dataset.class_names
         self._front = front
         self._architecture = architecture
         self._member = member

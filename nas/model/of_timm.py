@@ -50,6 +50,8 @@ class TimmSource(ModelSource):
         published = timm.get_pretrained_cfg(model)
         n_published = 1000 if published is None else published.num_classes
         self.n_classes = n_published if dataset is None else dataset.n_classes
+        if weights == RANDOM and dataset is not None:
+            self.class_names = dataset.class_names  # random weights have no classes of their own
         if weights == HUB and self.n_classes != n_published:
             raise UserError(
                 f"timm's weights of {model} have {n_published:,} classes, the data set has {self.n_classes:,}: give a "

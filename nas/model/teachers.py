@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import matched, order_of
 from nas.errors import UserError
 from nas.finetuning.teacher import Teacher
 from nas.model.base import TIMM, Model, ModelSource
@@ -45,13 +46,22 @@ def teacher_source(
     if source.is_cascade:
         raise UserError(f"{_KEY}: {source.name} is a cascade; name a model with one network")
     _check_classes(name, source.n_classes, dataset)
+    if source.class_names is not None:
+        matched(f"{_KEY}={name}", source.class_names, source.n_classes, dataset)
     return source
 
 
-def teacher_of(model: Model, dataset: Dataset) -> Teacher:
-    """Return a teacher that sees the normalised images of a data set; the model is no cascade."""
+def teacher_of(model: Model, class_names: tuple[str, ...] | None, dataset: Dataset) -> Teacher:
+    """Return a teacher that sees the normalised images of a data set, and answers in the order of its classes.
+
+    Args:
+        model: the teacher's, which is no cascade.
+        class_names: of its outputs; ``None`` where they are unknown, and taken as they are.
+        dataset: the images.
+    """
     assert model.network is not None
     described = model.described
+    order = None if class_names is None else order_of(dataset.class_names, class_names)
     fixed = described["kind"] == TIMM and bool(getattr(model.network, "pretrained_cfg", {}).get("fixed_input_size"))
     return Teacher(
         model.network,
@@ -60,6 +70,7 @@ def teacher_of(model: Model, dataset: Dataset) -> Teacher:
         resolution=int(described["resolution"]) if fixed else None,
         images_mean=dataset.mean,
         images_std=dataset.std,
+        order=None if order == list(range(dataset.n_classes)) else order,
     )
 
 

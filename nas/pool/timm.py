@@ -1,5 +1,6 @@
 """``pool=timm``: models of the package timm on any data set."""
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from nas.dataset.base import Dataset, Images
+from nas.dataset.classes import taken_in_order
 from nas.dataset.file_rows import FileRows
 from nas.errors import UserError
 from nas.pool import multiply_adds, timm_models
@@ -22,6 +24,8 @@ from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, transform
 from nas.pool.weights import source_digest
 from nas.supernet.weights import weights_digest
 from nas.types import NonNegativeInt, PositiveInt
+
+logger = logging.getLogger(__name__)
 
 MILLION = 1e6
 FULL_DETAIL = 2**20
@@ -77,6 +81,9 @@ class TimmPool(StoredPool):
         self._device = torch.device(device)
 
     def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+        note = None if self._weights == RANDOM else taken_in_order("timm's models", self._dataset)
+        if note:
+            logger.warning(note)
         data = [self._dataset.fingerprint, type(self._dataset.split("validation").pixels).__name__]
         code = source_digest(timm_models, multiply_adds, sys.modules[__name__])
         labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}

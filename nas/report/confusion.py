@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from nas.files import write_atomic
 
@@ -28,7 +29,7 @@ def confusion_figure(
         path: the PNG file; replaced atomically.
         title: what it shows.
         confusion: images of each class (row) by answer (column), (c, c).
-        class_names: one a class, or ``None``.
+        class_names: one a class, or ``None``; in letters that the font lacks, the class's number is shown instead.
     """
     n = len(confusion)
     side = float(np.clip(0.32 * n + 2.4, 5.2, 12))
@@ -41,10 +42,10 @@ def confusion_figure(
     colours.set_label("share of the class's images (%)", color=INK)
     colours.outline.set_visible(False)
     if n <= NAMED:
-        names = [_short(name) for name in class_names] if class_names is not None else [str(i) for i in range(n)]
+        names = [_label(i, name) for i, name in enumerate(class_names or map(str, range(n)))]
         turned = max(map(len, names)) > 2
-        axes.set_xticks(range(n), names, rotation=90 if turned else 0, fontsize="small")
-        axes.set_yticks(range(n), names, fontsize="small")
+        axes.set_xticks(range(n), names, rotation=90 if turned else 0, fontsize="small", parse_math=False)
+        axes.set_yticks(range(n), names, fontsize="small", parse_math=False)
     if n <= NUMBERED:
         for row, column in np.argwhere(confusion > 0).tolist():
             dark = shares[row, column] > 45
@@ -52,12 +53,15 @@ def confusion_figure(
             axes.text(column, row, text, ha="center", va="center", fontsize="small", color="white" if dark else INK)
     axes.set_xlabel("answer", color=INK)
     axes.set_ylabel("class", color=INK)
-    axes.set_title(title, loc="left", fontsize="medium", fontweight="bold", color=INK)
+    axes.set_title(title, loc="left", fontsize="medium", fontweight="bold", color=INK, parse_math=False)
     axes.tick_params(colors=INK, length=0)
     axes.spines[:].set_color("#cccccc")
     canvas = FigureCanvasAgg(figure)
     write_atomic(path, lambda file: canvas.figure.savefig(file, format="png"))
 
 
-def _short(name: str) -> str:
+def _label(index: int, name: str) -> str:
+    """Return a class's name, shortened; its number where the font lacks a letter of it."""
+    if any(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)) == 0 for letter in name):
+        return str(index)
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

@@ -1,5 +1,6 @@
 """``task=finetune``: one model is trained further, and becomes the folder of a model."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches
 from nas.finetuning.accuracy import Accuracy, measure
 from nas.finetuning.checkpoints import Best, Row
@@ -19,7 +21,7 @@ from nas.finetuning.copies import Copies, as_bytes
 from nas.finetuning.course import Course
 from nas.finetuning.descent import Descent
 from nas.finetuning.teacher import Teacher
-from nas.model.base import MODEL_FILE, preparation
+from nas.model.base import MODEL_FILE, ModelSource, Progress, preparation
 from nas.model.folder import FolderSource, write_into
 from nas.model.further import trained
 from nas.model.given import data_of
@@ -37,6 +39,8 @@ from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together
 from nas.training.members import Members
 from nas.types import PositiveInt
+
+log = logging.getLogger(__name__)
 
 CACHE_BYTES = 2**28
 """Most memory for the resized images of a split."""
@@ -103,9 +107,11 @@ class FinetuneTask(Task):
         with threads, self._folder.lease(), self._folder.status.kept():
             self._folder.check_settings(self._setup.resolved)
             parts = parts_of(self._keys, self._setup)
+            for note in parts.notes:
+                log.warning(note)
             with shown() as progress:
                 subject = subject_of(parts, self._setup, progress)
-                teacher = None if parts.teacher is None else teacher_of(parts.teacher.load(progress), subject.dataset)
+                teacher = None if parts.teacher is None else _teacher(parts.teacher, subject.dataset, progress)
             fingerprints = {"dataset": subject.dataset.fingerprint, "model": str(subject.before.described["weights"])}
             self._folder.check_data(fingerprints, subject.dataset.sizes)
             with self._descent(parts, subject, teacher) as (descent, members):
@@ -191,11 +197,10 @@ class FinetuneTask(Task):
         kind = "the average of the weights" if best.averaged else "the weights"
         when = f"{kind} after epoch {best.epoch}" if best.epoch else "the weights before the first epoch"
         folder = os.path.relpath(self._folder.path)
-        same = subject.before.described["n_classes"] == subject.described["n_classes"]
         first = subject.before.network
         packages = own_packages(model.described)
         allow = f" 'allow=[{','.join(packages)}]'" if packages else ""
-        tested = f" ({measured(first).top1:.2f} % before)" if first is not None and same else ""
+        tested = f" ({measured(first).top1:.2f} % before)" if first is not None and parts.keeps_classifier else ""
         return (
             f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
             f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
@@ -234,6 +239,10 @@ class FinetuneTask(Task):
             raise
         finally:
             tracker.finish(error)
+
+
+def _teacher(source: ModelSource, dataset: Dataset, progress: Progress) -> Teacher:
+    return teacher_of(source.load(progress), source.class_names, dataset)
 
 
 def _measured(subject: Subject, split: str, parts: Parts, descent: Descent) -> Callable[[nn.Module], Accuracy]:

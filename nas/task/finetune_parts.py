@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import Matched, matched
 from nas.dataset.renormalised import Renormalised
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
@@ -33,8 +34,10 @@ class Parts:
         recipe: how.
         source: of the model.
         teacher: of the network that it learns from; ``None`` for none.
-        dataset: the images.
+        dataset: the images, with the model's outputs as classes where the classifier is kept.
         device: where.
+        keeps_classifier: whether the model's classes are those of the images.
+        notes: what to tell about the classes.
     """
 
     recipe: Recipe
@@ -42,6 +45,8 @@ class Parts:
     teacher: ModelSource | None
     dataset: Dataset
     device: str
+    keeps_classifier: bool
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,18 +81,35 @@ def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
     dataset = given.dataset or source.dataset()
     if dataset is None:
         raise UserError("what the model is to be trained on is unknown: add dataset=NAME")
-    if source.n_classes != dataset.n_classes and not recipe.new_classifier:
-        raise UserError(
-            f"{source.name} has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}: name another "
-            f"data set, or add finetuning.new_classifier=true"
-        )
+    found = _matched(source, dataset, recipe)
+    notes = [found.note if found else f"{source.name} has other classes: it gets a new classifier, random at first"]
+    dataset = found.dataset if found else dataset
     TrainingBatches(dataset=dataset, batch_size=recipe.batch_size, seed=0, device="cpu")
     _check_rates(source, recipe)
     teacher = None
     if recipe.teacher is not None:
         front = None if keys.run is None else front_of(keys.run, recalibrate=True, given=given)
         teacher = teacher_source(recipe.teacher, recipe.teacher_weights, front=front, given=given, dataset=dataset)
-    return Parts(recipe, source, teacher, dataset, given.device)
+        notes.append(matched(teacher.name, teacher.class_names, teacher.n_classes, dataset).note)
+    told = tuple(filter(None, notes))
+    return Parts(recipe, source, teacher, dataset, given.device, keeps_classifier=found is not None, notes=told)
+
+
+def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched | None:
+    """Return the images with the model's outputs as classes; ``None`` where it is to have a new classifier.
+
+    Raises:
+        UserError: if the classes are others and it is not to have one.
+    """
+    try:
+        if dataset.n_classes != source.n_classes:
+            raise UserError(f"{source.name} has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}")
+        return matched(source.name, source.class_names, source.n_classes, dataset)
+    except UserError as error:
+        if recipe.new_classifier:
+            return None
+        text = str(error).partition(";")[0]
+        raise UserError(f"{text}: name another data set, or add finetuning.new_classifier=true") from error
 
 
 def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
@@ -105,6 +127,7 @@ def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
         dropout=parts.recipe.dropout,
         drop_path=parts.recipe.drop_path,
         seed=setup.settings.seed,
+        keep_classifier=parts.keeps_classifier,
         allowed=setup.allowed,
     )
     named = given_by(setup).names("dataset")
@@ -119,7 +142,7 @@ def images_of(
 
     Args:
         node: their settings.
-        described: the model, whose mean and standard deviation they are normalised with.
+        described: the model, whose classes they have and whose mean and standard deviation they are normalised with.
         source: the file that the settings are in, for messages.
         device: of the process.
         cache: folder of decoded images.
@@ -127,7 +150,8 @@ def images_of(
     """
     dataset = dataset_of({"dataset": node}, device, cache, source, allowed)
     assert dataset is not None
-    return _seen(dataset, described)
+    names = described["class_names"]
+    return _seen(matched(str(described["name"]), names, len(names), dataset).dataset, described)
 
 
 def _seen(dataset: Dataset, described: Mapping[str, Any]) -> Dataset:

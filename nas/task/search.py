@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
+from nas.dataset.base import Dataset
+from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.joint import JointEvaluator
@@ -33,6 +35,7 @@ from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
+from nas.supernet.checkpoint import RANDOM
 from nas.supernet.several import Several
 from nas.task.base import Settings, Setup, Task
 from nas.task.device import torch_device
@@ -111,11 +114,20 @@ class SearchTask(Task):
                 offers = self.offers()
                 offers["pool"].prepare(_stored)
                 parts = self.parts(offers)
+                self._tell_of_classes(offers["dataset"])
                 results, tracker = self._search(parts, offers["dataset"].sizes)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
         return f"{results.conclusion()}\n{tracker.conclusion()}"
+
+    def _tell_of_classes(self, dataset: Dataset) -> None:
+        """Warn where the classifier of published weights is kept for classes that may be in another order."""
+        node = self._setup.resolved["supernet"]
+        if dataset.n_classes == IMAGENET_CLASSES and node.get("checkpoint", RANDOM) != RANDOM:
+            note = taken_in_order("the published weights", dataset)
+            if note:
+                log.warning(note)
 
     def _search(self, parts: Parts, sizes: Callable[[], Mapping[str, int]]) -> tuple[Results, Timed]:
         """Run the loop; what it found is in the folder when this returns."""

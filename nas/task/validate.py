@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import resource
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.dataset.base import Dataset
+from nas.dataset.classes import Matched, matched
 from nas.errors import UserError
 from nas.files import write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
@@ -28,6 +30,8 @@ from nas.types import PositiveInt
 
 RESULTS, CLASSES, PICTURE = "results.json", "classes.csv", "confusion.png"
 MIB = 2**20
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -76,16 +80,18 @@ class ValidateTask(Task):
 
     def check(self) -> None:
         """Find the model and its data, and look at where results go."""
-        source, dataset = self._found()
-        dataset.split(self._split)
+        source, images = self._found()
+        images.dataset.split(self._split)
         check_place(self._place(source))
 
     def run(self) -> str:
         """Measure, write the results, and return the main ones."""
         settings = self._setup.settings
         torch.set_num_threads(settings.threads)
-        source, dataset = self._found()
-        device = self._given.device
+        source, found = self._found()
+        dataset, device = found.dataset, self._given.device
+        if found.note:
+            log.warning(found.note)
         with threadpool_limits(settings.threads), shown() as progress:
             model = source.load(progress)
             if self._recalibrate and self._keys.run is None:
@@ -111,15 +117,13 @@ class ValidateTask(Task):
     def _given(self) -> Given:
         return given_by(self._setup)
 
-    def _found(self) -> tuple[ModelSource, Dataset]:
+    def _found(self) -> tuple[ModelSource, Matched]:
         given = self._given
         source = source_of(self._keys, self._setup, recalibrate=self._recalibrate is not False)
         dataset = given.dataset or source.dataset()
         if dataset is None:
             raise UserError("which images to measure the model on is unknown: add dataset=NAME")
-        if dataset.n_classes != source.n_classes:
-            raise UserError(f"the model has {source.n_classes:,} classes, the data set has {dataset.n_classes:,}")
-        return source, dataset
+        return source, matched(source.name, source.class_names, source.n_classes, dataset)
 
     def _place(self, source: ModelSource) -> Path:
         """Return the folder of the results; its name says what was measured, so that others are not overwritten."""

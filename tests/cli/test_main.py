@@ -34,6 +34,8 @@ WRONG = {
         "algorithm.n_doe=5 is too small: surrogate=rbf needs at least 24",
     ),
     "no path": (["dataset=imagefolder"], "dataset.path must be given: add dataset.path=VALUE"),
+    "empty path": (["dataset=imagefolder", "dataset.path="], "dataset.path is empty, as it is where a shell variable"),
+    "empty path of a list": (["pool=runs", "pool.runs=['']", "space=cascade"], "pool.runs is empty"),
     "missing folder": (["dataset=imagefolder", "dataset.path=nowhere"], "dataset.path: 'nowhere' does not exist"),
     "empty folder": (["dataset=imagefolder", "dataset.path=empty"], "dataset.path: "),
     "unreadable image": (["dataset=imagefolder", "dataset.path=images"], "1 of 24 images cannot be read, first: "),
@@ -147,7 +149,7 @@ WRONG = {
 }
 
 FAST = {
-    *("group", "choice", "key", "type", "budget", "missing folder", "unreadable image", "launcher without -m"),
+    *("group", "choice", "key", "type", "budget", "empty path", "unreadable image", "launcher without -m"),
     *("added key", "hydra's key", "sweep without -m", "shared folder", "grammar", "spaces", "experiment"),
     *("constraint that nothing keeps", "one of several supernets", "cascades without their surrogate"),
 }

@@ -1,10 +1,12 @@
 import logging
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nas.dataset.base import Augmentation
 from nas.dataset.file_dataset import FileDataset
@@ -110,6 +112,12 @@ def test_what_cannot_be_read(tmp_path: Path, listing: Listing, caplog: pytest.Lo
         make(tmp_path, listing, splits).split("test")
     with pytest.raises(RunError, match=r"5\.png cannot be read \(not an image of a known format\): repair or remove"):
         make(tmp_path, listing, splits, storage="files", mean=[0.0] * 3, std=[1.0] * 3).split("train").pixels[:]
+    (tmp_path / "3.png").unlink()
+    (tmp_path / "3.png").symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"3\.png cannot be read \(No such file or directory\): repair or remove it"):
+        make(tmp_path, listing, splits, storage="files", mean=[0.0] * 3, std=[1.0] * 3).split("train")
+    (tmp_path / "3.png").unlink()
+    save(tmp_path / "3.png", 1, 3)
     with pytest.raises(UserError, match=r"dataset\.corrupt=skip needs dataset\.storage=cache"):
         make(tmp_path, listing, splits, storage="files", corrupt="skip")
     with caplog.at_level(logging.WARNING):
@@ -117,3 +125,11 @@ def test_what_cannot_be_read(tmp_path: Path, listing: Listing, caplog: pytest.Lo
     assert "they are skipped" in caplog.text
     with pytest.raises(UserError, match=r"^none of the validation images of class 'b' can be read$"):
         make(tmp_path, listing, ([0, 3], [2, 5], [1]), corrupt="skip").split("train")
+
+
+def test_files_whose_headers_show_that_they_cannot_be_used(tmp_path: Path, listing: Listing) -> None:
+    Image.fromarray(np.full((8, 8), 700, np.int32)).save(tmp_path / "5.tif")
+    paths = tuple(path.replace("5.png", "5.tif") for path in listing.paths)
+    dataset = make(tmp_path, replace(listing, paths=paths), ([0, 5], [7, 2], [1]), storage="files", mean=[0.0] * 3)
+    with pytest.raises(UserError, match=r"5\.tif cannot be read \(signed 32-bit integers: which of them is black"):
+        dataset.split("train")

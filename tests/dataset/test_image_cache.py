@@ -45,7 +45,7 @@ def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     whole = decoding.decode_image
 
-    def spy(path: Path, size: int) -> decoding.Pixels:
+    def spy(path: Path, size: int) -> tuple[decoding.Pixels, bool]:
         seen.append(path.name)
         return whole(path, size)
 
@@ -142,6 +142,16 @@ def test_an_index_of_another_form_counts_as_damaged(root: Path, cache: Path, tex
     folder = decoded_images(root, PATHS, 8, "refuse", cache).folder
     (folder / "index.json").write_text(text)
     check(decoded_images(root, PATHS, 8, "refuse", cache), list(range(10)))
+
+
+def test_several_frames_are_said_once(root: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for i in (2, 5):
+        picture(i).save(root / PATHS[i], save_all=True, append_images=[picture(i + 1)])
+    for _ in range(2):
+        check(decoded_images(root, PATHS, 8, "refuse", cache), list(range(10)))
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"2 of 10 images have several frames, first: {root / PATHS[2]}; of each the first frame is used"
+    ]
 
 
 def test_unreadable_images_are_refused_and_leave_nothing(root: Path, cache: Path) -> None:
@@ -253,5 +263,5 @@ def test_more_images_than_a_chunk_are_all_in_place(root: Path, cache: Path, monk
 
 
 def test_a_chunk_without_a_readable_image_is_no_problem() -> None:
-    chunk = Chunk(paths=[], images=np.empty((0, 3, 8, 8), np.uint8), unreadable=[("a", "b")])
+    chunk = Chunk(paths=[], images=np.empty((0, 3, 8, 8), np.uint8), unreadable=[("a", "b")], animated=[])
     assert image_cache.channel_sums(chunk.images).shape == (0, 2, 3)

@@ -94,11 +94,34 @@ def test_a_test_folder_is_the_test_set(root: Path, make: Make, test: str) -> Non
     assert parts["train"] | parts["validation"] == {(label, i) for label in range(3) for i in range(10)}
 
 
-def test_beside_a_test_folder_val_is_not_used(root: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    for offset, part in enumerate(("train", "test", "val")):
-        fill(root / part, offset=100 * offset // 2)
-    assert {number for _, number in contents(make().split("test"))} == set(range(50, 60))
-    assert f"{root / 'val'} is not used" in caplog.text
+@pytest.mark.parametrize(
+    ("names", "n_validation"),
+    [
+        (("train", "valid", "test"), None),
+        (("Training", "Validation", "Testing"), None),
+        (("TRAIN", "dev", "test_set"), 6),
+    ],
+)
+def test_each_of_three_folders_is_a_split(root: Path, make: Make, names: tuple[str, ...], n_validation: int) -> None:
+    for offset, part in enumerate(names):
+        fill(root / part, offset=50 * offset)
+    parts = all_contents(make(vld_size=n_validation))
+    numbers = {name: {number for _, number in part} for name, part in parts.items()}
+    assert (numbers["train"], numbers["test"]) == (set(range(10)), set(range(100, 110)))
+    assert numbers["validation"] <= set(range(50, 60)) and len(parts["validation"]) == (n_validation or 30)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("Training", "Testing"), ("Train", "Test"), ("training", "validation"), ("train", "valid")]
+)
+def test_the_second_of_two_folders_is_the_test_set(root: Path, make: Make, train: str, test: str) -> None:
+    fill(root / train)
+    fill(root / test, n=4, offset=100)
+    dataset = make()
+    parts = all_contents(dataset)
+    assert dataset.class_names == CLASSES
+    assert parts["test"] == {(label, 100 + i) for label in range(3) for i in range(4)}
+    assert parts["train"] | parts["validation"] == {(label, i) for label in range(3) for i in range(10)}
 
 
 def test_sizes_that_are_not_given_are_a_fifth(root: Path, make: Make) -> None:
@@ -179,7 +202,8 @@ def test_settings_arrive(root: Path, make: Make) -> None:
         (lambda root: root.mkdir(), "dataset.path: '{root}' must hold at least two class folders, but has none"),
         (
             lambda root: save(root / "train" / "a.png", (0, 0, 0)),
-            "dataset.path: '{root}/train' must hold at least two class folders, but has none",
+            "dataset.path: '{root}/train' must hold at least two class folders, but has none; sort its 1 image into "
+            "one folder a class",
         ),
         (
             lambda root: save(root / "ant" / "a.png", (0, 0, 0)),

@@ -29,6 +29,7 @@ def prepared(model: Model, classes: tuple[str, ...], **changes: Any) -> tuple[to
         "dropout": 0.0,
         "drop_path": 0.0,
         "seed": 1,
+        "keep_classifier": len(classes) == model.described["n_classes"],
     }
     return to_train(model, class_names=classes, **(settings | changes))
 
@@ -47,6 +48,19 @@ def test_a_new_classifier_for_other_classes_and_all_else_as_it_was():
     assert all(torch.equal(tensor, twice[name]) for name, tensor in after.items())
     assert (described["n_classes"], described["class_names"]) == (3, list(CLASSES))
     assert described["mean"] == model.described["mean"]  # of a model of timm
+
+
+def test_a_new_classifier_for_as_many_other_classes():
+    model = of_timm()
+    assert model.network is not None
+    model.network.get_submodule("classifier").bias.data.fill_(1.0)
+    before, names = model.network.state_dict(), tuple(f"class {i}" for i in range(1000))
+    network, described = prepared(model, names, keep_classifier=False)
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    assert described["class_names"] == list(names)
+    kept, _ = prepared(model, names, keep_classifier=True)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in kept.state_dict().items())
 
 
 def test_dropout_and_stochastic_depth_are_there_in_training_alone():

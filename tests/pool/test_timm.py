@@ -138,7 +138,7 @@ def test_models_that_fail_are_left_out(tmp_path, caplog):
     assert caplog.text.count("2 models are left out of the pool") == 1
 
 
-def test_weights_from_the_hub_must_fit_and_be_there(tmp_path, monkeypatch):
+def test_weights_from_the_hub_must_fit_and_be_there(tmp_path, monkeypatch, caplog):
     real = timm.create_model
 
     def hub(name: str, pretrained: bool) -> torch.nn.Module:
@@ -150,6 +150,7 @@ def test_weights_from_the_hub_must_fit_and_be_there(tmp_path, monkeypatch):
     monkeypatch.setattr(timm, "create_model", hub)
     found = pool(tmp_path, models=(*TINY, "resnet18"), weights="hub")
     found.prepare(silent)
+    assert "the names of the classes of timm's models are unknown: its outputs are taken" in caplog.text
     assert found.names == (f"timm/{SMALL}@32",)
     assert found.failed == {
         "timm/efficientnet_lite0@32": "it has 1,000 classes, the data set has 4",

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.report.confusion import confusion_figure
+from nas.report.confusion import _label, confusion_figure
+
+
+def test_names_are_texts_and_no_formulas(tmp_path):
+    names = ("$x^{2$_", "50 %", "été", "数字")
+    assert [_label(i, name) for i, name in enumerate(names)] == ["$x^{2$_", "50 %", "été", "3"]
+    confusion_figure(tmp_path / "a.png", title="$a_{$", confusion=np.eye(4, dtype=np.int64), class_names=names)
+    assert (tmp_path / "a.png").exists()
 
 
 @pytest.mark.slow

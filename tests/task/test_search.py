@@ -1,10 +1,13 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.runs import RunsPool
 from nas.run_folder import RunFolder
+from nas.task.search import SearchTask
+from tests.small import Bars
 
 SMALL = (
     "training=none",
@@ -67,3 +70,15 @@ def test_outputs_of_the_front_are_stored_on_request(launch, tmp_path, monkeypatc
     right = pool.outputs("test").probabilities.argmax(axis=2) == pool.outputs("test").labels
     expected = [member["test"]["top1"] for member in front]
     assert [100 * float(row.mean()) for row in right] == pytest.approx(expected, abs=1.5)  # half precision makes ties
+
+
+@pytest.mark.parametrize(("checkpoint", "told"), [(None, True), ("random", False)])
+def test_published_weights_for_a_thousand_other_classes_are_told(checkpoint, told, tmp_path, caplog):
+    setup = SimpleNamespace(
+        resolved={"supernet": {"checkpoint": checkpoint}}, paths=SimpleNamespace(run=tmp_path / "run")
+    )
+    dataset = Bars()
+    dataset.class_names = tuple(f"name {i:03}" for i in range(1000))
+    SearchTask(setup=setup)._tell_of_classes(dataset)
+    text = "the names of the classes of the published weights are unknown: its outputs are taken for the data set's"
+    assert (text in caplog.text) == told

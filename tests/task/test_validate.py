@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.model.test_find import PUBLISHED
 from tests.rounding import rounding
@@ -34,7 +35,7 @@ def place(runs, tmp_path) -> Path:
     return tmp_path
 
 
-def words(runs: Path) -> tuple[str, ...]:
+def words_of(runs: Path) -> tuple[str, ...]:
     return f"paths.cache={runs / 'cache'}", "device=cpu"
 
 
@@ -45,7 +46,7 @@ def results(folder: Path) -> dict:
 
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_a_member_of_a_front_is_worth_what_the_run_says(launch, runs, place, split):
-    code, out, err = launch("task=validate", "run=alone", f"split={split}", *words(runs))
+    code, out, err = launch("task=validate", "run=alone", f"split={split}", *words_of(runs))
     assert code == 0, err
     found = results(place / "alone" / "validation" / "net-0" / split)
     front = json.loads((place / "alone" / "front.json").read_text())["front"]
@@ -68,7 +69,7 @@ def test_a_member_of_a_front_is_worth_what_the_run_says(launch, runs, place, spl
 def test_statistics_on_and_off(launch, runs, place):
     losses = []
     for name, value in (("test", "null"), ("test-recalibrated", "true"), ("test-inherited", "false")):
-        code, _, err = launch("task=validate", "run=alone", f"recalibrate={value}", *words(runs))
+        code, _, err = launch("task=validate", "run=alone", f"recalibrate={value}", *words_of(runs))
         assert code == 0, err
         losses.append(results(place / "alone" / "validation" / "net-0" / name)["metrics"]["loss"])
     assert losses[0] == losses[1] != losses[2]
@@ -77,7 +78,7 @@ def test_statistics_on_and_off(launch, runs, place):
 def test_a_cascade(launch, runs, place):
     front = json.loads((place / "encas" / "front.json").read_text())["front"]
     index = int(np.argmax([len(member["architecture"]["networks"]) for member in front]))
-    code, out, err = launch("task=validate", "run=encas", f"arch={index}", *words(runs))
+    code, out, err = launch("task=validate", "run=encas", f"arch={index}", *words_of(runs))
     assert code == 0, err
     found, measured = results(place / "encas" / "validation" / f"cascade-{index}" / "test"), front[index]["test"]
     assert found["metrics"]["top1"] == pytest.approx(measured["top1"], abs=rounding(450))
@@ -119,6 +120,35 @@ def test_other_images_of_the_same_classes(launch, runs, place):
     assert results(place / "alone" / "validation" / "net-0" / "imagefolder-test")["images"]["number"] < 60
 
 
+def test_classes_are_matched_by_name(launch, runs, place):
+    """The same pictures in folders with the model's names in another order, with some of them, and with others."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    words, found = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], {}
+    for number, (pixels, label) in enumerate(zip(digits.images[:200], digits.target, strict=False)):
+        for folder, name in (("words", words[label]), ("fewer", words[label]), ("letters", "abcdefghij"[label])):
+            if folder != "fewer" or label < 5:
+                path = place / folder / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray((pixels * 15.9).astype(np.uint8)).save(path)
+    code, _, err = launch("task=select", "run=alone", "n=1", *words_of(runs))
+    assert code == 0, err
+    model = min((place / "alone" / "selected").glob("*/model.json")).parent
+    described = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(described | {"class_names": words}))
+    images = ("dataset=imagefolder", "dataset.size=8", *words_of(runs))
+    for folder in ("words", "fewer"):
+        code, _, err = launch("task=validate", f"model={model}", f"dataset.path={folder}", f"save=of_{folder}", *images)
+        assert code == 0, err
+        found[folder] = results(place / f"of_{folder}")
+    assert found["words"]["metrics"]["top1"] > 35 and found["fewer"]["metrics"]["top1"] > 35
+    assert "5 of the 10 classes of" in err
+    code, _, err = launch("task=validate", f"model={model}", "dataset.path=letters", "save=no", *images)
+    assert code == 2 and not (place / "no").exists()
+    assert "has other classes than the data set: the model alone has 'zero', 'one', 'two' and 7 more, the data" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -127,7 +157,7 @@ def test_other_images_of_the_same_classes(launch, runs, place):
         (["run=nowhere"], "run=nowhere is no folder that exists"),
         (["run=alone", "arch=99"], "arch=99 is no member of the front in 'alone', which has 0 to"),
         (["run=alone", "split=training"], "split='training' is wrong"),
-        (["run=alone", "dataset=imagefolder", "dataset.path=photos"], "the model has 10 classes, the data set has 3"),
+        (["run=alone", "dataset=imagefolder", "dataset.path=photos"], "net-0 has 10 classes, the data set has 3"),
         (["model=net.config", "weights=random"], "does not say the resolution"),
         (
             ["model=net.config", "weights=random", "r=32"],
@@ -154,7 +184,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(launch, runs, place, a
     torch.save({"weight": torch.zeros(2)}, place / "wrong.pth")
     (place / "net.config").write_text(json.dumps(PUBLISHED[0]["config"] | {"img_size": None}))
     before = sorted(place.rglob("*"))
-    code, _, err = launch("task=validate", *arguments, *words(runs))
+    code, _, err = launch("task=validate", *arguments, *words_of(runs))
     assert code == 2
     assert message in err and len(err.strip().splitlines()) == 1
     assert sorted(place.rglob("*")) == before
