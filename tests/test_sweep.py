@@ -19,7 +19,7 @@ def runs(tmp_path):
 @pytest.fixture
 def sweep(tmp_path, runs):
     folder = SweepFolder(tmp_path / "sweeps" / "name")
-    folder.begin("local", runs)
+    folder.begin("local", runs, {})
     return folder
 
 
@@ -92,7 +92,7 @@ def test_slurm_is_asked_about_its_jobs(sweep, runs, fake):
 
 def test_jobs_stay_known_when_the_sweep_begins_again(sweep, runs):
     sweep.add_jobs({runs[1].folder: "71_1"})
-    sweep.begin("slurm", runs)
+    sweep.begin("slurm", runs, {})
     assert [row.job for row in sweep.rows()] == [None, "71_1", None]
 
 

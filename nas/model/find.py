@@ -87,7 +87,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     """Return the front of a finished run, of this project or of the original tool.
 
     Args:
-        run: the folder.
+        run: the folder; of the original tool's results also one of their files, ``iter_<k>.stats``.
         recalibrate: whether its networks get batch-norm statistics of their own.
         given: device and cache; for the original tool's folders also supernet and data.
         second: name of the second objective in the original tool's folders that do not tell it.
@@ -96,12 +96,12 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
         UserError: if the folder holds none.
     """
     folder = Path(run).expanduser()
+    if is_old_run(folder):
+        return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
     if not folder.is_dir():
         raise UserError(f"run={run} is no folder that exists")
     if (folder / MODEL_FILE).exists():
         raise UserError(f"run={run} is the folder of a model: name it with model={run}")
-    if is_old_run(folder):
-        return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
     return RunFront(folder, recalibrate=recalibrate, device=given.device, cache=given.cache)
 
 
@@ -128,7 +128,7 @@ def _of_file(path: Path, weights: str | None, resolution: int | None, given: Giv
         )
     config = read_architecture(str(path), f"a folder, {TIMM_PREFIX}NAME", key="model")
     if config.get("name") == STATIC:  # its authors' code builds no network from it; the supernet does
-        (config,) = architectures(config, ())
+        (config,) = architectures(config, (), path)
         return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
     kind = ConfigSource if is_net_config(config) else SubnetSource
     return kind(path, config, weights=weights, resolution=resolution, given=given)

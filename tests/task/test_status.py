@@ -8,7 +8,7 @@ from nas.sweep import PlannedRun, SweepFolder
 def sweep(tmp_path):
     folder = SweepFolder(tmp_path / "outputs" / "sweeps" / "digits-tiny-81fa02")
     runs = [PlannedRun(f"seed={n}", tmp_path / "outputs" / "digits" / f"seed_{n}", (), tmp_path) for n in range(2)]
-    folder.begin("local", runs)
+    folder.begin("local", runs, {})
     RunFolder(runs[0].folder).write_status("failed", step=3, steps=9, error="MemoryError: too large")
     return folder
 
