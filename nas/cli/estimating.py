@@ -56,8 +56,8 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
         return _with(arguments, {}, overrides=list(words)), Path(arguments.config_name or "runs").stem
     if given is None or typed:
         raise UserError(
-            "which runs to estimate: name a sweep with sweep=NAME, FILE or FOLDER, or write the command line that starts "
-            "them, with -m; one of the two"
+            "which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add task=estimate to the "
+            "command line that starts them (-m ...)"
         )
     path, names = Path(str(given)).expanduser(), [file.stem for file in SHELVES.glob("*.yaml")]
     sweep: dict[str, Any] = {"config_path": None, "multirun": True}

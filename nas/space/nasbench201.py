@@ -155,8 +155,8 @@ def _condensed(path: Path) -> tuple[Floats, Floats]:
     for cell, found in read_cells(path):
         if _SIZES.fullmatch(str(cell)):
             raise UserError(
-                f"space.path={path} is NATS-Bench's size search space, whose architectures are channels such as {cell}; "
-                f"space=nasbench201 reads its topology search space (NATS-tss-v1_0-3ffb9-simple)"
+                f"space.path={path} is NATS-Bench's size search space, whose architectures are channels such as "
+                f"{cell}; space=nasbench201 reads its topology search space (NATS-tss-v1_0-3ffb9-simple)"
             )
         try:
             row = _index(space.encode({KEY: cell})[None])[0]

@@ -89,6 +89,9 @@ def _channels(config: Mapping[str, Any]) -> list[tuple[str, int, int]]:
         layers.append(("final_expand_layer", config["final_expand_layer"]))
     if kind not in ("ResNets", "AttentiveNasStaticModel") and config["feature_mix_layer"] is not None:
         layers.append(("feature_mix_layer", config["feature_mix_layer"]))
+    layers = [
+        (name, layer) for name, layer in layers if layer.get("name") != "ZeroLayer"
+    ]  # of a block that is left out
     found = [(name, int(layer["in_channels"]), int(layer["out_channels"])) for name, layer in layers]
     classifier = config["classifier"]
     if kind != "AttentiveNasStaticModel":  # whose last convolutions are not in the file

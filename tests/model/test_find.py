@@ -192,7 +192,7 @@ def test_timm(tmp_path):
         ),
         (
             {"model": "proxyless.config", "weights": "random", "resolution": 8},
-            r"'proxyless.config' is damaged: feature_mix_layer takes 1152 channels, and blocks\[19\] before it gives 192",
+            r"'proxyless.config' is damaged: feature_mix_layer takes 1152 channels, and blocks\[16\] before it",
         ),
         ({"model": "mobile.config"}, r"which weights 'mobile.config' has is unknown: add weights=FILE"),
         ({"model": "mobile.config", "weights": "random"}, r"'mobile.config' does not say the resolution: add r=224"),

@@ -1,9 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 
 from tests.marks import slow_but
+
+PUBLISHED = json.loads((Path(__file__).parents[1] / "reference" / "net_configs.json").read_text())
+"""Files as their authors published them."""
 
 ARCH = '{"ks":[3,5,3],"e":[2,4,1],"d":[1,1,1],"r":8,"w":1.0}'
 TINY = ("supernet=tiny", "classes=10")
@@ -171,6 +175,17 @@ class TestNetConfig:
         code, _, err = launch("task=profile", f"arch={net_config}", *words)
         assert code == 2
         assert message in err
+
+    @pytest.mark.parametrize("words", [[], ["supernet=proxyless"]], ids=["alone", "of its supernet"])
+    def test_published_networks_of_proxylessnas(self, launch, tmp_path, words):
+        """OFA's for a GPU: width 1.3, images of 128 pixels a side, which no search of the supernet has by default."""
+        (entry,) = [entry for entry in PUBLISHED if "1080ti_gpu64-12ms" in entry["source"]]
+        (tmp_path / "net.config").write_text(json.dumps(entry["config"]))
+        (tmp_path / "run.config").write_text(json.dumps(entry["run_config"]))
+        found = profile(launch, "arch=net.config", *words)
+        assert found["resolution"] == 128
+        assert round(found["macs"] / 1e6) == entry["published_mflops"]
+        assert round(found["params"] / 1e6, 1) == 5.9
 
     def test_files_of_a_models_folder_say_their_resolution(self, launch, net_config, tmp_path):
         (tmp_path / "run.config").write_text('{"image_size": 128}')
