@@ -1,6 +1,7 @@
 """``task=estimate``: the runs that another command line would start, handed to a task that starts none."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
         sweep |= {"config_dir": str(SHELVES), "config_name": str(path)}
     else:
         sweep |= _started(str(given), Path(str(job.config.paths.outputs)) / "sweeps", names)
+        sys.argv += [word for word in sweep["overrides"] if word.startswith("scale=")]  # where its shelf is looked for
     overrides = [*sweep.pop("overrides", ()), *words]
     return _with(arguments, sweep, overrides=overrides), Path(sweep["config_name"] or path.name).stem
 

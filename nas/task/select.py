@@ -77,7 +77,7 @@ class SelectTask(Task):
         settings = self._setup.settings
         torch.set_num_threads(settings.threads)
         front = self._front()
-        lines = [self._reason(front)]
+        lines = [reason(front, self._n, self._wanted)]
         with threadpool_limits(settings.threads), shown() as progress:
             for name, (index, source) in self._chosen(front).items():
                 known = self._is_there(self._path / name, front, index)
@@ -118,16 +118,6 @@ class SelectTask(Task):
             wanted = {"networks": list(wanted["networks"])}
         names = [measure.name for measure in front.measures]
         return known == (dict(zip(names, member.objectives, strict=True)), wanted)
-
-    def _reason(self, front: Front) -> str:
-        how = "by trade-off"
-        if self._wanted:
-            how = "closest to " + ", ".join(f"{name} {value:g}" for name, value in self._wanted.items())
-        picked = preferred(front, self._n, self._wanted)
-        best = ", the most accurate one among them" if front.best in picked else (
-            "; and the most accurate one, which is always written"
-        )  # fmt: skip
-        return f"Chosen of {len(front.members)} members of the front: {len(picked)} {how} (n={self._n}){best}:"
 
     @staticmethod
     def _best(front: Front, index: int) -> str:
@@ -170,6 +160,18 @@ def preferred(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
         chosen = kept[np.argsort(-trade_offs(points[kept]), kind="stable")[:n]]
     indices: list[int] = chosen.tolist()
     return indices
+
+
+def reason(front: Front, n: int, wanted: Mapping[str, float]) -> str:
+    """Return which members :func:`choose` returns, for people."""
+    how = "by trade-off"
+    if wanted:
+        how = "closest to " + ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+    picked = preferred(front, n, wanted)
+    best = "; and the most accurate one, which is always written"
+    if front.best in picked:
+        best = ", the most accurate one among them"
+    return f"Chosen of {len(front.members)} members of the front: {len(picked)} {how} (n={n}){best}:"
 
 
 def folder_names(front: Front, indices: Sequence[int]) -> list[str]:

@@ -13,7 +13,7 @@ def sweep(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("name", ["digits-tiny-81fa02", "outputs/sweeps/digits-tiny-81fa02"])
+@pytest.mark.parametrize("name", ["digits-tiny-81fa02", "outputs/sweeps/digits-tiny-81fa02", "mine/digits-tiny.yaml"])
 def test_every_run_is_shown_and_nothing_is_changed(name, launch, sweep, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     code, out, err = launch("task=status", f"sweep={name}")
