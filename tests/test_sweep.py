@@ -143,8 +143,8 @@ def test_a_sweep_is_found_by_its_name_its_folder_and_its_file(tmp_path):
     assert find_sweep("encas", tmp_path).command() == {"config_name": "nat", "overrides": ["seed=0,1"]}
     with pytest.raises(UserError, match="sweep=nat may be nat-81fa02 or nat-91fa02: name one of them"):
         find_sweep("nat", tmp_path)
-    with pytest.raises(UserError, match="unknown sweep 'nats'; did you mean"):
-        find_sweep("nats", tmp_path)
+    with pytest.raises(UserError, match="unknown sweep 'encas-1f0003'; did you mean 'encas-1f0002'"):
+        find_sweep("encas-1f0003", tmp_path)
 
 
 def test_a_sweep_of_an_older_version_does_not_say_its_command_line(tmp_path):

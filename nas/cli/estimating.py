@@ -73,7 +73,7 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
     return _with(arguments, sweep, overrides=overrides), Path(sweep["config_name"] or path.name).stem
 
 
-def _started(given: str, sweeps: Path, names: Sequence[str]) -> Mapping[str, Any]:
+def _started(given: str, sweeps: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return the command line of a sweep that was started before."""
     known = sorted(path.parent.name for path in sweeps.expanduser().glob("*/sweep.json"))
     if not Path(given).expanduser().is_dir() and given not in known:

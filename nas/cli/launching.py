@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.check import check_part
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
-from nas.errors import UserError
+from nas.errors import UserError, typed
 from nas.launcher.base import Launcher
 from nas.lease import holder, lease
 from nas.run_folder import RunFolder
@@ -81,7 +81,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
         todo = _missing(sweep, runs, first)
         if todo and not first.detach:
             print(launcher.launch(sweep, todo), flush=True)
-    follow = f"python launch.py task=status sweep={sweep.path}"
+    follow = f"python launch.py task=status {typed('sweep', sweep.path)}"
     if todo and first.detach:
         kept = [argument for argument in sys.argv[1:] if key_of(argument) != "detach"]
         print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.errors import UserError
+from nas.errors import UserError, typed
 from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
@@ -101,7 +101,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     if not folder.is_dir():
         raise UserError(f"run={run} is no folder that exists")
     if (folder / MODEL_FILE).exists():
-        raise UserError(f"run={run} is the folder of a model: name it with model={run}")
+        raise UserError(f"run={run} is the folder of a model: name it with {typed('model', run)}")
     return RunFront(folder, recalibrate=recalibrate, device=given.device, cache=given.cache)
 
 

@@ -89,13 +89,22 @@ class Front(ABC):
         if is_member(arch):
             return self.source(self.index(arch))
         assert not isinstance(arch, int)
-        name = Path(arch).stem if isinstance(arch, str) and not arch.lstrip().startswith("{") else "net"
-        return self.source_of(read_architecture(arch, f"an index, {BEST}"), name)
+        name = Path(str(arch)).stem if is_file(arch) else "net"
+        config = read_architecture(arch, f"an index, {BEST}")
+        try:
+            return self.source_of(config, name)
+        except UserError as error:
+            raise UserError(f"'{arch}': {error}" if is_file(arch) else str(error)) from error
 
 
 def is_member(arch: str | int | Mapping[str, Any]) -> bool:
     """Return whether a command line names a member of a front, and not an architecture."""
     return arch == BEST or isinstance(arch, int) or (isinstance(arch, str) and arch.lstrip("-").isdigit())
+
+
+def is_file(arch: str | Mapping[str, Any]) -> bool:
+    """Return whether an architecture is given as a file, and not as JSON or as it is."""
+    return isinstance(arch, str) and not arch.lstrip().startswith("{")
 
 
 def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "arch") -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ from nas.files import read_json
 from nas.model.attentive_config import STATIC
 from nas.model.base import ARCHITECTURE, CASCADE, MODEL_FILE, Model, silent
 from nas.model.find import TIMM_PREFIX, find_source, front_of
-from nas.model.front import BEST, Front, is_member, read_architecture
-from nas.model.given import Given, dataset_of
+from nas.model.front import BEST, Front, is_file, is_member, read_architecture
+from nas.model.given import NOTHING, Given, dataset_of
 from nas.model.of_run import RunFront
 from nas.run_folder import RunFolder
 from nas.space.net_config import architectures, is_net_config, kind_of
@@ -81,9 +81,9 @@ def find_subject(
         return _of_run(run, arch, given)
     if model is None:
         assert not isinstance(arch, int)
-        if isinstance(arch, Mapping) or arch.lstrip().startswith("{"):
-            return Subnet("net", read_architecture(arch, ""))
-        return _of_file(arch, "arch", resolution, given)
+        if not is_file(arch):
+            return Subnet("net", read_architecture(arch, "a file"))
+        return _of_file(str(arch), "arch", resolution, given)
     if arch != BEST:
         raise UserError("arch=... names an architecture of a run: add run=FOLDER, or leave arch or model out")
     if model.startswith(TIMM_PREFIX) or Path(model).expanduser().is_dir():
@@ -95,7 +95,7 @@ def _of_run(run: Path, arch: str | int | Mapping[str, Any], given: Given) -> Sub
     front = front_of(run, recalibrate=False, given=given)
     if not is_member(arch):
         assert not isinstance(arch, int)
-        file = None if isinstance(arch, Mapping) or arch.lstrip().startswith("{") else Path(arch)
+        file = Path(str(arch)) if is_file(arch) else None
         config = read_architecture(arch, f"an index, {BEST}")
         return Subnet("net" if file is None else file.stem, config, file, *_stored(front))
     index = front.index(arch)
@@ -110,9 +110,10 @@ def _stored(front: Front) -> tuple[Mapping[str, Any] | None, int | None]:
     """Return settings of the supernet and the number of classes of a run."""
     if not isinstance(front, RunFront):
         return None, None  # results of the original tool, whose supernet the command line names
-    if "supernet" not in front.run.settings or not front.run.runs_networks:
-        raise UserError(f"run: '{front.folder}' evaluated no networks of one supernet, whose costs there would be")
-    return front.run.settings["supernet"], front.run.dataset.n_classes
+    node = front.run.settings.get("supernet") or {}
+    if "members" in node or node.get("_target_") in (None, NOTHING["supernet"]):
+        raise UserError(f"run: '{front.folder}' searched no architectures of one supernet")
+    return node, front.run.dataset.n_classes
 
 
 def _n_classes(settings: Mapping[str, Any], folder: Path, given: Given) -> int | None:

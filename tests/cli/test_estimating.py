@@ -11,7 +11,7 @@ from nas.task.estimate import EstimateTask, Kind
 from tests.marks import slow_but
 
 WRONG = {
-    "no sweep": ([], "error: which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add task=est"),
+    "no sweep": ([], "error: which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add"),
     "unknown sweep": (["sweep=nat_cifar11"], "error: unknown sweep 'nat_cifar11'; did you mean 'nat_cifar10'?"),
     "elsewhere": (["sweep=other/nat_cifar10"], "error: unknown sweep 'other/nat_cifar10'"),
     "the sweep's key": (["sweep=nat_cifar10", "algorithm.n_itr=3"], "did you mean 'algorithm.n_iter'?"),
