@@ -2,6 +2,8 @@
 
 import re
 
+from nas.errors import UserError
+
 RENAMED = {"save": "path"}
 """Keys that had another name."""
 
@@ -27,3 +29,9 @@ def spelled_out(override: str) -> list[str]:
         return []
     key, equals, value = override.partition("=")
     return [f"{RENAMED[key]}={value}"] if equals and key in RENAMED else [override]
+
+
+def check_spelling(override: str) -> None:
+    """Raise UserError if preferences are given as a text that :func:`spelled_out` does not understand."""
+    if override.startswith("prefer=") and not override.startswith("prefer={"):
+        raise UserError(f"{override} is wrong: write prefer.top1=80 prefer.flops=150, or prefer=top1#80+flops#150")

@@ -130,5 +130,17 @@ def _of_file(path: Path, weights: str | None, resolution: int | None, given: Giv
     if config.get("name") == STATIC:  # its authors' code builds no network from it; the supernet does
         (config,) = architectures(config, (), path)
         return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
-    kind = ConfigSource if is_net_config(config) else SubnetSource
-    return kind(path, config, weights=weights, resolution=resolution, given=given)
+    if is_net_config(config):
+        return ConfigSource(path, config, weights=weights, resolution=resolution, given=given)
+    if not given.names("supernet"):
+        _refuse_part(path)
+    return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
+
+
+def _refuse_part(path: Path) -> None:
+    """Raise UserError if a file belongs to the folder of a model or of a run, which has the weights."""
+    folder, run = path.parent, path.absolute().parent.parent
+    if (folder / MODEL_FILE).is_file():
+        raise UserError(f"model={path} is a part of a model: name that with {typed('model', folder)}")
+    if (run / "config.yaml").is_file():
+        raise UserError(f"model={path} is a part of a run: name it with {typed('run', run)} {typed('arch', path)}")

@@ -28,8 +28,8 @@ UNITS = {"flops": "M multiply-adds", "params": "M", "cpu": "ms", "gpu": "ms"}
 LATENCY = "latency"
 """The name of a second objective that is neither FLOPs nor parameters, where nothing tells the device."""
 
-_AGREE = {"flops": (0.9, 1.1), "params": (0.7, 1.4)}
-"""Range of the tool's value over the exact one: it counts a few operations more, and classifiers differ."""
+_AGREE = 2.0
+"""Largest ratio of the tool's value and the exact one: it counts more operations, classifiers and widths may differ."""
 
 _STATS = re.compile(r"iter_(\d+)\.stats")
 
@@ -91,11 +91,12 @@ class OldFront(Front):
         supernet = self.given.supernet(self.dataset.n_classes, RANDOM)
         genomes = np.stack([encoded(supernet.space, member.architecture, self.path) for member in self.members])
         values = np.array([member.objectives[1] for member in self.members])
-        for name, (least, most) in _AGREE.items():
-            ratios = values / (supernet.costs()["macs" if name == "flops" else name](genomes) / MILLION)
-            if ((least <= ratios) & (ratios <= most)).all():
-                return name
-        return LATENCY
+        distances = {}
+        for name, table in (("flops", "macs"), ("params", "params")):
+            ratios = values / (supernet.costs()[table](genomes) / MILLION)
+            distances[name] = float(np.abs(np.log(np.maximum(ratios, np.finfo(float).tiny))).max())
+        nearest = min(distances, key=lambda name: distances[name])
+        return nearest if distances[nearest] <= np.log(_AGREE) else LATENCY
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -144,6 +144,19 @@ def test_published_files_build_and_cost_what_was_published(entry, tmp_path):
     assert torch.isfinite(logits).all()
 
 
+def test_architectures_in_folders_of_runs_and_models_are_named_with_those(runs, tmp_path, monkeypatch):
+    """What the message says to type is a model."""
+    from nas.model.folder import write_model
+
+    write_model(tmp_path / "net", loaded_member(runs), overwrite=False)
+    for file in (tmp_path / "net" / "net.subnet", runs / "alone" / "iter_0" / "net_0.subnet"):
+        with pytest.raises(UserError) as error:
+            find_source(**asked(model=str(file)), given=given(runs))
+        words = dict(word.split("=", 1) for word in str(error.value).split(" with ")[1].split())
+        source = find_source(**asked(**words), given=given(runs))
+        assert source.n_classes == 10
+
+
 def test_timm(tmp_path):
     keys = asked(model="timm:mobilenetv3_small_050", weights="random", resolution=32)
     model = find_model(**keys, given=given(tmp_path), progress=silent)

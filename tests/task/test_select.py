@@ -104,7 +104,8 @@ def test_from_a_run_to_models(launch, runs, tmp_path):
     assert "closest to top1 20, flops 0.01 (n=1); and the most accurate one, which is always written" in out
     assert out.count("is there already") >= 1
     assert {place: (place / "model.json").stat().st_mtime_ns for place in places} == times
-    change(places[0] / "model.json", objectives={})
+    described = json.loads((places[0] / "model.json").read_text())
+    (places[0] / "model.json").write_text(json.dumps(described | {"objectives": {}}))
     code, _, err = launch("task=select", "run=alone", "n=2", "prefer.top1=70", "prefer.flops=0.1", *words)
     assert code == 2 and f"'{places[0].relative_to(tmp_path)}' exists; add overwrite=true to replace it" in err
     code, _, err = launch("task=select", "run=alone", "n=1", "overwrite=true", *words)
@@ -164,6 +165,11 @@ def test_results_of_the_original_tool(launch, tmp_path):
             "prefer.params is no objective of this run; its preferences may be top1, fl",
         ),
         (["run=alone", "prefer.accuracy=80"], "unknown key 'prefer.accuracy'"),
+        (["run=alone", "prefer=top1#high"], "prefer=top1#high is wrong: write prefer.top1=80 prefer.flops=150, or pr"),
+        (
+            ["run=alone", "prefer=top1"],
+            "prefer=top1 is wrong: write prefer.top1=80 prefer.flops=150, or prefer=top1#80",
+        ),
         (["run=alone", "prefer.top1=180"], "prefer.top1=180 is wrong: an accuracy is at most 100 percent"),
         (["run=alone", "prefer.top1=-3"], "prefer.top1=-3 is wrong"),
         (["run=alone", "prefer.top1=high"], "prefer.top1='high' is wrong"),
