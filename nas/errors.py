@@ -1,5 +1,7 @@
 """The error tree: what went wrong, in one line that a user can act on."""
 
+import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -33,6 +35,16 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     last = {choice.rpartition(".")[2]: choice for choice in choices}
     match = get_close_matches(name.rpartition(".")[2], list(last), n=1, cutoff=0.5)
     return f"; did you mean '{last[match[0]]}'?" if match else ""
+
+
+def typed(key: str, value: object) -> str:
+    """Return ``key=value`` as it is typed on a command line: quoted for Hydra and for the shell where they want it."""
+    text = str(value)
+    if re.fullmatch(r"[\w./%+@-]+", text, re.ASCII):
+        return f"{key}={text}"
+    quote = '"' if "'" in text and '"' not in text else "'"
+    escaped = text.replace(quote, f"\\{quote}")
+    return shlex.quote(f"{key}={quote}{escaped}{quote}")
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:

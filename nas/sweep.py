@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import slurm
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.files import read_json, write_json
 from nas.lease import holder
 from nas.run_folder import RunFolder
@@ -116,11 +116,29 @@ class SweepFolder:
                 f"to go on, or another folder (hydra.sweep.dir=FOLDER)"
             )
 
-    def begin(self, launcher: str, runs: Sequence[PlannedRun]) -> None:
-        """Record the runs; what is known about their jobs stays."""
+    def begin(self, launcher: str, runs: Sequence[PlannedRun], command: Mapping[str, Any]) -> None:
+        """Record the runs; what is known about their jobs stays.
+
+        Args:
+            launcher: what starts them.
+            runs: all of them.
+            command: the command line that means these runs, see :meth:`command`.
+        """
         jobs = {self._folder(run): run.get("job") for run in self._runs()} if self._record.exists() else {}
         listed = [{"label": run.label, "folder": self._name(run.folder), "job": jobs.get(run.folder)} for run in runs]
-        write_json(self._record, {"launcher": launcher, "runs": listed}, indent=2)
+        write_json(self._record, {"launcher": launcher, "command": dict(command), "runs": listed}, indent=2)
+
+    def command(self) -> Mapping[str, Any]:
+        """Return ``config_path``, ``config_dir``, ``config_name`` and ``overrides`` of the command line of the sweep.
+
+        Raises:
+            UserError: if there is no sweep in the folder, or an older version wrote it.
+        """
+        self._runs()
+        command = read_json(self._record).get("command")
+        if not isinstance(command, dict):
+            raise UserError(f"{self._record} does not say the command line of the sweep: give that, or its file")
+        return command
 
     def add_jobs(self, jobs: Mapping[Path, str]) -> None:
         """Record SLURM's jobs by run folder."""
@@ -173,6 +191,32 @@ class SweepFolder:
 
     def _folder(self, run: Mapping[str, Any]) -> Path:
         return Path(os.path.normpath(self.path.absolute() / run["folder"]))
+
+
+def find_sweep(name: str, sweeps: Path) -> SweepFolder:
+    """Return the folder of a sweep that a command line names.
+
+    Args:
+        name: of the folder, with or without the digits at its end; or a path of it, or of the file of settings that the
+            sweep was started with.
+        sweeps: folder of the folders of sweeps.
+
+    Raises:
+        UserError: if there is none, or there are several.
+    """
+    names = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
+    folder = Path(name).expanduser()
+    if name not in names and folder.is_dir():
+        return SweepFolder(folder)
+    stem = folder.stem if folder.suffix == ".yaml" else name
+    found = [name] if name in names else [each for each in names if each.rpartition("-")[0] == stem]
+    if len(found) == 1:
+        return SweepFolder(sweeps / found[0])
+    if found:
+        raise UserError(f"sweep={name} may be {' or '.join(found)}: name one of them")
+    if not names:
+        raise UserError(f"sweep={name} is no folder, and there is no sweep in {sweeps}")
+    raise unknown("sweep", name, names)
 
 
 def table(rows: Sequence[RunRow]) -> str:

@@ -7,7 +7,7 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.lease import lease
 from nas.run_folder import RunFolder
-from nas.sweep import PlannedRun, SweepFolder, table
+from nas.sweep import PlannedRun, SweepFolder, find_sweep, table
 from tests.fake_slurm import FakeSlurm
 
 
@@ -19,7 +19,7 @@ def runs(tmp_path):
 @pytest.fixture
 def sweep(tmp_path, runs):
     folder = SweepFolder(tmp_path / "sweeps" / "name")
-    folder.begin("local", runs)
+    folder.begin("local", runs, {})
     return folder
 
 
@@ -92,7 +92,7 @@ def test_slurm_is_asked_about_its_jobs(sweep, runs, fake):
 
 def test_jobs_stay_known_when_the_sweep_begins_again(sweep, runs):
     sweep.add_jobs({runs[1].folder: "71_1"})
-    sweep.begin("slurm", runs)
+    sweep.begin("slurm", runs, {})
     assert [row.job for row in sweep.rows()] == [None, "71_1", None]
 
 
@@ -133,3 +133,25 @@ def test_damaged_times_are_no_estimate(sweep, runs):
     write_json(runs[0].folder / "status.json", {"state": "interrupted", "step": 1, "steps": 5})
     (runs[0].folder / "times.jsonl").write_text('{"step": 0}\nnothing\n')
     assert sweep.rows()[0].seconds_left is None
+
+
+def test_a_sweep_is_found_by_its_name_its_folder_and_its_file(tmp_path):
+    for name in ("nat-81fa02", "nat-91fa02", "encas-1f0002"):
+        SweepFolder(tmp_path / name).begin("local", [], {"config_name": "nat", "overrides": ["seed=0,1"]})
+    for name in ("encas", "encas-1f0002", "sweeps/encas.yaml", str(tmp_path / "encas-1f0002")):
+        assert find_sweep(name, tmp_path).path == tmp_path / "encas-1f0002"
+    assert find_sweep("encas", tmp_path).command() == {"config_name": "nat", "overrides": ["seed=0,1"]}
+    with pytest.raises(UserError, match="sweep=nat may be nat-81fa02 or nat-91fa02: name one of them"):
+        find_sweep("nat", tmp_path)
+    with pytest.raises(UserError, match="unknown sweep 'encas-1f0003'; did you mean 'encas-1f0002'"):
+        find_sweep("encas-1f0003", tmp_path)
+
+
+def test_a_sweep_of_an_older_version_does_not_say_its_command_line(tmp_path):
+    sweep = SweepFolder(tmp_path / "old")
+    sweep.begin("local", [], {})
+    record = json.loads((tmp_path / "old" / "sweep.json").read_text())
+    del record["command"]
+    (tmp_path / "old" / "sweep.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="does not say the command line of the sweep: give that, or its file"):
+        sweep.command()

@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.naming import register_resolvers
+from nas.cli.spelling import check_spelling
 from nas.errors import UserError, unknown
 from nas.task.base import GROUPS
 
@@ -126,6 +127,7 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
 
 
 def _parsed(parser: OverridesParser, text: str) -> Override:
+    check_spelling(text)
     try:
         return parser.parse_override(text)
     except HydraException as error:

@@ -1,7 +1,8 @@
-"""``task=estimate sweep=NAME``: the runs that another command line would start, handed to a task that starts none."""
+"""``task=estimate``: the runs that another command line would start, handed to a task that starts none."""
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nas.cli.launching import key_of, launcher_settings
 from nas.cli.scale import SHELVES
 from nas.cli.setup import make_setup, make_task, without_hydra
 from nas.errors import UserError, unknown
+from nas.sweep import find_sweep
 from nas.task.base import Setup, Task
 
 _OWN = ("task", "sweep", "json")
@@ -30,36 +32,61 @@ def make_estimate(arguments: argparse.Namespace, conf: Path, config_name: str) -
     Raises:
         UserError: if anything is wrong with its settings or the sweep's.
     """
-    if arguments.config_dir or arguments.config_name or arguments.multirun:
-        raise UserError("task=estimate starts nothing: write sweep=NAME instead of -cd, -cn and -m")
     own = [word for word in arguments.overrides if _is_own(word)]
     words = [word for word in arguments.overrides if not _is_own(word)]
-    (job,) = compose_jobs(_with(arguments, overrides=own), conf, config_name).jobs
+    flags = {"config_path": None, "config_dir": None, "config_name": None, "multirun": False}
+    (job,) = compose_jobs(_with(arguments, flags, overrides=own), conf, config_name).jobs
     make_task(without_hydra(job.config), job.config.hydra, Path(), planned={}, launcher={})  # checks the settings
-    name = _name(str(job.config.sweep))
-    sweep = {"config_dir": str(SHELVES), "config_name": name, "multirun": True}
-    jobs = compose_jobs(_with(arguments, overrides=words, **sweep), conf, config_name)
+    line, name = _meant(arguments, words, job)
+    jobs = compose_jobs(line, conf, config_name)
     launcher, planned = launcher_settings(jobs), _runs(jobs, name)
     return make_task(without_hydra(job.config), job.config.hydra, Path(), planned=planned, launcher=launcher)
+
+
+def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tuple[argparse.Namespace, str]:
+    """Return the command line that starts the runs, and what they are called.
+
+    Args:
+        arguments: command line of the task.
+        words: its words that belong to the runs.
+        job: settings of the task.
+    """
+    given = job.config.sweep
+    typed = arguments.multirun or arguments.config_name or arguments.config_dir
+    if given is None and typed:
+        return _with(arguments, {}, overrides=list(words)), Path(arguments.config_name or "runs").stem
+    if given is None or typed:
+        raise UserError(
+            "which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add task=estimate to the "
+            "command line that starts them (-m ...)"
+        )
+    path, names = Path(str(given)).expanduser(), [file.stem for file in SHELVES.glob("*.yaml")]
+    sweep: dict[str, Any] = {"config_path": None, "multirun": True}
+    if path.is_file() and path.suffix == ".yaml":
+        sweep |= {"config_dir": str(path.parent.absolute()), "config_name": path.stem}
+    elif str(path) in names:
+        sweep |= {"config_dir": str(SHELVES), "config_name": str(path)}
+    else:
+        sweep |= _started(str(given), Path(str(job.config.paths.outputs)) / "sweeps", names)
+        sys.argv += [word for word in sweep["overrides"] if word.startswith("scale=")]  # where its shelf is looked for
+    overrides = [*sweep.pop("overrides", ()), *words]
+    return _with(arguments, sweep, overrides=overrides), Path(sweep["config_name"] or path.name).stem
+
+
+def _started(given: str, sweeps: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return the command line of a sweep that was started before."""
+    known = sorted(path.parent.name for path in sweeps.expanduser().glob("*/sweep.json"))
+    if not Path(given).expanduser().is_dir() and given not in known:
+        raise unknown("sweep", given, [*names, *known])
+    return {"config_dir": None, **find_sweep(given, sweeps.expanduser()).command()}
 
 
 def _is_own(word: str) -> bool:
     return key_of(word).partition(".")[0] in _OWN
 
 
-def _with(arguments: argparse.Namespace, **changes: Any) -> argparse.Namespace:
-    return argparse.Namespace(**(vars(arguments) | changes))
-
-
-def _name(given: str) -> str:
-    """Return the name of a file in the folder of sweeps."""
-    names = [path.stem for path in SHELVES.glob("*.yaml")]
-    path = Path(given)
-    inside = len(path.parts) == 1 or path.parent.absolute() == SHELVES.absolute()
-    name = path.name.removesuffix(".yaml") if inside else given
-    if name not in names:
-        raise unknown("sweep", name, names)
-    return name
+def _with(arguments: argparse.Namespace, changes: dict[str, Any], overrides: Sequence[str]) -> argparse.Namespace:
+    return argparse.Namespace(**(vars(arguments) | changes | {"overrides": list(overrides)}))
 
 
 def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Setup]]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.check import check_part
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
-from nas.errors import UserError
+from nas.errors import UserError, typed
 from nas.launcher.base import Launcher
 from nas.lease import holder, lease
 from nas.run_folder import RunFolder
@@ -77,11 +77,11 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
     sweep, runs = _sweep(jobs), _planned(jobs, arguments, conf)
     sweep.check(runs)
     with lease(sweep.path):
-        sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs)
+        sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs, _command(arguments))
         todo = _missing(sweep, runs, first)
         if todo and not first.detach:
             print(launcher.launch(sweep, todo), flush=True)
-    follow = f"python launch.py task=status sweep={sweep.path}"
+    follow = f"python launch.py task=status {typed('sweep', sweep.path)}"
     if todo and first.detach:
         kept = [argument for argument in sys.argv[1:] if key_of(argument) != "detach"]
         print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))
@@ -97,7 +97,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
 
 
 @contextmanager
-def recorded(jobs: Jobs) -> Iterator[None]:
+def recorded(jobs: Jobs, arguments: argparse.Namespace) -> Iterator[None]:
     """Record a sweep that runs in this process, and say at the end what became of all runs."""
     if not (jobs.multirun and all(_has_run_folder(config) for config in jobs.configs)):
         yield
@@ -106,7 +106,7 @@ def recorded(jobs: Jobs) -> Iterator[None]:
     sweep, runs = _sweep(jobs), [PlannedRun(label, folder, (), Path.cwd()) for label, folder in named]
     sweep.check(runs)
     with lease(sweep.path):
-        sweep.begin(_IN_PROCESS, runs)
+        sweep.begin(_IN_PROCESS, runs, _command(arguments))
         yield
     _conclusion(sweep.rows())
 
@@ -157,6 +157,16 @@ def _planned(jobs: Jobs, arguments: argparse.Namespace, conf: Path) -> list[Plan
         PlannedRun(label, folder, (*start, *(text for text in job.overrides if _is_a_jobs(text))), Path.cwd())
         for label, folder, job in zip(_labels(jobs), _folders(jobs), jobs.jobs, strict=True)
     ]
+
+
+def _command(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what of a command line says which runs it means."""
+    folders = {
+        flag: str(Path(value).absolute())
+        for flag in ("config_path", "config_dir")
+        if (value := getattr(arguments, flag)) is not None
+    }
+    return {**folders, "config_name": arguments.config_name, "overrides": list(arguments.overrides)}
 
 
 def _folders(jobs: Jobs) -> list[Path]:

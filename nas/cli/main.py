@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
     if jobs.multirun:
         kept = [argument for argument in sys.argv if not argument.startswith("hydra/launcher")]
         sys.argv[:] = [*kept, "hydra/launcher=basic"]
-    with recorded(jobs):
+    with recorded(jobs, arguments):
         return _in_this_process(conf)
 
 

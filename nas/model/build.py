@@ -14,7 +14,7 @@ from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
-from nas.space.net_config import kind_of
+from nas.space.net_config import check_layers, kind_of
 from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
@@ -48,7 +48,7 @@ def network_of(
         if kind == ARCHITECTURE:
             return _subnet(described, source, dropout, drop_path, allowed)
         if kind == NET_CONFIG:
-            return network_from_config(described["net_config"], dropout or 0.0, drop_path or 0.0)
+            return network_from_config(described["net_config"], source, dropout or 0.0, drop_path or 0.0)
         if kind == TIMM:
             return _timm(described, dropout, drop_path)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -56,17 +56,28 @@ def network_of(
     raise UserError(f"'{source}' is of the kind {kind!r}, which this version does not know")
 
 
-def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_path: float = 0.0) -> nn.Module:
+def network_from_config(
+    config: Mapping[str, Any], source: Path, dropout: float = 0.0, drop_path: float = 0.0
+) -> nn.Module:
     """Build a network in eval mode from the content of a ``net.config``, its weights random.
+
+    Args:
+        config: the content.
+        source: the file that this is from, for messages.
+        dropout: probability that a feature is zeroed in training.
+        drop_path: see :func:`network_of`.
 
     Raises:
         UserError: if it describes no network that can be built.
     """
     kind = kind_of(config)
+    if kind not in (*_OFA, SMALL):
+        raise UserError(
+            f"'{source}' describes a network of '{kind}', which cannot be built; these can: {', '.join((*_OFA, SMALL))}"
+        )
+    check_layers(config, source)
     if kind == SMALL:
-        return small_network(config, dropout)
-    if kind not in _OFA:
-        raise UserError(f"a net.config of '{kind}' cannot be built; this can: {', '.join((*_OFA, SMALL))}")
+        return small_network(config, source, dropout)
     from ofa.imagenet_classification import networks
 
     whole = with_stand_ins(config)
@@ -76,7 +87,7 @@ def network_from_config(config: Mapping[str, Any], dropout: float = 0.0, drop_pa
             torch.manual_seed(0)  # random weights are the same ones each time
             network: Any = getattr(networks, kind).build_from_config(whole)
     except Exception as error:  # what the package raises depends on where the damage is
-        raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
+        raise UserError(f"'{source}' is damaged, or no {kind}: {type(error).__name__} {error}") from error
     from nas.supernet.ofa_modules import regularize
 
     replace_stand_ins(network, config)

@@ -1,23 +1,21 @@
 """Model cards."""
 
 import json
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import nas
 from nas.model.base import CASCADE, TIMM, Model
 from nas.pool.stored_parts import own_packages
 
 
-def card(model: Model, folder: str) -> str:
-    """Return ``README.md`` of a model's folder, in Markdown.
-
-    Args:
-        model: the model.
-        folder: its name, for the commands.
-    """
+def card(model: Model) -> str:
+    """Return ``README.md`` of a model's folder, in Markdown; its commands are typed in that folder, wherever it is."""
     described = model.described
     parts = [f"# {model.name}", _what(described), _results(described), _data(described), _weights(model)]
-    return "\n\n".join(part for part in [*parts, _commands(folder, model)] if part) + "\n"
+    return "\n\n".join(part for part in [*parts, _commands(model)] if part) + "\n"
 
 
 def _what(described: Mapping[str, Any]) -> str:
@@ -65,19 +63,22 @@ def _weights(model: Model) -> str:
     return f"SHA-256 of the tensors and their names: {model.described['weights']}. Batch-norm has {state}."
 
 
-def _commands(folder: str, model: Model) -> str:
+def _commands(model: Model) -> str:
+    launch = Path(nas.__file__).absolute().parents[1] / "launch.py"
     packages = own_packages([each.described for each in (model, *model.members)])
     word = f" 'allow=[{','.join(packages)}]'" if packages else ""
     argument = f", allow={json.dumps(packages)}" if packages else ""
     lines = [
+        "In this folder:",
+        "",
         "```sh",
-        f"python launch.py task=validate model={folder}{word}",
+        f"python {shlex.quote(str(launch)) if launch.is_file() else launch.name} task=validate model=.{word}",
         "```",
         "",
         "```python",
         "import nas",
-        f'model = nas.load("{folder}"{argument})  # an nn.Module in eval mode',
-        "answers = model(images)        # (n, 3, height, width), pixels scaled to 0..1",
+        f'model = nas.load("."{argument})    # an nn.Module in eval mode; anywhere else, the path of this folder',
+        "answers = model(images)  # (n, 3, height, width), pixels scaled to 0..1",
         "```",
     ]
     if model.described["kind"] == CASCADE:

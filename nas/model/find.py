@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.errors import UserError
+from nas.errors import UserError, typed
 from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
@@ -90,7 +90,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     """Return the front of a finished run, of this project or of the original tool.
 
     Args:
-        run: the folder.
+        run: the folder; of the original tool's results also one of their files, ``iter_<k>.stats``.
         recalibrate: whether its networks get batch-norm statistics of their own.
         given: device and cache; for the original tool's folders also supernet and data.
         second: name of the second objective in the original tool's folders that do not tell it.
@@ -99,12 +99,12 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
         UserError: if the folder holds none.
     """
     folder = Path(run).expanduser()
+    if is_old_run(folder):
+        return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
     if not folder.is_dir():
         raise UserError(f"run={run} is no folder that exists")
     if (folder / MODEL_FILE).exists():
-        raise UserError(f"run={run} is the folder of a model: name it with model={run}")
-    if is_old_run(folder):
-        return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
+        raise UserError(f"run={run} is the folder of a model: name it with {typed('model', run)}")
     return RunFront(folder, recalibrate=recalibrate, given=given)
 
 
@@ -131,7 +131,19 @@ def _of_file(path: Path, weights: str | None, resolution: int | None, given: Giv
         )
     config = read_architecture(str(path), f"a folder, {TIMM_PREFIX}NAME", key="model")
     if config.get("name") == STATIC:  # its authors' code builds no network from it; the supernet does
-        (config,) = architectures(config, ())
+        (config,) = architectures(config, (), path)
         return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
-    kind = ConfigSource if is_net_config(config) else SubnetSource
-    return kind(path, config, weights=weights, resolution=resolution, given=given)
+    if is_net_config(config):
+        return ConfigSource(path, config, weights=weights, resolution=resolution, given=given)
+    if not given.names("supernet"):
+        _refuse_part(path)
+    return SubnetSource(path, config, weights=weights, resolution=resolution, given=given)
+
+
+def _refuse_part(path: Path) -> None:
+    """Raise UserError if a file belongs to the folder of a model or of a run, which has the weights."""
+    folder, run = path.parent, path.absolute().parent.parent
+    if (folder / MODEL_FILE).is_file():
+        raise UserError(f"model={path} is a part of a model: name that with {typed('model', folder)}")
+    if (run / "config.yaml").is_file():
+        raise UserError(f"model={path} is a part of a run: name it with {typed('run', run)} {typed('arch', path)}")

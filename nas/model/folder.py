@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 from uuid import uuid4
@@ -55,7 +56,7 @@ def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
     beside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.tmp")
     beside.mkdir()
     try:
-        _fill_folder(beside, model, folder.name)
+        _fill_folder(beside, model)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(beside, folder)  # noqa: PTH105 -- Path.replace says the same, and this is a folder
@@ -71,7 +72,7 @@ def write_into(folder: Path, model: Model) -> None:
         folder: that exists.
         model: no cascade.
     """
-    _fill_folder(folder, model, folder.name)
+    _fill_folder(folder, model)
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -154,18 +155,26 @@ class FolderSource(ModelSource):
         return self._model
 
 
-def _fill_folder(folder: Path, model: Model, shown: str) -> None:
+def _fill_folder(folder: Path, model: Model) -> None:
+    model = replace(model, described={**model.described, "dataset": _located(model.described.get("dataset"))})
     described = {"format": FORMAT, **model.described}
     if model.members:
         places = [f"network_{place}" for place in range(1, len(model.members) + 1)]
         for place, member in zip(places, model.members, strict=True):
             (folder / place).mkdir()
-            _fill_folder(folder / place, member, f"{shown}/{place}")
+            _fill_folder(folder / place, member)
         write_json(folder / MODEL_FILE, described | {"folders": places}, indent=2)
     else:
         _write_network(folder, model)
         write_json(folder / MODEL_FILE, described, indent=2)
-    write_text(folder / "README.md", card(model, shown))
+    write_text(folder / "README.md", card(model))
+
+
+def _located(node: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return settings of a data set with its path absolute, so that they mean the same in any folder."""
+    if node is None or not isinstance(node.get("path"), str) or node["path"].startswith("~"):
+        return node
+    return {**node, "path": str(Path(node["path"]).absolute())}
 
 
 def _write_network(folder: Path, model: Model) -> None:

@@ -70,6 +70,19 @@ class Front(ABC):
         """The index of the most accurate member, with the final weights."""
         return min(range(len(self.members)), key=lambda index: self.members[index].objectives)
 
+    def index(self, arch: str | int | Mapping[str, Any]) -> int:
+        """Return the index of the member that a command line names.
+
+        Raises:
+            UserError: if there is no such member.
+        """
+        if arch == BEST:
+            return self.best
+        index, last = int(str(arch)), len(self.members) - 1
+        if not 0 <= index <= last:
+            raise UserError(f"arch={index} is no member of the front in '{self.folder}', which has 0 to {last}")
+        return index
+
     def chosen(self, arch: str | int | Mapping[str, Any]) -> ModelSource:
         """Return where the model that a command line names comes from.
 
@@ -79,15 +92,25 @@ class Front(ABC):
         Raises:
             UserError: if there is no such member, file or architecture.
         """
-        if arch == BEST:
-            return self.source(self.best)
-        if isinstance(arch, int) or (isinstance(arch, str) and arch.lstrip("-").isdigit()):
-            index, last = int(arch), len(self.members) - 1
-            if not 0 <= index <= last:
-                raise UserError(f"arch={index} is no member of the front in '{self.folder}', which has 0 to {last}")
-            return self.source(index)
-        name = Path(arch).stem if isinstance(arch, str) and not arch.lstrip().startswith("{") else "net"
-        return self.source_of(read_architecture(arch, f"an index, {BEST}"), name)
+        if is_member(arch):
+            return self.source(self.index(arch))
+        assert not isinstance(arch, int)
+        name = Path(str(arch)).stem if is_file(arch) else "net"
+        config = read_architecture(arch, f"an index, {BEST}")
+        try:
+            return self.source_of(config, name)
+        except UserError as error:
+            raise UserError(f"'{arch}': {error}" if is_file(arch) else str(error)) from error
+
+
+def is_member(arch: str | int | Mapping[str, Any]) -> bool:
+    """Return whether a command line names a member of a front, and not an architecture."""
+    return arch == BEST or isinstance(arch, int) or (isinstance(arch, str) and arch.lstrip("-").isdigit())
+
+
+def is_file(arch: str | Mapping[str, Any]) -> bool:
+    """Return whether an architecture is given as a file, and not as JSON or as it is."""
+    return isinstance(arch, str) and not arch.lstrip().startswith("{")
 
 
 def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "arch") -> Mapping[str, Any]:

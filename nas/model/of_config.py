@@ -1,6 +1,7 @@
 """Networks from files: a ``net.config``, or an architecture of a supernet, and weights."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, final
 
@@ -16,9 +17,11 @@ from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progres
 from nas.model.build import fill, network_from_config, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
 from nas.seeding import rng_for
+from nas.space.base import SearchSpace
 from nas.space.net_config import resolution_of
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.weights import weights_digest
+from nas.types import Genomes
 
 PUBLISHED_CLASSES = 1000
 
@@ -49,7 +52,8 @@ class ConfigSource(ModelSource):
         self._resolution = resolution or resolution_of(config) or _beside(path)
         if self._resolution is None:
             raise UserError(f"'{path}' does not say the resolution: add r=224, or what it is")
-        self._network = network_from_config(config)
+        self._network = network_from_config(config, path)
+        check_runs(self._network, self._resolution, path)
         if weights != RANDOM:
             fill(self._network, read_weights(_file(weights)), _file(weights))
         self.n_classes = int(config["classifier"]["out_features"])
@@ -97,9 +101,8 @@ class SubnetSource(ModelSource):
         if weights is None and not self._supernet.trained:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
         space = self._supernet.space
-        self._architecture = space.decode(
-            space.encode(dict(config) | ({} if resolution is None else {"r": resolution}))
-        )
+        genome = encoded(space, dict(config) | ({} if resolution is None else {"r": resolution}), path)
+        self._architecture = space.decode(genome)
         self._network = self._supernet.extract(self._architecture)
         if weights not in (None, RANDOM):
             fill(self._network, read_weights(_file(str(weights))), _file(str(weights)))
@@ -126,6 +129,36 @@ class SubnetSource(ModelSource):
         }
         sizes = {"n_classes": self.n_classes, "resolution": side}
         return file_model(network, known, name=self.name, given=self._given, **sizes)
+
+
+def encoded(space: SearchSpace, config: Mapping[str, Any], source: Path | None) -> Genomes:
+    """Return the genome, (d,), of an architecture.
+
+    Args:
+        space: the search space.
+        config: the architecture.
+        source: the file that it is from, for messages; ``None`` where it was typed.
+
+    Raises:
+        UserError: if it is none of this space.
+    """
+    try:
+        return space.encode(config)
+    except UserError as error:
+        raise UserError(f"'{source}': {error}" if source is not None else str(error)) from error
+
+
+def check_runs(network: nn.Module, resolution: int, source: Path) -> None:
+    """Raise UserError unless images of this many pixels a side go through a network; shapes alone are computed."""
+    shapes = deepcopy(network).to("meta").eval()
+    try:
+        with torch.no_grad():
+            shapes(torch.empty(1, 3, resolution, resolution, device="meta"))
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"'{source}': no image of {resolution} x {resolution} goes through the network: {reason}"
+        ) from error
 
 
 def file_model(

@@ -1,7 +1,7 @@
 """Result folders of the original tool, NSGANetV2's, as fronts."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,24 +12,38 @@ import numpy as np
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.files import read_json
-from nas.model.base import ARCHITECTURE, Model, ModelSource, Progress
+from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress
 from nas.model.front import Front, Member
 from nas.model.given import Given
-from nas.model.of_config import file_model, own_statistics
+from nas.model.of_config import encoded, file_model, own_statistics
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
 from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import RANDOM
 from nas.types import Architecture, Measure
 
 UNITS = {"flops": "M multiply-adds", "params": "M", "cpu": "ms", "gpu": "ms"}
 """Of the second objective, by the names that the tool has for it."""
+
+LATENCY = "latency"
+"""The name of a second objective that is neither FLOPs nor parameters, where nothing tells the device."""
+
+_AGREE = 2.0
+"""Largest ratio of the tool's value and the exact one: it counts more operations, classifiers and widths may differ."""
+
+_STATS = re.compile(r"iter_(\d+)\.stats")
+
+_POSITION = ("position", "threshold")
+"""Keys of an architecture that say its place in a cascade, where ENCAS searched those."""
 
 FAILED_ERROR = 100.0
 """The error in percent that the tool writes where an evaluation failed."""
 
 
 def is_old_run(folder: Path) -> bool:
-    """Return whether this is a result folder of the original tool: statistics of iterations, and no settings."""
+    """Return whether these are results of the original tool: statistics of iterations, and no settings."""
+    if folder.is_file():
+        return bool(_STATS.fullmatch(folder.name)) and not (folder.parent / "config.yaml").exists()
     return not (folder / "config.yaml").exists() and bool(_iterations(folder))
 
 
@@ -41,11 +55,11 @@ class OldFront(Front):
     latter follows from ``iter_0/net_<i>.stats``, where they are there.
     """
 
-    def __init__(self, folder: Path, *, recalibrate: bool, second: str, given: Given) -> None:
-        """Read the last iteration.
+    def __init__(self, place: Path, *, recalibrate: bool, second: str, given: Given) -> None:
+        """Read an iteration.
 
         Args:
-            folder: of the tool's results.
+            place: folder of the tool's results, whose last iteration is read, or its ``iter_<k>.stats``.
             recalibrate: whether networks get batch-norm statistics of their own.
             second: name of the second objective, where the folder does not tell.
             given: names supernet and data.
@@ -53,27 +67,36 @@ class OldFront(Front):
         Raises:
             UserError: if files are damaged, or supernet or data are not named.
         """
+        folder = place if place.is_dir() else place.parent
+        self.path = folder / f"iter_{max(_iterations(folder))}.stats" if place.is_dir() else place
         self.folder = folder
         self.recalibrate, self.given = recalibrate, given
-        path = folder / f"iter_{max(_iterations(folder))}.stats"
         if not given.names("supernet") or not given.names("dataset"):
             raise UserError(
                 f"run: '{folder}' holds results of the original tool, which do not say the supernet and the data: add "
                 f"supernet=... dataset=..."
             )
-        try:
-            archive = read_json(path)["archive"]
-            rows = [(dict(row[0]), float(row[1]), float(row[2])) for row in archive]
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise UserError(f"run: '{path}' is damaged ({type(error).__name__}: {error})") from error
-        rows = [row for row in rows if row[1] < FAILED_ERROR]
+        rows = [row for row in _rows(self.path) if row[1] < FAILED_ERROR and np.isfinite(row[2])]
         if not rows:
-            raise UserError(f"run: '{path}' holds no architecture whose evaluation succeeded")
-        name = _second_objective(folder) or second
-        self.measures = (TOP1_ERROR, Measure(name, UNITS.get(name, "")))
+            raise UserError(f"run: '{self.path}' holds no architecture whose evaluation succeeded")
+        rows = list({str(row[0]): row for row in rows}.values())  # the last of those that were evaluated twice
         values = np.array([row[1:] for row in rows], dtype=np.float64)
         chosen = sorted((rows[i] for i in non_dominated(values)), key=lambda row: row[1:])
         self.members = [Member(row[0], row[1:], {}) for row in chosen]
+        name = _second_objective(folder, rows) or (self._by_cost() if second == "flops" else second)
+        self.measures = (TOP1_ERROR, Measure(name, UNITS.get(name, "ms")))
+
+    def _by_cost(self) -> str:
+        """Return which second objective the members' exact costs agree with; the tool knows no others."""
+        supernet = self.given.supernet(self.dataset.n_classes, RANDOM)
+        genomes = np.stack([encoded(supernet.space, member.architecture, self.path) for member in self.members])
+        values = np.array([member.objectives[1] for member in self.members])
+        distances = {}
+        for name, table in (("flops", "macs"), ("params", "params")):
+            ratios = values / (supernet.costs()[table](genomes) / MILLION)
+            distances[name] = float(np.abs(np.log(np.maximum(ratios, np.finfo(float).tiny))).max())
+        nearest = min(distances, key=lambda name: distances[name])
+        return nearest if distances[nearest] <= np.log(_AGREE) else LATENCY
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -111,7 +134,8 @@ class _OldArchitecture(ModelSource):
         self.n_classes = front.dataset.n_classes
         space = front.supernet.space
         self._front, self._index = front, index
-        self._architecture: Architecture = space.decode(space.encode(config))
+        source = None if index is None else front.path
+        self._architecture: Architecture = space.decode(encoded(space, config, source))
 
     def dataset(self) -> Dataset:
         """Return the data set that is named."""
@@ -144,31 +168,65 @@ class _OldArchitecture(ModelSource):
 
 
 def _iterations(folder: Path) -> list[int]:
-    names = (re.fullmatch(r"iter_(\d+)\.stats", path.name) for path in folder.glob("iter_*.stats"))
+    names = (_STATS.fullmatch(path.name) for path in folder.glob("iter_*.stats"))
     return [int(name[1]) for name in names if name]
 
 
-def _second_objective(folder: Path) -> str | None:
-    """Return which of an evaluation's statistics is the second objective of the archive, if files tell it."""
-    known: dict[str, set[str]] = {}
-    for architecture, stats in _evaluations(folder):
-        known.setdefault(str(architecture), set()).update(
-            f"{name} {value}" for name, value in stats.items() if name in UNITS and value is not None
+def _rows(path: Path) -> list[tuple[dict[str, Any], float, float]]:
+    """Return the architectures of a file with their errors and second objectives.
+
+    ENCAS's files hold a list of one architecture where NSGANetV2's hold the architecture, and may say more in each row.
+
+    Raises:
+        UserError: if it is damaged; the message names the file and the row.
+    """
+    try:
+        archive = list(read_json(path)["archive"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"run: '{path}' is damaged ({type(error).__name__}: {error})") from error
+    return [_row(row, f"run: row {number} of the archive in '{path}'") for number, row in enumerate(archive)]
+
+
+def _row(row: Any, where: str) -> tuple[dict[str, Any], float, float]:
+    if not isinstance(row, list) or len(row) < 3:
+        said = f"has {len(row)} entries" if isinstance(row, list) else "is no list"
+        raise UserError(f"{where} {said}; it must hold an architecture, its error and its second objective")
+    architectures, error, second = row[:3]
+    if isinstance(architectures, list) and len(architectures) > 1:
+        raise UserError(
+            f"{where} holds a cascade of {len(architectures)} networks: use the results of one supernet, which "
+            f"ENCAS's extract_supernet_from_joint.py writes"
         )
-    path = folder / f"iter_{max(_iterations(folder))}.stats"
-    possible = set(UNITS)
-    looked = False
-    for config, _, second in read_json(path)["archive"]:
-        facts = known.get(str(config))
-        if facts:
+    architecture = architectures[0] if isinstance(architectures, list) and architectures else architectures
+    if not isinstance(architecture, dict):
+        raise UserError(f"{where} holds no architecture such as {{'ks': [...], 'e': [...], 'd': [...], 'r': 224}}")
+    try:
+        return {key: value for key, value in architecture.items() if key not in _POSITION}, float(error), float(second)
+    except (TypeError, ValueError):
+        raise UserError(f"{where}: error {error!r} and second objective {second!r} must be numbers") from None
+
+
+def _second_objective(folder: Path, rows: Sequence[tuple[Mapping[str, Any], float, float]]) -> str | None:
+    """Return which of an evaluation's statistics is the second objective, if files tell it.
+
+    Args:
+        folder: of the results.
+        rows: of the archive, without those whose evaluation failed.
+    """
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for architecture, stats in _evaluations(folder):
+        known.setdefault(str(architecture), []).append(stats)
+    possible, looked = set(UNITS), False
+    for architecture, _, second in rows:
+        if facts := known.get(str(architecture)):
             looked = True
-            possible &= {fact.split()[0] for fact in facts if float(fact.split()[1]) == float(second)}
+            possible &= {name for stats in facts for name in UNITS if stats.get(name) == second}
     return next(iter(possible)) if looked and len(possible) == 1 else None
 
 
 def _evaluations(folder: Path) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Yield the first iteration's architectures and what was measured, as far as their files can be read."""
-    for path in sorted(folder.glob("iter_0/net_*.subnet")):
+    """Yield architectures and what was measured, as far as their files can be read."""
+    for path in sorted(folder.glob("iter_*/net_*.subnet")):
         try:
             yield read_json(path), dict(read_json(path.with_suffix(".stats")))
         except (OSError, ValueError, TypeError):

@@ -1,6 +1,7 @@
 """Networks of ``supernet=tiny`` layer by layer, in the words of OFA's ``net.config`` files."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,8 +35,13 @@ def small_config(network: MobileNetwork) -> dict[str, Any]:
     }
 
 
-def small_network(config: Mapping[str, Any], dropout: float) -> nn.Module:
+def small_network(config: Mapping[str, Any], source: Path, dropout: float) -> nn.Module:
     """Build a network in eval mode, its weights random.
+
+    Args:
+        config: see :func:`small_config`.
+        source: the file that it is from, for messages.
+        dropout: probability that a feature is zeroed in training.
 
     Raises:
         UserError: if it is not described as :func:`small_config` does it.
@@ -54,7 +60,7 @@ def small_network(config: Mapping[str, Any], dropout: float) -> nn.Module:
             torch.manual_seed(0)  # random weights are the same ones each time
             return MobileNetwork(layout, dropout, "cpu").eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"the net.config of a {SMALL} is damaged: {type(error).__name__} {error}") from error
+        raise UserError(f"'{source}' is damaged, or no {SMALL}: {type(error).__name__} {error}") from error
 
 
 def _blocks(network: MobileNetwork) -> Iterator[InvertedResidual]:

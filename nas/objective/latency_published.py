@@ -19,6 +19,9 @@ from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 
 STEM, FIRST, WIDTHS = 16, 16, (24, 40, 80, 112, 160)
+PUBLISHED_WIDTHS = (1.0, 1.2)
+"""Multipliers of the networks that tables are published for."""
+
 EXPANDED, FEATURES = 960, 1280
 STRIDES = (2, 2, 2, 1, 2)
 SQUEEZE = (False, True, False, True, True)
@@ -91,7 +94,7 @@ def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, m
     of = {(r, stem): lut for lut in luts.values() for r, stem in _covered(lut)}
     lacking = [(r, w) for r, w in product(space.resolutions, space.widths) if (r, _divisible(STEM * w)) not in of]
     if lacking:
-        raise UserError(_coverage(path, of, *lacking[0]))
+        raise UserError(_other_network(path, of, lacking[0][1]) or _coverage(path, of, *lacking[0]))
     try:
         terms, counted, names = _terms(space, of)
     except KeyError as error:
@@ -110,8 +113,22 @@ def _covered(lut: Lut) -> Iterable[tuple[int, int]]:
     return [(int(match[1]), int(match[2])) for match in matches if match]
 
 
+def _other_network(path: object, of: Mapping[tuple[int, int], Lut], width: float) -> str:
+    """Return a message where the files time no network of OFA's MobileNetV3 of any width, else nothing."""
+    stems = sorted({stem for _, stem in of})
+    if {_divisible(STEM * w) for w in PUBLISHED_WIDTHS} & set(stems):
+        return ""
+    has = (
+        f"its first convolution has {' or '.join(map(str, stems))} channels" if stems else "it has no first convolution"
+    )
+    return (
+        f"{path} is the table of another network than OFA's MobileNetV3: {has}, this supernet's has "
+        f"{_divisible(STEM * width)}; measure a table with task=latency_table"
+    )
+
+
 def _coverage(path: object, of: Mapping[tuple[int, int], Lut], resolution: int, width: float) -> str:
-    widths = {w: _divisible(STEM * w) for w in (1.0, 1.2)}
+    widths = {w: _divisible(STEM * w) for w in PUBLISHED_WIDTHS}
     there = [str(w) for w, stem in widths.items() if any(stem == s for _, s in of)]
     sides = sorted({r for r, _ in of})
     gaps = {after - before for before, after in pairwise(sides)}

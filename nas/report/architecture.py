@@ -71,9 +71,15 @@ def layers_of(network: nn.Module, resolution: int) -> list[Layer]:
     return list(layers.values())
 
 
-def _add(layers: dict[str, Layer], name: str, module: nn.Module, images: Tensor, output: Tensor) -> None:
+def part_of(name: str) -> str:
+    """Return the block that a module or a tensor belongs to: its name up to the last index, or the first word."""
     block = re.match(r"(.*\.)?(\d+)(?=\.)", name)
-    key = block.group(0) if block else name.partition(".")[0]
+    return block.group(0) if block else name.partition(".")[0]
+
+
+def _add(layers: dict[str, Layer], name: str, module: nn.Module, images: Tensor, output: Tensor) -> None:
+    key = part_of(name)
+    block = key != name.partition(".")[0]
     channels = images.shape[1]
     layer = layers.setdefault(key, Layer(key, channels, output.shape[1], 1))
     weights = module.get_parameter("weight")

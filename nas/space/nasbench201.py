@@ -1,6 +1,7 @@
 """``space=nasbench201``: all results are in tables, so that a search takes seconds."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +34,9 @@ _SHAPE = (len(OPERATIONS),) * len(EDGES)
 _N = len(OPERATIONS) ** len(EDGES)
 _TRUSTED_SEED = 888
 """Of which the benchmark's own reader takes the costs where those of several seeds differ, which they must not."""
+
+_SIZES = re.compile(r"\d+(?::\d+)+")
+"""Architectures of NATS-Bench's other space."""
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +153,15 @@ def _condensed(path: Path) -> tuple[Floats, Floats]:
     costs = np.full((_N, len(EPOCHS), len(DATASETS), 3), np.nan)
     space = CellSpace()
     for cell, found in read_cells(path):
-        row = _index(space.encode({KEY: cell})[None])[0]
+        if _SIZES.fullmatch(str(cell)):
+            raise UserError(
+                f"space.path={path} is NATS-Bench's size search space, whose architectures are channels such as "
+                f"{cell}; space=nasbench201 reads its topology search space (NATS-tss-v1_0-3ffb9-simple)"
+            )
+        try:
+            row = _index(space.encode({KEY: cell})[None])[0]
+        except UserError as error:
+            raise UserError(f"space.path={path} is not laid out as NAS-Bench-201: {error}") from error
         try:
             accuracies[row] = _accuracies(found)
             costs[row] = _costs(found)

@@ -25,6 +25,9 @@ _RESNET_CHANNELS = (
 )
 """Channels of OFA's ResNet-50 at each width: inside the stem, after it, after each stage."""
 
+_LEFT_OUT = "ZeroLayer"
+"""The layer of a residual block whose shortcut is all there is."""
+
 _BLOCKS = ("conv", "mobile_inverted_conv")
 """The key of a residual block's layer, as newer and older versions of the packages write it."""
 
@@ -51,7 +54,55 @@ def outputs(config: Mapping[str, Any]) -> list[int]:
     return [int(layer["out_channels"]) for layer in _layers(config)]
 
 
-def architectures(config: Mapping[str, Any], widths: Sequence[float]) -> list[dict[str, Any]]:
+def check_layers(config: Mapping[str, Any], source: object) -> None:
+    """Raise UserError unless there are blocks and each layer takes the channels that the one before it gives.
+
+    Args:
+        config: content of the file.
+        source: the file, for messages.
+    """
+    try:
+        channels = _channels(config)
+        if not config["blocks"]:
+            raise UserError(f"'{source}' is damaged: it has no blocks")
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        raise UserError(f"'{source}' {_no_network(config, error)}") from error
+    for (before, _, gives), (name, takes, _) in pairwise(channels):
+        if gives != takes:
+            raise UserError(
+                f"'{source}' is damaged: {name} takes {takes} channels, and {before} before it gives {gives}"
+            )
+
+
+def _no_network(config: Mapping[str, Any], error: Exception) -> str:
+    """Return what is wrong with the description of a network."""
+    what = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+    return f"is damaged, or no network of '{kind_of(config)}': {what}"
+
+
+def _channels(config: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """Return name, input channels and output channels of the layers that follow each other in a network."""
+    kind, layers = kind_of(config), list[tuple[str, Any]]()
+    if kind == "ResNets":
+        layers += [(f"input_stem[{i}]", _layer(part)) for i, part in enumerate(config["input_stem"])]
+    else:
+        layers.append(("first_conv", config["first_conv"]))
+    layers += [(f"blocks[{i}]", layer) for i, layer in enumerate(_layers(config))]
+    if kind == "MobileNetV3":
+        layers.append(("final_expand_layer", config["final_expand_layer"]))
+    if kind not in ("ResNets", "AttentiveNasStaticModel") and config["feature_mix_layer"] is not None:
+        layers.append(("feature_mix_layer", config["feature_mix_layer"]))
+    layers = [
+        (name, layer) for name, layer in layers if layer.get("name") != "ZeroLayer"
+    ]  # of a block that is left out
+    found = [(name, int(layer["in_channels"]), int(layer["out_channels"])) for name, layer in layers]
+    classifier = config["classifier"]
+    if kind != "AttentiveNasStaticModel":  # whose last convolutions are not in the file
+        found.append(("classifier", int(classifier["in_features"]), int(classifier["out_features"])))
+    return found
+
+
+def architectures(config: Mapping[str, Any], widths: Sequence[float], source: object) -> list[dict[str, Any]]:
     """Return the architectures that a ``net.config`` may mean, without their resolution where it does not say it.
 
     OFA's networks do not name their width multiplier: there is one architecture for each of ``widths``, and
@@ -60,6 +111,7 @@ def architectures(config: Mapping[str, Any], widths: Sequence[float]) -> list[di
     Args:
         config: the file's content.
         widths: the multipliers of the search space; ignored where the file itself says all widths.
+        source: the file, for messages.
 
     Raises:
         UserError: if it describes no network of these families.
@@ -73,16 +125,18 @@ def architectures(config: Mapping[str, Any], widths: Sequence[float]) -> list[di
         if kind in NAMES:
             return [{**_mobile(config), "w": width} for width in widths]
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UserError(f"the net.config of a {kind} is damaged: {type(error).__name__} {error}") from error
-    raise UserError(f"a net.config of '{kind}' is unknown; known are {', '.join(NAMES)}")
+        raise UserError(f"'{source}' {_no_network(config, error)}") from error
+    raise UserError(f"'{source}' describes a network of '{kind}', which is unknown; known are {', '.join(NAMES)}")
 
 
 def _layers(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    layers = []
-    for block in config["blocks"]:
-        key = next((key for key in _BLOCKS if key in block), None)
-        layers.append(block[key] if key else block)
-    return layers
+    return [_layer(block) for block in config["blocks"]]
+
+
+def _layer(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the layer of a residual block; other layers as they are."""
+    layer: Mapping[str, Any] = next((block[key] for key in _BLOCKS if key in block), block)
+    return layer
 
 
 def _stages(layers: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

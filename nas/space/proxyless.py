@@ -46,6 +46,7 @@ class ProxylessSpace(SearchSpace):
         self.stages = stages
         self.last_kernel_sizes = tuple(last_kernel_sizes)
         self.last_expand_ratios = tuple(last_expand_ratios)
+        self.widths = stages.widths
         self.last_kernel_gene = stages.n_genes
         self.last_expand_gene = stages.n_genes + 1
         self.names = (*stages.names, "last.kernel_size", "last.expand_ratio")

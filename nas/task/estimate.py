@@ -77,7 +77,7 @@ class EstimateTask(Task):
         setup: Setup,
         planned: Mapping[str, Sequence[Setup]],
         launcher: Mapping[str, Any],
-        sweep: str,
+        sweep: str | None,
         json: bool,
         networks: PositiveInt,
         images: PositiveInt,
@@ -89,7 +89,7 @@ class EstimateTask(Task):
             setup: what the command line says of this task.
             planned: the sweep's runs by kind.
             launcher: the settings of what would start them.
-            sweep: its name.
+            sweep: what names it; ``None`` where the runs are those of the command line itself.
             json: whether to return JSON instead of a table.
             networks: of each run that a pool needs and that does not exist yet.
             images: of its validation split, and of its test split.
@@ -237,7 +237,7 @@ def _total(kinds: Sequence[Kind]) -> dict[str, Any]:
     return total
 
 
-def _record(sweep: str, kinds: Sequence[Kind], warnings: Sequence[str]) -> dict[str, Any]:
+def _record(sweep: str | None, kinds: Sequence[Kind], warnings: Sequence[str]) -> dict[str, Any]:
     seconds, sizes = _first(kinds)
     each = [
         {"name": kind.name, "runs": kind.runs, "done": kind.done, "evaluations": kind.evaluations, "disk": kind.disk}

@@ -15,6 +15,7 @@ from torch import nn
 
 from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches
+from nas.errors import typed
 from nas.finetuning.accuracy import Accuracy, measure
 from nas.finetuning.checkpoints import Best, Row
 from nas.finetuning.copies import Copies, as_bytes
@@ -204,7 +205,7 @@ class FinetuneTask(Task):
         return (
             f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
             f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
-            f"Model: {folder}, for example task=validate model={folder}{allow}"
+            f"Model: {folder}, for example python launch.py task=validate {typed('model', folder)}{allow}"
         )
 
     def _status(self, epoch: int) -> None:

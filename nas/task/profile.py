@@ -1,143 +1,305 @@
-"""``task=profile``: what one architecture costs, without its weights and without data."""
+"""``task=profile``: what one model costs, without its weights and without images."""
 
-import json
-from collections.abc import Mapping
+import json as json_format
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from torch import nn
+
 from nas.errors import UserError
+from nas.model.base import MILLION, Model, counted
+from nas.model.given import Given
+from nas.model.of_config import check_runs, encoded
+from nas.model.subject import CascadeOf, Subject, Subnet, find_subject
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
 from nas.parts import build
-from nas.report.architecture import FORMATS, architecture_figure, layers_of
-from nas.space.net_config import architectures, is_net_config, outputs
+from nas.report.architecture import FORMATS, architecture_figure, layers_of, part_of
+from nas.space.net_config import NAMES, architectures, kind_of, outputs
 from nas.space.product import is_cascade
 from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import RANDOM
 from nas.task.base import Setup, Task
-from nas.task.random_supernet import random_supernet
+from nas.task.model import Arch, given_by
+from nas.task.random_supernet import random_supernet, refuse_several
 from nas.types import Genomes, PositiveInt
 
 _EXACT = ("flops", "params")
-"""Costs that are printed in any case, as integers."""
+"""Costs that are printed in any case."""
+
+_TITLES = {"macs": "FLOPs (M)", "params": "parameters (M)"}
+
+
+@dataclass
+class _Profile:
+    """Costs of one network.
+
+    Attributes:
+        title: what it is, for people.
+        name: of the model.
+        macs, params: exact numbers.
+        resolution: side of the square input, pixels.
+        network: of which the picture is drawn.
+        architecture: its choices; ``None`` where it is no architecture of a supernet.
+        others: further costs with their units, by name.
+        detail: by kind of cost, the share of each part.
+    """
+
+    title: str
+    name: str
+    macs: int
+    params: int
+    resolution: int
+    network: nn.Module
+    architecture: Mapping[str, Any] | None = None
+    others: dict[str, tuple[float, str]] = field(default_factory=dict)
+    detail: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @final
 class ProfileTask(Task):
-    """Prints one JSON object: ``macs``, ``params`` and the architecture."""
+    """Prints what a model costs: FLOPs (multiply-adds), parameters, and its latency where a table has it."""
 
     def __init__(
         self,
         *,
         setup: Setup,
-        arch: str | dict[str, Any],
+        run: Path | None,
+        arch: Arch,
+        model: str | None,
         r: PositiveInt | None,
         classes: PositiveInt | None,
         detail: bool,
         picture: Path | None,
+        json: bool,
     ) -> None:
         """Take what to profile.
 
         Args:
-            setup: what the command line says; only ``supernet``, ``sec_obj`` and ``dataset`` count, the latter for its
-                number of classes.
-            arch: an architecture as the original tools write it: JSON, or a file that holds it (``.subnet``,
-                ``net.config``).
-            r: side of the square input, pixels; ``None`` for the one that ``arch`` says.
-            classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
-                for one that is trained from scratch.
+            setup: command line; ``supernet``, ``sec_obj`` and ``dataset`` count, the latter for its number of classes.
+            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
+            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            r: side of the square input, pixels; ``None`` for the one that the model says.
+            classes: outputs of the classifier of an architecture; ``None`` for those of its run or data set, or the
+                1,000 of a published supernet.
             detail: whether each part's share is listed too.
-            picture: where to draw the architecture; ``None`` for nowhere.
+            picture: file of the picture of the network; ``None`` for none.
+            json: whether to print one JSON object with numbers that are not rounded.
         """
         self._setup = setup
-        self._arch = arch
+        self._keys: dict[str, Any] = {"run": run, "arch": arch, "model": model, "resolution": r}
         self._resolution = r
         self._classes = classes
         self._detail = detail
         self._picture = None if picture is None else Path(picture).expanduser()
+        self._json = json
 
     def check(self) -> None:
-        """Read the architecture and look it up."""
+        """Find the model and look it up."""
         if self._picture is not None and self._picture.suffix[1:].lower() not in FORMATS:
             raise UserError(f"picture={self._picture} must end in .{', .'.join(FORMATS)}")
-        supernet, n_classes = random_supernet(self._setup, self._classes)
-        self._genome(supernet)
-        self._costs(supernet, n_classes)
+        self._profiled(self._subject())
 
     def run(self) -> str:
-        """Return the JSON object as one line."""
-        supernet, n_classes = random_supernet(self._setup, self._classes)
-        genome = self._genome(supernet)
-        tables = supernet.costs()
-        profile: dict[str, Any] = {name: int(table(genome[None])[0]) for name, table in tables.items()}
-        costs = [cost for cost in self._costs(supernet, n_classes) if cost.measure.name not in _EXACT]
-        for cost in costs:
-            profile[f"{cost.measure.name}_{cost.measure.unit}"] = float(cost(genome[None])[0])
-        architecture = supernet.space.decode(genome)
-        profile["arch"] = dict(architecture.config)
-        if self._detail:
-            profile["detail"] = {
-                name: {part: int(value[0]) for part, value in table.parts(genome[None]).items() if value[0]}
-                for name, table in tables.items()
-            }
-            profile["detail"] |= {
-                f"{cost.measure.name}_{cost.measure.unit}": cost.shares(genome)
-                for cost in costs
-                if isinstance(cost, LatencyTable)
-            }
+        """Return the costs as text or as JSON, and draw the picture."""
+        subject = self._subject()
+        found = self._profiled(subject)
+        if isinstance(found, CascadeOf):
+            return _cascade_json(found) if self._json else _cascade_text(found)
         if self._picture is not None:
-            resolution = architecture.config["r"]
-            million = 1e6
             architecture_figure(
                 self._picture,
-                title=f"{self._setup.choices['supernet']}: {profile['macs'] / million:.4g} M multiply-adds, "
-                f"{profile['params'] / million:.3g} M parameters",
-                resolution=resolution,
-                layers=layers_of(supernet.extract(architecture), resolution),
+                title=f"{found.name}: {found.macs / MILLION:.4g} M FLOPs, {found.params / MILLION:.3g} M parameters",
+                resolution=found.resolution,
+                layers=layers_of(found.network, found.resolution),
             )
-        return json.dumps(profile)
+        return _as_json(found, self._detail) if self._json else _as_text(found, self._detail)
 
-    def _costs(self, supernet: Supernet, n_classes: int) -> list[Cost]:
-        offers = {"space": supernet.space, "tables": supernet.costs(), "supernet": supernet, "device": "cpu"}
-        offers |= {"n_classes": n_classes}
-        objectives = [build(part, offers) for part in self._setup.parts["sec_obj"].values()]
-        return [objective for objective in objectives if isinstance(objective, Cost)]
+    @property
+    def _given(self) -> Given:
+        return given_by(self._setup)
 
-    def _genome(self, supernet: Supernet) -> Genomes:
-        config = dict(_read(self._arch))
-        if is_cascade(config):
+    def _subject(self) -> Subject:
+        return find_subject(**self._keys, given=self._given)
+
+    def _profiled(self, subject: Subject) -> _Profile | CascadeOf:
+        if isinstance(subject, CascadeOf):
+            if self._picture is not None:
+                raise UserError(f"picture=... is for single networks; {subject.name} is a cascade")
+            return subject
+        if isinstance(subject, Subnet):
+            return self._of_subnet(subject)
+        config = subject.described.get("net_config", {})
+        if kind_of(config) in NAMES and self._given.names("supernet"):
+            return self._of_subnet(self._mapped(subject))
+        return self._of_network(subject)
+
+    def _of_network(self, model: Model) -> _Profile:
+        """Return the costs of a network that is described by itself."""
+        if self._classes is not None:
+            raise UserError(f"classes=... is for architectures of a supernet; {model.name} has its own classifier")
+        for name in self._costs():
+            if name not in _EXACT:
+                raise UserError(f"sec_obj={name} is known of the blocks of supernets: add supernet=NAME")
+        assert model.network is not None
+        side = self._resolution or int(model.described["resolution"])
+        check_runs(model.network, side, Path(model.name))
+        shapes = deepcopy(model.network).to("meta").eval()
+        costs = counted(shapes, side)
+        kind = kind_of(model.described["net_config"]) if "net_config" in model.described else type(shapes).__name__
+        title = f"{model.name}: {kind}, input {side} x {side}, {model.described['n_classes']:,} classes"
+        exact = (round(costs["flops"] * MILLION), round(costs["params"] * MILLION))
+        found = _Profile(title, model.name, *exact, side, model.network)
+        params: dict[str, float] = {}
+        for name, parameter in shapes.named_parameters():
+            params[part_of(name)] = params.get(part_of(name), 0) + parameter.numel()
+        found.detail = {"macs": {layer.name: layer.macs for layer in layers_of(shapes, side)}, "params": params}
+        return found
+
+    def _of_subnet(self, subject: Subnet) -> _Profile:
+        """Return the costs of an architecture of a supernet, at any resolution that the network can take."""
+        if is_cascade(subject.architecture):
             raise UserError(
-                "task=profile is for one network, and arch is a cascade: name one of its networks; of one over several "
-                "supernets it is what stands under the supernet's name, without position and threshold"
+                f"{_source(subject)} is a cascade: name one of its networks; of one over several supernets it is what "
+                f"stands under the supernet's name, without position and threshold"
             )
-        resolution = {} if self._resolution is None else {"r": self._resolution}
-        if not is_net_config(config):
-            return supernet.space.encode(config | resolution)
+        refuse_several(self._setup)
+        side = self._side(subject)
+        supernet, n_classes, label = self._supernet(subject, side)
+        genome = encoded(supernet.space, {**subject.architecture, "r": side}, subject.file)
+        network, tables = supernet.extract(supernet.space.decode(genome)), supernet.costs()
+        check_runs(network, side, subject.file or Path(subject.name))
+        exact = {name: int(table(genome[None])[0]) for name, table in tables.items()}
+        found = _Profile(
+            title=f"{subject.name}: an architecture of {label}, input {side} x {side}, {n_classes:,} classes",
+            name=subject.name,
+            macs=exact["macs"],
+            params=exact["params"],
+            resolution=side,
+            network=network,
+            architecture=dict(supernet.space.decode(genome).config),
+        )
+        found.detail = {
+            name: {part: int(value[0]) for part, value in table.parts(genome[None]).items() if value[0]}
+            for name, table in tables.items()
+        }
+        offers = {"space": supernet.space, "tables": tables, "supernet": supernet, "device": "cpu"}
+        for part in self._costs().values():
+            cost: Cost = build(part, offers | {"n_classes": n_classes})
+            if cost.measure.name not in _EXACT:
+                found.others[cost.measure.name] = (float(cost(genome[None])[0]), cost.measure.unit)
+            if isinstance(cost, LatencyTable):
+                found.detail[f"{cost.measure.name}_{cost.measure.unit}"] = cost.shares(genome)
+        return found
+
+    def _costs(self) -> dict[str, Any]:
+        """Return the constructors of the objectives that need no measurement, by name."""
+        return {name: part for name, part in self._setup.parts["sec_obj"].items() if issubclass(part.func, Cost)}
+
+    def _side(self, subject: Subnet) -> int:
+        side = self._resolution or subject.architecture.get("r")
+        if side is None:
+            raise UserError(f"{_source(subject)} does not say the resolution: add r=224, or what it is")
+        if not isinstance(side, int) or isinstance(side, bool) or side < 1:
+            raise UserError(f"{_source(subject)}: r is {side!r}; it must be a whole number of pixels")
+        return side
+
+    def _supernet(self, subject: Subnet, side: int) -> tuple[Supernet, int, str]:
+        """Return the supernet with random weights for images of one size, its number of classes, and its name."""
+        given, choice = self._given, self._setup.choices["supernet"]
+        n_classes = self._classes or subject.n_classes
+        if subject.supernet is not None:
+            node = dict(subject.supernet) | {"resolutions": [side]}
+            stored = Given(settings={"supernet": node}, device="cpu", cache=given.cache, allowed=given.allowed)
+            if n_classes is None:
+                raise UserError(f"how many classes {_source(subject)} tells apart is unknown: add classes=10")
+            label = f"its supernet ({str(node.get('_target_')).rpartition('.')[2]})"
+            return stored.supernet(n_classes, RANDOM), n_classes, label
+        if not given.names("supernet"):
+            raise UserError("which supernet the architecture is of is unknown: add supernet=NAME")
+        if n_classes is None and given.dataset is not None:
+            n_classes = given.dataset.n_classes
+        if n_classes is None and not {"checkpoint", "members"} & self._setup.resolved["supernet"].keys():
+            raise UserError("how many classes the network tells apart is unknown: add classes=10 or dataset=NAME")
+        supernet, n_classes = random_supernet(self._setup, n_classes, side)
+        return supernet, n_classes, f"supernet={choice}"
+
+    def _mapped(self, model: Model) -> Subnet:
+        """Return a network that a ``net.config`` describes as an architecture of the supernet that is named."""
+        config, file = model.described["net_config"], Path(model.described["source"]["net_config"])
+        side, n_classes = self._resolution or int(model.described["resolution"]), int(model.described["n_classes"])
+        choice = self._setup.choices["supernet"]
+        supernet, _ = random_supernet(self._setup, n_classes, side)
         wanted, found = outputs(config), list[int]()
-        for meant in architectures(config, getattr(supernet.space, "widths", (1.0,))):
-            given = meant | resolution
-            if "r" not in given:
-                raise UserError(f"{self._arch} does not say the resolution: add r=224, or what it is")
-            genome = supernet.space.encode(given)
-            layers = layers_of(supernet.extract(supernet.space.decode(genome)), given["r"])
+        for meant in architectures(config, getattr(supernet.space, "widths", (1.0,)), file):
+            try:
+                genome: Genomes = supernet.space.encode(meant | {"r": side})
+            except UserError as error:
+                raise UserError(f"'{file}' is no network of supernet={choice}: {error}") from error
+            layers = layers_of(supernet.extract(supernet.space.decode(genome)), side)
             found = [layer.outputs for layer in layers if layer.name.startswith("blocks.")]
             if found == wanted:
-                return genome
+                return Subnet(model.name, meant | {"r": side}, file, n_classes=n_classes)
         raise UserError(
-            f"{self._arch} is of another width than supernet={self._setup.choices['supernet']}: its blocks have "
+            f"'{file}' is no network of supernet={choice}, or of another width: its blocks have "
             f"{', '.join(map(str, wanted))} channels and the supernet's {', '.join(map(str, found))}"
         )
 
 
-def _read(arch: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(arch, Mapping):
-        return arch
-    path = None if arch.lstrip().startswith("{") else Path(arch).expanduser()
-    if path is not None and not path.is_file():
-        raise UserError(f"arch={arch} is neither JSON nor a file that exists")
-    try:
-        config = json.loads(arch if path is None else path.read_text())
-    except ValueError as error:
-        raise UserError(f"arch={arch} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"arch={arch} must be a JSON object such as {{'ks': [...], 'e': [...], 'd': [...], 'r': 224}}")
-    return config
+def _source(subject: Subnet) -> str:
+    return f"'{subject.file}'" if subject.file is not None else "the architecture"
+
+
+def _as_json(found: _Profile, detail: bool) -> str:
+    profile: dict[str, Any] = {"name": found.name, "macs": found.macs, "params": found.params}
+    profile |= {f"{name}_{unit}": value for name, (value, unit) in found.others.items()}
+    profile["resolution"] = found.resolution
+    if found.architecture is not None:
+        profile["arch"] = found.architecture
+    if detail:
+        profile["detail"] = found.detail
+    return json_format.dumps(profile)
+
+
+def _as_text(found: _Profile, detail: bool) -> str:
+    rows = [("FLOPs", found.macs / MILLION, "M"), ("parameters", found.params / MILLION, "M")]
+    rows += [(name, value, unit) for name, (value, unit) in found.others.items()]
+    width = max(len(name) for name, *_ in rows)
+    lines = [found.title, *(f"  {name.ljust(width)}  {value:.4g} {unit}" for name, value, unit in rows)]
+    if found.architecture is not None:
+        lines.append(f"  architecture: {json_format.dumps(found.architecture)}")
+    return "\n".join([*lines, *(_shares(found.detail) if detail else ())])
+
+
+def _shares(detail: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
+    """Return a table with a row a part and a column a cost."""
+    parts = dict.fromkeys(part for shares in detail.values() for part in shares)
+    titles = [_TITLES.get(name, name.replace("_ms", " (ms)")) for name in detail]
+    cells = [["part", *titles]]
+    for part in parts:
+        scaled = [(shares.get(part), MILLION if name in _TITLES else 1) for name, shares in detail.items()]
+        cells.append([part, *("" if value is None else f"{value / unit:.4g}" for value, unit in scaled)])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in cells]
+
+
+def _cascade_json(found: CascadeOf) -> str:
+    return json_format.dumps(
+        {"name": found.name, "costs": dict(found.costs), "networks": found.networks, "flops": found.network_flops}
+    )
+
+
+def _cascade_text(found: CascadeOf) -> str:
+    lines = [f"{found.name}: a cascade of {len(found.networks)} networks; FLOPs are the average of the images"]
+    titles = {"flops": ("FLOPs", " M"), "params": ("parameters", " M")}
+    for name, value in found.costs.items():
+        title, unit = titles.get(name, (name, ""))
+        lines.append(f"  {title} {value:.4g}{unit}")
+    for place, name in enumerate(found.networks):
+        flops = f", {found.network_flops[place]:.4g} M FLOPs" if found.network_flops else ""
+        lines.append(f"  network {place + 1}: {name}{flops}")
+    return "\n".join(lines)

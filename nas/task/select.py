@@ -11,7 +11,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.model.base import ModelSource
+from nas.files import read_json
+from nas.model.base import MODEL_FILE, ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
 from nas.model.front import Front
@@ -41,7 +42,7 @@ class SelectTask(Task):
         run: Path,
         n: PositiveInt,
         prefer: dict[str, NonNegativeFloat | None],
-        save: Path | None,
+        path: Path | None,
         overwrite: bool,
     ) -> None:
         """Take what to choose.
@@ -53,37 +54,42 @@ class SelectTask(Task):
             n: members to choose beside the most accurate one.
             prefer: wanted values of objectives by name, in their units; ``top1`` is the accuracy, percent. ``None`` for
                 none.
-            save: folder of the models' folders; ``None`` for ``selected/`` in the run's.
+            path: folder of the models' folders; ``None`` for ``selected/`` in the run's.
             overwrite: whether models that are there may be replaced.
         """
         self._setup = setup
         self._run = Path(run).expanduser()
         self._n = n
         self._wanted = {name: value for name, value in prefer.items() if value is not None}
-        self._save = self._run / "selected" if save is None else Path(save).expanduser()
+        home = self._run.parent if self._run.is_file() else self._run  # a file of the original tool's results
+        self._path = home / "selected" if path is None else Path(path).expanduser()
         self._overwrite = overwrite
 
     def check(self) -> None:
         """Read the front, choose, and look at where models go."""
         front = self._front()
-        for name in self._chosen(front):
-            check_free(self._save / name, overwrite=self._overwrite)
+        for name, (index, _) in self._chosen(front).items():
+            if not self._is_there(self._path / name, front, index):
+                check_free(self._path / name, overwrite=self._overwrite)
 
     def run(self) -> str:
         """Write the models, and return what was chosen and where it is."""
         settings = self._setup.settings
         torch.set_num_threads(settings.threads)
         front = self._front()
-        lines = [self._reason(front)]
+        lines = [reason(front, self._n, self._wanted)]
         with threadpool_limits(settings.threads), shown() as progress:
             for name, (index, source) in self._chosen(front).items():
-                model = source.load(progress)
-                named = replace(model, name=name, described={**model.described, "name": name})
-                write_model(self._save / name, named, overwrite=self._overwrite)
+                known = self._is_there(self._path / name, front, index)
+                if not known:
+                    model = source.load(progress)
+                    named = replace(model, name=name, described={**model.described, "name": name})
+                    write_model(self._path / name, named, overwrite=self._overwrite)
                 values = zip(front.measures, front.members[index].objectives, strict=True)
                 objectives = ", ".join(f"{measure.name} {value:.4g} {measure.unit}" for measure, value in values)
-                place = os.path.relpath(self._save / name)
-                lines.append(f"  {place}: member {index}{self._best(front, index)}, {objectives}")
+                place = os.path.relpath(self._path / name)
+                there = ", is there already" if known else ""
+                lines.append(f"  {place}: member {index}{self._best(front, index)}, {objectives}{there}")
         return "\n".join(lines)
 
     def _front(self) -> Front:
@@ -97,11 +103,21 @@ class SelectTask(Task):
         names = folder_names(front, indices)
         return {name: (index, front.source(index)) for name, index in zip(names, indices, strict=True)}
 
-    def _reason(self, front: Front) -> str:
-        how = "by trade-off"
-        if self._wanted:
-            how = "closest to " + ", ".join(f"{name} {value:g}" for name, value in self._wanted.items())
-        return f"Chosen of {len(front.members)} members of the front, {how}, and the most accurate one:"
+    def _is_there(self, folder: Path, front: Front, index: int) -> bool:
+        """Return whether a folder holds this member, with the same objectives, and is not to be replaced."""
+        if self._overwrite:
+            return False
+        try:
+            described = read_json(folder / MODEL_FILE)
+            known = described["objectives"], described.get("architecture", {"networks": described.get("networks")})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        member = front.members[index]
+        wanted = dict(member.architecture)
+        if "networks" in wanted:
+            wanted = {"networks": list(wanted["networks"])}
+        names = [measure.name for measure in front.measures]
+        return known == (dict(zip(names, member.objectives, strict=True)), wanted)
 
     @staticmethod
     def _best(front: Front, index: int) -> str:
@@ -109,7 +125,12 @@ class SelectTask(Task):
 
 
 def choose(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
-    """Return the indices of up to ``n`` members, ascending, and of the most accurate one.
+    """Return the indices of those that :func:`preferred` returns and of the most accurate one, ascending."""
+    return sorted({*preferred(front, n, wanted), front.best})
+
+
+def preferred(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
+    """Return the indices of up to ``n`` members by preferences or by trade-off.
 
     Args:
         front: of a run; members that are dominated with the final weights are not chosen.
@@ -137,7 +158,20 @@ def choose(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
         chosen = kept[order[:n]]
     else:
         chosen = kept[np.argsort(-trade_offs(points[kept]), kind="stable")[:n]]
-    return sorted({*chosen.tolist(), front.best})
+    indices: list[int] = chosen.tolist()
+    return indices
+
+
+def reason(front: Front, n: int, wanted: Mapping[str, float]) -> str:
+    """Return which members :func:`choose` returns, for people."""
+    how = "by trade-off"
+    if wanted:
+        how = "closest to " + ", ".join(f"{name} {value:g}" for name, value in wanted.items())
+    picked = preferred(front, n, wanted)
+    best = "; and the most accurate one, which is always written"
+    if front.best in picked:
+        best = ", the most accurate one among them"
+    return f"Chosen of {len(front.members)} members of the front: {len(picked)} {how} (n={n}){best}:"
 
 
 def folder_names(front: Front, indices: Sequence[int]) -> list[str]:

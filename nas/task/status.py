@@ -1,10 +1,8 @@
 """``task=status``: what the runs of a sweep are doing."""
 
-from pathlib import Path
 from typing import final
 
-from nas.errors import UserError, unknown
-from nas.sweep import SweepFolder, table
+from nas.sweep import find_sweep, table
 from nas.task.base import Setup, Task
 
 
@@ -19,26 +17,16 @@ class StatusTask(Task):
 
         Args:
             setup: what the command line says; only ``paths.outputs`` counts.
-            sweep: the sweep's folder, or its name in ``sweeps`` below ``paths.outputs``.
+            sweep: the sweep's folder, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
+                end, or the file of settings that it was started with.
         """
         self._sweeps = setup.paths.outputs / "sweeps"
         self._name = sweep
 
     def check(self) -> None:
         """Find the sweep."""
-        self._found().rows()
+        find_sweep(self._name, self._sweeps).rows()
 
     def run(self) -> str:
         """Return the table."""
-        return table(self._found().rows())
-
-    def _found(self) -> SweepFolder:
-        names = sorted(path.parent.name for path in self._sweeps.glob("*/sweep.json"))
-        if self._name in names:
-            return SweepFolder(self._sweeps / self._name)
-        folder = Path(self._name).expanduser()
-        if folder.is_dir():
-            return SweepFolder(folder)
-        if not names:
-            raise UserError(f"sweep={self._name} is no folder, and there is no sweep in {self._sweeps}")
-        raise unknown("sweep", self._name, names)
+        return table(find_sweep(self._name, self._sweeps).rows())

@@ -49,7 +49,7 @@ class ValidateTask(Task):
         r: PositiveInt | None,
         split: Literal["test", "validation", "train"],
         recalibrate: bool | None,
-        save: Path | None,
+        path: Path | None,
         batch_size: PositiveInt,
         bins: PositiveInt,
     ) -> None:
@@ -66,7 +66,7 @@ class ValidateTask(Task):
             split: which images.
             recalibrate: whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
                 those that a run measured its architectures with. ``False`` leaves a run's supernet's.
-            save: folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
+            path: folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
             batch_size: images at once.
             bins: of confidence, for the calibration error.
         """
@@ -74,7 +74,7 @@ class ValidateTask(Task):
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._split = split
         self._recalibrate = recalibrate
-        self._save = None if save is None else Path(save).expanduser()
+        self._path = None if path is None else Path(path).expanduser()
         self._batch_size = batch_size
         self._bins = bins
 
@@ -127,8 +127,8 @@ class ValidateTask(Task):
 
     def _place(self, source: ModelSource) -> Path:
         """Return the folder of the results; its name says what was measured, so that others are not overwritten."""
-        if self._save is not None:
-            return self._save
+        if self._path is not None:
+            return self._path
         named = [self._setup.choices["dataset"]] if self._given.names("dataset") else []
         statistics = {None: [], True: ["recalibrated"], False: ["inherited"]}[self._recalibrate]
         words = "-".join([*named, self._split, *statistics])

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
+from nas.errors import typed
 from nas.tracker.base import RunInfo, StepSummary, Tracker
 from nas.tracker.wandb_thread import WandbThread
 from nas.types import PositiveFloat
@@ -96,8 +97,8 @@ class WandbTracker(Tracker):
         if not thread.complete:
             log.warning(
                 "Weights & Biases did not get every step; once it can: "
-                "python launch.py task=replay run=%s tracker=wandb tracker.mode=%s",
-                self._folder,
+                "python launch.py task=replay %s tracker=wandb tracker.mode=%s",
+                typed("run", self._folder),
                 self._mode,
             )
 

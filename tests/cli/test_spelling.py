@@ -14,9 +14,16 @@ from nas.cli.spelling import spelled_out
         ("supernet=a,[b,c]", ["supernet=a,[b,c]"]),
         ("supernet.widths=[0.5]", ["supernet.widths=[0.5]"]),
         ("sec_obj=[flops,params]", ["sec_obj=[flops,params]"]),
+        ("prefer=top1#80+flops#150", ["prefer.top1=80", "prefer.flops=150"]),
+        ("prefer='top1#80.5'", ["prefer.top1=80.5"]),
+        ("prefer=None", []),
+        ("prefer=top1#high", ["prefer=top1#high"]),
+        ("prefer.top1=80", ["prefer.top1=80"]),
+        ("save=a=b", ["path=a=b"]),
+        ("save", ["save"]),
     ],
 )
-def test_a_list_of_supernets_is_several_by_name(typed: str, meant: list[str]) -> None:
+def test_what_words_stand_for(typed: str, meant: list[str]) -> None:
     assert spelled_out(typed) == meant
 
 

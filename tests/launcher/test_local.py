@@ -22,7 +22,7 @@ runs = [PlannedRun(f"seed={n}", folder / str(n), (sys.executable, "-c", code, st
         for n in range(2)]
 sweep = SweepFolder(folder / "sweep")
 with lease(sweep.path):
-    sweep.begin("local", runs)
+    sweep.begin("local", runs, {})
     Local(workers=1, restarts=0).launch(sweep, runs)
 """
 

@@ -19,6 +19,15 @@ from tests.small_runs import launched
 PUBLISHED = json.loads((Path(__file__).parents[1] / "reference" / "net_configs.json").read_text())
 
 
+DAMAGE = {
+    "wrong": lambda config: config["blocks"][3]["mobile_inverted_conv"].update(in_channels=8),
+    "bare": lambda config: config.update(blocks=[]),
+    "resnet": lambda config: config.update(name="ResNets"),
+    "proxyless": lambda config: config.update(name="ProxylessNASNets"),
+}
+"""How a file of OFA's MobileNetV3 may be damaged."""
+
+
 def given(place: Path, **settings: object) -> Given:
     return Given(settings=settings, device="cpu", cache=place / "cache")
 
@@ -146,6 +155,19 @@ def test_published_files_build_and_cost_what_was_published(entry, tmp_path):
     assert torch.isfinite(logits).all()
 
 
+def test_architectures_in_folders_of_runs_and_models_are_named_with_those(runs, tmp_path, monkeypatch):
+    """What the message says to type is a model."""
+    from nas.model.folder import write_model
+
+    write_model(tmp_path / "net", loaded_member(runs), overwrite=False)
+    for file in (tmp_path / "net" / "net.subnet", runs / "alone" / "iter_0" / "net_0.subnet"):
+        with pytest.raises(UserError) as error:
+            find_source(**asked(model=str(file)), given=given(runs))
+        words = dict(word.split("=", 1) for word in str(error.value).split(" with ")[1].split())
+        source = find_source(**asked(**words), given=given(runs))
+        assert source.n_classes == 10
+
+
 def test_timm(tmp_path):
     keys = asked(model="timm:mobilenetv3_small_050", weights="random", resolution=32)
     model = find_model(**keys, given=given(tmp_path), progress=silent)
@@ -175,10 +197,26 @@ def test_timm(tmp_path):
         ({"model": "nowhere", "arch": 3}, r"arch=... names an architecture of a run"),
         ({"model": "broken.config", "weights": "random"}, r"model=broken.config is not JSON"),
         ({"model": "list.config", "weights": "random"}, r"model=list.config must hold a JSON object"),
-        ({"model": "odd.config", "weights": "random", "resolution": 8}, r"a net.config of 'VGG' cannot be built"),
+        (
+            {"model": "odd.config", "weights": "random", "resolution": 8},
+            r"'odd.config' describes a network of 'VGG', which cannot",
+        ),
         (
             {"model": "empty.config", "weights": "random", "resolution": 8},
-            r"the net.config of a MobileNetV3 is damaged",
+            r"'empty.config' is damaged, or no network of 'MobileNetV3': 'first_conv' is missing",
+        ),
+        (
+            {"model": "wrong.config", "weights": "random", "resolution": 8},
+            r"'wrong.config' is damaged: blocks\[3\] takes 8 channels, and blocks\[2\] before it gives 32",
+        ),
+        ({"model": "bare.config", "weights": "random", "resolution": 8}, r"'bare.config' is damaged: it has no blocks"),
+        (
+            {"model": "resnet.config", "weights": "random", "resolution": 8},
+            r"'resnet.config' is damaged, or no network of 'ResNets': 'input_stem' is missing",
+        ),
+        (
+            {"model": "proxyless.config", "weights": "random", "resolution": 8},
+            r"'proxyless.config' is damaged: feature_mix_layer takes 1152 channels, and blocks\[16\] before it",
         ),
         ({"model": "mobile.config"}, r"which weights 'mobile.config' has is unknown: add weights=FILE"),
         ({"model": "mobile.config", "weights": "random"}, r"'mobile.config' does not say the resolution: add r=224"),
@@ -197,6 +235,10 @@ def test_what_is_wrong_is_said_before_any_work(runs, keys, message, monkeypatch)
     Path("odd.config").write_text('{"name": "VGG", "blocks": []}')
     Path("empty.config").write_text('{"name": "MobileNetV3", "blocks": []}')
     Path("mobile.config").write_text(json.dumps(PUBLISHED[2]["config"]))
+    for name, damage in DAMAGE.items():
+        config = json.loads(json.dumps(PUBLISHED[2]["config"]))
+        damage(config)
+        Path(f"{name}.config").write_text(json.dumps(config))
     Path("arch.subnet").write_text('{"ks": [3], "e": [1], "d": [1], "r": 8}')
     Path("text.pth").write_text("no tensors")
     torch.save({"state_dict": {"weight": torch.zeros(2)}}, "other.pth")

@@ -1,6 +1,8 @@
 import json
 import pickle
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from nas.supernet.weights import weights_digest
 from tests.model.test_find import asked, given
 from tests.model.test_old_run import DIGITS
 from tests.ofa_networks import SETTINGS, architectures, scramble
+from tests.small_runs import exit_code
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,8 +58,31 @@ def test_a_model_is_read_as_it_was_written(runs, folder):
 
 def test_the_card_says_what_a_user_wants_to_know(runs, folder):
     text, described = (folder / "README.md").read_text(), model_of(runs).described
-    for word in (described["weights"], "validation top1", "Digits", "task=validate model=net", 'nas.load("net")'):
+    for word in (described["weights"], "validation top1", "Digits", 'nas.load(".")'):
         assert word in text
+
+
+def test_the_cards_commands_work_where_it_is_read(runs, folder, tmp_path, monkeypatch):
+    place = tmp_path / "it's, 100 %=mine"
+    folder.rename(place)
+    text = (place / "README.md").read_text()
+    program, *words = shlex.split(text.split("```sh\n")[1].split("\n")[0])[1:]
+    assert Path(program) == ROOT / "launch.py"
+    assert exit_code(place, *words, "device=cpu", f"paths.cache={runs / 'cache'}") == 0
+    assert (place / "validation" / "test" / "results.json").is_file()
+    code = text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(place)
+    names: dict[str, object] = {"images": torch.rand(2, 3, 8, 8)}
+    exec(code, names)
+    assert tuple(names["answers"].shape) == (2, 10)
+
+
+def test_a_data_set_in_a_relative_folder_means_the_same_in_the_models_folder(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = model_of(runs)
+    node = {"_target_": "nas.dataset.imagefolder.ImageFolder", "path": "photos"}
+    write_model(Path("net"), replace(model, described={**model.described, "dataset": node}), overwrite=False)
+    assert json.loads(Path("net/model.json").read_text())["dataset"]["path"] == str(tmp_path / "photos")
 
 
 def test_files_of_the_original_tool(folder):
@@ -64,7 +90,7 @@ def test_files_of_the_original_tool(folder):
     state = torch.load(folder / "net.inherited", weights_only=True)["state_dict"]
     config = json.loads((folder / "net.config").read_text())
     assert config["resolution"] == config["img_size"] == 8
-    network = network_from_config(config)
+    network = network_from_config(config, folder / "net.config")
     assert network.state_dict().keys() == state.keys()
     assert counted(network, 8) == pytest.approx(json.loads((folder / "model.json").read_text())["costs"])
 
@@ -172,7 +198,7 @@ def test_attentivenas_in_the_layout_of_its_authors(tmp_path):
         overwrite=False,
     )
     config = json.loads((tmp_path / "net" / "net.config").read_text())
-    assert net_config_architectures(config, ()) == [dict(architecture.config)]
+    assert net_config_architectures(config, (), "net.config") == [dict(architecture.config)]
     state = torch.load(tmp_path / "net" / "net.inherited", weights_only=True)["state_dict"]
     names = {"first_conv.conv.weight", "first_conv.bn.weight", "blocks.0.mobile_inverted_conv.depth_conv.conv.weight"}
     names |= {"blocks.0.shortcut.conv.weight", "last_conv.feature_mix_layer.conv.weight", "classifier.linear.weight"}

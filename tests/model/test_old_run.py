@@ -121,12 +121,81 @@ def test_what_is_not_named_or_does_not_fit(tmp_path, changes, message):
         find_source(**asked(run=tmp_path / "old"), given=named(tmp_path, **changes))
 
 
+def change(folder: Path, **rows: object) -> None:
+    """Write rows of the last iteration's archive anew, by ``row<i>``; rows beyond its end are added."""
+    path = folder / "iter_10.stats"
+    content = json.loads(path.read_text())
+    for name, row in rows.items():
+        place = int(name.removeprefix("row"))
+        content["archive"][place : place + 1] = [row]
+    path.write_text(json.dumps(content))
+
+
+def test_architectures_that_were_evaluated_twice_and_evaluations_that_failed(tmp_path):
+    """The tool records a failed evaluation as 0 % and 1000; the same architecture may have been measured elsewhere."""
+    configs = write_old(tmp_path / "old", "cpu")
+    change(tmp_path / "old", row4=[configs[0], 100, 1000], row5=[configs[1], 20.0, 200.0], row6=[configs[3], 1, None])
+    change(tmp_path / "old", row6=[configs[2], float("nan"), 1000])
+    front = front_of(tmp_path / "old", recalibrate=True, given=named(tmp_path), second="flops")
+    assert [member.architecture for member in front.members] == [configs[1], configs[0]]
+    assert front.measures[1].name == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("factor", "name", "unit"), [(1.01, "flops", "M multiply-adds"), (0.1, "latency", "ms"), (None, "params", "M")]
+)
+def test_what_the_second_objective_is_where_its_values_alone_can_tell(tmp_path, factor, name, unit):
+    configs = write_old(tmp_path / "old", stats=False)
+    supernet = OfaMobileNet(**(SETTINGS | {"width": 1.0}))
+    genomes = np.stack([supernet.space.encode(config) for config in configs[:2]])
+    cost = supernet.costs()["params" if factor is None else "macs"](genomes) / 1e6 * (factor or 1)
+    order = np.argsort(cost)
+    rows = {f"row{i}": [configs[k], 30.0 - i, round(float(cost[k]), 2)] for i, k in enumerate(order)}
+    change(tmp_path / "old", **rows, row2=[configs[3], 100, 1000])
+    front = front_of(tmp_path / "old", recalibrate=True, given=named(tmp_path))
+    assert (front.measures[1].name, front.measures[1].unit) == (name, unit)
+
+
+def test_encas_writes_a_list_of_one_architecture(tmp_path):
+    configs = write_old(tmp_path / "old")
+    place = {"position": 0, "threshold": 0.3}
+    change(tmp_path / "old", row0=[[configs[0] | place], 30.0, 100.0, [[30.0], [100.0]]], row1=[[configs[1]], 20, 200])
+    front = front_of(tmp_path / "old", recalibrate=True, given=named(tmp_path))
+    assert [member.architecture for member in front.members] == [configs[1], configs[0]]
+
+
+def test_a_file_of_results_may_be_named_as_the_original_tool_does(tmp_path):
+    configs = write_old(tmp_path / "old")
+    front = front_of(tmp_path / "old" / "iter_2.stats", recalibrate=True, given=named(tmp_path))
+    assert front.folder == tmp_path / "old"
+    assert [member.architecture for member in front.members] == [configs[0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([{}, 1], r"row 1 of the archive in '.*iter_10.stats' has 2 entries; it must hold an architecture, its error"),
+        ({}, r"row 1 of the archive in '.*iter_10.stats' is no list"),
+        ([[{}, {}], 1, 2], r"row 1 .* holds a cascade of 2 networks: use the results of one supernet"),
+        ([[3, 5], 1, 2], r"row 1 .* holds a cascade"),
+        ([3, 1, 2], r"row 1 .* holds no architecture such as"),
+        ([{}, "good", None], r"row 1 .*: error 'good' and second objective None must be numbers"),
+        ([{"ks": [3]}, 1, 2], r"'.*iter_10.stats': the architecture has no 'e'"),
+        ([{"ks": [3], "e": [3], "d": [2] * 5, "r": 32}, 1, 2], r"'.*iter_10.stats': ks has 1 numbers; there are 10 la"),
+    ],
+)
+def test_rows_that_cannot_be_read_name_the_file(tmp_path, row, message):
+    write_old(tmp_path / "old")
+    change(tmp_path / "old", row1=row)
+    with pytest.raises(UserError, match=message):
+        find_source(**asked(run=tmp_path / "old"), given=named(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is damaged"),
-        ('{"hv": 1}', "is damaged"),
-        ('{"archive": [[{}, 1]]}', "is damaged"),
+        ("{", "iter_10.stats' is damaged"),
+        ('{"hv": 1}', "iter_10.stats' is damaged"),
         ('{"archive": [[{}, 100, 1000]]}', "holds no architecture whose evaluation succeeded"),
     ],
 )

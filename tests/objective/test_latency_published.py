@@ -132,6 +132,26 @@ def test_what_is_not_covered_is_refused(supernet: Any, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("stems", "message"),
+    [
+        (
+            (32, 40),
+            r"another network than OFA's MobileNetV3: its first convolution has 32 or 40 channels, this supernet's ",
+        ),
+        ((), "it has no first convolution, this supernet's has 24; measure a table with task=latency_table"),
+    ],
+)
+def test_tables_of_other_networks_are_refused_as_such(stems: tuple[int, ...], message: str) -> None:
+    lut = dict(ones("expanded_conv", (224, stems[0] if stems else 24)))
+    for stem in stems[1:]:
+        lut |= ones("expanded_conv", (224, stem))
+    if not stems:
+        lut = {key: value for key, value in lut.items() if not key.startswith(("first_conv", "Conv-"))}
+    with pytest.raises(UserError, match=message):
+        latencies({"a": lut}, ofa(1.2), ofa(1.2).space.smallest[None])
+
+
 def test_missing_parts_are_named() -> None:
     lut = dict(ones("MBConv", (192, 16), (224, 16)))
     with pytest.raises(UserError, match="lacks 'MBConv-input:96x96x16-output:96x96x16-expand:1-kernel:3"):

@@ -87,6 +87,11 @@ def test_incomplete_and_foreign_tables_are_refused(source, tables, cache, tmp_pa
     for content, message in [
         ({"meta_archs": []}, "'arch2infos' is missing"),
         ({"meta_archs": [written((0,) * 6)], "arch2infos": {0: {"full": {"all_results": {}}}}}, "is not laid out as"),
+        ({"meta_archs": ["|odd|"], "arch2infos": {0: {"full": {}}}}, "is not laid out as NAS-Bench-201: arch_str is"),
+        (
+            {"meta_archs": ["8:8:16:64:8"], "arch2infos": {0: {"full": {}}}},
+            r"other.pth is NATS-Bench's size search space, whose architectures are channels such as 8:8:16:64:8; space",
+        ),
     ]:
         torch.save(content, tmp_path / "other.pth")
         with pytest.raises(UserError, match=message):

@@ -38,7 +38,7 @@ def test_mobilenet_v3():
         written = activate(network, config, 5)
         assert is_net_config(written)
         assert not is_net_config(config)
-        first, second = architectures(written, space.widths)
+        first, second = architectures(written, space.widths, "net.config")
         assert second | {"r": 192} == config
         assert first == second | {"w": 1.0}
         assert outputs(written)[:2] == [24, 32]
@@ -50,13 +50,13 @@ def test_blocks_under_their_older_names():
     written = network.get_active_net_config()
     for block in written["blocks"]:
         block["mobile_inverted_conv"] = block.pop("conv")
-    assert architectures(written, (1.0,)) == [{"ks": [5] * 15, "e": [4] * 15, "d": [3] * 5, "w": 1.0}]
+    assert architectures(written, (1.0,), "net.config") == [{"ks": [5] * 15, "e": [4] * 15, "d": [3] * 5, "w": 1.0}]
 
 
 def test_proxyless():
     network = OFAProxylessNASNets(n_classes=10, width_mult=1.3, **MOBILE)
     network.set_active_subnet(ks=5, e=4, d=3)
-    assert architectures(network.get_active_net_config(), (1.3,)) == [
+    assert architectures(network.get_active_net_config(), (1.3,), "net.config") == [
         {"ks": [5] * 16, "e": [4] * 16, "d": [3, 3, 3, 3, 3, 1], "w": 1.3}
     ]
 
@@ -68,7 +68,7 @@ def test_resnet50():
     for genome in space.sample(5, np.random.default_rng(0)):
         config = dict(space.decode(genome).config)
         network.set_active_subnet(d=config["d"], e=[e or 0.2 for e in config["e"]], w=config["w"])
-        (found,) = architectures(network.get_active_subnet().config, (1.0,))
+        (found,) = architectures(network.get_active_subnet().config, (1.0,), "net.config")
         np.testing.assert_array_equal(space.encode(found | {"r": 128}), genome)
 
 
@@ -106,16 +106,22 @@ def test_attentivenas_also_where_the_last_stages_have_equal_widths(last, kernel)
         "e": [1, 4, 5, 6, 5, 6, 6],
     }
     written = attentivenas(arch["w"], arch["d"], arch["ks"], arch["e"], arch["r"])
-    assert architectures(written, ()) == [arch]
+    assert architectures(written, (), "net.config") == [arch]
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"name": "VGG", "blocks": []}, "of 'VGG' is unknown; known are MobileNetV3"),
-        ({"name": "MobileNetV3", "blocks": [{}, {"conv": {}}]}, "of a MobileNetV3 is damaged"),
+        (
+            {"name": "VGG", "blocks": []},
+            "'net.config' describes a network of 'VGG', which is unknown; known are MobileNetV3",
+        ),
+        (
+            {"name": "MobileNetV3", "blocks": [{}, {"conv": {}}]},
+            "'net.config' is damaged, or no network of 'MobileNetV3'",
+        ),
     ],
 )
 def test_what_cannot_be_read(config, message):
     with pytest.raises(UserError, match=message):
-        architectures(config, (1.0,))
+        architectures(config, (1.0,), "net.config")

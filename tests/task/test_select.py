@@ -7,7 +7,7 @@ import torch
 
 import nas
 from nas.model.front import Front, Member
-from nas.task.select import choose, folder_names
+from nas.task.select import choose, folder_names, reason
 from nas.types import Measure
 from tests.model.test_old_run import DIGITS, write_old
 from tests.ofa_networks import SETTINGS
@@ -84,7 +84,7 @@ def test_from_a_run_to_models(launch, runs, tmp_path):
     words = (f"paths.cache={runs / 'cache'}", "device=cpu")
     code, out, err = launch("task=select", "run=alone", "n=2", "prefer.top1=70", "prefer.flops=0.1", *words)
     assert code == 0, err
-    assert "closest to top1 70, flops 0.1" in out and "(the most accurate)" in out
+    assert "2 closest to top1 70, flops 0.1 (n=2)" in out and "(the most accurate)" in out
     front = json.loads((tmp_path / "alone" / "front.json").read_text())["front"]
     places = sorted((tmp_path / "alone" / "selected").iterdir())
     assert 2 <= len(places) <= 3
@@ -99,16 +99,36 @@ def test_from_a_run_to_models(launch, runs, tmp_path):
         results = json.loads((place / "validation" / "validation" / "results.json").read_text())
         assert results["metrics"]["top1"] == pytest.approx(member["metrics"]["top1"], abs=rounding(450))
         assert results["metrics"]["loss"] == pytest.approx(member["metrics"]["loss"], rel=1e-3)
+    times = {place: (place / "model.json").stat().st_mtime_ns for place in places}
+    code, out, err = launch("task=select", "run=alone", "n=1", "prefer=top1#20+flops#0.01", *words)
+    assert code == 0, err
+    assert "closest to top1 20, flops 0.01 (n=1); and the most accurate one, which is always written" in out
+    assert out.count("is there already") >= 1
+    assert {place: (place / "model.json").stat().st_mtime_ns for place in places} == times
+    described = json.loads((places[0] / "model.json").read_text())
+    (places[0] / "model.json").write_text(json.dumps(described | {"objectives": {}}))
     code, _, err = launch("task=select", "run=alone", "n=2", "prefer.top1=70", "prefer.flops=0.1", *words)
-    assert code == 2 and "exists; add overwrite=true to replace it" in err
+    assert code == 2 and f"'{places[0].relative_to(tmp_path)}' exists; add overwrite=true to replace it" in err
     code, _, err = launch("task=select", "run=alone", "n=1", "overwrite=true", *words)
     assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("n", "wanted", "said"),
+    [
+        (3, {}, "Chosen of 5 members of the front: 3 by trade-off (n=3); and the most accurate one, which is always"),
+        (1, {"top1": 100.0}, "1 closest to top1 100 (n=1), the most accurate one among them:"),
+    ],
+)
+def test_why_there_is_one_more_than_asked_for_is_said(n, wanted, said):
+    front = Given([(10.0, 400.0), (12.0, 200.0), (20.0, 150.0), (30.0, 140.0), (40.0, 100.0)])
+    assert said in reason(front, n, wanted)
 
 
 def test_from_cascades_to_models(launch, runs, tmp_path, monkeypatch):
     shutil.copytree(runs / "encas", tmp_path / "encas")
     shutil.copytree(runs / "alone", tmp_path / "alone")
-    words = (f"paths.cache={runs / 'cache'}", "device=cpu", "save=models")
+    words = (f"paths.cache={runs / 'cache'}", "device=cpu", "save=models")  # as path= was called
     code, _, err = launch("task=select", "run=encas", "n=2", *words)
     assert code == 0, err
     places = sorted((tmp_path / "models").iterdir())
@@ -128,6 +148,7 @@ def test_results_of_the_original_tool(launch, tmp_path):
     assert code == 0, err
     assert {place.name for place in (tmp_path / "old" / "selected").iterdir()} == {"net-flops@200"}
     assert "member 0 (the most accurate), top1_error 20 %, flops 200 M multiply-adds" in out
+    assert "1 closest to top1 70 (n=1), the most accurate one among them" in out
     described = json.loads((tmp_path / "old" / "selected" / "net-flops@200" / "model.json").read_text())
     assert described["n_classes"] == 10
     assert DIGITS["_target_"] == described["dataset"]["_target_"]
@@ -145,11 +166,16 @@ def test_results_of_the_original_tool(launch, tmp_path):
             "prefer.params is no objective of this run; its preferences may be top1, fl",
         ),
         (["run=alone", "prefer.accuracy=80"], "unknown key 'prefer.accuracy'"),
+        (["run=alone", "prefer=top1#high"], "prefer=top1#high is wrong: write prefer.top1=80 prefer.flops=150, or pr"),
+        (
+            ["run=alone", "prefer=top1"],
+            "prefer=top1 is wrong: write prefer.top1=80 prefer.flops=150, or prefer=top1#80",
+        ),
         (["run=alone", "prefer.top1=180"], "prefer.top1=180 is wrong: an accuracy is at most 100 percent"),
         (["run=alone", "prefer.top1=-3"], "prefer.top1=-3 is wrong"),
         (["run=alone", "prefer.top1=high"], "prefer.top1='high' is wrong"),
         (["run=alone", "n=0"], "n=0 is wrong"),
-        (["run=alone", "save=file/models"], "file is not a folder you may write to"),
+        (["run=alone", "path=file/models"], "file is not a folder you may write to"),
         (["run=unfinished"], "holds no finished run"),
         (["run=frontless"], "holds no finished run"),
         (["run=emptied"], "the front of 'emptied' is empty"),

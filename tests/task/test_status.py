@@ -8,12 +8,12 @@ from nas.sweep import PlannedRun, SweepFolder
 def sweep(tmp_path):
     folder = SweepFolder(tmp_path / "outputs" / "sweeps" / "digits-tiny-81fa02")
     runs = [PlannedRun(f"seed={n}", tmp_path / "outputs" / "digits" / f"seed_{n}", (), tmp_path) for n in range(2)]
-    folder.begin("local", runs)
+    folder.begin("local", runs, {})
     RunFolder(runs[0].folder).write_status("failed", step=3, steps=9, error="MemoryError: too large")
     return folder
 
 
-@pytest.mark.parametrize("name", ["digits-tiny-81fa02", "outputs/sweeps/digits-tiny-81fa02"])
+@pytest.mark.parametrize("name", ["digits-tiny-81fa02", "outputs/sweeps/digits-tiny-81fa02", "mine/digits-tiny.yaml"])
 def test_every_run_is_shown_and_nothing_is_changed(name, launch, sweep, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     code, out, err = launch("task=status", f"sweep={name}")

@@ -92,7 +92,7 @@ def test_a_published_net_config_with_random_weights(launch, place):
     photos(place / "photos", 10)
     (place / "net.config").write_text(json.dumps(PUBLISHED[0]["config"]))
     code, out, err = launch(
-        "task=validate", "model=net.config", "weights=random", "r=32", "recalibrate=true", "save=found", *IMAGES
+        "task=validate", "model=net.config", "weights=random", "r=32", "recalibrate=true", "path=found", *IMAGES
     )
     assert code == 0, err
     assert results(place / "found")["model"]["kind"] == "net_config"
@@ -173,7 +173,7 @@ def test_classes_are_matched_by_name(launch, runs, place):
             ["model=timm:resnet18", "dataset=digits"],
             "timm's weights of resnet18 have 1,000 classes, the data set has 10",
         ),
-        (["run=alone", "save=net.config"], "net.config is not a folder you may write to"),
+        (["run=alone", "path=net.config"], "net.config is not a folder you may write to"),
         (["run=alone", "bacth=3"], "unknown key 'bacth'"),
     ],
 )
