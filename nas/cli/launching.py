@@ -43,7 +43,7 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
         return None
     if choice not in _LAUNCHERS:
         raise UserError(f"{_GROUP}={choice} cannot go on with runs; choices: {', '.join(_LAUNCHERS)}")
-    without = [config.hydra.runtime.choices["task"] for config in jobs.configs if not _has_run_folder(config)]
+    without = [config.hydra.runtime.choices["task"] for config in jobs.configs if not has_run_folder(config)]
     if choice == _IN_PROCESS or without:
         if first.detach or choice == "slurm":
             reason = f"task={without[0]}, which has no run folder," if without else f"{_GROUP}={_IN_PROCESS}"
@@ -99,7 +99,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
 @contextmanager
 def recorded(jobs: Jobs) -> Iterator[None]:
     """Record a sweep that runs in this process, and say at the end what became of all runs."""
-    if not (jobs.multirun and all(_has_run_folder(config) for config in jobs.configs)):
+    if not (jobs.multirun and all(has_run_folder(config) for config in jobs.configs)):
         yield
         return
     named = zip(_labels(jobs), _folders(jobs), strict=True)
@@ -180,6 +180,6 @@ def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
-def _has_run_folder(config: DictConfig) -> bool:
+def has_run_folder(config: DictConfig) -> bool:
     task: type[Task] = get_class(config.task._target_)
     return task.has_run_folder

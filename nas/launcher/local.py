@@ -90,8 +90,7 @@ def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:
@@ -99,5 +98,4 @@ def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
             child.stop(signal.SIGINT)
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)
