@@ -15,6 +15,7 @@ from nas.cli.check import check_part
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
 from nas.errors import UserError
+from nas.files import expanded
 from nas.launcher.base import Launcher
 from nas.lease import holder, lease
 from nas.run_folder import RunFolder
@@ -160,7 +161,7 @@ def _planned(jobs: Jobs, arguments: argparse.Namespace, conf: Path) -> list[Plan
 
 
 def _folders(jobs: Jobs) -> list[Path]:
-    return [Path(config.hydra.run.dir).expanduser().absolute() for config in jobs.configs]
+    return [expanded(config.hydra.run.dir, "paths.run").absolute() for config in jobs.configs]
 
 
 def _labels(jobs: Jobs) -> list[str]:
@@ -181,5 +182,6 @@ def key_of(override: str) -> str:
 
 
 def has_run_folder(config: DictConfig) -> bool:
+    """Return whether results, status and log of a job's task are in a folder of its own."""
     task: type[Task] = get_class(config.task._target_)
     return task.has_run_folder

@@ -56,10 +56,21 @@ def main(conf: Path) -> None:
         sys.exit(_complain(error, 1))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         sys.exit(_complain(one_line(error), 2))
+    except (MemoryError, RuntimeError) as error:
+        if not _needs_too_much_memory(error):
+            raise
+        sys.exit(_complain(f"these settings need more memory than there is: {one_line(error)}", 2))
     except KeyboardInterrupt:
         end_at_interrupts()
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def _needs_too_much_memory(error: Exception) -> bool:
+    """Return whether an error says that an array does not fit; torch has a RuntimeError for that on the CPU."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("allocate memory", "Storage size calculation overflowed")
+    )
 
 
 def _run(arguments: argparse.Namespace, conf: Path) -> int:

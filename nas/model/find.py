@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
@@ -55,7 +56,7 @@ def find_source(
         raise UserError("arch=... names an architecture of a run: add run=FOLDER, or leave arch out")
     if model.startswith(TIMM_PREFIX):
         return _timm(model.removeprefix(TIMM_PREFIX), weights, resolution, given)
-    path = Path(model).expanduser()
+    path = expanded(model, "model")
     if path.is_dir():
         if weights is not None:
             raise UserError(f"the folder '{model}' has its own weights: weights=FILE goes with model=FILE")
@@ -74,8 +75,8 @@ def loaded(path: str | Path, arch: str | int, device: str) -> Model:
     Raises:
         UserError: if there is none.
     """
-    folder = Path(path).expanduser()
-    cache = Path(os.environ.get("NAS_CACHE", "~/.cache/nas")).expanduser()
+    folder = expanded(path, "path")
+    cache = expanded(os.environ.get("NAS_CACHE", "~/.cache/nas"), "NAS_CACHE")
     given = Given(settings={}, device=device, cache=cache)
     is_model = (folder / MODEL_FILE).is_file()
     asked: dict[str, Any] = {"run": None, "model": str(folder)} if is_model else {"run": folder, "model": None}
@@ -95,7 +96,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     Raises:
         UserError: if the folder holds none.
     """
-    folder = Path(run).expanduser()
+    folder = expanded(run, "run")
     if not folder.is_dir():
         raise UserError(f"run={run} is no folder that exists")
     if (folder / MODEL_FILE).exists():

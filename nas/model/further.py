@@ -10,6 +10,7 @@ from nas.dataset.per_image import seeded
 from nas.errors import UserError
 from nas.model.base import NET_CONFIG, TIMM, Model, counted, preparation
 from nas.model.build import network_of
+from nas.seeding import short_seed
 from nas.supernet.weights import weights_digest
 
 
@@ -49,7 +50,7 @@ def to_train(
         config = described["net_config"]
         classifier = config["classifier"] | {"out_features": len(class_names)}
         described["net_config"] = config | {"classifier": classifier}
-    with seeded(seed):
+    with seeded(short_seed(seed, "classifier")):
         network = network_of(described, Path(model.name), dropout, drop_path)
     own, given = network.state_dict(), model.network.state_dict()
     same = len(class_names) == model.described["n_classes"]

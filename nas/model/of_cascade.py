@@ -11,6 +11,7 @@ from torch import nn
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.files import expanded
 from nas.model.base import CASCADE, Model, ModelSource, Progress
 from nas.model.front import Member
 from nas.pool.cascades import pool_of
@@ -61,7 +62,7 @@ class RunCascade(ModelSource):
             )
         self._folders: dict[str, Path] = {}
         if "runs" in self._pool:
-            folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
+            folders = [expanded(folder, "pool.runs").resolve() for folder in self._pool["runs"]]
             self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
         self.n_classes = self.dataset().n_classes
 

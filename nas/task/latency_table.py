@@ -13,7 +13,7 @@ from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.files import write_text
+from nas.files import expanded, write_text
 from nas.objective.latency_file import content
 from nas.objective.latency_fit import accuracy, fit
 from nas.objective.latency_terms import ABSENT, Term, covering, terms_of
@@ -95,7 +95,7 @@ class LatencyTableTask(Task):
             seed: of the networks' choice and order.
         """
         self._setup = setup
-        self._path = Path(path).expanduser()
+        self._path = expanded(path, "path")
         self._overwrite = overwrite
         self._classes = classes
         self._batch_size = batch_size

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
 from nas.parts import build
@@ -52,7 +53,7 @@ class ProfileTask(Task):
         self._resolution = r
         self._classes = classes
         self._detail = detail
-        self._picture = None if picture is None else Path(picture).expanduser()
+        self._picture = None if picture is None else expanded(picture, "picture")
 
     def check(self) -> None:
         """Read the architecture and look it up."""
@@ -125,7 +126,7 @@ class ProfileTask(Task):
 def _read(arch: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(arch, Mapping):
         return arch
-    path = None if arch.lstrip().startswith("{") else Path(arch).expanduser()
+    path = None if arch.lstrip().startswith("{") else expanded(arch, "arch")
     if path is not None and not path.is_file():
         raise UserError(f"arch={arch} is neither JSON nor a file that exists")
     try:

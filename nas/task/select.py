@@ -11,6 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.model.base import ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
@@ -57,10 +58,10 @@ class SelectTask(Task):
             overwrite: whether models that are there may be replaced.
         """
         self._setup = setup
-        self._run = Path(run).expanduser()
+        self._run = expanded(run, "run")
         self._n = n
         self._wanted = {name: value for name, value in prefer.items() if value is not None}
-        self._save = self._run / "selected" if save is None else Path(save).expanduser()
+        self._save = self._run / "selected" if save is None else expanded(save, "save")
         self._overwrite = overwrite
 
     def check(self) -> None:

@@ -1,9 +1,9 @@
 """``task=status``: what the runs of a sweep are doing."""
 
-from pathlib import Path
 from typing import final
 
 from nas.errors import UserError, unknown
+from nas.files import expanded
 from nas.sweep import SweepFolder, table
 from nas.task.base import Setup, Task
 
@@ -36,7 +36,7 @@ class StatusTask(Task):
         names = sorted(path.parent.name for path in self._sweeps.glob("*/sweep.json"))
         if self._name in names:
             return SweepFolder(self._sweeps / self._name)
-        folder = Path(self._name).expanduser()
+        folder = expanded(self._name, "sweep")
         if folder.is_dir():
             return SweepFolder(folder)
         if not names:

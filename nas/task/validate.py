@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.files import write_json, write_text
+from nas.files import expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
 from nas.model.folder import check_place
 from nas.model.given import Given
@@ -70,7 +70,7 @@ class ValidateTask(Task):
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._split = split
         self._recalibrate = recalibrate
-        self._save = None if save is None else Path(save).expanduser()
+        self._save = None if save is None else expanded(save, "save")
         self._batch_size = batch_size
         self._bins = bins
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TextIO, final
+from typing import Annotated, TextIO, final
 
+from annotated_types import Ge, Le
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
-from nas.types import PositiveFloat, Probability
+from nas.types import Probability, Seconds
 
 RECENT = 5
 """Steps whose mean time predicts that of the steps to come."""
@@ -42,8 +43,8 @@ class ConsoleTracker(Tracker):
     def __init__(
         self,
         *,
-        refresh_per_second: PositiveFloat,
-        line_seconds: PositiveFloat,
+        refresh_per_second: Annotated[float, Ge(0.01), Le(100)],
+        line_seconds: Seconds,
         line_share: Probability,
         stream: TextIO | None = None,
     ) -> None:
