@@ -24,6 +24,7 @@ from nas.cli.setup import make_task, without_hydra
 from nas.cli.spelling import spelled_out
 from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
 from nas.errors import InUseError, NasError, UserError
+from nas.files import writing
 from nas.launcher.parent import end_with_parent
 
 _CONFIG_NAME = "config"
@@ -49,7 +50,8 @@ def main(conf: Path) -> None:
     try:
         sys.exit(_run(arguments, conf))
     except OSError as error:
-        sys.exit(_complain(f"{error.strerror or error}: '{error.filename or Path.cwd()}'", 2))
+        place = f": '{error.filename}'" if error.filename else ""
+        sys.exit(_complain(f"{error.strerror or error}{place}", 2))
     except UserError as error:
         sys.exit(_complain(error, 2))
     except NasError as error:
@@ -93,7 +95,8 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
     if jobs.multirun:
         kept = [argument for argument in sys.argv if not argument.startswith("hydra/launcher")]
         sys.argv[:] = [*kept, "hydra/launcher=basic"]
-    with recorded(jobs):
+    first = jobs.configs[0].hydra
+    with recorded(jobs), writing(Path(first.sweep.dir if jobs.multirun else first.run.dir) / ".hydra"):
         code = _in_this_process(conf)
     return code if all(map(has_run_folder, jobs.configs)) else _printed(code)
 

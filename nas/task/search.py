@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
+from nas.cache import check_cache
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.joint import JointEvaluator
@@ -168,6 +169,8 @@ class SearchTask(Task):
             group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
         }
         evaluator = build(parts["evaluator"], offers | {"space": source.space})
+        if settings.store_outputs:
+            check_cache(offers["cache"])
         if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator | JointEvaluator):
             raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
         if isinstance(supernet, Several) and not isinstance(evaluator, JointEvaluator):

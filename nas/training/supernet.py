@@ -6,16 +6,16 @@ import json
 import math
 import sys
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
+from nas.cache import check_cache, in_cache, locked
 from nas.dataset import augment, batches, per_image, training_batches
 from nas.dataset.base import Dataset
 from nas.dataset.batches import resize
@@ -80,7 +80,7 @@ class SupernetTraining(Training):
             seed: of order, augmentation and random architectures.
 
         Raises:
-            UserError: if settings do not fit each other.
+            UserError: if settings do not fit each other, or the cache can neither be used nor has the weights.
         """
         settings = {k: v for k, v in locals().items() if k not in {"self", "supernet", "dataset", "device", "cache"}}
         if warmup_epochs >= epochs:
@@ -101,6 +101,8 @@ class SupernetTraining(Training):
         self._seed = seed
         settings |= {"torch": torch.__version__, "device": self._device.type, "threads": torch.get_num_threads()}
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
+        if not self._path.exists():
+            check_cache(cache)
         self._prepared = False
 
     def prepare(self, progress: Progress) -> None:
@@ -111,25 +113,12 @@ class SupernetTraining(Training):
         """
         if self._prepared:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._path.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress("waiting for another process that trains this supernet", 0, 1)
-            lock.acquire()
-        try:
-            weights = checkpoint.load(self._path)
-            if weights is None:
-                weights = self._train(progress)
-                if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-                    raise RunError(
-                        f"the supernet's weights are not finite after training; lower training.lr={self._lr}"
-                    )
-                checkpoint.save(self._path, weights)
-            self._partial_path.unlink(missing_ok=True)
-        finally:
-            lock.release()
+        weights = checkpoint.load(self._path)
+        if weights is None:
+            waiting = partial(progress, "waiting for another process that trains this supernet", 0, 1)
+            with locked(self._path.with_suffix(".lock"), waiting), in_cache():
+                weights = checkpoint.load(self._path) or self._trained(progress)
+                self._partial_path.unlink(missing_ok=True)
         self._supernet.module.load_state_dict(weights)
         self._supernet.module.to(self._device).eval()
         self._prepared = True
@@ -163,16 +152,24 @@ class SupernetTraining(Training):
     def _partial_path(self) -> Path:
         return self._path.with_suffix(".partial.pt")
 
+    def _trained(self, progress: Progress) -> dict[str, Any]:
+        """Train, keep the weights and return them by name."""
+        weights = self._train(progress)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+            raise RunError(f"the supernet's weights are not finite after training; lower training.lr={self._lr}")
+        checkpoint.save(self._path, weights)
+        return weights
+
     def _train(self, progress: Progress) -> dict[str, Any]:
         """Train and return the weights by name."""
         module = self._supernet.module.to(self._device).train()
         optimizer = self._optimizer()
         done = 0
-        partial = checkpoint.load(self._partial_path)
-        if partial is not None:
-            done = partial["epochs"]
-            module.load_state_dict(partial["weights"])
-            optimizer.load_state_dict(partial["optimizer"])
+        begun = checkpoint.load(self._partial_path)
+        if begun is not None:
+            done = begun["epochs"]
+            module.load_state_dict(begun["weights"])
+            optimizer.load_state_dict(begun["optimizer"])
         progress(ACTIVITY, done, self._epochs)
         for epoch in range(done, self._epochs):
             self._train_epoch(epoch, optimizer)
