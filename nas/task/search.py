@@ -37,6 +37,7 @@ from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
+from nas.tracker.log import log_tracker
 from nas.tracker.timed import Timed
 from nas.tracker.together import Together
 from nas.training.base import Training
@@ -224,7 +225,8 @@ class SearchTask(Task):
             evaluations=parts.algorithm.evaluations,
         )
         chosen = build(setup.parts["tracker"], {})
-        tracker = Timed(chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen]))
+        on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]
+        tracker = Timed(Together([CsvTracker(), log_tracker(), *on_screen]))
         error: str | None = "killed"
         done = {"step": archive.next_step - 1} if archive.next_step else {}
         self._folder.write_status("running", **done, steps=run.steps)
