@@ -175,13 +175,34 @@ class SweepFolder:
         return Path(os.path.normpath(self.path.absolute() / run["folder"]))
 
 
-def table(rows: Sequence[RunRow]) -> str:
-    """Return the runs as text: one line each, and how many are in which state."""
+SPARED = ("error", "where", "elapsed", "left")
+"""Columns that a narrow terminal does without, in this order."""
+
+
+def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in columns.values()]
+    rows = zip(*columns.values(), strict=True)
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def table(rows: Sequence[RunRow], width: int | None = None) -> str:
+    """Return the runs as text: one line each, and how many are in which state.
+
+    Args:
+        rows: of the runs.
+        width: columns of the terminal. Where lines would be longer, errors stand below them, and then places and times
+            are left out. ``None`` for lines of any length.
+    """
     header = ["run", "state", "step", "hypervolume", "elapsed", "left", "where", "error"]
     cells = [header, *(row.cells() for row in rows)]
-    shown = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in shown]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*shown, strict=True)]
+    columns = {column[0]: column for column in zip(*cells, strict=True) if any(column[1:])}
+    lines, errors = _aligned(columns), ["" for _ in cells]
+    for name in SPARED:
+        if width is not None and max(map(len, lines)) > width and name in columns:
+            found = columns.pop(name)
+            errors = ["", *found[1:]] if name == "error" else errors
+            lines = _aligned(columns)
+    lines = [text for line, error in zip(lines, errors, strict=True) for text in (line, f"    {error}") if text.strip()]
     states = [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     return "\n".join([*lines, f"{len(rows)} runs: {counts}"])

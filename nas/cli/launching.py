@@ -22,6 +22,7 @@ from nas.run_folder import RunFolder
 from nas.status import observed
 from nas.sweep import PlannedRun, RunRow, SweepFolder, table
 from nas.task.base import Task
+from nas.tracker.console import terminal_width
 
 _GROUP = "hydra/launcher"
 _IN_PROCESS = "basic"  # Hydra's own: all runs one after the other in the process of the command line
@@ -113,7 +114,7 @@ def recorded(jobs: Jobs) -> Iterator[None]:
 
 
 def _conclusion(rows: Sequence[RunRow]) -> int:
-    print(table(rows))
+    print(table(rows, terminal_width()))
     lost = Counter(row.state for row in rows if row.state in _LOST)
     if lost["failed"]:
         print("the same command with retry_failed=true starts failed runs again", file=sys.stderr)

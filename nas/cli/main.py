@@ -26,6 +26,7 @@ from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
 from nas.errors import InUseError, NasError, UserError
 from nas.files import writing
 from nas.launcher.parent import end_with_parent
+from nas.tracker.console import fitted, terminal_width
 
 _CONFIG_NAME = "config"
 _exit_codes: list[int] = []  # of the jobs that ran in this process
@@ -84,6 +85,8 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
         task.check()
         print(task.run())
         return _printed(0)
+    if not arguments.cfg and sys.stderr.isatty():
+        print("checking settings and data; this takes a few seconds", file=sys.stderr)
     jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
     if arguments.cfg:
         return _printed(_described(conf))
@@ -150,7 +153,10 @@ def _job(config: DictConfig) -> int:
     folder = Path(hydra_config.runtime.output_dir)
     keeps_log = has_run_folder(config)
     try:
-        print(make_task(config, hydra_config, folder).run())
+        said, width = make_task(config, hydra_config, folder).run(), terminal_width()
+        if keeps_log and width is not None:
+            said = "\n".join(fitted(line, width) for line in said.splitlines())
+        print(said)
         code = 0
     except NasError as error:
         if keeps_log:

@@ -94,6 +94,5 @@ def _unfailing(number: int, stream: io.TextIOWrapper | None) -> io.TextIOWrapper
         io.BufferedWriter(Unfailing(number, "wb", closefd=False)),
         encoding=getattr(stream, "encoding", "utf-8"),
         errors="backslashreplace" if errors == "strict" else errors,
-        line_buffering=getattr(stream, "line_buffering", False),
-        write_through=getattr(stream, "write_through", False),
+        line_buffering=getattr(stream, "line_buffering", False) or getattr(stream, "write_through", False),
     )

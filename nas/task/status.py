@@ -6,6 +6,7 @@ from nas.errors import UserError, unknown
 from nas.files import expanded
 from nas.sweep import SweepFolder, table
 from nas.task.base import Setup, Task
+from nas.tracker.console import terminal_width
 
 
 @final
@@ -30,7 +31,7 @@ class StatusTask(Task):
 
     def run(self) -> str:
         """Return the table."""
-        return table(self._found().rows())
+        return table(self._found().rows(), terminal_width())
 
     def _found(self) -> SweepFolder:
         names = sorted(path.parent.name for path in self._sweeps.glob("*/sweep.json"))

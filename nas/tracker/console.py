@@ -1,5 +1,6 @@
 """Progress in the terminal, or as plain lines in a log file."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -248,6 +249,11 @@ def fitted(line: str, width: int) -> str:
             lines.append(f"    {part}" if lines else part)
     words = TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return "\n".join(piece for each in lines for piece in ([each] if len(each) <= width else words.wrap(each)))
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is shown in; ``None`` where it is not."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def rough(seconds: float) -> str:
