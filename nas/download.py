@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
@@ -15,10 +16,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
+from nas.cache import locked
 from nas.errors import UserError
 
 ATTEMPTS = 5
@@ -53,8 +54,8 @@ def download(url: str, target: Path, sha256: str | None) -> Path:
             the file by hand. A download with another hash is removed, a file that was there before is not.
     """
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
+        waiting = partial(logger.info, "another process downloads %s: waiting for it", target.name)
+        with locked(target.with_name(f".{target.name}.lock"), waiting):
             if not target.exists():
                 _fetch(url, target, sha256)
                 return target
@@ -62,20 +63,6 @@ def download(url: str, target: Path, sha256: str | None) -> Path:
     if sha256 not in (None, actual):
         raise UserError(f"'{target}' has the SHA-256 {actual}, but must have {sha256}: remove it to download it again")
     return target
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    lock = FileLock(target.with_name(f".{target.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logger.info("another process downloads %s: waiting for it", target.name)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch(url: str, target: Path, sha256: str | None) -> None:

@@ -10,10 +10,35 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
-from nas.errors import DiskError
+from nas.errors import DiskError, UserError
 
 SEAL = "sha256"
 """The key of a sealed value that holds the checksum of the others."""
+
+
+def expanded(path: str | Path, setting: str) -> Path:
+    """Return a path with the home folder in the place of ``~`` or ``~user``.
+
+    Args:
+        path: relative or absolute.
+        setting: name of the setting that holds it.
+
+    Raises:
+        UserError: if there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        home = Path(path).parts[0]
+        raise UserError(
+            f"{setting}={path}: there is no home folder for '{home}'; write the whole path without '{home}'"
+        ) from error
+
+
+def can_be_written(folder: Path) -> bool:
+    """Return whether files can be written to a folder, or the folder be made; nothing is written to find out."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from nas.errors import InUseError
+from nas.files import writing
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,15 @@ def lease(folder: Path) -> Iterator[None]:
     Raises:
         InUseError: if another process holds it; the message names its process, host and SLURM job.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / NAME).open("a+") as file:
+    with writing(folder / NAME):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / NAME).open("a+")
+    with file:
         _lock(folder, file)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with writing(folder / NAME):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         yield
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import socket
 import subprocess
 import sys
@@ -155,7 +156,11 @@ class RunFolder:
             if isinstance(error, ValueError):
                 log.warning("%s; it is written anew, from the command line, whose settings are the same", error)
             write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
-        start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | _versions()
+        versions = _versions()
+        start = {"time": _now(), "command": sys.argv, "host": socket.gethostname(), "pid": os.getpid()} | versions
+        log.info("command: %s", shlex.join(sys.argv))
+        packages = ", ".join(f"{name} {number}" for name, number in versions["packages"].items())
+        log.info("versions: Python %s, %s, git %s", versions["python"], packages, versions["git"])
         known["starts"] = [*known.get("starts", []), start]
         write_json(self.path / "run.json", sealed(known), indent=2)
         return str(known["id"])

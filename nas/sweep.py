@@ -10,7 +10,7 @@ from typing import Any
 
 from nas import slurm
 from nas.errors import UserError, unknown
-from nas.files import read_json, write_json
+from nas.files import expanded, read_json, write_json
 from nas.lease import holder
 from nas.run_folder import RunFolder
 from nas.status import observed
@@ -205,7 +205,7 @@ def find_sweep(name: str, sweeps: Path) -> SweepFolder:
         UserError: if there is none, or there are several.
     """
     names = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
-    folder = Path(name).expanduser()
+    folder = expanded(name, "sweep")
     if name not in names and folder.is_dir():
         return SweepFolder(folder)
     stem = folder.stem if folder.suffix == ".yaml" else name
@@ -219,13 +219,34 @@ def find_sweep(name: str, sweeps: Path) -> SweepFolder:
     raise unknown("sweep", name, names)
 
 
-def table(rows: Sequence[RunRow]) -> str:
-    """Return the runs as text: one line each, and how many are in which state."""
+SPARED = ("error", "where", "elapsed", "left")
+"""Columns that a narrow terminal does without, in this order."""
+
+
+def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in columns.values()]
+    rows = zip(*columns.values(), strict=True)
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def table(rows: Sequence[RunRow], width: int | None = None) -> str:
+    """Return the runs as text: one line each, and how many are in which state.
+
+    Args:
+        rows: of the runs.
+        width: columns of the terminal. Where lines would be longer, errors stand below them, and then places and times
+            are left out. ``None`` for lines of any length.
+    """
     header = ["run", "state", "step", "hypervolume", "elapsed", "left", "where", "error"]
     cells = [header, *(row.cells() for row in rows)]
-    shown = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in shown]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in zip(*shown, strict=True)]
+    columns = {column[0]: column for column in zip(*cells, strict=True) if any(column[1:])}
+    lines, errors = _aligned(columns), ["" for _ in cells]
+    for name in SPARED:
+        if width is not None and max(map(len, lines)) > width and name in columns:
+            found = columns.pop(name)
+            errors = ["", *found[1:]] if name == "error" else errors
+            lines = _aligned(columns)
+    lines = [text for line, error in zip(lines, errors, strict=True) for text in (line, f"    {error}") if text.strip()]
     states = [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     return "\n".join([*lines, f"{len(rows)} runs: {counts}"])

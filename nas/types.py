@@ -11,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Le
 
+LARGEST = 2**63 - 1
+"""Largest integer that a setting may be, seeds among them: arrays hold no larger ones."""
+
 # Constrained numbers: the settings check reads them from the signatures of the parts.
-PositiveInt = Annotated[int, Gt(0)]
-NonNegativeInt = Annotated[int, Ge(0)]
+PositiveInt = Annotated[int, Gt(0), Le(LARGEST)]
+NonNegativeInt = Annotated[int, Ge(0), Le(LARGEST)]
+Count = Annotated[int, Gt(0), Le(10**6)]  # of genomes that are in memory at once
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
+Seconds = Annotated[float, Gt(0), Le(1e9)]  # the system's clock takes no more than that tenfold
 Probability = Annotated[float, Ge(0), Le(1)]
 
 Genomes = npt.NDArray[np.int64]

@@ -75,6 +75,7 @@ class DisturbedSweep:
         )  # fmt: skip
         os.close(inside)
         self._strike("launching terminal gone", "SIGHUP", lambda row: os.close(terminal))
+        launcher.terminate()  # which goes on without its terminal
         launcher.wait(timeout=60)
         slurm = cluster.slurm
         faults: list[tuple[str, str, Callable[[RunRow], object]]] = [

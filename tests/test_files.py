@@ -1,10 +1,11 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from nas.errors import DiskError
-from nas.files import link, read_json, write_atomic, write_json, write_text
+from nas.errors import DiskError, UserError
+from nas.files import expanded, link, read_json, write_atomic, write_json, write_text
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -45,3 +46,11 @@ def test_a_file_at_a_second_place_outlives_the_first(tmp_path, monkeypatch, link
     assert (first.stat().st_ino == second.stat().st_ino) == links
     first.unlink()
     assert second.read_bytes() == b"weights"
+
+
+def test_a_home_folder_that_does_not_exist_is_named_with_its_setting(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/x", "dataset.path") == Path("/home/me/x")
+    message = "dataset.path=~nouser/x: there is no home folder for '~nouser'; write the whole path without '~nouser'"
+    with pytest.raises(UserError, match=message):
+        expanded("~nouser/x", "dataset.path")

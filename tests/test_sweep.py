@@ -51,6 +51,19 @@ def test_every_run_says_what_it_does(sweep, runs, finished):
     assert lines[-1] == "3 runs: 1 finished, 1 failed, 1 new"
 
 
+def test_a_narrow_terminal_gets_errors_below_and_no_places(sweep, runs, finished):
+    RunFolder(runs[1].folder).write_status("failed", step=1, steps=5, error="ValueError: too large")
+    assert table(sweep.rows(), 30).splitlines() == [
+        "run     state   step",
+        "seed=0  new",
+        "seed=1  failed  1/4",
+        "    ValueError: too large",
+        "seed=2  new",
+        "3 runs: 2 new, 1 failed",
+    ]
+    assert table(sweep.rows(), 200) == table(sweep.rows())
+
+
 def test_a_run_that_says_finished_without_results_is_to_go_on(sweep, runs):
     RunFolder(runs[0].folder).write_status("finished")
     row = sweep.rows()[0]

@@ -14,7 +14,7 @@ from nas.optimizer.base import Optimizer
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, NonNegativeInt, PositiveInt
+from nas.types import Batch, Count, NonNegativeInt, PositiveInt
 
 
 @final
@@ -34,8 +34,8 @@ class ENCASJoint(Algorithm):
         surrogate: Surrogate,
         optimizer: Optimizer,
         selector: Selector,
-        n_doe: PositiveInt,
-        n_iter: PositiveInt,
+        n_doe: Count,
+        n_iter: Count,
         iterations: NonNegativeInt,
         reevaluate: bool,
         fit_on: PositiveInt | None,

@@ -16,7 +16,7 @@ from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, NonNegativeInt, PositiveInt
+from nas.types import Batch, Count, NonNegativeInt
 
 
 @final
@@ -31,8 +31,8 @@ class MSuNAS(Algorithm):
         surrogate: Surrogate,
         optimizer: Optimizer,
         selector: Selector,
-        n_doe: PositiveInt,
-        n_iter: PositiveInt,
+        n_doe: Count,
+        n_iter: Count,
         iterations: NonNegativeInt,
     ) -> None:
         """Set the parts and the budget.

@@ -15,7 +15,7 @@ from nas.pareto import non_dominated
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate
-from nas.types import Batch, Floats, Genomes, NonNegativeInt, PositiveInt
+from nas.types import Batch, Count, Floats, Genomes, NonNegativeInt, PositiveInt
 
 
 @final
@@ -35,8 +35,8 @@ class NAT(Algorithm):
         surrogate: Surrogate,
         optimizer: Optimizer,
         selector: Selector,
-        n_doe: PositiveInt,
-        n_iter: PositiveInt,
+        n_doe: Count,
+        n_iter: Count,
         iterations: NonNegativeInt,
         reevaluate: bool,
         fit_on: PositiveInt | None,

@@ -8,16 +8,14 @@ from nas.algorithm.base import Algorithm
 from nas.algorithm.design import initial_design
 from nas.archive import Archive
 from nas.space.base import SearchSpace
-from nas.types import Batch, NonNegativeInt, PositiveInt
+from nas.types import Batch, Count, NonNegativeInt
 
 
 @final
 class RandomSearch(Algorithm):
     """Evaluates architectures drawn uniformly, none twice, in the same steps as the other algorithms."""
 
-    def __init__(
-        self, *, space: SearchSpace, n_doe: PositiveInt, n_iter: PositiveInt, iterations: NonNegativeInt
-    ) -> None:
+    def __init__(self, *, space: SearchSpace, n_doe: Count, n_iter: Count, iterations: NonNegativeInt) -> None:
         """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as in ``algorithm=msunas``."""
         self._space = space
         self._n_doe = n_doe

@@ -13,6 +13,7 @@ from nas.cli.launching import key_of, launcher_settings
 from nas.cli.scale import SHELVES
 from nas.cli.setup import make_setup, make_task, without_hydra
 from nas.errors import UserError, unknown
+from nas.files import expanded
 from nas.sweep import find_sweep
 from nas.task.base import Setup, Task
 
@@ -60,7 +61,7 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
             "which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add task=estimate to the "
             "command line that starts them (-m ...)"
         )
-    path, names = Path(str(given)).expanduser(), [file.stem for file in SHELVES.glob("*.yaml")]
+    path, names = expanded(str(given), "sweep"), [file.stem for file in SHELVES.glob("*.yaml")]
     sweep: dict[str, Any] = {"config_path": None, "multirun": True}
     if path.is_file() and path.suffix == ".yaml":
         sweep |= {"config_dir": str(path.parent.absolute()), "config_name": path.stem}
@@ -75,10 +76,11 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
 
 def _started(given: str, sweeps: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return the command line of a sweep that was started before."""
-    known = sorted(path.parent.name for path in sweeps.expanduser().glob("*/sweep.json"))
-    if not Path(given).expanduser().is_dir() and given not in known:
+    sweeps = expanded(sweeps, "paths.outputs")
+    known = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
+    if not expanded(given, "sweep").is_dir() and given not in known:
         raise unknown("sweep", given, [*names, *known])
-    return {"config_dir": None, **find_sweep(given, sweeps.expanduser()).command()}
+    return {"config_dir": None, **find_sweep(given, sweeps).command()}
 
 
 def _is_own(word: str) -> bool:

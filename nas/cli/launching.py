@@ -15,12 +15,14 @@ from nas.cli.check import check_part
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
 from nas.errors import UserError, typed
+from nas.files import expanded
 from nas.launcher.base import Launcher
 from nas.lease import holder, lease
 from nas.run_folder import RunFolder
 from nas.status import observed
 from nas.sweep import PlannedRun, RunRow, SweepFolder, table
 from nas.task.base import Task
+from nas.tracker.console import terminal_width
 
 _GROUP = "hydra/launcher"
 _IN_PROCESS = "basic"  # Hydra's own: all runs one after the other in the process of the command line
@@ -43,7 +45,7 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
         return None
     if choice not in _LAUNCHERS:
         raise UserError(f"{_GROUP}={choice} cannot go on with runs; choices: {', '.join(_LAUNCHERS)}")
-    without = [config.hydra.runtime.choices["task"] for config in jobs.configs if not _has_run_folder(config)]
+    without = [config.hydra.runtime.choices["task"] for config in jobs.configs if not has_run_folder(config)]
     if choice == _IN_PROCESS or without:
         if first.detach or choice == "slurm":
             reason = f"task={without[0]}, which has no run folder," if without else f"{_GROUP}={_IN_PROCESS}"
@@ -99,7 +101,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
 @contextmanager
 def recorded(jobs: Jobs, arguments: argparse.Namespace) -> Iterator[None]:
     """Record a sweep that runs in this process, and say at the end what became of all runs."""
-    if not (jobs.multirun and all(_has_run_folder(config) for config in jobs.configs)):
+    if not (jobs.multirun and all(has_run_folder(config) for config in jobs.configs)):
         yield
         return
     named = zip(_labels(jobs), _folders(jobs), strict=True)
@@ -112,7 +114,7 @@ def recorded(jobs: Jobs, arguments: argparse.Namespace) -> Iterator[None]:
 
 
 def _conclusion(rows: Sequence[RunRow]) -> int:
-    print(table(rows))
+    print(table(rows, terminal_width()))
     lost = Counter(row.state for row in rows if row.state in _LOST)
     if lost["failed"]:
         print("the same command with retry_failed=true starts failed runs again", file=sys.stderr)
@@ -170,7 +172,7 @@ def _command(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _folders(jobs: Jobs) -> list[Path]:
-    return [Path(config.hydra.run.dir).expanduser().absolute() for config in jobs.configs]
+    return [expanded(config.hydra.run.dir, "paths.run").absolute() for config in jobs.configs]
 
 
 def _labels(jobs: Jobs) -> list[str]:
@@ -190,6 +192,7 @@ def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
-def _has_run_folder(config: DictConfig) -> bool:
+def has_run_folder(config: DictConfig) -> bool:
+    """Return whether results, status and log of a job's task are in a folder of its own."""
     task: type[Task] = get_class(config.task._target_)
     return task.has_run_folder

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.check import check, groups_of
 from nas.cli.naming import run_group
 from nas.errors import UserError
+from nas.files import expanded
 from nas.parts import build
 from nas.pool.stored_parts import allowed_by
 from nas.task.base import Paths, Settings, Setup, Task
@@ -48,7 +49,7 @@ def make_setup(config: DictConfig, hydra: Any, run_folder: Path) -> Setup:
     parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}
     return Setup(
         settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
-        paths=Paths(**{key: Path(path).expanduser() for key, path in paths.items()}),
+        paths=Paths(**{key: expanded(path, f"paths.{key}") for key, path in paths.items()}),
         parts=parts,
         group=run_group(config, choices),
         choices={group: str(choice) for group, choice in choices.items() if choice is not None},

@@ -8,6 +8,7 @@ from nas.dataset.file_dataset import FileDataset, Storage
 from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import list_folders, split_listing
 from nas.dataset.summary import Channels, Std
+from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
 
@@ -60,7 +61,7 @@ class ClassFolders(FileDataset):
         Raises:
             UserError: if the folder does not hold what the splits need.
         """
-        root = Path(path).expanduser()
+        root = expanded(path, "dataset.path")
         listing = list_folders(root, train_folders, test_folder, "dataset.path")
         splits = split_listing(listing, train_size=train_size, vld_size=vld_size, test_size=test_size, seed=split_seed)
         super().__init__(

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -14,8 +15,8 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
+from nas.cache import in_cache, locked
 from nas.dataset.decoding import VERSION, Pixels, decode_files
 from nas.dataset.summary import channel_sums
 from nas.errors import NasError, UserError
@@ -162,23 +163,18 @@ def _refuse_unreadable(root: Path, index: Index, corrupt: Corrupt) -> None:
 def _decode_locked(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, folder: Path) -> Decoded:
     """Decode into ``folder`` unless another process just did; an error leaves nothing behind."""
     new = [parent for parent in folder.parents if not parent.exists()]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
+    lock = folder.with_suffix(".lock")
+    waiting = partial(logger.info, "another process decodes the images of %s: waiting for it", root)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logger.info("another process decodes the images of %s: waiting for it", root)
-        lock.acquire()
-    try:
-        return _load(folder) or _decode_atomically(root, paths, size, corrupt, folder)
+        with locked(lock, waiting), in_cache():
+            return _load(folder) or _decode_atomically(root, paths, size, corrupt, folder)
     except BaseException:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):
+            lock.unlink(missing_ok=True)
         for parent in new:
             with suppress(OSError):  # someone else uses it
                 parent.rmdir()
         raise
-    finally:
-        lock.release()
 
 
 def _decode_atomically(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, folder: Path) -> Decoded:

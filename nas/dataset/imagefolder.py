@@ -17,6 +17,7 @@ from nas.dataset.split_folders import split_folders
 from nas.dataset.splits import Indices, fewest, stratified
 from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
+from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class ImageFolder(FileDataset):
         Raises:
             UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
         """
-        root = Path(path).expanduser()  # settings arrive as text
+        root = expanded(path, "dataset.path")  # settings arrive as text
         listing, validation = _list_images(root)
         splits = _split(listing, validation, vld_size, test_size, split_seed)
         super().__init__(

@@ -14,6 +14,7 @@ from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import Listing, class_folders, image_files, list_folders, sample
 from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
+from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
 
@@ -65,7 +66,7 @@ class ImageNetV2(FileDataset):
         Raises:
             UserError: if the folders do not hold what they must.
         """
-        here, there = (Path(folder).expanduser().resolve() for folder in (path, imagenet))
+        here, there = expanded(path, "dataset.path").resolve(), expanded(imagenet, "dataset.imagenet").resolve()
         root = Path(os.path.commonpath([here, there]))
         known = list_folders(there, ("train",), "val", "dataset.imagenet")
         files, labels = _merged(here, sets, len(known.class_names))

@@ -12,6 +12,7 @@ from nas.dataset.decoding import Pixels
 from nas.dataset.splits import Indices, stratified
 from nas.dataset.summary import Channels, Std, channel_sums, channels, fingerprint, mean_and_std
 from nas.dataset.torchvision_source import open_parts
+from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
 SOURCES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
@@ -60,7 +61,7 @@ class TorchvisionArrays(Dataset):
             UserError: if the files are absent or damaged and cannot be downloaded, or the split is impossible.
         """
         source, arguments = SOURCES[name]
-        parts = open_parts(source, Path(path).expanduser(), arguments, download)
+        parts = open_parts(source, expanded(path, "dataset.path"), arguments, download)
         pixels, labels = zip(*(_arrays(parts[part]) for part in ("train", "test")), strict=True)
         self.class_names = tuple(parts["train"].classes)
         self._splits = stratified(labels[0], self.class_names, {"validation": vld_size}, split_seed)

@@ -12,6 +12,7 @@ from nas.dataset.image_cache import Corrupt
 from nas.dataset.listing import Listing, split_listing
 from nas.dataset.summary import Channels, Std
 from nas.dataset.torchvision_source import open_parts
+from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
 SOURCES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
@@ -68,7 +69,7 @@ class TorchvisionFiles(FileDataset):
         Raises:
             UserError: if files are absent or damaged and cannot be downloaded, or the split is impossible.
         """
-        root = Path(path).expanduser()
+        root = expanded(path, "dataset.path")
         source, train, files = SOURCES[name]
         parts = open_parts(source, root, {part: {"split": part} for part in (*train, "test")}, download)
         listing = _listing(parts, files, root)

@@ -16,7 +16,7 @@ from nas.executor.workers import Limits, Weights, Workers
 from nas.objective.base import Objective
 from nas.objective.measurement import Measurement
 from nas.training import checkpoint
-from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt
+from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveInt, Seconds
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class Process(Executor):
         workers_per_gpu: PositiveInt,
         cpu_workers: PositiveInt | None,
         retries: NonNegativeInt,
-        timeout: PositiveFloat | None,
-        start_timeout: PositiveFloat,
+        timeout: Seconds | None,
+        start_timeout: Seconds,
     ) -> None:
         """Describe the workers; they start with the first evaluations.
 

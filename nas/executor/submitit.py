@@ -21,7 +21,7 @@ from nas.executor.queues import LocalQueue, Queue, SlurmQueue, check_slurm
 from nas.executor.result_files import ResultFiles
 from nas.executor.workers import Limits
 from nas.training import checkpoint
-from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt
+from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt, Seconds
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class Submitit(Executor):
         parameters: dict[str, str | int | bool],
         workers_per_gpu: PositiveInt,
         retries: NonNegativeInt,
-        timeout: PositiveFloat | None,
-        start_timeout: PositiveFloat,
+        timeout: Seconds | None,
+        start_timeout: Seconds,
         poll: PositiveFloat,
     ) -> None:
         """Describe the jobs.

@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import final
@@ -14,6 +14,7 @@ from typing import final
 from nas.errors import InUseError, RunError
 from nas.launcher.base import Launcher
 from nas.launcher.supervision import Supervised
+from nas.launcher.watch import watched
 from nas.lease import holder
 from nas.run_folder import RunFolder
 from nas.sweep import PlannedRun, SweepFolder
@@ -28,7 +29,8 @@ class Local(Launcher):
         """Set how many runs go on at a time.
 
         Args:
-            workers: that many; with more than one, what they print goes to ``logs`` in the sweep's folder.
+            workers: that many; with more than one, what they print goes to ``logs`` in the sweep's folder, and there is
+                a line a step here.
             restarts: how often a run that dies without a word is started again without having made a step.
         """
         self._workers = workers
@@ -40,7 +42,8 @@ class Local(Launcher):
     def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
         """Run them all, to their ends."""
         children = [Supervised(run, self._restarts, self._log(sweep.path, run)) for run in runs]
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="run") as pool, _stopping(children):
+        said = nullcontext() if self._workers == 1 else watched(sweep)
+        with said, ThreadPoolExecutor(self._workers, thread_name_prefix="run") as pool, _stopping(children):
             futures = [pool.submit(_run, run, child) for run, child in zip(runs, children, strict=True)]
             for future in futures:
                 future.result()
@@ -90,8 +93,7 @@ def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:
@@ -99,5 +101,4 @@ def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
             child.stop(signal.SIGINT)
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)

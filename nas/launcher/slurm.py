@@ -21,13 +21,13 @@ from nas import slurm
 from nas.errors import RunError, UserError
 from nas.launcher.base import Launcher
 from nas.launcher.supervision import Supervised
+from nas.launcher.watch import POLL_SECONDS, Watch
 from nas.lease import holder, lease
 from nas.run_folder import RunFolder
 from nas.status import last_line, slurm_job
 from nas.sweep import PlannedRun, SweepFolder
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
-_POLL_SECONDS = 2.0
 _SIGNALS_SECONDS = 0.5  # SLURM signals the processes of a job one after the other
 _SOURCE = Path(__file__).parents[2]  # jobs import this very package, wherever they start
 
@@ -136,17 +136,14 @@ class Slurm(Launcher):
         return f"{len(runs)} runs submitted as SLURM job {jobs[0].job_id.partition('_')[0]}"
 
     def wait(self, sweep: SweepFolder) -> None:
-        """Return when SLURM has done with all jobs of the sweep; changes are printed."""
-        shown: dict[str, str] = {}
+        """Return when SLURM has done with all jobs of the sweep; steps and changes of state are printed."""
+        watch = Watch()
         while True:
             rows = sweep.rows()
-            for row in rows:
-                if shown.get(row.label, "") != row.state:
-                    print(f"{row.label}: {row.state}{f' ({row.error})' if row.error else ''}", flush=True)
-                    shown[row.label] = row.state
+            watch.show(rows)
             if not any(row.queued for row in rows):
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
         """Submit and leave: jobs need no terminal."""

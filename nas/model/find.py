@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError, typed
+from nas.files import expanded
 from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
@@ -58,7 +59,7 @@ def find_source(
         raise UserError("model is empty, as it is where a shell variable is not set: give a path (. for this folder)")
     if model.startswith(TIMM_PREFIX):
         return _timm(model.removeprefix(TIMM_PREFIX), weights, resolution, given)
-    path = Path(model).expanduser()
+    path = expanded(model, "model")
     if path.is_dir():
         if weights is not None:
             raise UserError(f"the folder '{model}' has its own weights: weights=FILE goes with model=FILE")
@@ -77,8 +78,8 @@ def loaded(path: str | Path, arch: str | int, device: str, allow: Sequence[str] 
     Raises:
         UserError: if there is none.
     """
-    folder = Path(path).expanduser()
-    cache = Path(os.environ.get("NAS_CACHE", "~/.cache/nas")).expanduser()
+    folder = expanded(path, "path")
+    cache = expanded(os.environ.get("NAS_CACHE", "~/.cache/nas"), "NAS_CACHE")
     given = Given(settings={}, device=device, cache=cache, allowed=Allowed(checked_packages(allow)))
     is_model = (folder / MODEL_FILE).is_file()
     asked: dict[str, Any] = {"run": None, "model": str(folder)} if is_model else {"run": folder, "model": None}
@@ -98,7 +99,7 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     Raises:
         UserError: if the folder holds none.
     """
-    folder = Path(run).expanduser()
+    folder = expanded(run, "run")
     if is_old_run(folder):
         return OldFront(folder, recalibrate=recalibrate, second=second, given=given)
     if not folder.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.model.base import ModelSource
 from nas.space.product import is_cascade
 from nas.types import Measure
@@ -128,7 +129,7 @@ def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "ar
         return arch
     text = arch
     if not arch.lstrip().startswith("{"):
-        path = Path(arch).expanduser()
+        path = expanded(arch, "arch")
         if not path.is_file():
             raise UserError(f"{key}={arch} is no file that exists; give {others}, JSON or a file")
         try:

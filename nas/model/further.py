@@ -11,6 +11,7 @@ from nas.errors import UserError
 from nas.model.base import NET_CONFIG, TIMM, Model, counted, preparation
 from nas.model.build import network_of
 from nas.pool.stored_parts import NO_OTHERS, Allowed
+from nas.seeding import short_seed
 from nas.supernet.weights import weights_digest
 
 
@@ -48,7 +49,7 @@ def to_train(
     described = _with_classes(model.described, len(class_names)) | {"class_names": list(class_names)}
     if described["kind"] != TIMM:
         described |= {"mean": list(mean), "std": list(std)}
-    with seeded(seed):
+    with seeded(short_seed(seed, "classifier")):
         network = network_of(described, Path(model.name), dropout, drop_path, allowed)
     own, given = network.state_dict(), model.network.state_dict()
     kept = dict(given)

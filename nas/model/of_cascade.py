@@ -15,6 +15,7 @@ from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.evaluator.joint import SUPERNET
+from nas.files import expanded
 from nas.model.base import CASCADE, MILLION, Model, ModelSource, Progress
 from nas.model.front import Front, Member
 from nas.model.given import Given, data_of
@@ -156,7 +157,7 @@ class PoolCascade(RunCascade):
             )
         self._folders: dict[str, Path] = {}
         if "runs" in self._pool:
-            folders = [Path(folder).expanduser().resolve() for folder in self._pool["runs"]]
+            folders = [expanded(folder, "pool.runs").resolve() for folder in self._pool["runs"]]
             self._folders = dict(zip(short_names(folders, "pool.runs"), folders, strict=True))
         self._fronts: dict[str, Front] = {}
         self.n_classes, self.class_names = self.dataset().n_classes, self.dataset().class_names

@@ -12,7 +12,7 @@ from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Batches
 from nas.errors import UserError
 from nas.evaluator.recalibration import recalibrate
-from nas.files import read_json
+from nas.files import expanded, read_json
 from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
 from nas.model.build import fill, network_from_config, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
@@ -232,7 +232,7 @@ def _beside(path: Path) -> int | None:
 
 
 def _file(weights: str) -> Path:
-    path = Path(weights).expanduser()
+    path = expanded(weights, "weights")
     if not path.is_file():
         raise UserError(f"weights={weights} is no file that exists; give a file, or {RANDOM}")
     return path

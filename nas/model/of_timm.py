@@ -1,16 +1,17 @@
 """Models of the package timm."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, final
 
 import timm
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError, nearest
+from nas.files import expanded
 from nas.model.base import TIMM, Model, ModelSource, Progress, counted
 from nas.model.given import data_of
 from nas.pool.timm_models import HUB, RANDOM, make_model, prepared, weights_file
+from nas.seeding import short_seed
 from nas.supernet.weights import weights_digest
 
 
@@ -70,7 +71,9 @@ class TimmSource(ModelSource):
     def load(self, progress: Progress) -> Model:
         """Return the model; weights of the hub are downloaded if they are not in timm's cache."""
         try:
-            network: Any = make_model(self._model, self._weights, self._seed, self.n_classes, self._resolution)
+            network: Any = make_model(
+                self._model, self._weights, short_seed(self._seed, "random weights"), self.n_classes, self._resolution
+            )
         except (OSError, RuntimeError) as error:
             text = " ".join(str(error).split())
             raise UserError(f"the weights of timm's {self._model} cannot be had: {text[:200]}") from error
@@ -108,6 +111,6 @@ def file_or_word(weights: str | None) -> str:
     """
     if weights is None:
         return HUB
-    if weights not in (HUB, RANDOM) and not Path(weights).expanduser().exists():
+    if weights not in (HUB, RANDOM) and not expanded(weights, "weights").exists():
         raise UserError(f"weights={weights} does not exist; give a file, {HUB} (nothing means that too) or {RANDOM}")
     return weights

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import expanded, read_json
 from nas.model.attentive_config import STATIC
 from nas.model.base import ARCHITECTURE, CASCADE, MODEL_FILE, Model, silent
 from nas.model.find import TIMM_PREFIX, find_source, front_of
@@ -86,7 +86,7 @@ def find_subject(
         return _of_file(str(arch), "arch", resolution, given)
     if arch != BEST:
         raise UserError("arch=... names an architecture of a run: add run=FOLDER, or leave arch or model out")
-    if model.startswith(TIMM_PREFIX) or Path(model).expanduser().is_dir():
+    if model.startswith(TIMM_PREFIX) or expanded(model, "model").is_dir():
         return _of_model(model, resolution, given)
     return _of_file(model, "model", resolution, given)
 
@@ -147,13 +147,13 @@ def _of_model(model: str, resolution: int | None, given: Given) -> Subject:
         names = tuple(member.name for member in found.members)
         return CascadeOf(found.name, described["costs"], names, tuple(map(float, described["network_costs"])))
     if described["kind"] == ARCHITECTURE:
-        file = Path(model).expanduser() / MODEL_FILE
+        file = expanded(model, "model") / MODEL_FILE
         return Subnet(found.name, described["architecture"], file, described["supernet"], described["n_classes"])
     return found
 
 
 def _of_file(name: str, key: str, resolution: int | None, given: Given) -> Subject:
-    path = Path(name).expanduser()
+    path = expanded(name, key)
     if not path.is_file():
         others = f"a folder, {TIMM_PREFIX}NAME, a net.config or .subnet file" if key == "model" else "JSON or a file"
         raise UserError(f"{key}={name} does not exist; give {others}")

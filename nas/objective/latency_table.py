@@ -8,6 +8,7 @@ from typing import Any, final
 import yaml
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.objective.base import Cost
 from nas.objective.latency_file import FORMAT, table_of
 from nas.objective.latency_published import is_i7, is_note10, published_table
@@ -52,7 +53,7 @@ class LatencyTable(Cost):
         """
         if "macs" not in tables:
             raise UserError("sec_obj=latency_table knows single networks, not cascades: choose flops")
-        path = Path(path).expanduser()
+        path = expanded(path, "sec_obj.latency_table.path")
         files = [path] if path.is_file() else sorted(path.glob("*.yaml"))
         if not files:
             what = "is a folder without .yaml files" if path.is_dir() else "does not exist"

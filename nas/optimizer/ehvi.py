@@ -9,7 +9,7 @@ from nas.optimizer.base import Optimizer, Problem
 from nas.optimizer.dominance import least_violated_front
 from nas.optimizer.evaluations import Evaluations, Ids
 from nas.space.base import SearchSpace
-from nas.types import Floats, Genomes, NonNegativeFloat, PositiveInt
+from nas.types import Count, Floats, Genomes, NonNegativeFloat, PositiveInt
 
 _MATES = 10
 """Mates are at most as many places apart in the order of costs."""
@@ -32,7 +32,7 @@ class EHVI(Optimizer):
     def __init__(
         self,
         *,
-        population: PositiveInt,
+        population: Count,
         generations: PositiveInt,
         niches: PositiveInt,
         survivors: PositiveInt,

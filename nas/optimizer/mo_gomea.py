@@ -10,7 +10,7 @@ from nas.optimizer.elitist_archive import ElitistArchive
 from nas.optimizer.evaluations import Evaluations, Ids
 from nas.optimizer.linkage import LinkageTrees
 from nas.optimizer.mixing import Mixing, Population
-from nas.types import Floats, Genomes, PositiveInt
+from nas.types import Count, Floats, Genomes, PositiveInt
 
 _REPEATS = 20  # genomes looked at for each one of the budget, until a space counts as used up
 
@@ -29,7 +29,7 @@ class MOGOMEA(Optimizer):
     archive keeps the first of several genomes with equal objectives.
     """
 
-    def __init__(self, *, evaluations: PositiveInt, population: PositiveInt, archive_capacity: PositiveInt) -> None:
+    def __init__(self, *, evaluations: PositiveInt, population: Count, archive_capacity: PositiveInt) -> None:
         """Set the budget.
 
         Args:

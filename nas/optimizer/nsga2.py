@@ -8,7 +8,7 @@ from pymoo.operators.crossover.pntx import TwoPointCrossover
 
 from nas.optimizer.base import Optimizer, Problem
 from nas.optimizer.genetic import IntegerMutation, canonical_duplicates, run
-from nas.types import Floats, Genomes, PositiveFloat, PositiveInt, Probability
+from nas.types import Count, Floats, Genomes, PositiveFloat, PositiveInt, Probability
 
 
 @final
@@ -23,7 +23,7 @@ class NSGA2(Optimizer):
     def __init__(
         self,
         *,
-        population: PositiveInt,
+        population: Count,
         generations: PositiveInt,
         crossover_probability: Probability,
         mutation_eta: PositiveFloat,

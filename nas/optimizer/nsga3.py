@@ -10,7 +10,7 @@ from nas.errors import UserError
 from nas.optimizer.base import Optimizer, Problem
 from nas.optimizer.genetic import IntegerMutation, canonical_duplicates, run
 from nas.pareto import reference_directions
-from nas.types import Floats, Genomes, PositiveFloat, PositiveInt, Probability
+from nas.types import Count, Floats, Genomes, PositiveFloat, PositiveInt, Probability
 
 
 @final
@@ -24,7 +24,7 @@ class NSGA3(Optimizer):
     def __init__(
         self,
         *,
-        population: PositiveInt,
+        population: Count,
         generations: PositiveInt,
         directions: PositiveInt,
         crossover_probability: Probability,

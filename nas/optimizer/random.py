@@ -7,7 +7,7 @@ import numpy as np
 from nas.optimizer.base import Optimizer, Problem
 from nas.optimizer.dominance import least_violated_front
 from nas.optimizer.evaluations import Evaluations
-from nas.types import Floats, Genomes, PositiveInt
+from nas.types import Count, Floats, Genomes, PositiveInt
 
 _FRUITLESS = 100  # calls without anything new, until a space counts as used up
 
@@ -16,7 +16,7 @@ _FRUITLESS = 100  # calls without anything new, until a space counts as used up
 class RandomSampling(Optimizer):
     """Evaluates uniform samples of the space, and returns those that no other dominates."""
 
-    def __init__(self, *, evaluations: PositiveInt, population: PositiveInt) -> None:
+    def __init__(self, *, evaluations: PositiveInt, population: Count) -> None:
         """Set the budget.
 
         Args:

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
+from nas import cache
 from nas.files import read_json, write_atomic, write_json
 
 RECORD = "record.json"
@@ -40,8 +40,7 @@ class Stream:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made if needed, for one thread of one process; the lock ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with cache.locked(folder / ".lock"), cache.in_cache():
         yield
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.pool.array_file import ArrayFile
 from nas.pool.array_folder import file_digest
 from nas.pool.base import Progress, Split
@@ -56,10 +57,12 @@ class FilesPool(StoredPool):
             UserError: if a folder does not hold what it must.
         """
         super().__init__(cache=cache, workers=workers, skip_failed=False)
-        places = [Path(folder).expanduser().resolve() for folder in folders]
+        places = [expanded(folder, "pool.folders").resolve() for folder in folders]
         self._content = content
         self._given: dict[Split, Labels] = {
-            split: _labels(ArrayFile(Path(path).expanduser())) for split, path in labels.items() if path is not None
+            split: _labels(ArrayFile(expanded(path, f"pool.labels.{split}")))
+            for split, path in labels.items()
+            if path is not None
         }
         self._sizes: dict[Split, tuple[str, int]] = {}  # of the first model, and its name
         self._found: list[Model] = []

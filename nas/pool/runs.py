@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nas.dataset import batches
 from nas.evaluator import accuracy, recalibration, subnet
+from nas.files import expanded
 from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.finished_run import FinishedRun
@@ -66,7 +67,7 @@ class RunsPool(StoredPool):
             UserError: if a folder holds no finished run.
         """
         super().__init__(cache=cache, workers=workers, skip_failed=False)
-        folders = [Path(folder).expanduser().resolve() for folder in runs]
+        folders = [expanded(folder, "pool.runs").resolve() for folder in runs]
         names = short_names(folders, "pool.runs")
         self._runs = [_Run(name, folder, device, cache, allowed) for name, folder in zip(names, folders, strict=True)]
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from nas.cache import check_cache
 from nas.errors import DiskError, NasError, RunError, UserError
 from nas.pool.agreement import check_agreement
 from nas.pool.array_folder import (
@@ -51,6 +52,7 @@ class StoredPool(Pool):
         """
         self._folder = cache / "outputs"
         self._workers = workers
+        check_cache(cache)
         self._skip_failed = skip_failed
         self._chosen: list[Model] = []
         self._digests: list[Mapping[str, str]] = []  # of their files

@@ -15,6 +15,7 @@ from nas.dataset.base import Dataset, Images
 from nas.dataset.classes import taken_in_order
 from nas.dataset.file_rows import FileRows
 from nas.errors import UserError
+from nas.files import expanded
 from nas.pool import multiply_adds, timm_models
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
@@ -71,7 +72,7 @@ class TimmPool(StoredPool):
         """
         super().__init__(cache=cache, workers=workers, skip_failed=True)
         self._names = model_names(models if isinstance(models, str) else tuple(models))
-        if weights not in (HUB, RANDOM) and not Path(weights).expanduser().exists():
+        if weights not in (HUB, RANDOM) and not expanded(weights, "pool.weights").exists():
             raise UserError(f"pool.weights={weights} does not exist; give a file, a folder, {HUB} or {RANDOM}")
         self._weights = weights
         self._resolutions = [None] if resolutions is None else list(resolutions)

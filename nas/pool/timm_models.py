@@ -16,6 +16,7 @@ from torch import nn
 
 from nas.dataset.per_image import seeded
 from nas.errors import UserError, nearest
+from nas.files import expanded
 from nas.pool.array_folder import file_digest
 from nas.pool.prepared import Crop, Prepared
 from nas.supernet.checkpoint import read_state_dict
@@ -82,7 +83,7 @@ def weights_file(name: str, weights: str) -> Path:
     Raises:
         UserError: if it is not there.
     """
-    place = Path(weights).expanduser()
+    place = expanded(weights, "pool.weights")
     if place.is_file():
         return place
     for ending in ENDINGS:

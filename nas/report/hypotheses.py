@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.report.comparison import Comparison
 from nas.report.outcomes import Outcome, paper_outcomes
 from nas.report.roles import METHODS, Role, roles_of
@@ -130,7 +131,7 @@ def read_hypotheses(which: str) -> list[Hypothesis]:
     """
     if which == "none":
         return []
-    path = PAPERS if which == "papers" else Path(which).expanduser()
+    path = PAPERS if which == "papers" else expanded(which, "hypotheses")
     try:
         found = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -27,6 +27,9 @@ FRAMES = 60
 BINS = 40
 """Parts that a run's iterations are put into, at most."""
 
+EXACT = 2**53
+"""Integers below are numbers in the page's script, too."""
+
 DIGITS = 5
 
 
@@ -101,7 +104,7 @@ def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "group": group,
-        "seed": run.seed,
+        "seed": run.seed if run.seed < EXACT else str(run.seed),
         "state": run.state,
         "middle": run.name in {comparison.median_run(g).name for g in comparison.groups},
         "values": _rows(record.objectives[places].T),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from nas.errors import ArchiveError, UserError
-from nas.files import read_json
+from nas.files import expanded, read_json
 from nas.report.record import Record, read_record
 from nas.status import observed
 
@@ -79,7 +79,7 @@ class Run:
         """
         pool = self.settings.get("pool")
         named = pool.get("runs") if isinstance(pool, dict) else None
-        paths = [Path(str(path)).expanduser() for path in named or ()]
+        paths = [_place(str(path)) for path in named or ()]
         if not paths or paths[0].is_absolute():
             return paths
         starts = [Path(), *self.folder.parents]
@@ -109,7 +109,7 @@ def find_runs(patterns: Sequence[str]) -> list[Path]:
         raise UserError("runs is empty; list run folders, or folders that hold some, for example runs=[outputs]")
     found = dict[Path, None]()
     for pattern in patterns:
-        path = Path(pattern).expanduser()
+        path = expanded(pattern, "runs")
         start = Path(path.anchor or ".")
         places = sorted(start.glob(str(path.relative_to(path.anchor)))) if has_magic(pattern) else [path]
         runs = [run for place in places for run in _runs_below(place.absolute())]
@@ -159,6 +159,14 @@ def read_run(name: str, folder: Path) -> Run:
         final=tested["final"],
         choices=_choices(folder / ".hydra" / "hydra.yaml"),
     )
+
+
+def _place(path: str) -> Path:
+    """Return a path that a run's settings name; as it is where its ``~`` means nothing here."""
+    try:
+        return expanded(path, "pool.runs")
+    except UserError:
+        return Path(path)
 
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

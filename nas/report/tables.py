@@ -19,6 +19,7 @@ from nas.report.papers import Papers
 from nas.report.published import Published, published_for
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.types import LARGEST
 
 EVALUATIONS = "evaluations"
 """The one table that is written as Parquet alone: as text it would be hundreds of megabytes."""
@@ -71,7 +72,14 @@ def _tables(
 def _rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return a table of rows, whose columns are those of any row."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: [row.get(name) for row in rows] for name in names})
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column; as texts where a number, such as a seed of an old run, has more than 64 bits."""
+    if any(isinstance(value, int) and not -LARGEST <= value <= LARGEST for value in values):
+        return [None if value is None else str(value) for value in values]
+    return values
 
 
 def _joined(comparisons: Sequence[Comparison], rows: Any) -> pa.Table:
@@ -203,9 +211,12 @@ def _settings(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _evaluations(comparisons: Sequence[Comparison]) -> pa.Table:
     parts = []
+    every = [row for comparison in comparisons for row, _, _ in _each(comparison)]
+    seeds = iter(_column([row["seed"] for row in every]))
     for comparison in comparisons:
         for row, _, record in _each(comparison):
             n = len(record.step)
+            row["seed"] = next(seeds)
             texts = row | {"objectives": " ".join(m.name for m in comparison.measures), "data": comparison.data}
             columns: dict[str, Any] = {
                 name: pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), [value])

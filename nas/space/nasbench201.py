@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
-from nas.files import write_atomic
+from nas.files import expanded, write_atomic
 from nas.space.cells import EDGES, KEY, OPERATIONS, CellSpace
 from nas.space.nasbench201_files import Results, read_cells
 from nas.space.source import SpaceSource
@@ -70,7 +70,7 @@ class NasBench201(SpaceSource):
         Raises:
             UserError: if there is no such file, or it is damaged or lacks cells.
         """
-        path = Path(path).expanduser()
+        path = expanded(path, "space.path")
         if not path.exists():
             raise UserError(f"space.path={path} does not exist; give a file or folder of NAS-Bench-201 or NATS-Bench")
         accuracies, costs = _cached(path, cache)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nas.download import download
 from nas.errors import UserError
+from nas.files import expanded
 
 RANDOM = "random"
 """The word for no file at all: the first weights are kept."""
@@ -80,7 +81,7 @@ def locate(checkpoint: str | None, published: Published, cache: Path) -> Path | 
         return None
     if checkpoint is None:
         return download(published.url, cache / "checkpoints" / published.name, published.sha256)
-    path = Path(checkpoint).expanduser()
+    path = expanded(checkpoint, "checkpoint")
     if not path.is_file():
         raise UserError(
             f"checkpoint '{path}' {'is not a file' if path.exists() else 'does not exist'}; give a file, "

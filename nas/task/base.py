@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Gt, Le
 
 from nas.pool.stored_parts import Allowed, allowed_by
-from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from nas.types import NonNegativeFloat, NonNegativeInt
 
 GROUPS = frozenset(
     {
@@ -63,15 +65,19 @@ OFFERED = frozenset(
 """Arguments that a task supplies to the parts that name them; all others are settings."""
 
 
+Threads = Annotated[int, Gt(0), Le(1024)]
+Corner = Annotated[float, Gt(0), Le(1e30)]  # a box of ten such sides has a finite volume
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings that belong to no group; see ``conf/config.yaml``."""
 
     seed: NonNegativeInt
     device: str
-    threads: PositiveInt
+    threads: Threads
     constraints: dict[str, dict[Literal["min", "max"], NonNegativeFloat | None]]
-    reference_point: tuple[PositiveFloat, ...] | None
+    reference_point: tuple[Corner, ...] | None
     ideal_point: tuple[NonNegativeFloat, ...] | None
     store_outputs: bool
     retry_failed: bool

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, final
 
 from nas.errors import NasError, RunError, UserError
+from nas.files import expanded
 from nas.pool.finished_run import FinishedRun
 from nas.pool.timm_models import model_names
 from nas.run_folder import RunFolder
@@ -150,7 +150,7 @@ class EstimateTask(Task):
         device = torch_device(setup.settings.device)
         found, missing = [], 0
         for run in settings["runs"]:
-            folder = Path(run).expanduser()
+            folder = expanded(run, "pool.runs")
             if RunFolder(folder).is_finished():
                 places: dict[str, Any] = {"device": device, "cache": setup.paths.cache, "allowed": setup.allowed}
                 found.append(FinishedRun(folder, key="pool.runs", **places))

@@ -21,7 +21,7 @@ from nas.export.onnx import Onnx
 from nas.export.preprocessing import Preprocessed
 from nas.export.torch_export import TorchExport
 from nas.export.torchscript import TorchScript
-from nas.files import read_json, write_bytes, write_json
+from nas.files import expanded, read_json, write_bytes, write_json
 from nas.model.base import Model, ModelSource
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
@@ -88,7 +88,7 @@ class ExportTask(Task):
         self._format = format
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._preprocessing = preprocessing
-        self._path = None if path is None else Path(path).expanduser()
+        self._path = None if path is None else expanded(path, "path")
         self._overwrite = overwrite
         self._split = split
         self._images = images

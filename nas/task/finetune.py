@@ -37,6 +37,7 @@ from nas.task.progress import shown
 from nas.team import ALONE
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
+from nas.tracker.log import log_tracker
 from nas.tracker.together import Together
 from nas.training.members import Members
 from nas.types import PositiveInt
@@ -229,7 +230,8 @@ class FinetuneTask(Task):
             evaluations=0,
         )
         chosen = build(setup.parts["tracker"], {})
-        tracker = Together([]) if isinstance(chosen, CsvTracker) else chosen  # summary.csv is written anyway
+        on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # summary.csv is written anyway
+        tracker = Together([log_tracker(), *on_screen])
         error: str | None = "killed"
         tracker.start(run, [])
         try:

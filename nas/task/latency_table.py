@@ -8,12 +8,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.files import write_text
+from nas.files import expanded, write_text
 from nas.objective.latency_file import content
 from nas.objective.latency_fit import accuracy, fit
 from nas.objective.latency_terms import ABSENT, Term, covering, terms_of
@@ -24,6 +22,7 @@ from nas.supernet.base import Supernet
 from nas.supernet.blocks import layers
 from nas.task.base import Setup, Task
 from nas.task.device import torch_device
+from nas.task.progress import shown
 from nas.task.random_supernet import random_supernet
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt, Probability
 
@@ -95,7 +94,7 @@ class LatencyTableTask(Task):
             seed: of the networks' choice and order.
         """
         self._setup = setup
-        self._path = Path(path).expanduser()
+        self._path = expanded(path, "path")
         self._overwrite = overwrite
         self._classes = classes
         self._batch_size = batch_size
@@ -178,15 +177,13 @@ class LatencyTableTask(Task):
         n_layers = np.where(np.arange(len(genomes)) < len(networks.parts), n_layers, 0)
         times: list[list[Floats]] = [[] for _ in genomes]
         rng = rng_for(self._seed, 0, "order")
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("measuring", total=self._rounds * len(genomes))
-            for done in range(self._rounds):
-                if not console.is_terminal:
-                    console.print(f"measuring {len(genomes)} networks, round {done + 1} of {self._rounds}")
-                for index in rng.permutation(len(genomes)).tolist():
-                    times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
-                    progress.advance(task)
+        order = [index for _ in range(self._rounds) for index in rng.permutation(len(genomes)).tolist()]
+        activity = f"measuring {len(genomes)} networks, {self._rounds} rounds"
+        with shown(lines=True) as told:
+            told(0, len(order), activity)
+            for done, index in enumerate(order, 1):
+                times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
+                told(done, len(order), activity)
         return times
 
     def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any, final
 from torch import nn
 
 from nas.errors import UserError
+from nas.files import expanded
 from nas.model.base import MILLION, Model, counted
 from nas.model.given import Given
 from nas.model.of_config import check_runs, encoded
@@ -95,7 +96,7 @@ class ProfileTask(Task):
         self._resolution = r
         self._classes = classes
         self._detail = detail
-        self._picture = None if picture is None else Path(picture).expanduser()
+        self._picture = None if picture is None else expanded(picture, "picture")
         self._json = json
 
     def check(self) -> None:

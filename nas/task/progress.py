@@ -1,25 +1,44 @@
-"""Progress on a terminal."""
+"""Progress on a terminal, or as plain lines."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
 from nas.model.base import Progress
+from nas.tracker.console import rough
+
+LINE_SECONDS = 10.0
+"""Between two plain lines."""
 
 
 @contextmanager
-def shown() -> Iterator[Progress]:
-    """Give what can be told about progress; a bar on standard error shows it, where that is a terminal."""
+def shown(*, lines: bool = False) -> Iterator[Progress]:
+    """Give what can be told about progress; a bar on standard error shows it and the time left.
+
+    Args:
+        lines: whether plain lines show the same where standard error is no terminal; otherwise nothing does.
+    """
     console = Console(stderr=True)
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
+        began: dict[str, float] = {}
+        last = 0.0
 
         def told(done: int, total: int, activity: str) -> None:
+            nonlocal last
             if activity not in tasks:
                 tasks[activity] = bars.add_task(activity)
+                began[activity] = monotonic()
             bars.update(tasks[activity], completed=done, total=total)
+            now = monotonic()
+            if lines and not console.is_terminal and (done == 0 or now - last >= LINE_SECONDS):
+                last = now
+                left = (now - began[activity]) / done * (total - done) if done else 0.0
+                print(f"{activity} {done}/{total}" + (f", about {rough(left)} left" if left else ""), file=sys.stderr)
 
         yield told

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from nas.archive import Archive
 from nas.errors import ArchiveError, UserError
+from nas.files import expanded
 from nas.parts import build
 from nas.results import Results
 from nas.run_folder import RunFolder
@@ -26,7 +27,7 @@ class ReplayTask(Task):
             run: folder of a run, finished or not.
         """
         self._setup = setup
-        self._run = Path(run).expanduser()
+        self._run = expanded(run, "run")
 
     def check(self) -> None:
         """Read the run; nothing is written."""

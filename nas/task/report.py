@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import ArchiveError, UserError
+from nas.files import expanded
 from nas.pool.naming import short_names
 from nas.report.comparison import Comparison, compare_runs
 from nas.report.folder import check_place, write_report
@@ -42,7 +43,7 @@ class ReportTask(Task):
         self._patterns = [runs] if isinstance(runs, str) else list(runs)
         if not path.strip():
             raise UserError("path is empty; give a folder, for example path=outputs/report")
-        self._path = Path(path).expanduser()
+        self._path = expanded(path, "path")
         self._hypotheses = hypotheses
         self._published = published
 

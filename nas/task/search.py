@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
+from nas.cache import check_cache
 from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError
@@ -42,6 +43,7 @@ from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
+from nas.tracker.log import log_tracker
 from nas.tracker.timed import Timed
 from nas.tracker.together import Together
 from nas.training.base import Training
@@ -199,6 +201,8 @@ class SearchTask(Task):
             group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
         }
         evaluator = build(parts["evaluator"], offers | {"space": source.space})
+        if settings.store_outputs:
+            check_cache(offers["cache"])
         if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator | JointEvaluator):
             raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
         if isinstance(supernet, Several) and not isinstance(evaluator, JointEvaluator):
@@ -250,7 +254,8 @@ class SearchTask(Task):
             evaluations=parts.algorithm.evaluations,
         )
         chosen = build(setup.parts["tracker"], {})
-        tracker = Timed(chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen]))
+        on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]
+        tracker = Timed(Together([CsvTracker(), log_tracker(), *on_screen]))
         error: str | None = "killed"
         done = {"step": archive.next_step - 1} if archive.next_step else {}
         self._folder.write_status("running", **done, steps=run.steps)

@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import expanded, read_json
 from nas.model.base import MODEL_FILE, ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
@@ -58,11 +58,11 @@ class SelectTask(Task):
             overwrite: whether models that are there may be replaced.
         """
         self._setup = setup
-        self._run = Path(run).expanduser()
+        self._run = expanded(run, "run")
         self._n = n
         self._wanted = {name: value for name, value in prefer.items() if value is not None}
         home = self._run.parent if self._run.is_file() else self._run  # a file of the original tool's results
-        self._path = home / "selected" if path is None else Path(path).expanduser()
+        self._path = home / "selected" if path is None else expanded(path, "path")
         self._overwrite = overwrite
 
     def check(self) -> None:

@@ -4,6 +4,7 @@ from typing import final
 
 from nas.sweep import find_sweep, table
 from nas.task.base import Setup, Task
+from nas.tracker.console import terminal_width
 
 
 @final
@@ -29,4 +30,4 @@ class StatusTask(Task):
 
     def run(self) -> str:
         """Return the table."""
-        return table(find_sweep(self._name, self._sweeps).rows())
+        return table(find_sweep(self._name, self._sweeps).rows(), terminal_width())

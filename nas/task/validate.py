@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from nas.dataset.base import Dataset
 from nas.dataset.classes import Matched, matched
 from nas.errors import UserError
-from nas.files import write_json, write_text
+from nas.files import expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
 from nas.model.folder import check_place
 from nas.model.given import Given
@@ -74,7 +74,7 @@ class ValidateTask(Task):
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._split = split
         self._recalibrate = recalibrate
-        self._path = None if path is None else Path(path).expanduser()
+        self._path = None if path is None else expanded(path, "path")
         self._batch_size = batch_size
         self._bins = bins
 

@@ -1,12 +1,15 @@
 """Progress in the terminal, or as plain lines in a log file."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import TextWrapper
 from time import monotonic
-from typing import TextIO, final
+from typing import Annotated, TextIO, final
 
+from annotated_types import Ge, Le
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -14,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
-from nas.types import PositiveFloat, Probability
+from nas.types import Probability, Seconds
 
 RECENT = 5
 """Steps whose mean time predicts that of the steps to come."""
@@ -42,8 +45,8 @@ class ConsoleTracker(Tracker):
     def __init__(
         self,
         *,
-        refresh_per_second: PositiveFloat,
-        line_seconds: PositiveFloat,
+        refresh_per_second: Annotated[float, Ge(0.01), Le(100)],
+        line_seconds: Seconds,
         line_share: Probability,
         stream: TextIO | None = None,
     ) -> None:
@@ -109,7 +112,7 @@ class ConsoleTracker(Tracker):
         self._activity = None
         self._step_began = monotonic()
         left = self._seconds_left()
-        self._say(self._step_line(summary) + (f"  about {_rough(left)} left" if left else ""))
+        self._say(self._step_line(summary) + (f"  about {rough(left)} left" if left else ""))
 
     @harmless
     def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
@@ -133,7 +136,7 @@ class ConsoleTracker(Tracker):
 
     def _say(self, line: str) -> None:
         if self._live is not None:
-            self._live.console.print(line, soft_wrap=True)
+            self._live.console.print(fitted(line, self._live.console.width), soft_wrap=True)
         else:
             print(line, file=self._out, flush=True)
 
@@ -184,14 +187,20 @@ class ConsoleTracker(Tracker):
         times = f"elapsed {duration(now - self._began)}"
         left = self._seconds_left()
         if left:
-            times += f", about {_rough(max(left - (now - self._step_began), 0.0))} left"
-        table = Table.grid(padding=(0, 2))
-        table.add_row(f"step {self._of(finished)}", ProgressBar(run.steps, finished, width=30), times)
+            times += f", about {rough(max(left - (now - self._step_began), 0.0))} left"
+        rows = [(f"step {self._of(finished)}", run.steps, finished, times)]
         if activity is None:
-            table.add_row("", ProgressBar(1, 0, width=30), "")
+            rows.append(("", 1, 0, ""))
         else:
-            bar = ProgressBar(max(activity.total, 1), activity.done, width=30)
-            table.add_row(activity.what, bar, f"{activity.done}/{activity.total}{_failures(activity.failed)}")
+            count = f"{activity.done}/{activity.total}{_failures(activity.failed)}"
+            rows.append((activity.what, max(activity.total, 1), activity.done, count))
+        table = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        words = max(len(row[0]) for row in rows) + max(len(row[3]) for row in rows)
+        bar = max(4, min(30, (self._live.console.width if self._live else 80) - words - 4))
+        for name, total, done, said in rows:
+            table.add_row(name, ProgressBar(total, done, width=bar), said)
         state = [f"{last.evaluations} evaluations ({last.failed} failed)", *self._quality(last)] if last else []
         return Group(table, Text("  ".join(state), no_wrap=True, overflow="ellipsis"))
 
@@ -225,7 +234,29 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _rough(seconds: float) -> str:
+def fitted(line: str, width: int) -> str:
+    """Break a line between its parts, which are two spaces apart, and then between words, where it is too wide.
+
+    Args:
+        line: to be shown.
+        width: columns of the terminal.
+    """
+    lines: list[str] = []
+    for part in line.split("  "):
+        if lines and len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(f"    {part}" if lines else part)
+    words = TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(piece for each in lines for piece in ([each] if len(each) <= width else words.wrap(each)))
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is shown in; ``None`` where it is not."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def rough(seconds: float) -> str:
     """Return an estimated time without digits that nobody can rely on: fives of seconds, then minutes."""
     if seconds < 57.5:
         return f"{max(5 * round(seconds / 5), 5)} s"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 from nas.errors import typed
 from nas.tracker.base import RunInfo, StepSummary, Tracker
 from nas.tracker.wandb_thread import WandbThread
-from nas.types import PositiveFloat
+from nas.types import Seconds
 
 if TYPE_CHECKING:
     from nas.tracker.wandb_run import WandbRun
@@ -42,7 +42,7 @@ class WandbTracker(Tracker):
         project: str,
         entity: str | None,
         tags: tuple[str, ...],
-        timeout: PositiveFloat,
+        timeout: Seconds,
         display: Tracker,
     ) -> None:
         """Choose where runs are logged.

@@ -1,6 +1,7 @@
 """One run of Weights & Biases as one process logs it; every call may block."""
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Literal, final
 
 import wandb
 
+from nas.files import can_be_written
 from nas.tracker.base import RunInfo, StepSummary
 from nas.tracker.wandb_folders import EarlierFolders
 
@@ -126,6 +128,7 @@ class WandbRun:
 
 
 def _opened(place: Place, run: RunInfo) -> wandb.Run:
+    use_own_folders(run.folder / "wandb" / "home")
     wandb.setup(wandb.Settings(silent=True))  # or it would ask for a key, which nobody expects here
     try:
         return wandb.init(
@@ -145,6 +148,26 @@ def _opened(place: Place, run: RunInfo) -> wandb.Run:
     except Exception:
         wandb.teardown()  # its other process believes that the run is open, and would refuse to open it again
         raise
+
+
+def use_own_folders(place: Path) -> None:
+    """Let wandb keep in ``place`` what it would keep in the home folder, where that is absent or read-only.
+
+    Folders that environment variables name already stay.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:  # wandb looks for these, whatever its own variables say
+        folders = {"XDG_CACHE_HOME": place, "XDG_DATA_HOME": place}
+        folders |= {"WANDB_CONFIG_DIR": place, "NETRC": place / "netrc"}
+    else:
+        defaults = {
+            "WANDB_CACHE_DIR": Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache"),
+            "WANDB_DATA_DIR": Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"),
+        }
+        folders = {name: place for name, folder in defaults.items() if not can_be_written(folder / "wandb")}
+    for name, folder in folders.items():
+        os.environ.setdefault(name, str(folder))
 
 
 def _settings(timeout: float) -> wandb.Settings:

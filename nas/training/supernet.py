@@ -7,16 +7,16 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
+from nas.cache import check_cache, in_cache, locked
 from nas.dataset import augment, batches, per_image, training_batches
 from nas.dataset.base import Dataset
 from nas.dataset.batches import resize
@@ -89,7 +89,7 @@ class SupernetTraining(Training):
             seed: of order, augmentation and random architectures.
 
         Raises:
-            UserError: if settings do not fit each other.
+            UserError: if settings do not fit each other, or the cache can neither be used nor has the weights.
         """
         settings = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
         if warmup_epochs >= epochs:
@@ -113,6 +113,8 @@ class SupernetTraining(Training):
         self._own_path = folder / "weights" / "supernet.pt"
         self._known = kept.get(self._own_path)
         self._in_folder = False  # whether the weights in the run's folder are those of the run
+        if self._known is None and not self._path.exists():
+            check_cache(cache)
         self._prepared = False
 
     def prepare(self, progress: Progress) -> None:
@@ -126,7 +128,7 @@ class SupernetTraining(Training):
         """
         if self._prepared:
             return
-        weights = self._trained(progress) if self._known is None else self._found()
+        weights = self._cached(progress) if self._known is None else self._found()
         self._known = weights_digest(weights)
         self._supernet.module.load_state_dict(weights)
         self._supernet.module.to(self._device).eval()
@@ -152,27 +154,14 @@ class SupernetTraining(Training):
             f"another folder (paths.run=FOLDER)"
         )
 
-    def _trained(self, progress: Progress) -> dict[str, Any]:
-        """Return the weights of the cache, or train them."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._path.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress("waiting for another process that trains this supernet", 0, 1)
-            lock.acquire()
-        try:
-            weights = checkpoint.load(self._path)
-            if weights is None:
-                weights = self._train(progress)
-                if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-                    raise RunError(
-                        f"the supernet's weights are not finite after training; lower training.lr={self._lr}"
-                    )
-                checkpoint.save(self._path, weights)
-            self._partial_path.unlink(missing_ok=True)
-        finally:
-            lock.release()
+    def _cached(self, progress: Progress) -> dict[str, Any]:
+        """Return the weights of the cache, trained first where it has none."""
+        weights = checkpoint.load(self._path)
+        if weights is None:
+            waiting = partial(progress, "waiting for another process that trains this supernet", 0, 1)
+            with locked(self._path.with_suffix(".lock"), waiting), in_cache():
+                weights = checkpoint.load(self._path) or self._trained(progress)
+                self._partial_path.unlink(missing_ok=True)
         return weights
 
     @cached_property
@@ -204,16 +193,24 @@ class SupernetTraining(Training):
     def _partial_path(self) -> Path:
         return self._path.with_suffix(".partial.pt")
 
+    def _trained(self, progress: Progress) -> dict[str, Any]:
+        """Train, keep the weights and return them by name."""
+        weights = self._train(progress)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+            raise RunError(f"the supernet's weights are not finite after training; lower training.lr={self._lr}")
+        checkpoint.save(self._path, weights)
+        return weights
+
     def _train(self, progress: Progress) -> dict[str, Any]:
         """Train and return the weights by name."""
         module = self._supernet.module.to(self._device).train()
         optimizer = self._optimizer()
         done = 0
-        partial = checkpoint.load(self._partial_path)
-        if partial is not None:
-            done = partial["epochs"]
-            module.load_state_dict(partial["weights"])
-            optimizer.load_state_dict(partial["optimizer"])
+        begun = checkpoint.load(self._partial_path)
+        if begun is not None:
+            done = begun["epochs"]
+            module.load_state_dict(begun["weights"])
+            optimizer.load_state_dict(begun["optimizer"])
         progress(ACTIVITY, done, self._epochs)
         for epoch in range(done, self._epochs):
             self._train_epoch(epoch, optimizer)

@@ -29,6 +29,15 @@ WRONG = {
     "key": (["algorithm.n_itr=4"], "unknown key 'algorithm.n_itr'; did you mean 'algorithm.n_iter'?"),
     "type": (["algorithm.n_iter=eight"], "algorithm.n_iter='eight' is wrong: it should be a valid integer"),
     "negative": (["algorithm.n_iter=-3"], "algorithm.n_iter=-3 is wrong: it should be greater than 0"),
+    "seed": (["seed=9223372036854775808"], "it should be less than or equal to 9223372036854775807"),
+    "threads": (["threads=3000000000"], "threads=3000000000 is wrong: it should be less than or equal to 1024"),
+    "infinite box": (["reference_point=[1e300,1e300]"], "it should be less than or equal to 1e+30"),
+    "timeout": (["tracker.timeout=1e300"], "tracker.timeout=1e+300 is wrong"),
+    "memory": (["supernet.stem_width=4611686018427387904"], "these settings need more memory than there is: "),
+    "no such home": (
+        ["dataset=imagefolder", "dataset.path='~nouser/x'"],
+        "dataset.path=~nouser/x: there is no home folder for '~nouser'",
+    ),
     "budget": (
         ["surrogate=rbf", "algorithm.n_doe=5"],
         "algorithm.n_doe=5 is too small: surrogate=rbf needs at least 24",
@@ -230,6 +239,35 @@ def test_a_failure_of_the_run_is_exit_code_1_with_the_traceback_in_the_folder(la
     assert "Traceback" in (tmp_path / "run" / "run.log").read_text()
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert (status["state"], status["error"]) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_log_names_command_versions_and_steps(launch, tmp_path):
+    code, _, err = launch(*SMALL, "paths.run=run")
+    assert code == 0, err
+    lines = (tmp_path / "run" / "run.log").read_text().splitlines()
+    said = [line.partition("][INFO] ")[2] for line in lines]
+    assert said[0].startswith("command: launch.py training=none")
+    assert said[1].startswith("versions: Python 3.") and "torch" in said[1]
+    assert [line.split("  ")[0] for line in said if line.startswith("step ")] == ["step 0/1", "step 1/1"]
+    assert said[-1].startswith("finished in ")
+
+
+@pytest.mark.parametrize("words", [["task=report", "runs=[.]"], ["task=status", "sweep=."]])
+def test_a_task_without_a_run_folder_that_crashes_leaves_no_log(words, launch, tmp_path, monkeypatch):
+    for task in ("report.ReportTask", "status.StatusTask"):
+        monkeypatch.setattr(f"nas.task.{task}.check", lambda self: None)
+        monkeypatch.setattr(f"nas.task.{task}.run", lambda self: 1 / 0)
+    code, _, err = launch(*words)
+    assert code == 1
+    assert err.splitlines()[0] == "Traceback (most recent call last):"
+    assert err.splitlines()[-1] == "error: ZeroDivisionError: division by zero"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_task_without_a_run_folder_logs_to_a_file():
+    for path in (ROOT / "conf" / "task").glob("*.yaml"):
+        handlers = yaml.safe_load(path.read_text()).get("hydra", {}).get("job_logging", {}).get("root")
+        assert (handlers is None) == (path.stem in ("search", "finetune")), path
 
 
 def run_launch(*arguments: str, **options) -> subprocess.CompletedProcess:

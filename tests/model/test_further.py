@@ -97,3 +97,9 @@ def test_a_cascade_is_refused():
     cascade = Model("two", None, torch.nn.Identity(), {"kind": "cascade", "n_classes": 3})
     with pytest.raises(UserError, match="two is a cascade, which cannot be trained further"):
         prepared(cascade, CLASSES)
+
+
+def test_a_seed_of_more_than_32_bits_gives_a_classifier_of_its_own():
+    weights = [prepared(of_timm(), CLASSES, seed=seed)[0].state_dict() for seed in (2**32, 0, 2**32)]
+    assert not torch.equal(weights[0]["classifier.weight"], weights[1]["classifier.weight"])
+    assert torch.equal(weights[0]["classifier.weight"], weights[2]["classifier.weight"])

@@ -8,7 +8,7 @@ import pytest
 
 from nas.tracker import console
 from nas.tracker.base import RunInfo, StepSummary
-from nas.tracker.console import ConsoleTracker, duration
+from nas.tracker.console import ConsoleTracker, duration, fitted
 from nas.types import Measure
 
 RUN = RunInfo(
@@ -238,3 +238,33 @@ def test_parts_of_the_surrogate_are_named() -> None:
     assert (
         stream.getvalue().splitlines()[1].endswith("tau 0.71 (0.96 with the archive)  rho flops 0.88, wide_error -0.10")
     )
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (60, ["step 1/3  28 evaluations (0 failed)  hypervolume 0.1143", "    tau 1.00 (0.94 with the archive)"]),
+        (100, ["step 1/3  28 evaluations (0 failed)  hypervolume 0.1143  tau 1.00 (0.94 with the archive)"]),
+        (30, ["step 1/3", "    28 evaluations (0 failed)", "    hypervolume 0.1143", "    tau 1.00 (0.94 with the",
+              "    archive)"]),
+    ],
+)  # fmt: skip
+def test_lines_break_between_parts_and_never_inside_words(width: int, lines: list[str]) -> None:
+    line = "step 1/3  28 evaluations (0 failed)  hypervolume 0.1143  tau 1.00 (0.94 with the archive)"
+    assert fitted(line, width).splitlines() == lines
+    assert fitted("in /a/folder-without-spaces", 9).splitlines()[-1].strip() == "/a/folder-without-spaces"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_nothing_on_a_terminal_is_wider_than_it(
+    width: int, monkeypatch: pytest.MonkeyPatch, terminal: Terminal
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    tracker = make(terminal)
+    tracker.start(RUN, [])
+    tracker.progress("measuring the final front on the test set", 3, 20, 1)
+    tracker.step(STEP, None)
+    tracker.finish(None)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue()).replace("\r", "\n")
+    assert max(map(len, shown.splitlines())) <= width
+    assert "tau" in shown

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -190,3 +191,34 @@ def test_no_call_waits_for_a_service_that_does_not_answer(
         assert [r.message.split(" (")[0] for r in caplog.records if r.name == "nas.tracker.wandb_thread"] == [
             "Weights & Biases failed, the run goes on"
         ]
+
+
+FOLDERS = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR", "NETRC", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+
+
+@pytest.mark.parametrize(
+    ("home", "named"),
+    [
+        ("here", set()),
+        ("read-only", {"WANDB_CACHE_DIR", "WANDB_DATA_DIR"}),
+        (None, set(FOLDERS) - {"WANDB_CACHE_DIR", "WANDB_DATA_DIR"}),
+    ],
+)
+def test_a_home_folder_that_cannot_be_used_is_replaced(
+    home: str | None, named: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in FOLDERS:
+        monkeypatch.setenv(name, "restored afterwards")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    if home is None:
+        monkeypatch.setattr(Path, "home", no_home)
+    if home == "read-only":
+        monkeypatch.setattr(wandb_run, "can_be_written", lambda folder: False)
+    wandb_run.use_own_folders(tmp_path / "run" / "wandb" / "home")
+    assert {name for name in FOLDERS if name in os.environ} == named
+    assert all(os.environ[name].startswith(str(tmp_path / "run")) for name in named)

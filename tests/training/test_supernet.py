@@ -229,3 +229,19 @@ def test_a_trial_tells_what_the_whole_training_takes_and_leaves_no_trace(tmp_pat
     assert path.name == name
     assert size < path.stat().st_size < 3 * size
     assert training(tmp_path, small()).trial(genomes).first == {}
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_training_unless_it_has_the_weights(
+    trained: tuple[Path, Weights], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise UserError("the cache cannot be used")
+
+    cache, result = trained
+    monkeypatch.setattr("nas.training.supernet.check_cache", read_only)
+    monkeypatch.setattr("nas.training.supernet.locked", read_only)
+    with pytest.raises(UserError, match="the cache cannot be used"):
+        training(tmp_path, small())
+    supernet = small()
+    training(cache, supernet).prepare(silent)
+    assert equal(weights(supernet), result)
