@@ -87,7 +87,7 @@ class Search:
         for step in range(self._archive.next_step, self._algorithm.steps):
             batch = self._propose(step, seconds)
             if len(batch.genomes) == 0:
-                break  # the search space is used up
+                break  # nothing is left that could be evaluated
             with timed(seconds, "train"), self._executor.device():
                 self._training.adapt(batch.genomes, step)
             with timed(seconds, "evaluate"):
@@ -96,6 +96,22 @@ class Search:
             self._report(step)
             seconds = {}
         self._conclude()
+
+    def remark(self) -> str | None:
+        """Return why a finished search evaluated fewer architectures than it was allowed to; ``None`` where it did not.
+
+        Failed evaluations count, too.
+        """
+        genomes = self._archive.genomes()
+        if len(genomes) >= self._algorithm.evaluations:
+            return None
+        left = self._space.unseen(genomes)
+        if left is not None and len(left) == 0:
+            whole = "the only architecture is" if len(genomes) == 1 else f"all {len(genomes):,} architectures are"
+            return f"the search space is used up: {whole} evaluated"
+        if self._archive.next_step < self._algorithm.steps:
+            return f"no new architecture was found after {len(genomes):,}: the search ends before its budget is spent"
+        return None
 
     def _restore(self) -> None:
         """Give the training the weights of the last complete step."""

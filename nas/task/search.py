@@ -94,13 +94,13 @@ class SearchTask(Task):
                 offers = self.offers()
                 offers["pool"].prepare(_stored)
                 parts = self.parts(offers)
-                results, tracker = self._search(parts)
+                results, tracker, remark = self._search(parts)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
-        return f"{results.conclusion()}\n{tracker.conclusion()}"
+        return "\n".join([results.conclusion(), *([remark] if remark else []), tracker.conclusion()])
 
-    def _search(self, parts: Parts) -> tuple[Results, Timed]:
+    def _search(self, parts: Parts) -> tuple[Results, Timed, str | None]:
         """Run the loop; what it found is in the folder when this returns."""
         self._folder.check_data(parts.fingerprints)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
@@ -123,8 +123,9 @@ class SearchTask(Task):
             )
             search.run(self._setup.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
-            self._folder.write_status("running", step=last.step, hypervolume=last.hypervolume, failed=last.failed)
-        return results, tracker
+            facts = {"step": last.step, "steps": archive.next_step}  # fewer than planned where nothing was left
+            self._folder.write_status("running", **facts, hypervolume=last.hypervolume, failed=last.failed)
+        return results, tracker, search.remark()
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
