@@ -105,13 +105,25 @@ class RunFolder:
         return lease(self.path)
 
     def begin(
-        self, settings: Mapping[str, Any], fingerprints: Mapping[str, str], labels: Mapping[str, Any] | None = None
+        self,
+        settings: Mapping[str, Any],
+        fingerprints: Mapping[str, str],
+        labels: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> str:
-        """Record settings, data, what trackers call the run and how this process was started; return its identity."""
+        """Record settings, data, what trackers call the run and how this process was started; return its identity.
+
+        Args:
+            settings: resolved.
+            fingerprints: of data, network and space.
+            labels: what trackers call the run.
+            facts: what else stays as it was when the run began: ``box``, ``about``.
+        """
         known: dict[str, Any] = {
             "id": uuid4().hex[:12],
             "fingerprints": dict(fingerprints),
             "labels": dict(labels or {}),
+            **(facts or {}),
         }
         known |= {"settings": settings_digest(settings)} | self._known()
         try:
@@ -220,6 +232,13 @@ def _versions() -> dict[str, Any]:
         with suppress(PackageNotFoundError):
             packages[name] = version(name)
     return {"python": platform.python_version(), "packages": packages, "git": _git_revision()}
+
+
+def revision(identity: Mapping[str, Any]) -> str | None:
+    """Return the program's revision when a run was last started, from what :meth:`RunFolder.identity` returns."""
+    starts = identity.get("starts") or [{}]
+    found = starts[-1].get("git")
+    return None if found is None else str(found)
 
 
 def _git_revision() -> str | None:

@@ -221,9 +221,9 @@ class Search:
         self._results.write_front(finished=False, final={}, test={})
         summary = self._results.summary(step)
         self._results.draw({})
-        self._folder.write_status(
-            "running", step=step, steps=self._algorithm.steps, hypervolume=summary.hypervolume, failed=summary.failed
-        )
+        facts = {"step": step, "steps": self._algorithm.steps, "hypervolume": summary.hypervolume}
+        facts["box"] = summary.box.words(self._archive.measures)
+        self._folder.write_status("running", **facts, failed=summary.failed)
         self._tracker.step(summary, self._folder.path / "front.png")
 
     def _conclude(self) -> None:
@@ -236,6 +236,7 @@ class Search:
         test = self._measure_front("test", "test", "measuring the final front on the test set")
         self._results.write_front(finished=True, final=again, test=test)
         self._results.draw(test)
+        self._tracker.outcome(self._results.outcome())
 
     def _measure_front(self, name: str, split: str, activity: str) -> dict[tuple[int, ...], Mapping[str, float]]:
         """Return the front's metrics by genome; they are kept in the run's folder of this name."""

@@ -95,6 +95,10 @@ class StoredPool(Pool):
             labels=np.array(self._chosen[0].labels[split], dtype=np.int64),
         )
 
+    def size(self, split: Split) -> int:
+        """Return how many images a split has, without a look at the outputs."""
+        return len(self._chosen[0].labels[split])
+
     def network(self, name: str) -> nn.Module:
         """Return one of the models as a network in eval mode; :meth:`prepare` must have returned.
 

@@ -124,6 +124,10 @@ class SearchSpace(ABC):
             parts.append(new_rows(different[self.violation(different) == 0], seen))
         return np.unique(np.concatenate(parts), axis=0)
 
+    def size(self) -> int | None:
+        """Return how many architectures there are: here one for each combination of genes; ``None`` if unknown."""
+        return prod(int(count) for count in self.upper - self.lower + 1)
+
     @property
     def smallest(self) -> Genomes:
         """The genome of the smallest architecture, shape (d,)."""

@@ -87,6 +87,11 @@ class Constrained(SearchSpace):
         total: Floats = np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
         return total
 
+    def size(self) -> int | None:
+        """Return how many architectures keep the bounds; ``None`` where there are too many to look at each."""
+        everything = self.unseen(self._anchor[None][:0])
+        return None if everything is None else len(everything)
+
     def sample(self, n: int, rng: np.random.Generator) -> Genomes:
         """Draw ``n`` canonical genomes within the bounds, shape (n, d)."""
         found = np.zeros((0, self.n_genes), dtype=np.int64)

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
+from nas.box import Box, of_space, recorded, stated
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.joint import JointEvaluator
@@ -25,12 +26,13 @@ from nas.pool.none import NoPool
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
 from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run_folder import RunFolder, revision
 from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.supernet.several import Several
+from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Settings, Setup, Task
 from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
@@ -94,20 +96,20 @@ class SearchTask(Task):
                 offers = self.offers()
                 offers["pool"].prepare(_stored)
                 parts = self.parts(offers)
-                results, tracker, remark = self._search(parts)
+                results, tracker, remark = self._search(parts, offers)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
-        return "\n".join([results.conclusion(), *([remark] if remark else []), tracker.conclusion()])
+        return f"{results.conclusion(remark)}\n{tracker.conclusion()}"
 
-    def _search(self, parts: Parts) -> tuple[Results, Timed, str | None]:
+    def _search(self, parts: Parts, offers: Mapping[str, Any]) -> tuple[Results, Timed, str | None]:
         """Run the loop; what it found is in the folder when this returns."""
         self._folder.check_data(parts.fingerprints)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
         archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
-        points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
-        results = Results(archive, self._folder.path, *points)
-        with self._tracked(parts, archive, results) as tracker:
+        facts = self._facts(parts, archive, offers)
+        results = Results(archive, self._folder.path, recorded(facts["box"]), facts["images"])
+        with self._tracked(parts, archive, results, facts) as tracker:
             search = Search(
                 folder=self._folder,
                 archive=archive,
@@ -123,8 +125,9 @@ class SearchTask(Task):
             )
             search.run(self._setup.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
-            facts = {"step": last.step, "steps": archive.next_step}  # fewer than planned where nothing was left
-            self._folder.write_status("running", **facts, hypervolume=last.hypervolume, failed=last.failed)
+            progress = {"step": last.step, "steps": archive.next_step}  # fewer than planned where nothing was left
+            progress |= {"hypervolume": last.hypervolume, "box": last.box.words(archive.measures)}
+            self._folder.write_status("running", **progress, failed=last.failed)
         return results, tracker, search.remark()
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
@@ -201,8 +204,46 @@ class SearchTask(Task):
             executor=executor,
         )
 
+    def _facts(self, parts: Parts, archive: Archive, offers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is fixed when the run begins: the box of its hypervolumes, what is searched, sizes of splits.
+
+        A run that was begun before boxes were recorded keeps its own.
+        """
+        if archive.commits:
+            known = self._folder.identity()
+            box = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+            facts = {"box": known.get("box") or (box and box.record())}
+            return facts | {"about": known.get("about", {}), "images": known.get("images", {})}
+        setup, source, pool = self._setup, offers["source"], offers["pool"]
+        box = self._box(parts, offers)
+        looked_up = isinstance(parts.evaluator, ArrayEvaluator) and isinstance(pool, NoPool)
+        images = {} if looked_up else split_sizes(offers["dataset"], pool)
+        name = f"pool of {len(pool.names):,} networks" if pool.names else setup.choices["dataset"]
+        steps, evaluations = parts.algorithm.steps, parts.algorithm.evaluations
+        about = {
+            "data": data_line(name, source.n_classes or offers["n_classes"], images),
+            "space": space_line(source.space, setup.settings.constraints),
+            "minimised": minimised_line(archive.measures),
+            "budget": f"{evaluations:,} evaluations in {steps:,} steps" if steps > 1 else "one search",
+            "hypervolume": box_line(box, archive.measures),
+        }
+        return {"box": None if box is None else box.record(), "about": about, "images": images}
+
+    def _box(self, parts: Parts, offers: Mapping[str, Any]) -> Box | None:
+        """Return the box that all runs of the experiment have; ``None`` where nothing says where it ends."""
+        ranges = []
+        for objective in parts.objectives:
+            limits, constraint = objective.limits(), self._setup.settings.constraints.get(objective.measure.name, {})
+            least, most = constraint.get("min"), constraint.get("max")
+            if limits is not None:
+                low, high = limits
+                limits = (low if least is None else max(low, least), high if most is None else min(high, most))
+            ranges.append(limits)
+        said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+        return said or of_space(offers["source"].n_classes or offers["n_classes"], ranges)
+
     @contextmanager
-    def _tracked(self, parts: Parts, archive: Archive, results: Results) -> Iterator[Timed]:
+    def _tracked(self, parts: Parts, archive: Archive, results: Results, facts: Mapping[str, Any]) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
@@ -214,12 +255,14 @@ class SearchTask(Task):
         }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints, labels),
+            id=self._folder.begin(setup.resolved, parts.fingerprints, labels, facts),
             **labels,
             config=setup.resolved,
             objectives=archive.measures,
             steps=parts.algorithm.steps,
             evaluations=parts.algorithm.evaluations,
+            about=facts["about"],
+            revision=revision(self._folder.identity()),
         )
         chosen = build(setup.parts["tracker"], {})
         tracker = Timed(chosen if isinstance(chosen, CsvTracker) else Together([CsvTracker(), chosen]))
