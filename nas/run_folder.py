@@ -61,7 +61,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; paths.run must be a folder")
         stored_path = self.path / "config.yaml"
-        if not stored_path.exists() or self._known().get("settings") == settings_digest(settings):
+        if not stored_path.exists() or self.known().get("settings") == settings_digest(settings):
             return
         try:
             stored = _flat(self.settings())
@@ -78,7 +78,7 @@ class RunFolder:
 
     def check_data(self, fingerprints: Mapping[str, str]) -> None:
         """Raise UserError if the run began with other data or another network under the same settings."""
-        stored = self._known().get("fingerprints", {})
+        stored = self.known().get("fingerprints", {})
         for part, fingerprint in fingerprints.items():
             if stored.get(part, fingerprint) != fingerprint:
                 raise UserError(
@@ -125,7 +125,7 @@ class RunFolder:
             "labels": dict(labels or {}),
             **(facts or {}),
         }
-        known |= {"settings": settings_digest(settings)} | self._known()
+        known |= {"settings": settings_digest(settings)} | self.known()
         try:
             self.settings()
         except (FileNotFoundError, ValueError) as error:
@@ -147,7 +147,7 @@ class RunFolder:
         path = self.path / "config.yaml"
         try:
             settings = yaml.safe_load(path.read_text())
-            known = self._known().get("settings")
+            known = self.known().get("settings")
             if isinstance(settings, dict) and known in (None, settings_digest(settings)):
                 return settings
         except (yaml.YAMLError, ValueError, TypeError):
@@ -172,7 +172,7 @@ class RunFolder:
         """
         return read_sealed(self.path / "run.json", required=False)
 
-    def _known(self) -> dict[str, Any]:
+    def known(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; nothing where it is absent or, with a warning, damaged."""
         try:
             return self.identity()

@@ -1,6 +1,7 @@
 """What a run searches, in a few lines for its beginning."""
 
 from collections.abc import Mapping, Sequence
+from math import log10
 from typing import Literal
 
 from nas.box import Box
@@ -33,11 +34,11 @@ def data_line(name: str, n_classes: int, images: Mapping[str, int]) -> str:
 
 
 def space_line(space: SearchSpace, constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]]) -> str:
-    """Return how large a search space is: ``45 genes, 1.2e+13 architectures; of these, those with flops at most 2``."""
+    """Return how large a search space is: ``45 genes, 10^13 architectures; of these, those with flops at most 2``."""
     size = space.size()
     parts = [f"{space.n_genes:,} genes"]
     if size is not None:
-        parts.append(f"{size:,} architectures" if size < _EXACT else f"{size:.1e} architectures")
+        parts.append(f"{size:,} architectures" if size < _EXACT else f"about 10^{round(log10(size))} architectures")
     words: Mapping[Literal["min", "max"], str] = {"min": "at least", "max": "at most"}
     bounds = [
         f"{cost} {words[end]} {value:g}"

@@ -24,7 +24,7 @@ from nas.model.folder import write_into
 from nas.model.further import trained
 from nas.model.teachers import teacher_of
 from nas.parts import build
-from nas.run_folder import RunFolder
+from nas.run_folder import RunFolder, revision
 from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
 from nas.task.model import Arch, ModelKeys
@@ -202,6 +202,7 @@ class FinetuneTask(Task):
             objectives=(),
             steps=parts.recipe.epochs + 1,
             evaluations=0,
+            revision=revision(self._folder.identity()),
         )
         chosen = build(setup.parts["tracker"], {})
         tracker = Together([]) if isinstance(chosen, CsvTracker) else chosen  # summary.csv is written anyway

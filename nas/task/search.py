@@ -209,13 +209,13 @@ class SearchTask(Task):
 
         A run that was begun before boxes were recorded keeps its own.
         """
-        if archive.commits:
-            known = self._folder.identity()
-            box = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
-            facts = {"box": known.get("box") or (box and box.record())}
-            return facts | {"about": known.get("about", {}), "images": known.get("images", {})}
+        known = self._folder.known()
+        if archive.commits and known:
+            said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+            box = known.get("box") or (None if said is None else said.record())
+            return {"box": box, "about": known.get("about", {}), "images": known.get("images", {})}
         setup, source, pool = self._setup, offers["source"], offers["pool"]
-        box = self._box(parts, offers)
+        found = self._box(parts, offers)
         looked_up = isinstance(parts.evaluator, ArrayEvaluator) and isinstance(pool, NoPool)
         images = {} if looked_up else split_sizes(offers["dataset"], pool)
         name = f"pool of {len(pool.names):,} networks" if pool.names else setup.choices["dataset"]
@@ -225,9 +225,9 @@ class SearchTask(Task):
             "space": space_line(source.space, setup.settings.constraints),
             "minimised": minimised_line(archive.measures),
             "budget": f"{evaluations:,} evaluations in {steps:,} steps" if steps > 1 else "one search",
-            "hypervolume": box_line(box, archive.measures),
+            "hypervolume": box_line(found, archive.measures),
         }
-        return {"box": None if box is None else box.record(), "about": about, "images": images}
+        return {"box": None if found is None else found.record(), "about": about, "images": images}
 
     def _box(self, parts: Parts, offers: Mapping[str, Any]) -> Box | None:
         """Return the box that all runs of the experiment have; ``None`` where nothing says where it ends."""
