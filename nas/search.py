@@ -221,9 +221,14 @@ class Search:
         self._results.write_front(finished=False, final={}, test={})
         summary = self._results.summary(step)
         self._results.draw({})
-        facts = {"step": step, "steps": self._algorithm.steps, "hypervolume": summary.hypervolume}
-        facts["box"] = summary.box.words(self._archive.measures)
-        self._folder.write_status("running", **facts, failed=summary.failed)
+        self._folder.write_status(
+            "running",
+            step=step,
+            steps=self._algorithm.steps,
+            hypervolume=summary.hypervolume,
+            box=summary.box.words(self._archive.measures),
+            failed=summary.failed,
+        )
         self._tracker.step(summary, self._folder.path / "front.png")
 
     def _conclude(self) -> None:

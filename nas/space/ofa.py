@@ -125,7 +125,7 @@ class OfaSpace(SearchSpace):
     def size(self) -> int:
         """Return how many architectures there are."""
         layers = len(self.kernel_sizes) * len(self.expand_ratios)
-        stages = sum(layers**depth for depth in self.depths) ** self.n_stages
+        stages: int = sum(layers**depth for depth in self.depths) ** self.n_stages
         return stages * len(self.resolutions) * len(self.widths)
 
     def decode(self, genome: Genomes) -> Architecture:

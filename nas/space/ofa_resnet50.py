@@ -105,8 +105,8 @@ class OfaResnet50Space(SearchSpace):
 
     def size(self) -> int:
         """Return how many architectures there are."""
-        stages = prod(sum(len(EXPAND_RATIOS) ** (base + more) for more in DEPTHS) for base in BASE_DEPTHS)
-        widths = (len(WIDTHS) - 1) * len(WIDTHS) ** (1 + N_STAGES)  # the stem's inner ones are equal at two widths
+        stages: int = prod(sum(len(EXPAND_RATIOS) ** (base + more) for more in DEPTHS) for base in BASE_DEPTHS)
+        widths: int = (len(WIDTHS) - 1) * len(WIDTHS) ** (1 + N_STAGES)  # the stem's inner ones are equal at two widths
         return len(STEM_DEPTHS) * stages * widths * len(self.resolutions)
 
     def decode(self, genome: Genomes) -> Architecture:

@@ -125,9 +125,14 @@ class SearchTask(Task):
             )
             search.run(self._setup.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
-            progress = {"step": last.step, "steps": archive.next_step}  # fewer than planned where nothing was left
-            progress |= {"hypervolume": last.hypervolume, "box": last.box.words(archive.measures)}
-            self._folder.write_status("running", **progress, failed=last.failed)
+            self._folder.write_status(
+                "running",
+                step=last.step,
+                steps=archive.next_step,  # fewer than planned where nothing was left
+                hypervolume=last.hypervolume,
+                box=last.box.words(archive.measures),
+                failed=last.failed,
+            )
         return results, tracker, search.remark()
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ class WandbRun:
         """Log a step's numbers, its front and a PNG of it, unless the step was uploaded before."""
         if not self._boxed:  # a run's own box is known after its first step
             self._boxed = True
-            self._run.config.update({"box": summary.box.record()}, allow_val_change=True)
+            self._run.config.update({"box": summary.box.record()}, allow_val_change=True)  # type: ignore[no-untyped-call]
         if summary.step < self._first:
             return
         columns: list[str | int] = ["step", *self._objectives, "architecture"]
