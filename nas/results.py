@@ -199,9 +199,9 @@ class Results:
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
-        files = ("front.png", "hypervolume.png", "front.json", "metrics.csv")
+        n, files = self._archive.n_evaluations(), ("front.png", "hypervolume.png", "front.json", "metrics.csv")
         lines = [
-            f"Front: {len(front)} architectures after {self._archive.n_evaluations()} evaluations"
+            f"Front: {_counted(len(front), 'architecture')} after {_counted(n, 'evaluation')}"
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             *([f"  {remark}"] if remark else []),
             f"  most accurate: {self._errors()}",
@@ -261,6 +261,10 @@ class Results:
         names = [measure.name for measure in self._archive.measures]
         objectives = dict(zip(names, entry.objectives or (), strict=True))
         return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _objectives(entry: Entry) -> tuple[float, ...]:

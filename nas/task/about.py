@@ -38,7 +38,8 @@ def space_line(space: SearchSpace, constraints: Mapping[str, Mapping[Literal["mi
     size = space.size()
     parts = [f"{space.n_genes:,} genes"]
     if size is not None:
-        parts.append(f"{size:,} architectures" if size < _EXACT else f"about 10^{round(log10(size))} architectures")
+        number = f"{size:,}" if size < _EXACT else f"about 10^{round(log10(size))}"
+        parts.append(f"{number} architecture{'' if size == 1 else 's'}")
     words: Mapping[Literal["min", "max"], str] = {"min": "at least", "max": "at most"}
     bounds = [
         f"{cost} {words[end]} {value:g}"
