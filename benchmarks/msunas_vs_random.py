@@ -2,7 +2,7 @@
 
     python benchmarks/msunas_vs_random.py            ten seeds, the parts of NSGANetV2's code
 
-Both begin with the same initial design, so that a pair of runs shares its reference point. The runs are those of
+Both begin with the same initial design, and their hypervolumes are shares of one box. The runs are those of
 ``sweeps/digits_msunas_random.yaml``, in ``outputs/benchmark_msunas_vs_random``; what is finished there is not run
 again. Writes ``msunas_vs_random.txt`` and ``msunas_vs_random.png`` beside this file.
 """

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from nas.archive import Archive, Entry
+from nas.box import Box
 from nas.files import sealed, unsealed, write_json, write_text
 from nas.pareto import hypervolume
 from nas.report.figures import front_figure, hypervolume_figure
@@ -33,38 +34,40 @@ class Results:
         self,
         archive: Archive,
         folder: Path,
-        reference_point: tuple[float, ...] | None,
-        ideal_point: tuple[float, ...] | None = None,
+        box: Box | None,
+        images: Mapping[str, int] | None = None,
     ) -> None:
         """Set where the results come from and go to.
 
         Args:
             archive: the run's.
             folder: the run's.
-            reference_point: one value an objective for the hypervolume; ``None`` for 1.01 times the worst values of
-                the initial design, as in the paper.
-            ideal_point: the other corner of what hypervolumes are a share of; ``None`` for the origin.
+            box: what hypervolumes are a share of; ``None`` for the run's own: from the origin to 1.01 times the worst
+                values of its initial design, as in the paper.
+            images: how many images of a split results are of, by the split's name, as far as that is known.
         """
         self._archive = archive
         self._folder = folder
-        self._reference_point = reference_point
-        self._ideal_point = None if ideal_point is None else np.array(ideal_point, dtype=np.float64)
+        self._box = box
+        self._images = dict(images or {})
+        self._final: Metrics = {}
+        self._test: Metrics = {}
         self._draw_failed = False
         self._times = folder / "times.jsonl"
         self._seconds = _read_seconds(self._times, archive.next_step)
 
     @property
-    def reference_point(self) -> Floats:
-        """The hypervolume's reference point, shape (m,)."""
-        if self._reference_point is not None:
-            return np.array(self._reference_point, dtype=np.float64)
-        return self._archive.reference_point()
+    def box(self) -> Box:
+        """What hypervolumes are a share of; a run's own is known after its initial design."""
+        if self._box is not None:
+            return self._box
+        reference = self._archive.reference_point().tolist()
+        return Box(tuple(reference), (0.0,) * len(reference), "initial design")
 
     def hypervolume(self, step: int) -> float:
         """Return the normalised hypervolume, 0 to 1, of the front after ``step``."""
         front = np.array([entry.objectives for entry in self._archive.front(step)], dtype=np.float64)
-        front = front.reshape(-1, len(self._archive.measures))
-        return hypervolume(front, self.reference_point, self._ideal_point)
+        return hypervolume(front.reshape(-1, len(self._archive.measures)), *self.box.corners())
 
     def record_seconds(self, step: int, seconds: Mapping[str, float]) -> None:
         """Write what a completed step took, in seconds by activity, into ``times.jsonl``, a line a step.
@@ -100,6 +103,7 @@ class Results:
             parts=commit.parts,
             seconds=self._seconds.get(step, {}),
             front=[self._described(entry) for entry in front],
+            box=self.box,
         )
 
     def write_step(self, step: int) -> None:
@@ -123,6 +127,7 @@ class Results:
             final: metrics on the validation set with the weights that the search leaves, where those moved since.
             test: metrics on the test set; empty before the end.
         """
+        self.measured(final, test)
         step = self._archive.next_step - 1
         members = []
         for entry in self._archive.front():
@@ -137,11 +142,9 @@ class Results:
             "step": step,
             "evaluations": self._archive.n_evaluations(),
             "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
-            "reference_point": self.reference_point.tolist(),
-            "ideal_point": [0.0] * len(self._archive.measures)
-            if self._ideal_point is None
-            else self._ideal_point.tolist(),
+            **self.box.record(),
             "hypervolume": self.hypervolume(step),
+            "images": self._images,
             "front": members,
         }
         write_json(self._folder / "front.json", sealed(front), indent=2)
@@ -153,23 +156,76 @@ class Results:
             if path.name.removesuffix(".traceback") in good:
                 path.unlink()
 
-    def conclusion(self) -> str:
-        """Return the lines that end a run: the front in numbers, and the files to open."""
+    def measured(self, final: Metrics, test: Metrics) -> None:
+        """Take what was measured of the final front; arguments as in :meth:`write_front`."""
+        self._final, self._test = final, test
+
+    @property
+    def tested(self) -> bool:
+        """Whether the final front was measured on the test split."""
+        return bool(self._test)
+
+    def outcome(self) -> dict[str, float]:
+        """Return what is known about the final front, by split and name, percent.
+
+        ``<split>/top1_error`` is of the architecture with the lowest validation error, ``<split>/hypervolume`` of the
+        front's architectures with their errors on the split, and ``<split>/images`` the split's size; ``final`` is the
+        validation split with the weights that the search leaves, where they moved since.
+        """
+        front = self._archive.front()
+        found = {f"{split}/images": float(n) for split, n in self._images.items()}
+        found |= {"validation/top1_error": _objectives(front[0])[0]}
+        found |= {"validation/hypervolume": self.hypervolume(self._archive.next_step - 1)}
+        for name, metrics in (("final", self._final), ("test", self._test)):
+            values = [self._with_error(entry, metrics) for entry in front if entry.architecture.genome in metrics]
+            if values:
+                found[f"{name}/hypervolume"] = hypervolume(np.array(values), *self.box.corners())
+            if front[0].architecture.genome in metrics:
+                found[f"{name}/top1_error"] = self._with_error(front[0], metrics)[0]
+        return found
+
+    def _with_error(self, entry: Entry, metrics: Metrics) -> tuple[float, ...]:
+        """Return the objectives of an entry with the error of other metrics."""
+        return (100 - metrics[entry.architecture.genome]["top1"], *_objectives(entry)[1:])
+
+    def conclusion(self, remark: str | None = None) -> str:
+        """Return the lines that end a run: the front in numbers, and the files to open.
+
+        Args:
+            remark: one more line, on why the run ended.
+        """
         front = np.array([entry.objectives for entry in self._archive.front()], dtype=np.float64)
         measures = self._archive.measures
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
-        files = ("front.png", "hypervolume.png", "front.json", "metrics.csv")
+        n, files = self._archive.n_evaluations(), ("front.png", "hypervolume.png", "front.json", "metrics.csv")
         lines = [
-            f"Front: {len(front)} architectures after {self._archive.n_evaluations()} evaluations"
+            f"Front: {_counted(len(front), 'architecture')} after {_counted(n, 'evaluation')}"
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
-            f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
-            f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
+            *([f"  {remark}"] if remark else []),
+            f"  most accurate: {self._errors()}",
+            f"  {'; '.join(ranges)}",
+            f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f} of the box {self.box.words(measures)}",
             "Open:",
             *(f"  {os.path.relpath(self._folder / name)}" for name in files),
         ]
         return "\n".join(lines)
+
+    def _errors(self) -> str:
+        """Return the errors of the architecture with the lowest validation error, each with its split and its size."""
+        found = self.outcome()
+
+        def where(split: str) -> str:
+            images = found.get(f"{split}/images")
+            return f"the {split} split" if images is None else f"{images:,.0f} {split} images"
+
+        parts = [f"top-1 error {found['validation/top1_error']:.2f} % on {where('validation')}"]
+        if "final/top1_error" in found:
+            parts[0] += f" ({found['final/top1_error']:.2f} % with the final weights)"
+        if "test/top1_error" in found:
+            parts.append(f"{found['test/top1_error']:.2f} % on {where('test')}")
+        return ", ".join(parts)
 
     def draw(self, test: Metrics) -> None:
         """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`.
@@ -186,11 +242,7 @@ class Results:
     def _draw(self, test: Metrics) -> None:
         good = [entry for entry in self._archive.entries() if entry.objectives is not None]
         last = self._archive.next_step - 1
-        tested = [
-            (100 - test[entry.architecture.genome]["top1"], *(entry.objectives or ())[1:])
-            for entry in self._archive.front()
-            if entry.architecture.genome in test
-        ]
+        tested = [self._with_error(entry, test) for entry in self._archive.front() if entry.architecture.genome in test]
         front_figure(
             self._folder / "front.png",
             objectives=self._archive.measures,
@@ -209,6 +261,15 @@ class Results:
         names = [measure.name for measure in self._archive.measures]
         objectives = dict(zip(names, entry.objectives or (), strict=True))
         return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _objectives(entry: Entry) -> tuple[float, ...]:
+    assert entry.objectives is not None, "what is on the front was evaluated"
+    return entry.objectives
 
 
 def surrogate_quality(entries: Sequence[Entry]) -> Quality:

@@ -66,7 +66,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; paths.run must be a folder")
         stored_path = self.path / "config.yaml"
-        if not stored_path.exists() or self._known().get("settings") == settings_digest(settings):
+        if not stored_path.exists() or self.known().get("settings") == settings_digest(settings):
             return
         try:
             stored = _flat(self.settings())
@@ -89,7 +89,7 @@ class RunFolder:
                 versions did not record.
             sizes: :meth:`nas.dataset.base.Dataset.sizes` of the data as they are now; ``None`` if nobody knows them.
         """
-        known = self._known()
+        known = self.known()
         stored = known.get("fingerprints", {})
         for part, now in fingerprints.items():
             then = stored.get(part, now)
@@ -110,12 +110,12 @@ class RunFolder:
         """Record the digests of files of weights that the run keeps; their paths are below the folder."""
         digests = {path.relative_to(self.path).as_posix(): digest for path, digest in weights.items()}
         if digests:
-            known = self._known()
+            known = self.known()
             write_json(self.path / "run.json", sealed({**known, "weights": digests}), indent=2)
 
     def kept(self) -> dict[Path, str]:
         """Return what :meth:`keep` recorded; nothing of runs of earlier versions."""
-        return {self.path / name: str(digest) for name, digest in self._known().get("weights", {}).items()}
+        return {self.path / name: str(digest) for name, digest in self.known().get("weights", {}).items()}
 
     def check_free(self) -> None:
         """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
@@ -140,16 +140,24 @@ class RunFolder:
         settings: Mapping[str, Any],
         fingerprints: Mapping[str, str],
         labels: Mapping[str, Any] | None = None,
-        sizes: Mapping[str, int] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> str:
-        """Record settings, data, what trackers call the run and how this process was started; return its identity."""
+        """Record settings, data, what trackers call the run and how this process was started; return its identity.
+
+        Args:
+            settings: resolved.
+            fingerprints: of data, network and space.
+            labels: what trackers call the run.
+            facts: what else stays as it was when the run began: ``box``, ``about``, ``images``, and ``sizes``, see
+                :meth:`nas.dataset.base.Dataset.sizes`.
+        """
         known: dict[str, Any] = {
             "id": uuid4().hex[:12],
             "fingerprints": dict(fingerprints),
-            "sizes": None if sizes is None else dict(sizes),
             "labels": dict(labels or {}),
+            **(facts or {}),
         }
-        known |= {"settings": settings_digest(settings)} | self._known()
+        known |= {"settings": settings_digest(settings)} | self.known()
         try:
             self.settings()
         except (FileNotFoundError, ValueError) as error:
@@ -175,7 +183,7 @@ class RunFolder:
         path = self.path / "config.yaml"
         try:
             settings = yaml.safe_load(path.read_text())
-            known = self._known().get("settings")
+            known = self.known().get("settings")
             if isinstance(settings, dict) and known in (None, settings_digest(settings)):
                 return settings
         except (yaml.YAMLError, ValueError, TypeError):
@@ -200,7 +208,7 @@ class RunFolder:
         """
         return read_sealed(self.path / "run.json", required=False)
 
-    def _known(self) -> dict[str, Any]:
+    def known(self) -> dict[str, Any]:
         """Return what ``run.json`` holds; nothing where it is absent or, with a warning, damaged."""
         try:
             return self.identity()
@@ -273,6 +281,13 @@ def _versions() -> dict[str, Any]:
         with suppress(PackageNotFoundError):
             packages[name] = version(name)
     return {"python": platform.python_version(), "packages": packages, "git": _git_revision()}
+
+
+def revision(identity: Mapping[str, Any]) -> str | None:
+    """Return the program's revision when a run was last started, from what :meth:`RunFolder.identity` returns."""
+    starts = identity.get("starts") or [{}]
+    found = starts[-1].get("git")
+    return None if found is None else str(found)
 
 
 def _git_revision() -> str | None:

@@ -88,7 +88,7 @@ class Search:
         for step in range(self._archive.next_step, self._algorithm.steps):
             batch = self._propose(step, seconds)
             if len(batch.genomes) == 0:
-                break  # the search space is used up
+                break  # nothing is left that could be evaluated
             with timed(seconds, "train"), self._executor.device():
                 self._training.adapt(batch.genomes, step)
             with timed(seconds, "evaluate"):
@@ -97,6 +97,22 @@ class Search:
             self._report(step)
             seconds = {}
         self._conclude()
+
+    def remark(self) -> str | None:
+        """Return why a finished search evaluated fewer architectures than it was allowed to; ``None`` where it did not.
+
+        Failed evaluations count, too.
+        """
+        genomes = self._archive.genomes()
+        if len(genomes) >= self._algorithm.evaluations:
+            return None
+        left = self._space.unseen(genomes)
+        if left is not None and len(left) == 0:
+            whole = "the only architecture is" if len(genomes) == 1 else f"all {len(genomes):,} architectures are"
+            return f"the search space is used up: {whole} evaluated"
+        if self._archive.next_step < self._algorithm.steps:
+            return f"no new architecture was found after {len(genomes):,}: the search ends before its budget is spent"
+        return None
 
     def _restore(self) -> None:
         """Give the training the weights of the last complete step."""
@@ -207,7 +223,12 @@ class Search:
         summary = self._results.summary(step)
         self._results.draw({})
         self._folder.write_status(
-            "running", step=step, steps=self._algorithm.steps, hypervolume=summary.hypervolume, failed=summary.failed
+            "running",
+            step=step,
+            steps=self._algorithm.steps,
+            hypervolume=summary.hypervolume,
+            box=summary.box.words(self._archive.measures),
+            failed=summary.failed,
         )
         self._tracker.step(summary, self._folder.path / "front.png")
 
@@ -221,6 +242,7 @@ class Search:
         test = self._measure_front("test", "test", "measuring the final front on the test set")
         self._results.write_front(finished=True, final=again, test=test)
         self._results.draw(test)
+        self._tracker.outcome(self._results.outcome())
 
     def _measure_front(self, name: str, split: str, activity: str) -> dict[tuple[int, ...], Mapping[str, float]]:
         """Return the front's metrics by genome; they are kept in the run's folder of this name."""

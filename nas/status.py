@@ -36,6 +36,7 @@ class StatusFile:
     ``state``                       ``queued``, ``running``, ``finished``, ``failed`` or ``interrupted``
     ``step``, ``steps``             the last complete step, and how many there are; steps count from 0
     ``hypervolume``, ``failed``     of the front so far; evaluations that failed so far
+    ``box``                         what the hypervolume is a share of, in words
     ``error``                       the last line of what ended a failed run, or stopped an interrupted one
     ``host``, ``pid``, ``job``      of the process that wrote it; ``job`` is SLURM's
     ``elapsed``                     seconds of work so far, of all processes together

@@ -18,6 +18,9 @@ from nas.tracker.console import RECENT, duration
 
 DONE = ("finished", "failed")
 
+OWN_BOX = "each run's own box, not comparable with others"
+"""Of runs that say nothing about their box: they are older than this version."""
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -249,4 +252,23 @@ def table(rows: Sequence[RunRow], width: int | None = None) -> str:
     lines = [text for line, error in zip(lines, errors, strict=True) for text in (line, f"    {error}") if text.strip()]
     states = [row.state for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    return "\n".join([*lines, f"{len(rows)} runs: {counts}"])
+    return "\n".join([*lines, *_box_lines(rows), f"{len(rows)} runs: {counts}"])
+
+
+def _box_lines(rows: Sequence[RunRow]) -> list[str]:
+    """Return what the hypervolumes of a table are shares of: one line for each box, with its runs where there are more.
+
+    Only hypervolumes in the same box can be compared.
+    """
+    boxes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.facts.get("hypervolume") is not None:
+            boxes.setdefault(str(row.facts.get("box") or OWN_BOX), []).append(row.label)
+    shares = {box: box if box == OWN_BOX else f"the box {box}" for box in boxes}
+    if len(boxes) == 1:
+        return [f"hypervolume: share of {share}" for share in shares.values()]
+    return [f"hypervolume of {_few(labels)}: share of {shares[box]}" for box, labels in boxes.items()]
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(labels) if len(labels) <= 4 else f"{labels[0]} and {len(labels) - 1} more"

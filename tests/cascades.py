@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.pool.base import Outputs, Pool, Progress, Split
+from nas.pool.base import SPLITS, Outputs, Pool, Progress, Split
 
 REFERENCE = Path(__file__).parent.parent.parent / "shared" / "reference"
 
@@ -25,7 +25,7 @@ class MemoryPool(Pool):
         self.costs = {"flops": np.asarray(flops, dtype=np.float64)}
         self.architectures = tuple({"index": i} for i in range(k))
         self.class_names = tuple(map(str, range(c)))
-        self.fingerprint = "memory"
+        self.fingerprint, self.splits = "memory", SPLITS
         self.prepared = 0
         self._arrays = probabilities, confidence(probabilities) if gaps is None else gaps, labels
         self._half = n // 2

@@ -98,36 +98,32 @@ def make_algorithm(space: OfaSpace, tables: dict[str, AdditiveTable]) -> Callabl
 
     whole = space
 
-    def make(name: str, n_doe: int = 16, n_iter: int = 4, iterations: int = 3, space: SearchSpace = whole) -> Algorithm:
+    def make(
+        name: str,
+        n_doe: int = 16,
+        n_iter: int = 4,
+        iterations: int = 3,
+        space: SearchSpace = whole,
+        **others: Any,
+    ) -> Algorithm:
         budget: dict[str, Any] = {"n_doe": n_doe, "n_iter": n_iter, "iterations": iterations}
         if name == "random":
             return RandomSearch(space=space, **budget)
+        parts: dict[str, Any] = {"objectives": [TableCost(cost="flops", tables=tables)], "surrogate": RBF()}
         if name.startswith("nat"):
-            return NAT(
-                space=space,
-                objectives=[TableCost(cost="flops", tables=tables)],
-                surrogate=RBF(),
-                optimizer=NSGA3(
-                    population=12,
-                    generations=5,
-                    directions=12,
-                    crossover_probability=0.9,
-                    mutation_probability=0.1,
-                    mutation_eta=1.0,
-                ),
-                selector=Reference(directions=12),
-                reevaluate=name == "nat_adapting",
-                fit_on=None,
-                **budget,
+            parts["optimizer"] = NSGA3(
+                population=12,
+                generations=5,
+                directions=12,
+                crossover_probability=0.9,
+                mutation_probability=0.1,
+                mutation_eta=1.0,
             )
-        return MSuNAS(
-            space=space,
-            objectives=[TableCost(cost="flops", tables=tables)],
-            surrogate=RBF(),
-            optimizer=NSGA2(population=12, generations=5, crossover_probability=0.9, mutation_eta=1.0),
-            selector=Subset(),
-            **budget,
-        )
+            parts |= {"selector": Reference(directions=12), "reevaluate": name == "nat_adapting", "fit_on": None}
+            return NAT(space=space, **(parts | budget | others))
+        parts["optimizer"] = NSGA2(population=12, generations=5, crossover_probability=0.9, mutation_eta=1.0)
+        parts["selector"] = Subset()
+        return MSuNAS(space=space, **(parts | budget | others))
 
     return make
 
@@ -146,7 +142,7 @@ def make_search(
         seed: int = 0,
         space: SearchSpace = whole,
         training: Training | None = None,
-        **budget: int,
+        **budget: Any,
     ) -> tuple[Search, Archive]:
         objective = TableCost(cost="flops", tables=tables)
         archive = Archive.resume(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)

@@ -126,7 +126,9 @@ def test_other_data_under_the_same_settings_are_refused(tmp_path):
 
 def test_what_is_known_of_other_data_is_said(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.begin(SETTINGS, {"dataset": "d1" * 9, "checkpoint": "c1"}, sizes={"classes": 3, "train": 1000, "test": 20})
+    folder.begin(
+        SETTINGS, {"dataset": "d1" * 9, "checkpoint": "c1"}, facts={"sizes": {"classes": 3, "train": 1000, "test": 20}}
+    )
     with pytest.raises(UserError) as refusal:
         folder.check_data({"dataset": "d2" * 9}, lambda: {"classes": 4, "train": 1000, "test": 30})
     assert str(refusal.value) == (

@@ -3,15 +3,19 @@ import json
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 import nas.files
 import nas.results
 from nas.archive import Archive
+from nas.box import Box
 from nas.errors import RunError
 from nas.executor.base import Executor
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
+from nas.pareto import hypervolume
+from nas.tracker.together import Together
 from tests.tabular import Tabular
 
 SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}
@@ -242,3 +246,53 @@ def test_a_retry_that_fails_again_adds_nothing(make_search, tmp_path, space):
         search.run(retry_failed=retry)
     assert len(archive.history) == 17
     assert (tmp_path / "failed" / "it_0_net_1.traceback").exists()
+
+
+def test_hypervolumes_are_shares_of_the_given_box(make_search, tmp_path):
+    """Not of what the run's own initial design says, which depends on its seed."""
+    search, archive = make_search(tmp_path, **SMALL)
+    box = Box((50.0, 2.0), (10.0, 0.0), "space")
+    search._results = results = nas.results.Results(archive, tmp_path, box, {"validation": 450, "test": 400})
+    search.run(retry_failed=False)
+    front = json.loads((tmp_path / "front.json").read_text())
+    assert (front["reference_point"], front["ideal_point"], front["box_rule"]) == ([50.0, 2.0], [10.0, 0.0], "space")
+    points = np.array([entry.objectives for entry in archive.front()])
+    assert front["hypervolume"] == hypervolume(points, np.array([50.0, 2.0]), np.array([10.0, 0.0]))
+    assert front["images"] == {"validation": 450, "test": 400}
+    assert json.loads((tmp_path / "status.json").read_text())["box"] == box.words(archive.measures)
+    assert results.summary(1).box == box
+
+
+def test_the_end_says_what_is_known_on_which_images(make_search, tmp_path):
+    search, archive = make_search(tmp_path, **SMALL)
+    images = {"train": 897, "validation": 1450, "test": 400}
+    search._results = results = nas.results.Results(archive, tmp_path, None, images)
+    told = {}
+
+    class Listening(Together):
+        def outcome(self, values):
+            told.update(values)
+
+    search._tracker = Listening([])
+    search.run(retry_failed=False)
+    lowest = archive.front()[0].objectives[0]
+    lines = results.conclusion("nothing is left").splitlines()
+    assert lines[1] == "  nothing is left"
+    assert lines[2] == (
+        f"  most accurate: top-1 error {lowest:.2f} % on 1,450 validation images, {lowest + 1:.2f} % on 400 test images"
+    )
+    assert told == results.outcome()
+    assert told["test/top1_error"] == pytest.approx(told["validation/top1_error"] + 1)
+    assert told["test/images"] == 400
+    assert 0 < told["test/hypervolume"] < told["validation/hypervolume"] == results.summary(2).hypervolume
+
+
+def test_weights_that_moved_since_are_said_too(make_search, tmp_path):
+    search, archive = make_search(tmp_path, **SMALL)
+    search.run(retry_failed=False)
+    best = archive.front()[0].architecture.genome
+    results = nas.results.Results(archive, tmp_path, None)
+    results.measured({best: {"top1": 70.0}}, {best: {"top1": 60.0}})
+    assert (
+        "% on the validation split (30.00 % with the final weights), 40.00 % on the test split" in results.conclusion()
+    )

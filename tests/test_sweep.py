@@ -64,6 +64,24 @@ def test_a_narrow_terminal_gets_errors_below_and_no_places(sweep, runs, finished
     assert table(sweep.rows(), 200) == table(sweep.rows())
 
 
+def test_hypervolumes_stand_beside_the_box_that_they_are_shares_of(sweep, runs, finished):
+    """Numbers in different boxes are not taken for comparable ones."""
+    box = "top1_error 0 to 90 %, flops 0.1 to 2 M"
+    for run in runs:
+        RunFolder(run.folder).write_status("finished", hypervolume=0.5, box=box)
+    assert table(sweep.rows()).splitlines()[-2] == f"hypervolume: share of the box {box}"
+    RunFolder(runs[1].folder).write_status("finished", hypervolume=0.5, box="params 1 to 2 M")
+    assert table(sweep.rows()).splitlines()[-3:-1] == [
+        f"hypervolume of seed=0, seed=2: share of the box {box}",
+        "hypervolume of seed=1: share of the box params 1 to 2 M",
+    ]
+
+
+def test_runs_of_earlier_versions_have_boxes_of_their_own(sweep, runs, finished):
+    RunFolder(runs[0].folder).write_status("finished", hypervolume=0.5)
+    assert "hypervolume: share of each run's own box, not comparable with others" in table(sweep.rows())
+
+
 def test_a_run_that_says_finished_without_results_is_to_go_on(sweep, runs):
     RunFolder(runs[0].folder).write_status("finished")
     row = sweep.rows()[0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, new_rows
 from nas.types import Genomes
 
 
@@ -13,5 +13,5 @@ def initial_design(space: SearchSpace, n: int, rng: np.random.Generator) -> Geno
     hard constraint is left out. Fewer than ``n`` are returned only where the space has no more.
     """
     ends = np.stack([space.smallest, space.largest])[:n]
-    ends = ends[space.violation(ends) == 0]
+    ends = new_rows(ends[space.violation(ends) == 0], ends[:0])  # in a space of one architecture both are the same
     return np.concatenate([ends, space.sample_unseen(n - len(ends), ends, rng)])

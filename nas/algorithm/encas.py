@@ -11,7 +11,7 @@ from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.objective.base import Cost, Objective
 from nas.optimizer.base import Optimizer, Problem
-from nas.space.base import SearchSpace
+from nas.space.base import SearchSpace, new_rows
 from nas.types import Batch, Floats, Genomes
 
 
@@ -69,7 +69,7 @@ class ENCAS(Algorithm):
             violation=lambda genomes, _: self._space.violation(genomes),
         )
         ends = np.stack([self._space.smallest, self._space.largest])
-        allowed = ends[self._space.violation(ends) == 0]
+        allowed = new_rows(ends[self._space.violation(ends) == 0], ends[:0])
         initial = allowed if len(allowed) else self._space.sample(1, rng)
         genomes, objectives = self._optimizer.minimize(problem, initial, rng)
         _, different = np.unique(objectives, axis=0, return_index=True)  # ascending in the first objective

@@ -112,3 +112,7 @@ class Dataset(ABC):
     @abstractmethod
     def split(self, name: str) -> Images:
         """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; no image is in two."""
+
+    def size(self, name: str) -> int:
+        """Return how many images a split has."""
+        return len(self.split(name))

@@ -26,3 +26,7 @@ class Renormalised(Dataset):
     def split(self, name: str) -> Images:
         """Return the images of a split."""
         return self._dataset.split(name)
+
+    def size(self, name: str) -> int:
+        """Return how many images a split has."""
+        return self._dataset.size(name)

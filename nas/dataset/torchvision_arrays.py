@@ -79,6 +79,10 @@ class TorchvisionArrays(Dataset):
         rows = self._splits[name]
         return Images(pixels=self._pixels[rows], labels=self._labels[rows])
 
+    def size(self, name: str) -> int:
+        """Return how many images a split has."""
+        return len(self._splits[name])
+
 
 def _arrays(part: Any) -> tuple[Pixels, Indices]:
     """Return pixels, (n, 3, height, width), and labels, (n,), of one of torchvision's objects."""

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Literal, Protocol, cast
 
 import numpy as np
@@ -38,7 +39,12 @@ class PoolOfNetworks(Protocol):
     names: tuple[str, ...]
     groups: tuple[str, ...]
     costs: Mapping[str, Floats]
+    class_names: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and largest cost of a network by name."""
 
     def outputs(self, split: Split) -> StoredArrays:
         """Return the stored outputs."""
@@ -62,7 +68,13 @@ class Outcome:
 
 
 class CascadeSource(SpaceSource):
-    """A space of cascades, what they do with stored outputs, and what they cost on average."""
+    """A space of cascades, what they do with stored outputs, and what they cost on average.
+
+    Attributes:
+        longest: networks of the longest cascade, which bound what cascades cost.
+    """
+
+    longest: int
 
     def __init__(self, pool: PoolOfNetworks) -> None:
         """Take a pool whose outputs are stored.
@@ -74,7 +86,7 @@ class CascadeSource(SpaceSource):
             raise UserError("cascades need a pool of networks: choose pool=runs, pool=timm or pool=files")
         if "flops" not in pool.costs:
             raise UserError("the pool does not say what each network costs: flops are missing")
-        self.fingerprint = pool.fingerprint
+        self.fingerprint, self.n_classes = pool.fingerprint, len(pool.class_names)
         self._pool = pool
         self._last: tuple[Split, Genomes, Outcome] | None = None
 
@@ -98,6 +110,24 @@ class CascadeSource(SpaceSource):
         if "latency" in self._pool.costs:
             known["latency"] = _AverageCost(self, "latency")
         return cast("Mapping[str, AdditiveTable]", known)  # a call is all that is asked of a table
+
+    def extremes(self, name: str) -> tuple[float, float]:
+        """Return bounds of a cost of cascades in the pool's unit: one of the cheapest network, all of the dearest.
+
+        They are not-a-number where the pool knows none.
+
+        Raises:
+            UserError: if the pool does not know this cost.
+        """
+        if name not in self._pool.costs:
+            raise self.unknown(name)
+        least, most = self._pool.limits.get(name, (nan, nan))
+        return least, self.longest * most
+
+    def unknown(self, name: str) -> UserError:
+        """Return the error for a cost that the pool does not know."""
+        known = ", ".join(self._pool.costs)
+        return UserError(f"the pool does not know {name} of all its networks; it knows {known}")
 
     def average_costs(self, outcome: Outcome) -> dict[str, Floats]:
         """Return the costs of cascades by the pool's names, (p,) each, in the pool's units.
@@ -130,5 +160,10 @@ class _AverageCost:
         """Return the cost of each genome, (p, d) -> (p,), in millionths of the pool's unit, as tables have it."""
         costs = self._source.average_costs(self._source.outcome(genomes, "validation"))
         if self._name not in costs:
-            raise UserError(f"the pool does not know {self._name} of all its networks; it knows {', '.join(costs)}")
+            raise self._source.unknown(self._name)
         return 1e6 * costs[self._name]
+
+    def extremes(self) -> tuple[float, float]:
+        """Return bounds of the cost, as tables have it."""
+        least, most = self._source.extremes(self._name)
+        return 1e6 * least, 1e6 * most

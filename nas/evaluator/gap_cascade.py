@@ -10,6 +10,10 @@ from nas.evaluator.cascade_source import CascadeSource, Outcome, PoolOfNetworks,
 from nas.space.gap_cascade import GapCascadeSpace
 from nas.types import Genomes
 
+LONGEST = 5
+"""Networks that bound the costs of cascades in the box of hypervolumes: as many as ENCAS's cascades have by default, so
+that both have the same box. The number of networks in the pool, which depends on the seed, bounds the length itself."""
+
 
 @final
 class GapCascades(CascadeSource):
@@ -18,6 +22,7 @@ class GapCascades(CascadeSource):
     def __init__(self, *, pool: PoolOfNetworks) -> None:
         """Describe the space of cascades from a pool whose outputs are stored."""
         super().__init__(pool)
+        self.longest = LONGEST
         self.space: GapCascadeSpace = GapCascadeSpace(names=pool.names, costs=pool.costs["flops"])
         self._stored: dict[Split, tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]] = {}
 

@@ -37,6 +37,7 @@ class PooledCascades(CascadeSource):
         self.space: CascadeSpace = CascadeSpace(
             names=pool.names, costs=pool.costs["flops"], size=size, goal=search_goal
         )
+        self.longest = size
         self._device, self._threads, self._memory = device, threads, memory_mib
         self._stored: dict[Split, StoredOutputs | TorchOutputs] = {}
 

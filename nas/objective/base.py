@@ -20,6 +20,10 @@ class Objective(ABC):
 
     measure: Measure
 
+    def limits(self) -> tuple[float, float] | None:
+        """Return the least and the largest value in the search space; ``None`` or not-a-number if they are unknown."""
+        return None
+
 
 class Cost(Objective):
     """An objective that is known without evaluating the network."""

@@ -23,6 +23,11 @@ class BenchmarkLatency(Cost):
         """Take the benchmark's tables, see :meth:`nas.space.source.SpaceSource.costs`."""
         self._table = tables[TABLE]
 
+    def limits(self) -> tuple[float, float] | None:
+        """Return the least and the largest latency in milliseconds."""
+        least, most = self._table.extremes()
+        return least / 1e6, most / 1e6
+
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the latency of each genome in milliseconds, (n, d) -> (n,)."""
         nanoseconds: Floats = self._table(genomes).astype(np.float64)

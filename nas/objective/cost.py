@@ -6,6 +6,7 @@ from typing import Literal, final
 import numpy as np
 
 from nas.objective.base import Cost
+from nas.space.product import EACH_MACS, MemberTables
 from nas.space.table import AdditiveTable
 from nas.types import Floats, Genomes, Measure
 
@@ -35,6 +36,20 @@ class TableCost(Cost):
         table, self.measure = _TABLES[cost]
         self.exact = table in tables
         self._table = tables.get(table)
+        self._each = tables.get(EACH_MACS) if cost == "flops" else None
+
+    def limits(self) -> tuple[float, float] | None:
+        """Return the least and the largest cost in millions.
+
+        A cascade's images ask at least the cheapest network of one supernet, and at most the dearest one of each.
+        """
+        if self._table is not None:
+            least, most = self._table.extremes()
+        elif isinstance(self._each, MemberTables):
+            least, most = min(least for least, _ in self._each.each_extremes()), self._each.extremes()[1]
+        else:
+            return None
+        return least / 1e6, most / 1e6
 
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the cost of each genome in millions, (n, d) -> (n,)."""

@@ -71,6 +71,10 @@ class LatencyTable(Cost):
                 "i7-8700K_lut.yaml, nor OFA's files"
             )
 
+    def limits(self) -> tuple[float, float]:
+        """Return the least and the largest latency in milliseconds."""
+        return self._table.extremes()
+
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the latency of each genome in milliseconds, (n, d) -> (n,)."""
         milliseconds: Floats = self._table(genomes).astype(float)

@@ -67,6 +67,14 @@ class Pool(ABC):
         """The number of classes, c."""
         return len(self.class_names)
 
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and largest cost of a network, by the names of ``costs``: those of the models of the pool.
+
+        Where the models are what a search found, they are those of its space, which do not depend on what it found.
+        """
+        return {name: (float(each.min()), float(each.max())) for name, each in self.costs.items()}
+
     @abstractmethod
     def prepare(self, progress: Progress) -> None:
         """Compute and store the outputs that are missing; a second call, or one after a kill, does only the rest.
@@ -84,3 +92,7 @@ class Pool(ABC):
         Raises:
             UserError: if there are no outputs on this split.
         """
+
+    def size(self, split: Split) -> int:
+        """Return how many images a split has; :meth:`prepare` must have returned."""
+        return len(self.outputs(split).labels)

@@ -24,6 +24,7 @@ from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.pool.stored_pool import StoredPool
 from nas.pool.weights import source_digest
+from nas.supernet.several import Several
 from nas.supernet.weights import weights_digest
 from nas.types import PositiveInt
 
@@ -71,6 +72,14 @@ class RunsPool(StoredPool):
         names = short_names(folders, "pool.runs")
         self._runs = [_Run(name, folder, device, cache, allowed) for name, folder in zip(names, folders, strict=True)]
 
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and largest cost of a network in the search spaces of the runs, whatever their seeds found there."""
+        each = [run.limits() for run in self._runs]
+        names = set.intersection(*(set(limits) for limits in each))
+        ends = {name: [limits[name] for limits in each] for name in names & set(self.costs)}
+        return {name: (min(low for low, _ in found), max(high for _, high in found)) for name, found in ends.items()}
+
     def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
         same = len({run.data_fingerprint for run in self._runs}) == 1
         data: list[Mapping[str, Any]] = [{} if same else run.data for run in self._runs]
@@ -105,6 +114,16 @@ class _Run:
     def data(self) -> dict[str, Any]:
         """The settings that decide which images are in which split."""
         return {f"dataset.{k}": v for k, v in self._run.settings["dataset"].items() if k not in SAME_IMAGES}
+
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Return the least and the largest cost in the supernet's space, or in any of several, in millions."""
+        supernet = self._run.supernet
+        members = supernet.members.values() if isinstance(supernet, Several) else [supernet]
+        found = {}
+        for name, table in (("flops", "macs"), ("params", "params")):
+            ends = [member.costs()[table].extremes() for member in members]
+            found[name] = min(low for low, _ in ends) / 1e6, max(high for _, high in ends) / 1e6
+        return found
 
     def identity(self, progress: Progress) -> dict[str, Any]:
         """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""

@@ -96,6 +96,10 @@ class StoredPool(Pool):
             labels=np.array(self._chosen[0].labels[split], dtype=np.int64),
         )
 
+    def size(self, split: Split) -> int:
+        """Return how many images a split has, without a look at the outputs."""
+        return len(self._chosen[0].labels[split])
+
     def _run_missing(self, models: Sequence[Model], progress: Progress) -> dict[str, Facts]:
         """Return what is stored about each model by name, after running those of which nothing is."""
         facts: dict[str, Facts] = {}

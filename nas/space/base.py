@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from nas.types import Architecture, Floats, Genomes
 
 _CHUNK = 1000
 """Genomes that are looked at together."""
+
+_LISTED = 1_000_000
+"""Combinations of genes up to which all of them are looked at where draws find nothing new."""
 
 
 def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
@@ -91,14 +95,38 @@ class SearchSpace(ABC):
     def sample_unseen(self, n: int, seen: Genomes, rng: np.random.Generator) -> Genomes:
         """Draw up to ``n`` different genomes that are not among ``seen``, shape (k, d).
 
-        Returns fewer than ``n`` only where the space is (almost) used up: after ``100 n`` draws.
+        Where ``100 n`` draws do not find that many, the others come from a list of what is left. Fewer than ``n`` are
+        returned where nothing is left, or where the space is too large to list.
         """
         found = np.zeros((0, self.n_genes), dtype=np.int64)
         for _ in range(100):
             if len(found) == n:
-                break
+                return found
             found = np.concatenate([found, new_rows(self.sample(n, rng), np.concatenate([seen, found]))])[:n]
-        return found
+        left = self.unseen(np.concatenate([seen, found])) if len(found) < n else None
+        return found if left is None else np.concatenate([found, rng.permutation(left)[: n - len(found)]])
+
+    def unseen(self, seen: Genomes) -> Genomes | None:
+        """Return all genomes that keep hard constraints and are not among ``seen``, shape (k, d), ascending.
+
+        ``None`` where genes have more than a million combinations.
+        """
+        choices = [int(count) for count in self.upper - self.lower + 1]
+        total = prod(choices)
+        if total > _LISTED:
+            return None
+        repeats = np.array([prod(choices[gene + 1 :]) for gene in range(len(choices))])
+        parts = []
+        for start in range(0, total, 100 * _CHUNK):
+            numbers = np.arange(start, min(start + 100 * _CHUNK, total))
+            genomes = self.lower + numbers[:, None] // repeats % choices
+            different = np.unique(self.canonical(genomes), axis=0)
+            parts.append(new_rows(different[self.violation(different) == 0], seen))
+        return np.unique(np.concatenate(parts), axis=0)
+
+    def size(self) -> int | None:
+        """Return how many architectures there are: here one for each combination of genes; ``None`` if unknown."""
+        return prod(int(count) for count in self.upper - self.lower + 1)
 
     @property
     def smallest(self) -> Genomes:

@@ -1,6 +1,7 @@
 """Cascades and ensembles of a pool's networks as a search space."""
 
 from collections.abc import Mapping, Sequence
+from math import comb
 from typing import Any, Literal, final
 
 import numpy as np
@@ -103,6 +104,13 @@ class CascadeSpace(SearchSpace):
         genomes = np.zeros((len(networks), self.n_genes), dtype=np.int64)
         genomes[:, 0] = networks
         return genomes
+
+    def size(self) -> int:
+        """Return how many cascades, or ensembles, there are."""
+        k, lengths = len(self._networks), range(1, self._size + 1)
+        if not self._cascades:
+            return sum(comb(k + n - 1, n) for n in lengths)
+        return sum(k**n * (N_THRESHOLDS - 1) ** (n - 1) for n in lengths)
 
     def decode(self, genome: Genomes) -> Architecture:
         """Return the cascade: ``networks``, names in order, and ``thresholds`` between them, unless an ensemble."""

@@ -14,6 +14,10 @@ from nas.types import Architecture, Floats, Genomes
 ROUNDS = 20
 """Rounds of rejection before what is still missing is repaired."""
 
+_CLIMBS, _STEPS, _VARIANTS, _PATIENCE = 64, 100, 30, 15
+"""A search for rare architectures: starts, steps at most, changes of each genome of which a step keeps the best, and
+steps without any progress that end it."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -46,7 +50,8 @@ class Constrained(SearchSpace):
     """The genomes of a space whose costs are within bounds; everything else is the space's own.
 
     Samples are uniform over the allowed genomes where at least a few in a hundred are allowed. Where it is fewer,
-    draws that break a bound are mixed, gene by gene in random order, with an allowed genome until they keep it.
+    draws that break a bound are mixed, gene by gene in random order, with an allowed genome until they keep it. Where
+    neither finds one, as in a narrow band of costs, genes are changed as long as that brings genomes nearer.
     """
 
     def __init__(self, space: SearchSpace, bounds: Sequence[Bound]) -> None:
@@ -58,6 +63,7 @@ class Constrained(SearchSpace):
         self._space = space
         self._bounds = tuple(bounds)
         self.lower, self.upper, self.names = space.lower, space.upper, space.names
+        self._rare = False
         self._anchor = self._find_anchor()
 
     def canonical(self, genomes: Genomes) -> Genomes:
@@ -81,6 +87,11 @@ class Constrained(SearchSpace):
         total: Floats = np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
         return total
 
+    def size(self) -> int | None:
+        """Return how many architectures keep the bounds; ``None`` where there are too many to look at each."""
+        everything = self.unseen(self._anchor[None][:0])
+        return None if everything is None else len(everything)
+
     def sample(self, n: int, rng: np.random.Generator) -> Genomes:
         """Draw ``n`` canonical genomes within the bounds, shape (n, d)."""
         found = np.zeros((0, self.n_genes), dtype=np.int64)
@@ -93,7 +104,8 @@ class Constrained(SearchSpace):
             found, rejected = np.concatenate([found, drawn[allowed]]), drawn[~allowed]
         missing = n - len(found)
         if missing > 0:
-            found = np.concatenate([found, self._repaired(rejected[:missing], self._anchor, rng)])
+            rejected = self._climbed(rejected[:missing], rng) if self._rare else rejected[:missing]
+            found = np.concatenate([found, self._repaired(rejected, self._anchor, rng)])
         return found[:n]
 
     def _repaired(self, genomes: Genomes, anchor: Genomes, rng: np.random.Generator) -> Genomes:
@@ -108,14 +120,50 @@ class Constrained(SearchSpace):
                 break
         return result
 
+    def _climbed(self, genomes: Genomes, rng: np.random.Generator) -> Genomes:
+        """Return genomes, (n, d), after changes of one to three genes at a time that bring them nearer to the bounds.
+
+        Of several changes of a genome the best is kept; those within the bounds stay as they are.
+        """
+        result, excess, stuck = genomes.copy(), self.violation(genomes), 0
+        for _ in range(_STEPS):
+            broken = np.flatnonzero(excess)
+            if len(broken) == 0 or stuck == _PATIENCE:
+                break
+            variants = np.repeat(result[broken], _VARIANTS, axis=0)
+            rows = np.arange(len(variants))
+            for changes in range(3):  # a third of the variants has one, a third two, a third three
+                chosen = rows[rows % 3 >= changes]
+                genes = rng.integers(self.n_genes, size=len(chosen))
+                drawn = rng.integers(self.lower[genes], self.upper[genes], endpoint=True)
+                variants[chosen, genes] = drawn
+            variants = self.canonical(variants)
+            worse = self.violation(variants).reshape(len(broken), _VARIANTS)
+            best = worse.argmin(axis=1)
+            better = worse.min(axis=1) < excess[broken]
+            result[broken[better]] = variants.reshape(len(broken), _VARIANTS, -1)[better, best[better]]
+            excess[broken[better]] = worse.min(axis=1)[better]
+            stuck = 0 if better.any() else stuck + 1
+        return result
+
     def _find_anchor(self) -> Genomes:
         """Return a genome within the bounds, shape (d,): an end of the space, or something between the ends."""
         ends = np.stack([self._space.smallest, self._space.largest])
         rng = np.random.default_rng(0)
         small, large = np.tile(ends[0], (200, 1)), ends[1]
-        for tried in (ends, self._space.sample(1000, rng), self._repaired(small, large, rng)):
+        sampled = self._space.sample(1000, rng)
+        attempts: list[Callable[[], Genomes]] = [
+            lambda: ends,
+            lambda: sampled,
+            lambda: self._repaired(small, large, rng),
+            lambda: self._climbed(np.concatenate([ends, sampled[:_CLIMBS]]), rng),
+            lambda: ends[:0] if (everything := self.unseen(ends[:0])) is None else everything,
+        ]
+        for number, attempt in enumerate(attempts):
+            tried = attempt()
             allowed = np.flatnonzero(self.violation(tried) == 0)
             if len(allowed):
+                self._rare = number > 2
                 anchor: Genomes = tried[allowed[0]]
                 return anchor
         ranges = "; ".join(

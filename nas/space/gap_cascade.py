@@ -1,6 +1,7 @@
 """Cascades that stop on confidence gaps, as GreedyCascade builds them, as a search space."""
 
 from collections.abc import Mapping, Sequence
+from math import perm
 from typing import Any, final
 
 import numpy as np
@@ -68,6 +69,11 @@ class GapCascadeSpace(SearchSpace):
         genome = self.upper.copy()
         genome[: len(self._networks)] = 1 + np.argsort(self._costs, kind="stable")
         return genome
+
+    def size(self) -> int:
+        """Return how many cascades there are."""
+        k = len(self._networks)
+        return sum(perm(k, n) * (_INFINITE + 2) ** (n - 1) for n in range(1, k + 1))
 
     def decode(self, genome: Genomes) -> Architecture:
         """Return the cascade: ``networks``, names in order, and ``gaps`` that all but the last one must exceed."""

@@ -29,6 +29,8 @@ PARTS = {
 }
 """By data set and split: what was trained on, and what of it was evaluated, as the benchmark calls them."""
 
+CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
+
 _MEASURED = tuple(dict.fromkeys(pair for parts in PARTS.values() for pair in parts.values()))
 _SHAPE = (len(OPERATIONS),) * len(EDGES)
 _N = len(OPERATIONS) ** len(EDGES)
@@ -76,6 +78,7 @@ class NasBench201(SpaceSource):
         accuracies, costs = _cached(path, cache)
         hyper, parts = EPOCHS.index(epochs), PARTS[images]
         self.space = CellSpace()
+        self.n_classes = CLASSES[images]
         self._found = {split: accuracies[:, hyper, _MEASURED.index(pair)] for split, pair in parts.items()}
         self._cost = costs[:, hyper, DATASETS.index(parts["validation"][0])]
         missing = np.isnan(np.column_stack([*self._found.values(), self._cost[:, :2]])).any(axis=1).sum()

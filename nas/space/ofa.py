@@ -122,6 +122,12 @@ class OfaSpace(SearchSpace):
         result[:, depths] = self.upper[depths] > self.lower[depths]
         return result
 
+    def size(self) -> int:
+        """Return how many architectures there are."""
+        layers = len(self.kernel_sizes) * len(self.expand_ratios)
+        stages: int = sum(layers**depth for depth in self.depths) ** self.n_stages
+        return stages * len(self.resolutions) * len(self.widths)
+
     def decode(self, genome: Genomes) -> Architecture:
         """Return the architecture of one genome, shape (d,), canonical or not."""
         genes: list[int] = self.canonical(np.asarray(genome)[None])[0].tolist()

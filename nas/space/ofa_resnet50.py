@@ -1,6 +1,7 @@
 """Once-for-All's ResNet-50: elastic stem, widths, depths and expansions."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, final
 
 import numpy as np
@@ -101,6 +102,12 @@ class OfaResnet50Space(SearchSpace):
         inner = self.width_gene(0)
         result[:, inner][result[:, inner] == 1] = 0  # the stem's inner convolutions have 24 channels at both widths
         return result
+
+    def size(self) -> int:
+        """Return how many architectures there are."""
+        stages: int = prod(sum(len(EXPAND_RATIOS) ** (base + more) for more in DEPTHS) for base in BASE_DEPTHS)
+        widths: int = (len(WIDTHS) - 1) * len(WIDTHS) ** (1 + N_STAGES)  # the stem's inner ones are equal at two widths
+        return len(STEM_DEPTHS) * stages * widths * len(self.resolutions)
 
     def decode(self, genome: Genomes) -> Architecture:
         """Return the architecture of one genome, shape (d,), canonical or not."""

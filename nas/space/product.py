@@ -1,6 +1,7 @@
 """Cascades of one network from each of several supernets: everything that ENCAS-joint decides, as one space."""
 
 from collections.abc import Mapping, Sequence
+from math import factorial, prod
 from typing import Any, final
 
 import numpy as np
@@ -81,6 +82,13 @@ class ProductSpace(SearchSpace):
         result[np.arange(len(result)), self._thresholds[order[:, -1]]] = 0
         return result
 
+    def size(self) -> int | None:
+        """Return how many cascades there are."""
+        sizes = [space.size() for space in self.members.values()]
+        known = [size for size in sizes if size is not None]
+        k = len(sizes)
+        return prod(known) * factorial(k) * N_THRESHOLDS ** (k - 1) if len(known) == k else None
+
     def decode(self, genome: Genomes) -> Architecture:
         """Return the cascade: by the name of each supernet its architecture, ``position`` and ``threshold``."""
         canonical = self.canonical(genome[None])
@@ -136,3 +144,12 @@ class MemberTables:
         """Return each network's cost, shape (n,), by the name of its supernet; they add up to the whole."""
         each = zip(self._space.members, self._tables, self._space.split(genomes), strict=True)
         return {name: table(part) for name, table, part in each}
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the least and the largest sum over the networks of a cascade."""
+        least, largest = zip(*self.each_extremes(), strict=True)
+        return sum(least), sum(largest)
+
+    def each_extremes(self) -> list[tuple[float, float]]:
+        """Return the least and the largest cost of each space's networks."""
+        return [table.extremes() for table in self._tables]

@@ -66,6 +66,10 @@ class ProxylessSpace(SearchSpace):
         last = np.tile(self.upper[n:] > self.lower[n:], (len(genomes), 1))
         return np.concatenate([self.stages.expressed(genomes[:, :n]), last], axis=1)
 
+    def size(self) -> int:
+        """Return how many architectures there are."""
+        return self.stages.size() * len(self.last_kernel_sizes) * len(self.last_expand_ratios)
+
     def decode(self, genome: Genomes) -> Architecture:
         """Return the architecture of one genome, shape (d,), canonical or not."""
         genes: list[int] = self.canonical(np.asarray(genome)[None])[0].tolist()

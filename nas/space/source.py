@@ -13,10 +13,12 @@ class SpaceSource(ABC):
     Attributes:
         space: the architectures.
         fingerprint: hexadecimal digits that change when results do: with the networks, or the tables.
+        n_classes: of the images that results are of, where they are not those of the run's data set; else ``None``.
     """
 
     space: SearchSpace
     fingerprint: str
+    n_classes: int | None = None
 
     @abstractmethod
     def costs(self) -> Mapping[str, AdditiveTable]:

@@ -1,6 +1,6 @@
 """Costs that are sums over parts of a network, looked up for whole populations at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class AdditiveTable:
             flat.append(contiguous.ravel())
             start += contiguous.size
         self._flat = np.concatenate(flat)
+        self._terms = [(tuple(genes), values) for genes, values in terms]
 
     def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
         """Return the sum of the terms for genomes of shape (n, d), shape (n,)."""
@@ -55,3 +56,36 @@ class AdditiveTable:
         """Return each term's values, shape (n,), by its name; they add up to the whole."""
         values = self._flat[genomes @ self._strides + self._offsets]
         return {name: values[:, t] for t, name in enumerate(self._names)}
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the least and the largest sum that there is, exactly and without looking at genomes."""
+        return self._extreme(np.min), self._extreme(np.max)
+
+    def _extreme(self, reduced: Callable[..., Any]) -> float:
+        """Return the extreme sum: genes are eliminated one after the other, always the one that few others are tied to.
+
+        What depends on a gene is one array over it and the genes that its terms share with it; the extreme over the
+        gene is a term of those.
+        """
+        terms = [*self._terms]
+        while True:
+            choices = {gene: size for genes, values in terms for gene, size in zip(genes, values.shape, strict=True)}
+            if not choices:
+                return float(sum(values.item() for _, values in terms))
+            tied = {gene: _union(genes for genes, _ in terms if gene in genes) for gene in choices}
+            gene = min(tied, key=lambda one: np.prod([float(choices[other]) for other in tied[one]]))
+            others = [other for other in tied[gene] if other != gene]
+            whole = sum(_spread(*term, [gene, *others]) for term in terms if gene in term[0])
+            terms = [term for term in terms if gene not in term[0]]
+            terms.append((tuple(others), np.asarray(reduced(whole, axis=0))))
+
+
+def _union(groups: Iterable[Sequence[int]]) -> list[int]:
+    return list(dict.fromkeys(gene for genes in groups for gene in genes))
+
+
+def _spread(genes: Sequence[int], values: npt.NDArray[Any], axes: Sequence[int]) -> npt.NDArray[Any]:
+    """Return an array over ``genes`` as one over ``axes``, which hold them all; other axes have length 1."""
+    places = [axes.index(gene) for gene in genes]
+    ordered = np.transpose(values, np.argsort(places))
+    return ordered.reshape([values.shape[genes.index(axis)] if axis in genes else 1 for axis in axes])

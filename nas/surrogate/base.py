@@ -47,7 +47,7 @@ class Surrogate(ABC):
 
     @abstractmethod
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k, m), in the units they were fitted in."""
+        """Predict values, (k, d) -> (k, m), in the units they were fitted in; k may be 0, here and below."""
 
     def deviation(self, genomes: Genomes) -> Floats | None:
         """Return the standard deviation of each prediction, (k, d) -> (k, m); ``None`` where the model has none."""

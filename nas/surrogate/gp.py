@@ -64,12 +64,16 @@ class GP(Surrogate):
 
     def predict(self, genomes: Genomes) -> Floats:
         """Predict values, (k, d) -> (k, m)."""
+        if len(genomes) == 0:  # scikit-learn refuses to predict nothing
+            return np.zeros((0, len(self._scale)))
         standard = self._model.predict(genomes - self._middle).reshape(len(genomes), -1)
         predicted: Floats = standard * self._scale + self._center
         return predicted
 
     def deviation(self, genomes: Genomes) -> Floats:
         """Return the standard deviations of the predictions, (k, d) -> (k, m)."""
+        if len(genomes) == 0:
+            return np.zeros((0, len(self._scale)))
         with warnings.catch_warnings():  # variances that rounding makes negative are set to zero
             warnings.simplefilter("ignore", UserWarning)
             _, standard = self._model.predict(genomes - self._middle, return_std=True)
@@ -78,6 +82,8 @@ class GP(Surrogate):
 
     def covariance(self, genomes: Genomes) -> Floats:
         """Return the covariances of the first output's predictions, (k, d) -> (k, k)."""
+        if len(genomes) == 0:
+            return np.zeros((0, 0))
         _, standard = self._model.predict(genomes - self._middle, return_cov=True)
         covariance: Floats = standard.reshape(len(genomes), len(genomes), -1)[:, :, 0] * self._scale[0] ** 2
         return covariance

@@ -29,7 +29,7 @@ from nas.model.given import data_of
 from nas.model.teachers import teacher_of
 from nas.parts import build
 from nas.pool.stored_parts import own_packages
-from nas.run_folder import RunFolder
+from nas.run_folder import RunFolder, revision
 from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
 from nas.task.model import Arch, ModelKeys, given_by
@@ -219,7 +219,7 @@ class FinetuneTask(Task):
         setup = self._setup
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, fingerprints, sizes=subject.dataset.sizes()),
+            id=self._folder.begin(setup.resolved, fingerprints, facts={"sizes": subject.dataset.sizes()}),
             group=setup.group,
             name=f"{setup.group}-seed{setup.settings.seed}",
             task=setup.choices["task"],
@@ -228,6 +228,7 @@ class FinetuneTask(Task):
             objectives=(),
             steps=parts.recipe.epochs + 1,
             evaluations=0,
+            revision=revision(self._folder.identity()),
         )
         chosen = build(setup.parts["tracker"], {})
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # summary.csv is written anyway

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.archive import Archive
+from nas.box import recorded, stated
 from nas.errors import ArchiveError, UserError
 from nas.files import expanded
 from nas.parts import build
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.results import Metrics, Results
+from nas.run_folder import RunFolder, revision
 from nas.status import observed
 from nas.task.base import Setup, Task
 from nas.tracker.base import RunInfo, Tracker
@@ -55,6 +56,8 @@ def replay(folder: Path, tracker: Tracker) -> int:
     for step in range(steps):
         picture = folder / "front.png" if step == steps - 1 and (folder / "front.png").exists() else None
         tracker.step(results.summary(step), picture)
+    if results.tested:
+        tracker.outcome(results.outcome())
     state = observed(folder).get("state")
     tracker.finish(None if state == "finished" else f"the run is {state}")
     return steps
@@ -69,7 +72,7 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
     try:
         settings, known = RunFolder(folder).settings(), RunFolder(folder).identity()
         archive = Archive.reopen(folder / "archive.jsonl")
-        points = (settings["reference_point"], settings["ideal_point"])
+        box = recorded(known.get("box")) or stated(settings["reference_point"], settings["ideal_point"])
         run = _info(folder, settings, known, archive)
     except ArchiveError as error:
         raise UserError(str(error)) from error
@@ -78,7 +81,22 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
         raise UserError(f"run: '{folder}' holds no run that can be read ({reason})") from error
     if not archive.commits:
         raise UserError(f"run: the run in '{folder}' has no complete step")
-    return run, Results(archive, folder, *points), archive.next_step
+    results = Results(archive, folder, box, known.get("images"))
+    results.measured(*_measured(folder))
+    return run, results, archive.next_step
+
+
+def _measured(folder: Path) -> tuple[Metrics, Metrics]:
+    """Return metrics of the final front with the final weights and on the test split; nothing before the end."""
+    found: dict[str, dict[tuple[int, ...], Mapping[str, float]]] = {"final": {}, "test": {}}
+    try:
+        for member in RunFolder(folder).front()["front"]:
+            for name, metrics in found.items():
+                if name in member:
+                    metrics[tuple(member["genome"])] = member[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}, {}
+    return found["final"], found["test"]
 
 
 def _info(folder: Path, settings: Mapping[str, Any], known: Mapping[str, Any], archive: Archive) -> RunInfo:
@@ -96,4 +114,6 @@ def _info(folder: Path, settings: Mapping[str, Any], known: Mapping[str, Any], a
         objectives=archive.measures,
         steps=archive.next_step,
         evaluations=archive.n_evaluations(),
+        about=known.get("about", {}),
+        revision=revision(known),
     )

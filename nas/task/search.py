@@ -3,7 +3,7 @@
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.archive import Archive
+from nas.box import Box, of_space, recorded, stated
 from nas.cache import check_cache
 from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
@@ -31,13 +32,14 @@ from nas.pool.rebuilt import Rebuilt, check_way_back
 from nas.pool.runs import RunsPool
 from nas.pool.specimen import Specimen
 from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run_folder import RunFolder, revision
 from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.several import Several
+from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Settings, Setup, Task
 from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
@@ -117,11 +119,11 @@ class SearchTask(Task):
                 offers["pool"].prepare(_stored)
                 parts = self.parts(offers)
                 self._tell_of_classes(offers["dataset"])
-                results, tracker = self._search(parts, offers["dataset"].sizes)
+                results, tracker, remark = self._search(parts, offers)
             if self._setup.settings.store_outputs:
                 with parts.executor.device():
                     self._store_outputs(offers)
-        return f"{results.conclusion()}\n{tracker.conclusion()}"
+        return f"{results.conclusion(remark)}\n{tracker.conclusion()}"
 
     def _tell_of_classes(self, dataset: Dataset) -> None:
         """Warn where the classifier of published weights is kept for classes that may be in another order."""
@@ -131,14 +133,14 @@ class SearchTask(Task):
             if note:
                 log.warning(note)
 
-    def _search(self, parts: Parts, sizes: Callable[[], Mapping[str, int]]) -> tuple[Results, Timed]:
+    def _search(self, parts: Parts, offers: Mapping[str, Any]) -> tuple[Results, Timed, str | None]:
         """Run the loop; what it found is in the folder when this returns."""
-        self._folder.check_data(parts.fingerprints, sizes)
+        self._folder.check_data(parts.fingerprints, offers["dataset"].sizes)
         measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
         archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
-        points = (self._setup.settings.reference_point, self._setup.settings.ideal_point)
-        results = Results(archive, self._folder.path, *points)
-        with self._tracked(parts, archive, results, sizes()) as tracker:
+        facts = {**self._facts(parts, archive, offers), "sizes": offers["dataset"].sizes()}
+        results = Results(archive, self._folder.path, recorded(facts["box"]), facts["images"])
+        with self._tracked(parts, archive, results, facts) as tracker:
             search = Search(
                 folder=self._folder,
                 archive=archive,
@@ -154,8 +156,15 @@ class SearchTask(Task):
             )
             search.run(self._setup.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
-            self._folder.write_status("running", step=last.step, hypervolume=last.hypervolume, failed=last.failed)
-        return results, tracker
+            self._folder.write_status(
+                "running",
+                step=last.step,
+                steps=archive.next_step,  # fewer than planned where nothing was left
+                hypervolume=last.hypervolume,
+                box=last.box.words(archive.measures),
+                failed=last.failed,
+            )
+        return results, tracker, search.remark()
 
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
@@ -233,8 +242,46 @@ class SearchTask(Task):
             executor=executor,
         )
 
+    def _facts(self, parts: Parts, archive: Archive, offers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is fixed when the run begins: the box of its hypervolumes, what is searched, sizes of splits.
+
+        A run that was begun before boxes were recorded keeps its own.
+        """
+        known = self._folder.known()
+        if archive.commits and known:
+            said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+            box = known.get("box") or (None if said is None else said.record())
+            return {"box": box, "about": known.get("about", {}), "images": known.get("images", {})}
+        setup, source, pool = self._setup, offers["source"], offers["pool"]
+        found = self._box(parts, offers)
+        looked_up = isinstance(parts.evaluator, ArrayEvaluator) and isinstance(pool, NoPool)
+        images = {} if looked_up else split_sizes(offers["dataset"], pool)
+        name = f"pool of {len(pool.names):,} networks" if pool.names else setup.choices["dataset"]
+        steps, evaluations = parts.algorithm.steps, parts.algorithm.evaluations
+        about = {
+            "data": data_line(name, source.n_classes or offers["n_classes"], images),
+            "space": space_line(source.space, setup.settings.constraints),
+            "minimised": minimised_line(archive.measures),
+            "budget": f"{evaluations:,} evaluations in {steps:,} steps" if steps > 1 else "one search",
+            "hypervolume": box_line(found, archive.measures),
+        }
+        return {"box": None if found is None else found.record(), "about": about, "images": images}
+
+    def _box(self, parts: Parts, offers: Mapping[str, Any]) -> Box | None:
+        """Return the box that all runs of the experiment have; ``None`` where nothing says where it ends."""
+        ranges = []
+        for objective in parts.objectives:
+            limits, constraint = objective.limits(), self._setup.settings.constraints.get(objective.measure.name, {})
+            least, most = constraint.get("min"), constraint.get("max")
+            if limits is not None:
+                low, high = limits
+                limits = (low if least is None else max(low, least), high if most is None else min(high, most))
+            ranges.append(limits)
+        said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+        return said or of_space(offers["source"].n_classes or offers["n_classes"], ranges)
+
     @contextmanager
-    def _tracked(self, parts: Parts, archive: Archive, results: Results, sizes: Mapping[str, int]) -> Iterator[Timed]:
+    def _tracked(self, parts: Parts, archive: Archive, results: Results, facts: Mapping[str, Any]) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
         setup = self._setup
         names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
@@ -246,12 +293,14 @@ class SearchTask(Task):
         }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints, labels, sizes),
+            id=self._folder.begin(setup.resolved, parts.fingerprints, labels, facts),
             **labels,
             config=setup.resolved,
             objectives=archive.measures,
             steps=parts.algorithm.steps,
             evaluations=parts.algorithm.evaluations,
+            about=facts["about"],
+            revision=revision(self._folder.identity()),
         )
         chosen = build(setup.parts["tracker"], {})
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]

@@ -3,11 +3,12 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from nas.box import Box
 from nas.types import Measure
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ class RunInfo:
         objectives: what is minimised, in the archive's order.
         steps: how many steps the whole run has.
         evaluations: how many evaluations the whole run has.
+        about: what is searched, in words: texts by what they are about, for example ``"data"``.
+        revision: of the program, as git names it; ``None`` where that is not known.
     """
 
     folder: Path
@@ -43,6 +46,8 @@ class RunInfo:
     objectives: Sequence[Measure]
     steps: int
     evaluations: int
+    about: Mapping[str, str] = field(default_factory=dict)
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class StepSummary:
     Attributes:
         step: 0 is the initial design.
         evaluations, failed: all of the run so far.
-        hypervolume: of the front so far, normalised, 0 to 1; more is better.
+        hypervolume: of the front so far, as a share of ``box``, 0 to 1; more is better.
         front_size: architectures on the front so far.
         best: lowest value of each objective so far, in the objectives' order.
         rmse, rho, tau: of the surrogate's predictions of this step's candidates against their evaluations
@@ -64,6 +69,7 @@ class StepSummary:
             new candidates; empty where it predicts the error alone.
         seconds: of this step by activity (``ACTIVITIES``); empty where the process died before it wrote them.
         front: objectives of the front so far with their architectures and steps, cheapest last.
+        box: what the hypervolume is a share of.
     """
 
     step: int
@@ -81,6 +87,7 @@ class StepSummary:
     parts: Mapping[str, float | None]
     seconds: Mapping[str, float]
     front: Sequence[Mapping[str, Any]]
+    box: Box
 
 
 class Tracker(ABC):
@@ -114,6 +121,13 @@ class Tracker(ABC):
         Args:
             row: of its ``summary.csv``: ``epoch``, 0 for what is measured before the first one, and what is known.
             new: whether this process has done it, and not one before.
+        """
+
+    def outcome(self, values: Mapping[str, float]) -> None:  # noqa: B027
+        """The front of a finished search is measured.
+
+        Args:
+            values: by split and name, for example ``"test/top1_error"``; see :meth:`nas.results.Results.outcome`.
         """
 
     @abstractmethod

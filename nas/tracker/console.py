@@ -79,6 +79,8 @@ class ConsoleTracker(Tracker):
         self._out = self._stream or sys.stdout
         console = Console(file=self._out, markup=False, highlight=False, emoji=False)
         self._say(f"{run.task} {run.name} in {run.folder}")
+        for topic, text in run.about.items():
+            self._say(f"  {topic}: {text}")
         if history:
             self._say(f"goes on after {self._step_line(history[-1])}")
         if self._out.isatty() and console.is_terminal and not console.is_dumb_terminal:

@@ -17,8 +17,9 @@ class CsvTracker(Tracker):
     """Writes ``metrics.csv`` into the run folder: a header and one row a step.
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
-    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts, and
-    ``seconds_<activity>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
+    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts,
+    ``seconds_<activity>``, and the corners of the hypervolume's box, ``reference_<objective>`` and
+    ``ideal_<objective>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
     replaced as a whole at every step, so that it is never half a row.
     """
 
@@ -58,10 +59,11 @@ class CsvTracker(Tracker):
             + [*QUALITY]
             + [f"rho_{name}" for name in parts]
             + [f"seconds_{name}" for name in activities]
+            + [f"{corner}_{name}" for corner in ("reference", "ideal") for name in self._names]
         )
         for s in self._steps:
             seconds = [f"{s.seconds[name]:.3f}" if name in s.seconds else None for name in activities]
             row = [s.step, s.evaluations, s.failed, s.hypervolume, s.front_size, *s.best]
             quality = [*(getattr(s, name) for name in QUALITY), *(s.parts.get(name) for name in parts)]
-            table.writerow([*row, *quality, *seconds])
+            table.writerow([*row, *quality, *seconds, *s.box.reference, *s.box.ideal])
         write_text(self._path, text.getvalue())

@@ -34,6 +34,10 @@ class Timed(Tracker):
         """Tell it."""
         self._timed(lambda: self._tracker.epoch(row, new))
 
+    def outcome(self, values: Mapping[str, float]) -> None:
+        """Tell it."""
+        self._timed(lambda: self._tracker.outcome(values))
+
     def finish(self, error: str | None) -> None:
         """Finish it."""
         self._timed(lambda: self._tracker.finish(error))

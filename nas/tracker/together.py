@@ -35,6 +35,11 @@ class Together(Tracker):
         for tracker in self._trackers:
             tracker.epoch(row, new)
 
+    def outcome(self, values: Mapping[str, float]) -> None:
+        """Tell all."""
+        for tracker in self._trackers:
+            tracker.outcome(values)
+
     def finish(self, error: str | None) -> None:
         """Finish all."""
         for tracker in self._trackers:

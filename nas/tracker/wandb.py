@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from nas.errors import typed
 from nas.tracker.base import RunInfo, StepSummary, Tracker
-from nas.tracker.wandb_thread import WandbThread
+from nas.tracker.wandb_thread import Outcome, WandbThread
 from nas.types import Seconds
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ class WandbTracker(Tracker):
     place of the one that the last process left below ``<run folder>/wandb``, which may lack its last seconds:
     ``wandb sync`` uploads every step once. Online, it logs what the server lacks. The metrics are those of
     ``StepSummary`` over ``step``: ``best/<objective>``, ``seconds/<activity>``, a table ``front`` and the picture
-    ``front_picture``. The settings win over environment variables, but for the credentials, the server's address, and
-    the entity where it is not set.
+    ``front_picture``. Beside the settings, the configuration has ``box``, which hypervolumes are a share of, ``about``
+    and ``git``; the summary of a finished run has what is known on the test split, ``test/...``. The settings win over
+    environment variables, but for the credentials, the server's address, and the entity where it is not set.
 
     All of this happens in a thread, so that no server, however slow, keeps the run from going on; one that is away is
     tried again. Failures never stop a run: the first is logged, and the run goes on.
@@ -85,6 +86,12 @@ class WandbTracker(Tracker):
         self._display.epoch(row, new)
         if self._thread is not None:
             self._thread.log(row)
+
+    def outcome(self, values: Mapping[str, float]) -> None:
+        """Add the values to the run's summary."""
+        self._display.outcome(values)
+        if self._thread is not None:
+            self._thread.log(Outcome(values))
 
     def finish(self, error: str | None) -> None:
         """Close the run, as failed where there was an error, so that the next run of this process is another one."""

@@ -60,9 +60,13 @@ class WandbRun:
         self._run.define_metric("*", step_metric="step")
         uploaded = self._earlier.uploaded_steps if place.mode == "offline" else set()
         self._first = max([self._run.starting_step, *(step + 1 for step in uploaded)])
+        self._boxed = False
 
     def log(self, summary: StepSummary, picture: bytes | None) -> None:
         """Log a step's numbers, its front and a PNG of it, unless the step was uploaded before."""
+        if not self._boxed:  # a run's own box is known after its first step
+            self._boxed = True
+            self._run.config.update({"box": summary.box.record()}, allow_val_change=True)  # type: ignore[no-untyped-call]
         if summary.step < self._first:
             return
         columns: list[str | int] = ["step", *self._objectives, "architecture"]
@@ -84,6 +88,10 @@ class WandbRun:
         if number >= self._first:
             known = {name: value for name, value in row.items() if value is not None}
             self._run.log({"step": number} | known, step=number, commit=True)
+
+    def log_outcome(self, values: Mapping[str, float]) -> None:
+        """Add values to the run's summary."""
+        self._run.summary.update(dict(values))
 
     def remove_superseded(self) -> None:
         """Remove the folders of earlier processes whose steps are in this one's, which is on disk by now."""
@@ -142,7 +150,7 @@ def _opened(place: Place, run: RunInfo) -> wandb.Run:
             job_type=run.task,
             name=run.name,
             tags=[tag[:LONGEST_TAG] for tag in dict.fromkeys((*run.tags, *place.tags))],
-            config=dict(run.config),
+            config={**run.config, "about": dict(run.about), "git": run.revision},
             settings=_settings(place.timeout),
         )
     except Exception:

@@ -35,16 +35,25 @@ Epoch = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class _Item:
-    """A step, with a PNG of the front, or an epoch, that waits to be logged."""
+class Outcome:
+    """What is known about the front of a finished search, by split and name."""
 
-    content: StepSummary | Epoch
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A step, with a PNG of the front, an epoch, or the outcome, that waits to be logged."""
+
+    content: StepSummary | Epoch | Outcome
     picture: bytes | None
 
     def log(self, run: "WandbRun") -> None:
         """Log it."""
         if isinstance(self.content, StepSummary):
             run.log(self.content, self.picture)
+        elif isinstance(self.content, Outcome):
+            run.log_outcome(self.content.values)
         else:
             run.log_epoch(self.content)
 
@@ -86,8 +95,8 @@ class WandbThread:
         self._thread = threading.Thread(target=self._serve, name="wandb", daemon=True)
         self._thread.start()
 
-    def log(self, content: StepSummary | Epoch, picture: bytes | None = None) -> None:
-        """Log a step, with a PNG of the front, or an epoch; returns at once."""
+    def log(self, content: StepSummary | Epoch | Outcome, picture: bytes | None = None) -> None:
+        """Log a step, with a PNG of the front, an epoch, or the outcome; returns at once."""
         self._queue.put(_Item(content, picture))
 
     def end(self, error: str | None, timeout: float) -> None:

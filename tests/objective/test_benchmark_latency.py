@@ -14,6 +14,7 @@ def test_replaces_a_measured_latency_where_a_benchmark_has_it():
     assert isinstance(known, BenchmarkLatency)
     assert known.measure == measured.measure
     assert known(np.array([[0, 1], [1, 0]])).tolist() == [2.5, 3.0]
+    assert known.limits() == (1.0, 4.0)
     assert tabulated(measured, {"macs": TABLE}) is measured
     flops = TableCost(cost="flops", tables={"macs": TABLE})
     assert tabulated(flops, {"macs": TABLE, "latency": TABLE}) is flops

@@ -17,5 +17,6 @@ def test_a_cost_without_a_table_is_what_evaluations_measure(tables, space):
     assert isinstance(measured, Expected)
     assert not isinstance(measured, Cost)
     assert measured.measure == known.measure
+    assert measured.limits() is None
     found = values([measured], space.smallest[None], [{"top1": 90.0, "flops": 3.5}])
     assert found.tolist() == [[10.0, 3.5]]

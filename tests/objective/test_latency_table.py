@@ -34,12 +34,17 @@ def test_own_tables(own: Path) -> None:
     shares = found.shares(genomes[0])
     assert sum(shares.values()) == pytest.approx(found(genomes[:1])[0])
     assert len(shares) == 1 + sum(supernet.space.decode(genomes[0]).config["d"])
+    many = found(supernet.space.sample(2000, np.random.default_rng(1)))
+    least, most = found.limits()
+    assert 0 < least <= many.min() < many.max() <= most
 
 
 @needs_data
 def test_published_files_and_folder() -> None:
     assert table(I7, ofa(), 10)(ofa().space.smallest[None])[0] == pytest.approx(5.888024800363837)
     assert table(DATA, ofa(1.2), 10)(ofa(1.2).space.smallest[None])[0] > 10
+    least, most = table(I7, ofa(), 10).limits()
+    assert least <= 5.888024800363837 < most
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_genes_with_any_lower_bounds_and_alphabets(optimizer):
 
 
 @every
-@pytest.mark.parametrize("bounds", [([0], [3]), ([0, 0, 0], [1, 1, 1]), ([4, 4], [4, 4])])
+@pytest.mark.parametrize("bounds", [([0], [3]), ([0, 0, 0], [1, 1, 1]), ([4, 4], [4, 4]), ([0], [0]), ([0, 4], [1, 4])])
 def test_a_space_that_is_used_up_ends_the_search(optimizer, bounds):
     space = Plain(*bounds)
     conflict = Conflict(space)

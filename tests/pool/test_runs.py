@@ -57,6 +57,17 @@ def front(folder: Path) -> list[dict]:
     return json.loads((folder / "front.json").read_text())["front"]
 
 
+def test_what_cascades_may_cost_does_not_depend_on_what_a_run_found(place):
+    """One seed's front and another's have one box of hypervolumes: that of the supernet's space."""
+    first, second = pool(place, "a/seed_0"), pool(place, "a/seed_1")
+    for each in (first, second):
+        each.prepare(silent)
+    assert first.costs["flops"].tolist() != second.costs["flops"].tolist()
+    assert first.limits == second.limits
+    for name, (low, high) in first.limits.items():
+        assert low <= first.costs[name].min() < first.costs[name].max() <= high
+
+
 def test_outputs_are_those_that_the_runs_measured(place):
     found = pool(place, "a/seed_0", "a/seed_1")
     found.prepare(silent)

@@ -43,6 +43,17 @@ def test_all_of_them_where_there_are_too_few(selector, k):
 
 
 @every
+@pytest.mark.parametrize("k", [0, 1, 2])
+@pytest.mark.parametrize("m", [2, 3])
+def test_few_candidates_or_none_where_the_model_says_how_sure_it_is(selector, k, m):
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 8):
+        covariance = 0.1 * np.eye(k) if selector.uses_covariance else None
+        chosen = selector.select(rng.random((k, m)), rng.random((3, m)), n, rng, covariance)
+        assert len(chosen) == len(set(chosen.tolist())) == min(n, k)
+
+
+@every
 def test_equal_candidates_and_a_front_of_one_point(selector):
     candidates = np.repeat([[1.0, 2.0], [2.0, 1.0]], 10, axis=0)
     chosen = selector.select(candidates, np.array([[1.0, 2.0]]), 5, np.random.default_rng(0))

@@ -4,6 +4,7 @@ import pytest
 from nas.errors import UserError
 from nas.objective.cost import TableCost
 from nas.space.constrained import Bound, Constrained
+from tests.small import tiny
 
 
 @pytest.fixture
@@ -27,6 +28,31 @@ def test_samples_keep_the_bounds(low, high, space, cost, ends):
     np.testing.assert_array_equal(space.canonical(genomes), genomes)
     again = constrained.sample(50, np.random.default_rng(0))
     np.testing.assert_array_equal(genomes, again)
+
+
+def test_a_narrow_band_is_searched():
+    """Of 2 million draws less than one in a thousand is in it: neither draws nor mixtures find one."""
+    space = tiny(depths=(1, 2, 3)).space
+    costs = tiny(depths=(1, 2, 3)).costs()
+    cost = TableCost(cost="flops", tables=costs)
+    middle = float(np.median(cost(space.sample(501, np.random.default_rng(1)))))
+    constrained = Constrained(space, [Bound("flops", cost, middle, 1.0001 * middle)])
+    genomes = constrained.sample_unseen(30, space.smallest[None], np.random.default_rng(0))
+    assert len(np.unique(genomes, axis=0)) == 30
+    assert (constrained.violation(genomes) == 0).all()
+    np.testing.assert_array_equal(
+        genomes, constrained.sample_unseen(30, space.smallest[None], np.random.default_rng(0))
+    )
+
+
+def test_a_single_architecture_of_a_small_space_is_found(space):
+    def cost(genomes):
+        return genomes @ 3.0 ** np.arange(space.n_genes)
+
+    for genome in space.sample(3, np.random.default_rng(5)):
+        value = float(cost(genome[None])[0])
+        constrained = Constrained(space, [Bound("flops", cost, value, value)])
+        np.testing.assert_array_equal(constrained.sample(2, np.random.default_rng(0)), np.stack([genome, genome]))
 
 
 def test_samples_are_the_allowed_draws_where_many_are_allowed(space, cost, ends):

@@ -44,6 +44,14 @@ def data(n: int = 150, k: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return genomes[:n], truth(genomes[:n]), genomes[n:]
 
 
+@pytest.mark.parametrize("errors", ["combined", "averaged"])
+def test_few_cascades_or_none(errors):
+    genomes, values, points = data()
+    subject = surrogate(errors)
+    subject.fit(genomes, values)
+    assert [subject.predict(points[:k]).shape for k in (0, 1, 2)] == [(k, values.shape[1]) for k in (0, 1, 2)]
+
+
 def ranks(subject: CascadeSurrogate) -> list[float]:
     from scipy.stats import spearmanr
 

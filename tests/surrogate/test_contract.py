@@ -115,6 +115,19 @@ def test_covariance_of_the_first_output_fits_its_deviations(make):
 
 
 @every
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_few_points_or_none(make, k):
+    """What is left of a space that is nearly used up."""
+    genomes, values, points = data()
+    surrogate = fitted(make, genomes, values)
+    assert surrogate.predict(points[:k]).shape == (k, 2)
+    deviation, covariance = surrogate.deviation(points[:k]), surrogate.covariance(points[:k])
+    assert (deviation is None) == (covariance is None)
+    if deviation is not None and covariance is not None:
+        assert (deviation.shape, covariance.shape) == ((k, 2), (k, k))
+
+
+@every
 def test_learns_each_output_in_its_unit(make):
     genomes, values, points = data()
     predicted = fitted(make, genomes, values).predict(points)

@@ -1,10 +1,13 @@
 """``evaluator=predictor`` from the command line."""
 
+import csv
 import json
 
 import pytest
 import torch
 
+from nas.archive import Archive
+from nas.files import sealed, write_json
 from nas.run_folder import RunFolder
 from tests.quick_search import write_predictor
 
@@ -41,6 +44,49 @@ def test_runs_without_images_and_within_constraints(launch, predictor, tmp_path)
             member["metrics"], rel=1e-5
         )  # single precision, in batches of other sizes
     assert not list((tmp_path / "run").glob("iter_*/"))  # whole arrays at once leave no files for each network
+
+
+def front(folder):
+    return json.loads((folder / "front.json").read_text())
+
+
+def corners(folder):
+    return {key: front(folder)[key] for key in ("reference_point", "ideal_point", "box_rule")}
+
+
+def test_runs_that_differ_in_the_seed_have_one_box_of_hypervolumes(launch, predictor, tmp_path):
+    """It is that of the space and of guessing, within constraints; each table of a sweep states it once."""
+    settings = (*WORDS[:-1], FITTING, f"evaluator.checkpoint={predictor}", "constraints.flops.max=250")
+    code, out, err = launch("-m", "seed=0,1", *settings, "hydra/launcher=basic")
+    assert code == 0, err
+    runs = sorted(tmp_path.glob("outputs/*/seed_*"))
+    for run in runs:
+        found = corners(run)
+        assert found["reference_point"] == pytest.approx([99.9, 252.5])
+        assert found["box_rule"] == "space"
+        assert found["ideal_point"][0] == 0 and 60 < found["ideal_point"][1] < 70  # the smallest network's
+        assert front(run)["front"] != front(runs[1 - runs.index(run)])["front"]
+    assert corners(runs[0]) == corners(runs[1])
+    lines = [line for line in out.splitlines() if line.startswith("hypervolume: ")]
+    assert lines == ["hypervolume: share of the box top1_error 0 to 99.9 %, flops 63.24 to 252.5 M multiply-adds"]
+
+
+def test_a_run_begun_before_boxes_were_recorded_keeps_its_own(launch, predictor, tmp_path):
+    words = (*WORDS, FITTING, f"evaluator.checkpoint={predictor}")
+    assert launch(*words)[0] == 0
+    run = tmp_path / "run"
+    known = RunFolder(run).identity()
+    write_json(run / "run.json", sealed({key: known[key] for key in known if key not in ("box", "about", "images")}))
+    RunFolder(run).write_status("interrupted")
+    code, out, err = launch(*words)
+    assert code == 0, err
+    archive = Archive.reopen(run / "archive.jsonl")
+    own = {"reference_point": archive.reference_point().tolist(), "ideal_point": [0.0, 0.0]}
+    assert corners(run) == own | {"box_rule": "initial design"}
+    assert "not comparable: set reference_point" in out
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    assert {float(row["reference_flops"]) for row in rows} == {own["reference_point"][1]}
+    assert float(rows[-1]["hypervolume"]) == front(run)["hypervolume"]
 
 
 @pytest.mark.parametrize(

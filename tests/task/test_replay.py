@@ -30,6 +30,11 @@ def test_a_finished_run_is_replayed_under_its_own_id_and_names(launch, finished)
         assert [row["evaluations"] for row in run["history"]] == [6, 8, 10]
         assert "front_picture.path" in run["history"][-1]
         assert run["config"]["algorithm"]["n_doe"] == 6
+        assert run["config"]["box"]["box_rule"] == "space"
+        assert run["config"]["about"]["budget"] == "10 evaluations in 3 steps"
+        assert run["config"]["git"] == known["starts"][-1]["git"]
+        front = json.loads((finished / "front.json").read_text())
+        assert run["summary"]["test/top1_error"] == pytest.approx(100 - front["front"][0]["test"]["top1"])
         assert run["exit"] == 0
     assert (finished / "archive.jsonl").read_bytes() == kept
     assert len(known["starts"]) == 1

@@ -38,6 +38,10 @@ def test_a_search_writes_what_every_search_writes(launch, tmp_path):
     assert {"top1", "flops", "answered_1", "kept"} <= set(best["test"])
     for name in ("front.png", "hypervolume.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
         assert (tmp_path / "run" / name).exists()
+    assert found["reference_point"] == pytest.approx([80.0, 1.01 * 5 * 100])  # 5 classes, networks of 10 to 100 M
+    assert found["ideal_point"] == [0.0, 10.0]
+    assert (found["box_rule"], found["images"]) == ("space", {"validation": 100, "test": 100})
+    assert "% on 100 validation images, " in out and "% on 100 test images" in out
     before = (tmp_path / "run" / "archive.jsonl").read_bytes()
     code, out, err = launch(*POOL, *ENCAS, "paths.run=run")
     assert code == 0 and "finished" in out, err
@@ -96,6 +100,7 @@ def test_greedy(launch, tmp_path):
     assert code == 0, err
     found = front(tmp_path / "run")
     assert 1 <= found["evaluations"] <= 42
+    assert found["reference_point"] == pytest.approx([80.0, 505.0])  # ENCAS's
     assert all(set(member["architecture"]) == {"networks", "gaps"} for member in found["front"])
 
 

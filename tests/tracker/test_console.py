@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.box import Box
 from nas.tracker import console
 from nas.tracker.base import RunInfo, StepSummary
 from nas.tracker.console import ConsoleTracker, duration, fitted
@@ -39,6 +40,7 @@ STEP = StepSummary(
     parts={},
     seconds={"search": 1.2, "evaluate": 3.0},
     front=[],
+    box=Box((90.0, 1.0), (0.0, 0.1), "space"),
 )
 INITIAL = replace(STEP, step=0, evaluations=100, tau=None, tau_archive=None, seconds={"evaluate": 50.0})
 
@@ -89,6 +91,18 @@ def test_plain_lines(clock: Clock) -> None:
         "step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %"
         "  tau 0.71 (0.96 with the archive)  4.2 s (search 1.2 s, evaluate 3.0 s)  about 2 min left",
         "finished in 2 min 5 s",
+    ]
+
+
+def test_what_is_searched_stands_at_the_beginning() -> None:
+    stream = io.StringIO()
+    tracker = make(stream)
+    about = {"data": "digits, 1,797 images", "space": "23 genes"}
+    tracker.start(replace(RUN, about=about), [STEP])
+    assert stream.getvalue().splitlines()[:3] == [
+        f"search tiny-0 in {RUN.folder}",
+        "  data: digits, 1,797 images",
+        "  space: 23 genes",
     ]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.box import Box
 from nas.tracker.base import RunInfo, StepSummary
 from nas.tracker.csv import CsvTracker
 from nas.types import Measure
@@ -25,6 +26,7 @@ FIRST = StepSummary(
     parts={},
     seconds={"evaluate": 2.0},
     front=[],
+    box=Box((90.0, 1.5), (0.0, 0.25), "space"),
 )
 SECOND = replace(
     FIRST,
@@ -72,9 +74,10 @@ def test_one_row_a_step(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.csv").read_text().splitlines() == [
         "step,evaluations,failed,hypervolume,front_size,best_top1_error,best_flops,rmse,rho,tau,"
         "rmse_archive,rho_archive,tau_archive,"
-        "seconds_fit,seconds_search,seconds_select,seconds_train,seconds_evaluate",
-        "0,10,1,0.30000000000000004,2,1.5,0.25,,,,,,,,,,,2.000",
-        "1,14,1,0.30000000000000004,2,1.5,0.25,0.4,0.9,0.75,0.125,0.99,0.95,0.250,0.500,,,1.250",
+        "seconds_fit,seconds_search,seconds_select,seconds_train,seconds_evaluate,"
+        "reference_top1_error,reference_flops,ideal_top1_error,ideal_flops",
+        "0,10,1,0.30000000000000004,2,1.5,0.25,,,,,,,,,,,2.000,90.0,1.5,0.0,0.25",
+        "1,14,1,0.30000000000000004,2,1.5,0.25,0.4,0.9,0.75,0.125,0.99,0.95,0.250,0.500,,,1.250,90.0,1.5,0.0,0.25",
     ]
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.csv"]
 

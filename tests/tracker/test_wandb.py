@@ -29,11 +29,15 @@ def test_offline_run_holds_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_RUN_GROUP", "other")
     display = Recorder()
-    follow(make(display), run_info(tmp_path), [FIRST, SECOND])
+    outcome = {"test/top1_error": 2.0, "test/images": 450.0, "validation/top1_error": 1.5}
+    follow(make(display), run_info(tmp_path), [FIRST, SECOND], outcome=outcome)
     (run,) = offline_runs(tmp_path)
+    assert {name: run["summary"][name] for name in outcome} == outcome
     assert run["run"] == {"id": "id0", "name": "digits-tiny-0", "group": "digits-tiny", "project": "demo"}
     assert run["config"]["seed"] == 0
     assert run["config"]["algorithm"] == {"iterations": 2}
+    assert run["config"]["box"] == {"reference_point": [90.0, 1.01], "ideal_point": [0.0, 0.125], "box_rule": "space"}
+    assert (run["config"]["about"], run["config"]["git"]) == ({"data": "digits"}, "abc-dirty")
     assert run["exit"] == 0
     first, second = run["history"]
     assert (first["_step"], first["step"], first["evaluations"], first["failed"]) == (0, 0, 10, 1)
@@ -49,7 +53,7 @@ def test_offline_run_holds_every_step(tmp_path: Path, monkeypatch: pytest.Monkey
     assert table["columns"] == ["step", "top1_error", "flops", "architecture"]
     assert table["data"][0] == [0, 1.5, 0.25, '{"ks": [3, 5], "r": 8}']
     assert (run["files"] / second["front_picture.path"]).exists()
-    assert display.calls == ["start", "step 0", "step 1", "finish None"]
+    assert display.calls == ["start", "step 0", "step 1", f"outcome {outcome}", "finish None"]
 
 
 @reads_offline_runs

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from PIL import Image
 
+from nas.box import Box
 from nas.tracker.base import RunInfo, StepSummary, Tracker
 from nas.tracker.wandb import WandbTracker
 from nas.types import Measure
@@ -23,6 +24,7 @@ has_server = pytest.mark.skipif(
     not (TOOLS / "wandb_loopback.py").exists(), reason="needs ../shared/tools/wandb_loopback.py"
 )
 
+BOX = Box((90.0, 1.01), (0.0, 0.125), "space")
 FRONT = [
     {"architecture": {"ks": [3, 5], "r": 8}, "step": 0, "objectives": {"top1_error": 1.5, "flops": 0.25}},
     {"architecture": {"ks": [3, 3], "r": 8}, "step": 0, "objectives": {"top1_error": 4.0, "flops": 0.125}},
@@ -43,6 +45,7 @@ FIRST = StepSummary(
     parts={},
     seconds={"evaluate": 2.0},
     front=FRONT,
+    box=BOX,
 )
 SECOND = replace(FIRST, step=1, evaluations=14, hypervolume=0.625, rmse=0.4, rho=0.9, tau=0.75, tau_archive=0.95)
 SECOND = replace(SECOND, parts={"flops": 0.5, "tiny_error": None})
@@ -67,6 +70,9 @@ class Recorder(Tracker):
     def epoch(self, row: Mapping[str, float | None], new: bool) -> None:
         self.calls.append(f"epoch {row['epoch']} {new}")
 
+    def outcome(self, values: Mapping[str, float]) -> None:
+        self.calls.append(f"outcome {dict(values)}")
+
     def finish(self, error: str | None) -> None:
         self.calls.append(f"finish {error}")
 
@@ -84,6 +90,8 @@ def run_info(folder: Path, seed: int = 0) -> RunInfo:
         objectives=[Measure("top1_error", "%"), Measure("flops", "MFLOPs")],
         steps=3,
         evaluations=18,
+        about={"data": "digits"},
+        revision="abc-dirty",
     )
 
 
@@ -100,12 +108,15 @@ def follow(
     *,
     history: Sequence[StepSummary] = (),
     error: str | None = None,
+    outcome: Mapping[str, float] | None = None,
 ) -> None:
     picture = run.folder / "front.png"
     Image.new("RGB", (4, 3), "red").save(picture)
     tracker.start(run, history)
     for summary in new:
         tracker.step(summary, picture)
+    if outcome is not None:
+        tracker.outcome(outcome)
     tracker.finish(error)
 
 
