@@ -85,7 +85,7 @@ def image_files(folder: Path, root: Path) -> tuple[list[str], int]:
     starts = [folder]
     for start in starts:  # what is not behind links comes first
         links: list[Path] = []
-        if start != folder and _identity(start) in above:
+        if _identity(start) in above:
             logger.warning("the link '%s' leads to a folder that it is in: it is not followed", start)
             continue
         for parent, folders, names in os.walk(start, onerror=_raise):

@@ -212,3 +212,6 @@ def test_links_to_folders_are_followed_once(tmp_path: Path, caplog: pytest.LogCa
         f"the link '{root / 'cat' / 'up'}' leads to a folder that it is in: it is not followed",
         f"'{root / 'dog' / 'more'}' is a link to 'nowhere', which does not exist: it is left out",
     ]
+    (root / "whole").symlink_to(root)
+    with pytest.raises(UserError, match="whole' holds no images"):
+        counts(root)
