@@ -66,7 +66,7 @@ def test_ctrl_c_interrupts(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_signal_ends_the_process_at_once_with_a_true_state(tmp_path, process, number):
     process.send_signal(number)
-    assert process.wait(10) == 128 + number
+    assert process.wait(60) == 128 + number
     facts = observed(tmp_path)
     assert (facts["state"], facts["step"]) == ("interrupted", 2)
     assert facts["error"] == f"stopped by {number.name}"

@@ -19,7 +19,7 @@ with slot(Path(sys.argv[1]), "gpu", 1):
 def test_no_more_than_the_slots_are_held_at_once(tmp_path):
     held = most = 0
     lock = threading.Lock()
-    meeting = threading.Barrier(2, timeout=30)
+    meeting = threading.Barrier(2, timeout=60)
 
     def work(number):
         nonlocal held, most
@@ -60,7 +60,7 @@ def test_a_killed_process_leaves_its_slot_free(tmp_path):
         thread.start()
         assert not taken.wait(0.5)
         os.kill(process.pid, signal.SIGKILL)
-        assert taken.wait(30)
+        assert taken.wait(60)
         thread.join()
 
 

@@ -135,7 +135,7 @@ def offline_runs(folder: Path, *, ended: bool = True) -> list[dict[str, Any]]:
     """
     reader = tool("read_wandb_offline")
     logs = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         found = [reader.load(str(path)) | {"files": path.parent / "files"} for path in logs]
         if not ended or all(run["exit"] is not None for run in found) or time.monotonic() > deadline:
