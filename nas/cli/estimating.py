@@ -86,7 +86,7 @@ def _is_own(word: str) -> bool:
 
 
 def _with(arguments: argparse.Namespace, changes: Mapping[str, Any], overrides: Sequence[str]) -> argparse.Namespace:
-    return argparse.Namespace(**(vars(arguments) | changes | {"overrides": list(overrides)}))
+    return argparse.Namespace(**{**vars(arguments), **changes, "overrides": list(overrides)})
 
 
 def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Setup]]:
