@@ -87,8 +87,8 @@ def _is_own(word: str) -> bool:
     return key_of(word).partition(".")[0] in _OWN
 
 
-def _with(arguments: argparse.Namespace, changes: dict[str, Any], overrides: Sequence[str]) -> argparse.Namespace:
-    return argparse.Namespace(**(vars(arguments) | changes | {"overrides": list(overrides)}))
+def _with(arguments: argparse.Namespace, changes: Mapping[str, Any], overrides: Sequence[str]) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(arguments), **changes, "overrides": list(overrides)})
 
 
 def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Setup]]:

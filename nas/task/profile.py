@@ -214,7 +214,9 @@ class ProfileTask(Task):
         given, choice = self._given, self._setup.choices["supernet"]
         n_classes = self._classes or subject.n_classes
         if subject.supernet is not None:
-            node = dict(subject.supernet) | {"resolutions": [side]}
+            node = dict(subject.supernet)
+            if "resolutions" in node:
+                node["resolutions"] = [side]
             stored = Given(settings={"supernet": node}, device="cpu", cache=given.cache, allowed=given.allowed)
             if n_classes is None:
                 raise UserError(f"how many classes {_source(subject)} tells apart is unknown: add classes=10")
@@ -231,7 +233,7 @@ class ProfileTask(Task):
 
     def _mapped(self, model: Model) -> Subnet:
         """Return a network that a ``net.config`` describes as an architecture of the supernet that is named."""
-        config, file = model.described["net_config"], Path(model.described["source"]["net_config"])
+        config, file = model.described["net_config"], Path(model.described["source"].get("net_config") or model.name)
         side, n_classes = self._resolution or int(model.described["resolution"]), int(model.described["n_classes"])
         choice = self._setup.choices["supernet"]
         supernet, _ = random_supernet(self._setup, n_classes, side)
