@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, spearmanr
 from nas.archive import Archive, Entry
 from nas.files import sealed, unsealed, write_json, write_text
 from nas.pareto import hypervolume
-from nas.report.figures import front_figure, hypervolume_figure
+from nas.report.figures import front_figure, hypervolume_figure, noun_of
 from nas.tracker.base import StepSummary
 from nas.types import Floats, Genomes
 
@@ -160,9 +160,15 @@ class Results:
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
-        files = ("front.png", "hypervolume.png", "front.json", "metrics.csv")
+        files = [
+            "front.png",
+            *(["hypervolume.png"] if self._archive.next_step > 1 else []),
+            "front.json",
+            "metrics.csv",
+        ]
+        noun = noun_of(self._archive.front()[0].architecture.config)
         lines = [
-            f"Front: {len(front)} architectures after {self._archive.n_evaluations()} evaluations"
+            f"Front: {len(front)} {noun} after {self._archive.n_evaluations()} evaluations"
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             f"  best {measures[0].name} {lowest[0]:.4g} {measures[0].unit}; {'; '.join(ranges)}",
             f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f}",
@@ -172,7 +178,7 @@ class Results:
         return "\n".join(lines)
 
     def draw(self, test: Metrics) -> None:
-        """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`.
+        """Draw ``front.png`` and, of more than one step, ``hypervolume.png``; ``test`` as in :meth:`write_front`.
 
         Where that fails, which is reported once, the run goes on: figures follow from the archive at any time.
         """
@@ -197,13 +203,15 @@ class Results:
             values=np.array([entry.objectives for entry in good], dtype=np.float64),
             steps=np.array([entry.step for entry in good]),
             hypervolume=self.hypervolume(last),
+            noun=noun_of(good[0].architecture.config),
             test=np.array(tested) if tested else None,
         )
-        hypervolume_figure(
-            self._folder / "hypervolume.png",
-            evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
-            hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
-        )
+        if last > 0:  # a search for cascades archives its last front alone, which is one point
+            hypervolume_figure(
+                self._folder / "hypervolume.png",
+                evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
+                hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
+            )
 
     def _described(self, entry: Entry) -> dict[str, Any]:
         names = [measure.name for measure in self._archive.measures]

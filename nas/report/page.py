@@ -13,11 +13,12 @@ from markupsafe import Markup
 from nas.report.comparison import COLUMNS, MOST_STEPS, Comparison
 from nas.report.exhibit_figures import Drawn
 from nas.report.exhibits import split_of
+from nas.report.genes import RowTexts
 from nas.report.papers import Papers, accuracies_table, hypotheses_table
 from nas.report.payload import chart_data
 from nas.report.pictures import Picture
 from nas.report.runs import Run
-from nas.report.summary import PARTS, runs_table, said_of
+from nas.report.summary import PARTS, counted, runs_table, said_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,6 +35,7 @@ def render_page(
     *,
     papers: Papers,
     exhibits: Sequence[Sequence[Drawn]],
+    texts: Sequence[Sequence[RowTexts]],
     warnings: Sequence[str],
     files: Mapping[str, str],
     made: str,
@@ -49,28 +51,30 @@ def render_page(
         pictures: of each comparison.
         papers: hypotheses and published networks.
         exhibits: figures as in the papers, of each comparison.
+        texts: what the rows of genes stand for, of each group of each comparison.
         warnings: lines to show at the top.
         files: what is beside the page, by path.
         made: when and by what.
     """
     values = [
-        chart_data(comparison, drawn, papers.published) for comparison, drawn in zip(comparisons, pictures, strict=True)
+        chart_data(comparison, drawn, said, papers.published)
+        for comparison, drawn, said in zip(comparisons, pictures, texts, strict=True)
     ]
     script = "\n".join((TEMPLATES / name).read_text().replace('"use strict";', "") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();'
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     sets = [
-        said_of(comparison, drawn, any(found["quality"]))
+        said_of(comparison, drawn, any(found["quality"]), papers.together)
         | _of_papers(comparison, shown)
         | {"published": found["published"]}
         for comparison, drawn, shown, found in zip(comparisons, pictures, exhibits, values, strict=True)
     ]
     return environment.get_template("page.html").render(
-        title=f"Report of {len(runs)} run{'s' if len(runs) != 1 else ''}",
+        title=f"Report of {counted(len(runs), 'run')}",
         summary=_summary(runs, comparisons),
         warnings=warnings,
         sets=sets,
-        hypotheses=hypotheses_table(papers.tested) if papers.tested else None,
+        hypotheses=hypotheses_table(papers) if papers.tested or papers.untested else None,
         runs=runs_table(runs, comparisons),
         failures=_failures(runs),
         files=files.items(),
@@ -101,8 +105,8 @@ def _summary(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
     said = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     groups = sum(len(comparison.groups) for comparison in comparisons)
     total = sum(len(record.step) for comparison in comparisons for _, record in comparison.evaluated)
-    kinds = f"{groups} group{'s' if groups != 1 else ''} of runs that differ by the seed alone"
-    text = f"{said}; {kinds}; {total:,} evaluations."
+    kinds = f"{counted(groups, 'group')} of runs that differ by the seed alone"
+    text = f"{said}; {kinds}; {counted(total, 'evaluation')}."
     if len(comparisons) > 1:
         text += " Runs with other objectives, or on other images, are compared apart from each other."
     return text
@@ -114,6 +118,6 @@ def _failures(runs: Sequence[Run]) -> dict[str, Any] | None:
         return None
     shown = found[:MOST_FAILURES]
     rows = [[run.name, failure.architecture, failure.reason, str(failure.file)] for run, failure in shown]
-    said = f"{len(found)} evaluations failed and have no other result"
+    said = f"{counted(len(found), 'evaluation')} failed with no other result"
     said += f"; the first {len(shown)} are listed." if len(shown) < len(found) else "."
     return {"said": said, "head": ["run", "architecture", "last line", "traceback"], "rows": rows}

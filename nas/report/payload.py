@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nas.pareto import non_dominated
 from nas.report.comparison import Comparison
-from nas.report.genes import GeneShares
+from nas.report.genes import GeneShares, RowTexts
 from nas.report.groups import Group
 from nas.report.pictures import Picture
 from nas.report.progress import first_step, spread, thinned
@@ -29,12 +29,24 @@ BINS = 40
 
 DIGITS = 5
 
+FLAT = 0.15
+"""Share of an axis below which a curve says nothing."""
 
-def chart_data(comparison: Comparison, pictures: Sequence[Picture], methods: Sequence[Published]) -> dict[str, Any]:
-    """Return the values behind all charts of a comparison."""
+
+def chart_data(
+    comparison: Comparison, pictures: Sequence[Picture], texts: Sequence[RowTexts], methods: Sequence[Published]
+) -> dict[str, Any]:
+    """Return the values behind all charts of a comparison.
+
+    Args:
+        comparison: groups of runs.
+        pictures: of architectures.
+        texts: what the rows of genes stand for, one list a group.
+        methods: published networks.
+    """
     grid = comparison.grid
     return {
-        "objectives": [{"name": m.name.replace("_", " "), "unit": m.unit} for m in comparison.measures],
+        "objectives": [{"name": m.words, "unit": m.short_unit, "label": m.label} for m in comparison.measures],
         "groups": [group.label for group in comparison.groups],
         "views": views(comparison),
         "frames": grid[thinned(len(grid), FRAMES)].tolist(),
@@ -43,10 +55,11 @@ def chart_data(comparison: Comparison, pictures: Sequence[Picture], methods: Seq
         "hypervolume": {
             "grid": grid.tolist(),
             "spread": [_rows(spread(comparison.curves(group))) for group in comparison.groups],
+            "panels": hypervolume_panels(comparison),
         },
         "attainment": _attainment(comparison),
         "quality": [_quality(comparison, group) for group in comparison.groups],
-        "genes": [_genes(found) for found in comparison.genes],
+        "genes": [_genes(found, said) for found, said in zip(comparison.genes, texts, strict=True)],
         "pictures": [_layers(picture) for picture in pictures],
         "published": [
             {"method": m.method, "names": m.names, "values": _rows(m.values.T), "other": flops_column(comparison)}
@@ -72,6 +85,31 @@ def views(comparison: Comparison) -> list[dict[str, Any]]:
         ends = [low / 1.12, high * 1.12] if log else [low - room, high + room]
         found.append({"ends": [_short(end) for end in ends], "log": log})
     return found
+
+
+def hypervolume_panels(comparison: Comparison) -> list[list[int]]:
+    """Return the groups whose curves share axes, by their places: where one axis would make some of them flat, several.
+
+    Curves far from all others, such as those of cascades that cost a thousand times as much, get axes of their own.
+    """
+    found = [np.concatenate([comparison.hypervolumes[run.name] for run in g.evaluated]) for g in comparison.groups]
+    ranges = [(float(values.min()), float(values.max())) for values in found]
+    return _apart(ranges, list(range(len(ranges))))
+
+
+def _apart(ranges: Sequence[tuple[float, float]], places: list[int]) -> list[list[int]]:
+    """Part ranges at their widest gap as long as one of them would have less than ``FLAT`` of the axis."""
+    order = sorted(places, key=lambda place: ranges[place])
+    tops = np.maximum.accumulate([ranges[place][1] for place in order])
+    gaps = [ranges[place][0] - top for place, top in zip(order[1:], tops, strict=False)]
+    whole = tops[-1] - ranges[order[0]][0]
+    extents = [high - low for low, high in (ranges[place] for place in places)]
+    flat = any(0 < extent < FLAT * whole for extent in extents)
+    if not flat or not gaps or max(gaps) < 2 * FLAT * whole:
+        return [sorted(places)]
+    cut = int(np.argmax(gaps)) + 1
+    parts = [part for side in (order[:cut], order[cut:]) for part in _apart(ranges, side)]
+    return sorted(parts)
 
 
 def _attainment(comparison: Comparison) -> list[dict[str, Any]]:
@@ -127,7 +165,8 @@ def _cloud(group: Group) -> dict[str, Any]:
         places = good[thinned(len(good), each)]
         values.append(record.objectives[places])
         counts.append(places + 1)
-        initial.append(record.step[places] == first_step(record))
+        moves = len(np.unique(record.step)) > 1
+        initial.append((record.step[places] == first_step(record)) & moves)
         total += len(good)
     shown = np.concatenate(counts)
     return {
@@ -164,10 +203,10 @@ def _quality(comparison: Comparison, group: Group) -> dict[str, Any] | None:
     return {"steps": _shorts(middles), "values": [_rows(rows) for rows in quartiles]} if len(middles) else None
 
 
-def _genes(found: GeneShares) -> dict[str, Any]:
+def _genes(found: GeneShares, texts: RowTexts) -> dict[str, Any]:
     return {
         "genes": found.genes,
-        "widths": found.widths,
+        "texts": texts,
         "steps": found.steps.tolist(),
         "shares": [np.rint(100 * shares).astype(int).tolist() for shares in found.shares],
     }

@@ -1,24 +1,19 @@
 """Architectures of a front worth a look, and what they are made of."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.pareto import non_dominated
-from nas.pool.stored_parts import part_from
 from nas.report.architecture import Layer, layers_of
 from nas.report.comparison import Comparison
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.report.spaces import CLASSES, Spaces
 from nas.supernet.base import Supernet
 from nas.types import Architecture, Floats
-
-CLASSES = 1000
-"""Of the network that is built before the number of classes is known."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class Picture:
     note: str = ""
 
 
-def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
+def chosen_architectures(comparison: Comparison, spaces: Spaces) -> list[Picture]:
     """Return the most accurate, the most balanced and the cheapest architecture of all compared runs together.
 
     The balanced one has the smallest largest objective, each scaled to 0..1 over the front: the solution of an
@@ -61,42 +56,33 @@ def chosen_architectures(comparison: Comparison, cache: Path) -> list[Picture]:
     wanted = {
         "most accurate": order[0],
         "balanced": int(scaled.max(axis=1).argmin()),
-        f"lowest {comparison.measures[1].name}": order[int(values[front][order, 1].argmin())],
+        f"lowest {comparison.measures[1].words}": order[int(values[front][order, 1].argmin())],
     }
     places = {int(front[position]): "" for position in wanted.values()}
     for title, position in wanted.items():
         places[int(front[position])] += (", " if places[int(front[position])] else "") + title
-    supernets: dict[str, Supernet] = {}
-    return [_picture(title, *members[member], cache=cache, supernets=supernets) for member, title in places.items()]
+    return [_picture(title, *members[member], spaces) for member, title in places.items()]
 
 
-def _picture(title: str, group: str, run: Run, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Picture:
+def _picture(title: str, group: str, run: Run, place: int, spaces: Spaces) -> Picture:
     record = _record(run)
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
     if "networks" not in config:
         try:
-            layers = _layers(run, record, place, cache=cache, supernets=supernets)
+            layers = _layers(spaces.supernet(run), record, place)
         except Exception as error:  # another version's run, data that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
-def _layers(run: Run, record: Record, place: int, *, cache: Path, supernets: dict[str, Supernet]) -> Sequence[Layer]:
+def _layers(supernet: Supernet, record: Record, place: int) -> Sequence[Layer]:
     """Build the network again, without its weights and data, and return its blocks.
 
     How many classes there are follows from the number of parameters that the run knows.
     """
-    node = run.settings["supernet"]
-    settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
-    offers = {"cache": cache, "device": "cpu", "n_classes": CLASSES}
-    key = json.dumps(node, sort_keys=True, default=str)
-    if key not in supernets:
-        source = run.folder / "config.yaml"
-        supernets[key] = part_from(settings, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
-    supernet = supernets[key]
     config, metrics = (record.described[place][key] for key in ("config", "metrics"))
     architecture = Architecture(tuple(record.genomes[place].tolist()), config)
     layers = layers_of(supernet.extract(architecture), int(config["r"]))

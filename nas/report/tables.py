@@ -13,12 +13,13 @@ import pyarrow.parquet
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import highest_accuracies, split_of
-from nas.report.groups import differing, flat_settings
+from nas.report.experiments import experiments
 from nas.report.outcomes import outcomes
 from nas.report.papers import Papers
 from nas.report.published import Published, published_for
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.report.settings import differing, flat_settings
 
 EVALUATIONS = "evaluations"
 """The one table that is written as Parquet alone: as text it would be hundreds of megabytes."""
@@ -58,9 +59,9 @@ def _tables(
     yield (
         "statistics",
         "tests and effect sizes between groups",
-        _joined(comparisons, _statistics),
+        _joined(comparisons, _statistics(papers.together)),
     )
-    tested = [asdict(row) | {"difference": row.difference, "found": row.verdict} for row in papers.tested]
+    tested = [asdict(row) | {"found": row.verdict} for row in papers.tested]
     yield "hypotheses", "the papers' hypotheses, one row a test", _rows(tested)
     yield "accuracies", "highest accuracies, one row a run", _joined(comparisons, _accuracies)
     yield "published", "networks of other methods, with sources", _joined(comparisons, _published(papers.published))
@@ -167,14 +168,19 @@ def _outcomes(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 yield {"outcome": outcome.name, "unit": outcome.unit, "group": group, "seed": seed, "value": value}
 
 
-def _statistics(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for outcome in outcomes(comparison):
-        sign = 1.0 if outcome.more_is_better else -1.0
-        for difference in outcome.differences():
-            row = asdict(difference)
-            row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
-            row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
-            yield {"outcome": outcome.name, "unit": outcome.unit} | row
+def _statistics(together: bool) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
+    def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+        parts = experiments(comparison, [group.label for group in comparison.groups], together)
+        for number, part in enumerate(parts, start=1):
+            for outcome in outcomes(part):
+                sign = 1.0 if outcome.more_is_better else -1.0
+                for difference in outcome.differences():
+                    row = asdict(difference)
+                    row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
+                    row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
+                    yield {"experiment": number, "outcome": outcome.name, "unit": outcome.unit} | row
+
+    return rows
 
 
 def _accuracies(comparison: Comparison) -> Iterator[dict[str, Any]]:
