@@ -29,8 +29,8 @@ BINS = 40
 
 DIGITS = 5
 
-FLAT = 0.15
-"""Share of an axis below which a curve says nothing."""
+APART = 10.0
+"""From which factor between the dearest of one group and the cheapest of another their costs are on other scales."""
 
 
 def chart_data(
@@ -88,28 +88,23 @@ def views(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def hypervolume_panels(comparison: Comparison) -> list[list[int]]:
-    """Return the groups whose curves share axes, by their places: where one axis would make some of them flat, several.
+    """Return the groups whose curves share axes, by their places: those whose fronts cost about as much.
 
-    Curves far from all others, such as those of cascades that cost a thousand times as much, get axes of their own.
+    Cascades of models that cost a thousand times as much as the other groups' networks would leave those no height.
     """
-    found = [np.concatenate([comparison.hypervolumes[run.name] for run in g.evaluated]) for g in comparison.groups]
-    ranges = [(float(values.min()), float(values.max())) for values in found]
-    return _apart(ranges, list(range(len(ranges))))
+    fronts = [np.vstack([comparison.front(run)[:, 1:] for run in group.evaluated]) for group in comparison.groups]
+    panels: list[list[int]] = []
+    for place, costs in enumerate(fronts):
+        near = [panel for panel in panels if any(_near(costs, fronts[other]) for other in panel)]
+        panels = [panel for panel in panels if panel not in near]
+        panels.append(sorted([place, *(other for panel in near for other in panel)]))
+    return sorted(panels)
 
 
-def _apart(ranges: Sequence[tuple[float, float]], places: list[int]) -> list[list[int]]:
-    """Part ranges at their widest gap as long as one of them would have less than ``FLAT`` of the axis."""
-    order = sorted(places, key=lambda place: ranges[place])
-    tops = np.maximum.accumulate([ranges[place][1] for place in order])
-    gaps = [ranges[place][0] - top for place, top in zip(order[1:], tops, strict=False)]
-    whole = tops[-1] - ranges[order[0]][0]
-    extents = [high - low for low, high in (ranges[place] for place in places)]
-    flat = any(0 < extent < FLAT * whole for extent in extents)
-    if not flat or not gaps or max(gaps) < 2 * FLAT * whole:
-        return [sorted(places)]
-    cut = int(np.argmax(gaps)) + 1
-    parts = [part for side in (order[:cut], order[cut:]) for part in _apart(ranges, side)]
-    return sorted(parts)
+def _near(first: Floats, second: Floats) -> bool:
+    """Return whether no cost of two fronts, (n, c) and (k, c), is apart by more than a factor of ``APART``."""
+    low, high = np.minimum(first.max(axis=0), second.max(axis=0)), np.maximum(first.min(axis=0), second.min(axis=0))
+    return bool(np.all(high <= APART * low))
 
 
 def _attainment(comparison: Comparison) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from nas.report.architecture import architecture_figure
 from nas.report.attainment import LEVELS
@@ -184,6 +184,7 @@ def _hypervolume(comparison: Comparison) -> Figure:
         colour, dash, marker = look(g)
         found[0].plot([], [], dash, color=colour, linewidth=1.2, marker=marker, markersize=3, label=group.label)
     found[-1].set_xlabel("evaluations")
+    found[-1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     add_legend(figure, found[0])
     return figure
 
@@ -224,6 +225,7 @@ def _quality(comparison: Comparison) -> Figure:
             axes.fill_between(steps, quartiles[kind][0], quartiles[kind][2], color=colour, alpha=0.2, linewidth=0)
             axes.plot(steps, quartiles[kind][1], dash, color=colour, linewidth=1.2, label=group.label)
         axes.set_xlabel("iteration")
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.set_ylabel(labels[kind])
     shown = next((axes for axes in figure.axes if axes.lines), figure.axes[0])
     add_legend(figure, shown)
@@ -244,8 +246,9 @@ def _genes(comparison: Comparison, texts: Sequence[RowTexts]) -> Figure:
         axes.hlines(ends[:-1] - 0.5, -0.5, image.shape[1] - 0.5, color="white", linewidth=0.8)
         alike = group is not shown[0] and (shares.genes, said) == (found[0].genes, texts[0])
         values = [text for rows in said for text in reversed(rows)]
-        axes.set_yticks(range(len(values)), [""] * len(values) if alike else values, minor=True, fontsize=4)
-        axes.tick_params(axis="y", which="minor", length=0, pad=1)
+        axes.set_yticks(range(len(values)), [""] * len(values) if alike else values, minor=True)
+        axes.tick_params(axis="y", which="minor", length=0, pad=1, labelsize=4)
+        axes.yaxis.remove_overlapping_locs = False
         longest = max(map(len, values))
         axes.set_yticks(
             ends - np.diff(ends, prepend=0) / 2 - 0.5, [""] * len(ends) if alike else shares.genes, fontsize=4.5

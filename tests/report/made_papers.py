@@ -28,7 +28,9 @@ def member(supernet: str) -> dict[str, Any]:
 def write_choice(run: Path, supernet: str) -> None:
     """Note the supernet's name on the command line, as Hydra does."""
     (run / ".hydra").mkdir()
-    (run / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{choices: {{supernet: {supernet}, scale: null}}}}}}")
+    (run / ".hydra" / "hydra.yaml").write_text(
+        f"hydra: {{runtime: {{choices: {{supernet: {supernet}, scale: null}}}}}}"
+    )
 
 
 def joined(*names: str) -> dict[str, Any]:

@@ -173,6 +173,7 @@ class FrontChart {
       this.timer = undefined;
       play.textContent = "▶ play";
     };
+    slider.hidden = said.hidden = play.hidden = this.set.frames.length < 2;
     slider.max = this.set.frames.length - 1;
     slider.value = slider.max;
     slider.addEventListener("input", () => { stop(); tell(); });
