@@ -25,7 +25,7 @@ from nas.types import Floats, Measure
 SIZE = (6.4, 4.6)
 DPI = 144
 LEFT, BOTTOM, RIGHT, TOP, BETWEEN = 0.72, 0.86, 0.78, 0.36, 0.6
-"""Inches around axes, and between two, the same at every step: the legend is below, the colours of steps at the right."""
+"""Inches around axes, and between two, the same at every step: the legend is below, the steps' colours at the right."""
 INITIAL, EARLY, LATE = "#b8b8b8", "#bcd7ee", "#2b6ca3"
 FRONT, TEST, INK = "#c8501e", "#1a1a1a", "#444444"
 STEPS = LinearSegmentedColormap.from_list("steps", [to_rgb(EARLY), to_rgb(LATE)])

@@ -80,7 +80,9 @@ def _write(
         ]
         for each in comparisons
     ]
-    files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers).items()}
+    files = {
+        f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers, texts).items()
+    }
     exhibits = []
     for number, (comparison, drawn) in enumerate(zip(comparisons, pictures, strict=True)):
         suffix = f"_{number + 1}" if len(comparisons) > 1 else ""

@@ -1,4 +1,4 @@
-"""Groups of runs that differ by the seed alone, and short names that tell them apart: the papers' where there are some."""
+"""Groups of runs that differ by the seed alone, and short names for them: the papers' where they have some."""
 
 import json
 from collections.abc import Mapping, Sequence

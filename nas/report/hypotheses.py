@@ -236,10 +236,8 @@ def _families(
     for comparison in comparisons:
         sides = [side for hypothesis in hypotheses for side in (hypothesis.first, hypothesis.second)]
         labels = [group.label for group in comparison.groups if any(side.takes(group.role) for side in sides)]
-        others = [other for other in comparisons if other.data == comparison.data]
-        name = f"{_short(source)}, {comparison.data}"
-        if len(others) > 1:
-            name += f" ({', '.join(measure.words for measure in comparison.measures[1:])})"
+        costs = ", ".join(measure.words for measure in comparison.measures[1:])
+        name = f"{_short(source)}, {comparison.data} ({costs})"
         for part in experiments(comparison, labels, together):
             pairs = [one for hypothesis in hypotheses for one in _pairs(hypothesis, part)]
             found += [(name, pairs)] if pairs else []

@@ -20,7 +20,9 @@ def comparison(tmp_path_factory):
 def test_each_figure_shows_the_groups_that_it_is_about(comparison):
     shown = {f.exhibit.name: [one.label for one in f.shown] for f in figures_of(comparison, published_methods())}
     assert shown == {
-        "papers_supernets": ["NAT, AlphaNet", "NAT, AttentiveNAS", "NAT, OFA-w1.0", "NAT, OFA-w1.2", "NAT, ProxylessNAS"],
+        "papers_supernets": [
+            f"NAT, {name}" for name in ("AlphaNet", "AttentiveNAS", "OFA-w1.0", "OFA-w1.2", "ProxylessNAS")
+        ],
         "papers_cascades": ["NAT (best)", "GreedyCascade", "ENCAS (1 supernet)", "ENCAS (5 supernets)"],
         "papers_joint": ["NAT (best)", "ENCAS (5 supernets)", "ENCAS (2 supernets)", "ENCAS-joint (2 supernets)",
                          "ENCAS-joint (5 supernets)", "ENCAS-joint+ (2 supernets)", "ENCAS-joint+ (5 supernets)"],

@@ -44,7 +44,7 @@ def test_all_of_the_papers_hypotheses_are_tested(comparisons):
     sure = by["ENCAS (5 supernets) > ENCAS (1 supernet)", "highest accuracy, test"]
     assert sure.p == 0.5**SEEDS and sure.effect == 1 and sure.difference == pytest.approx(3, abs=1)
     sizes = {row.family: row.family_size for row in rows}
-    assert sizes == {"ENCAS, digits": 24, "NAT, digits": 2}
+    assert sizes == {"ENCAS, digits (FLOPs)": 24, "NAT, digits (FLOPs)": 2}
     assert sure.p_holm == pytest.approx(24 * 0.5**SEEDS) and sure.verdict == "not shown"
     same = by["MO-GOMEA > random search", "highest accuracy, test"]
     assert same.p > 0.05
@@ -85,7 +85,11 @@ def test_pairs_of_all_images_are_tested_together(tmp_path):
     runs = [read_run(run.name, run.folder) for run in runs]
     rows, untested = examine(read_hypotheses("papers"), compare_runs(runs, None, None))
     families = dict.fromkeys((row.family, row.family_size) for row in rows)
-    assert list(families) == [("NSGANetV2, digits", 4), ("NSGANetV2, cifar10", 4), (f"NSGANetV2, {TOGETHER}", 4)]
+    assert list(families) == [
+        ("NSGANetV2, digits (FLOPs)", 4),
+        ("NSGANetV2, cifar10 (FLOPs)", 4),
+        (f"NSGANetV2, {TOGETHER}", 4),
+    ]
     together = [row for row in rows if row.data == TOGETHER]
     assert len(together) == 4 and {(row.pairs, row.p) for row in together} == {(10, 0.5**10)} and untested == []
     assert {row.p_holm for row in together} == {4 * 0.5**10}
@@ -144,10 +148,10 @@ def test_with_few_seeds_nothing_is_tested_and_what_is_missing_is_said(tmp_path):
     runs = [made_run(tmp_path / "m"), made_run(tmp_path / "r", settings=RANDOM)]
     comparisons = compare_runs(runs, None, None)
     tested, untested = examine(read_hypotheses("papers"), comparisons)
-    assert tested == [] and {(one.family, one.pairs) for one in untested} == {("NSGANetV2, digits", 1)}
+    assert tested == [] and {(one.family, one.pairs) for one in untested} == {("NSGANetV2, digits (FLOPs)", 1)}
     assert hypotheses_table(Papers(tested, untested, ()))["notes"] == [
         "Not tested, because at least 5 seeds that both groups have are needed for p < 0.05 and there is 1: MSuNAS > "
-        "random search (NSGANetV2, digits); MSuNAS > random search, validation (NSGANetV2, digits)."
+        "random search (NSGANetV2, digits (FLOPs)); MSuNAS > random search, validation (NSGANetV2, digits (FLOPs))."
     ]
 
 

@@ -21,10 +21,11 @@ def test_tables_in_words(comparisons):
     row = dict(zip(table["head"], table["rows"][1], strict=True))
     assert row["hypothesis"] == "MSuNAS > random search" and row["by"] == "highest accuracy, test"
     assert (row["found"], row["pairs"], row["p"], row["p, Holm"]) == ("not shown", 5, "0.0312", "0.1250")
-    assert (row["family"], row["tests"]) == ("NSGANetV2, digits", 4)
+    assert (row["family"], row["tests"]) == ("NSGANetV2, digits (FLOPs)", 4)
     assert row["difference"] == "+2" and row["first"] == "MSuNAS"
     assert table["notes"][1:] == [
-        "NSGANetV2, digits: after correction for 4 tests no p value can be below 0.05 with 5 pairs; with 7 it can."
+        "NSGANetV2, digits (FLOPs): after correction for 4 tests no p value can be below 0.05 with 5 pairs; with 7 it "
+        "can."
     ]
     accuracies = accuracies_table(comparisons[0])
     assert [found[:3] for found in accuracies["rows"]] == [
