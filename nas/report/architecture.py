@@ -103,7 +103,7 @@ def architecture_figure(path: Path, *, title: str, resolution: int, layers: Sequ
         layers: in the order in which they run, see :func:`layers_of`.
     """
     width = max(6.4, 1.6 + 0.34 * len(layers))
-    lines = wrap(title, int(12.5 * width))
+    lines = wrap(title, int(11 * width))
     figure = Figure(figsize=(width, 4.1 + 0.2 * len(lines)), dpi=144, layout="constrained")
     blocks, shares = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_blocks(blocks, layers)

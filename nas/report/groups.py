@@ -1,6 +1,7 @@
 """Groups of runs that differ by the seed alone, and short names for them: the papers' where they have some."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,10 @@ SUPERNETS = {
     "proxyless": "ProxylessNAS",
 }
 """What the papers call supernets."""
+
+
+NUMBERS = re.compile(r"(\D+)(\d*)")
+"""Words and the numbers behind them: ``n_iter=8`` comes before ``n_iter=10``."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     names = [str(role) if role.method else _algorithm(flat) for role, flat in zip(roles, settings, strict=True)]
     labels = short_labels(names, settings)
     groups = [Group(label, role, group) for label, role, group in zip(labels, roles, members, strict=True)]
-    return sorted(groups, key=lambda group: group.label)
+    return sorted(groups, key=lambda group: [(word, int(part or 0)) for word, part in NUMBERS.findall(group.label)])
 
 
 def _with_choices(run: Run) -> dict[str, str]:

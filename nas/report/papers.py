@@ -64,10 +64,10 @@ def _notes(papers: Papers) -> list[str]:
     notes = []
     if papers.tested:
         notes.append(
-            "One-sided signed-rank tests (Wilcoxon) over pairs of equal seeds. The tests of one source on one experiment "
-            f"are a family, and p is corrected for their number (Holm); a hypothesis holds where that is below {ALPHA:g}. "
-            "Hypervolumes are in the box of the experiment's own runs; the difference is the median of the pairs' "
-            "differences."
+            "One-sided signed-rank tests (Wilcoxon) over pairs of equal seeds. The tests of one source on one "
+            "experiment are a family, and p is corrected for their number (Holm); a hypothesis holds where that is "
+            f"below {ALPHA:g}. Hypervolumes are in the box of the experiment's own runs; the difference is the median "
+            "of the pairs' differences."
         )
     if any(t.best for t in papers.tested):
         notes.append(

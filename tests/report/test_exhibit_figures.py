@@ -43,7 +43,7 @@ def test_published_networks_are_drawn(tmp_path):
 
 
 def test_legends_are_beside_what_is_drawn(tmp_path):
-    folder = write_papers(tmp_path / "runs", seeds=2)
+    folder = write_papers(tmp_path / "runs", seeds=1)
     comparison = compare_runs([read_run(str(path), path) for path in find_runs([str(folder)])], None, None)[0]
     with printed_style():
         figures = {name: figure for name, _, figure in _figures(comparison, ())}

@@ -19,6 +19,12 @@ def test_runs_that_differ_by_seed_and_free_settings_are_one_group(tmp_path):
     ]
 
 
+def test_numbers_in_labels_are_in_their_order(tmp_path):
+    runs = [made_run(tmp_path / str(n), settings=SETTINGS | {"threads": n}, steps=1) for n in (10, 9, 1)]
+    labels = [group.label for group in group_runs(runs)]
+    assert labels == ["MSuNAS, threads=1", "MSuNAS, threads=9", "MSuNAS, threads=10"]
+
+
 def test_finished_runs_count_as_long_as_there_are_any(tmp_path):
     runs = [
         made_run(tmp_path / str(i), seed=i, state=state, steps=1) for i, state in enumerate(["running", "finished"])
