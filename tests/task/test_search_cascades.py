@@ -36,7 +36,10 @@ def test_a_search_writes_what_every_search_writes(launch, tmp_path):
         set(best["architecture"]) == {"networks", "thresholds"} and "models/net" in best["architecture"]["networks"][0]
     )
     assert {"top1", "flops", "answered_1", "kept"} <= set(best["test"])
-    for name in ("front.png", "hypervolume.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
+    assert (
+        "cascades after" in out and "hypervolume.png" not in out and not (tmp_path / "run" / "hypervolume.png").exists()
+    )
+    for name in ("front.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
         assert (tmp_path / "run" / name).exists()
     before = (tmp_path / "run" / "archive.jsonl").read_bytes()
     code, out, err = launch(*POOL, *ENCAS, "paths.run=run")
