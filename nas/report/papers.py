@@ -84,11 +84,11 @@ def _notes(papers: Papers) -> list[str]:
             f"{t.family}: after correction for {counted(t.family_size, 'test')} no p value can be below {ALPHA:g} with "
             f"{counted(t.pairs, 'pair')}; with {least} it can."
         )
-    for pairs in sorted({one.pairs for one in papers.untested}):
-        few = [f"{one.hypothesis} ({one.family})" for one in papers.untested if one.pairs == pairs]
+    for family, pairs in dict.fromkeys((one.family, one.pairs) for one in papers.untested):
+        few = [one.hypothesis for one in papers.untested if (one.family, one.pairs) == (family, pairs)]
         notes.append(
-            f"Not tested, because at least {LEAST_PAIRS} seeds that both groups have are needed for p < {ALPHA:g} and "
-            f"there {'is' if pairs == 1 else 'are'} {pairs}: {'; '.join(few)}."
+            f"{family}: no tests: at least {LEAST_PAIRS} seeds that both groups have are needed for p < {ALPHA:g}, there "
+            f"{'is' if pairs == 1 else 'are'} {pairs}: {'; '.join(few)}."
         )
     return notes
 

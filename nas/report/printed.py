@@ -35,6 +35,9 @@ SINGLE, WIDE = (3.5, 2.6), (7.2, 2.5)
 LETTER = 0.058
 """Width of a letter of a legend, inches."""
 
+MOST_COLUMNS = 6
+"""Columns of a legend, at most."""
+
 MOST_GENES = 4
 """Groups whose genes are in one figure, at most; the page has all."""
 
@@ -122,18 +125,19 @@ def front_axes(axes: Axes, comparison: Comparison, other: int) -> None:
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
-    """Add a legend above all axes, never over what is drawn; the figure grows by its rows."""
+    """Add a legend above all axes, never over what is drawn, in as many columns as fit; the figure grows by it."""
     handles, labels = axes.get_legend_handles_labels()
-    if not labels:
-        return
     width, height = figure.get_size_inches()
-    room = int((width - 0.45) / LETTER)
-    labels = ["\n".join(wrap(label, room)) for label in labels]
-    longest = max(len(line) for label in labels for line in label.splitlines())
-    columns = max(1, min(len(labels), int(width / (0.45 + LETTER * longest))))
-    rows = -(-len(labels) // columns) + sum(label.count("\n") for label in labels)
-    figure.set_size_inches(width, height + 0.14 * rows)
-    figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=columns)
+    labels = ["\n".join(wrap(label, int((width - 0.45) / LETTER))) for label in labels]
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    renderer = canvas.get_renderer()
+    for columns in range(min(len(labels), MOST_COLUMNS), 0, -1):
+        legend = figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=columns)
+        extent = legend.get_window_extent(renderer)
+        if extent.width <= figure.bbox.width or columns == 1:
+            figure.set_size_inches(width, height + extent.height / figure.dpi)
+            return
+        legend.remove()
 
 
 def _pairs(comparison: Comparison, draw: Callable[[Axes, int], None]) -> Figure:

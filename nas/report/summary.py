@@ -281,8 +281,13 @@ def _duration(seconds: float) -> str:
 
 
 def _settings(groups: Sequence[Group]) -> Table:
-    rows = differing([flat_settings(group.runs[0].settings) for group in groups])
-    return {"head": ["setting", *(g.label for g in groups)], "rows": [[n, *values] for n, values in rows.items()]}
+    found = differing([flat_settings(group.runs[0].settings) for group in groups])
+    rows = []
+    for name, values in found.items():
+        for value in dict.fromkeys(values):
+            labels = [group.label for group, other in zip(groups, values, strict=True) if other == value]
+            rows.append([name, value, "; ".join(labels)])
+    return {"head": ["setting", "value", "groups"], "rows": rows}
 
 
 def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:

@@ -150,8 +150,8 @@ def test_with_few_seeds_nothing_is_tested_and_what_is_missing_is_said(tmp_path):
     tested, untested = examine(read_hypotheses("papers"), comparisons)
     assert tested == [] and {(one.family, one.pairs) for one in untested} == {("NSGANetV2, digits (FLOPs)", 1)}
     assert hypotheses_table(Papers(tested, untested, ()))["notes"] == [
-        "Not tested, because at least 5 seeds that both groups have are needed for p < 0.05 and there is 1: MSuNAS > "
-        "random search (NSGANetV2, digits (FLOPs)); MSuNAS > random search, validation (NSGANetV2, digits (FLOPs))."
+        "NSGANetV2, digits (FLOPs): no tests: at least 5 seeds that both groups have are needed for p < 0.05, there is "
+        "1: MSuNAS > random search; MSuNAS > random search, validation."
     ]
 
 

@@ -41,7 +41,7 @@ def test_one_command(launch, runs, tmp_path):
     other = ("runs=runs/*/seed_0", "path=other", "reference_point=[99,99]", "hypotheses=none", "published=false")
     code, out, err = launch("task=report", *other)
     assert code == 0, err
-    assert "Hypotheses" not in out and "Not tested" not in out
+    assert "Hypotheses" not in out and "no tests" not in out
     page = (tmp_path / "other" / "index.html").read_text()
     assert "Report of 2 runs" in page and "as the command line says" in page
 
