@@ -72,9 +72,9 @@ def _marks(group: Group) -> Iterator[str]:
 def _budget(settings: Mapping[str, Any]) -> int | None:
     """Return the evaluations that a search is to make; ``None`` where its settings do not say."""
     node = settings.get("algorithm")
-    counts = [node.get(name) for name in ("n_doe", "n_iter", "iterations")] if isinstance(node, dict) else []
-    first, each, times = counts if all(isinstance(count, int) for count in counts) and counts else (None, None, None)
-    return None if first is None else first + each * times
+    found = [node.get(name) for name in ("n_doe", "n_iter", "iterations")] if isinstance(node, dict) else []
+    counts = [count for count in found if isinstance(count, int)]
+    return counts[0] + counts[1] * counts[2] if len(counts) == 3 else None
 
 
 def _plain(node: Any) -> Any:

@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing else: no network, no library, no other file."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from nas.report.comparison import COLUMNS, MOST_STEPS, Comparison
 from nas.report.exhibit_figures import Drawn
@@ -23,6 +24,12 @@ from nas.report.summary import PARTS, counted, runs_table, said_of
 TEMPLATES = Path(__file__).parent / "templates"
 
 SCRIPTS = ("chart.js", "front.js", "curves.js", "drawings.js", "start.js")
+
+LONG = 20
+"""Letters of a word that always fit into a column."""
+
+SIGNS = re.compile(r"([_/=.,:-]|&[a-z#0-9]+;)")
+"""Where such a word may be broken: behind a sign, or an escaped one."""
 
 MOST_FAILURES = 100
 """Failures that the page lists; all are in the tables."""
@@ -63,6 +70,7 @@ def render_page(
     script = "\n".join((TEMPLATES / name).read_text().replace('"use strict";', "") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();'
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters["breakable"] = breakable
     sets = [
         said_of(comparison, drawn, any(found["quality"]), papers.together)
         | _of_papers(comparison, shown)
@@ -86,6 +94,13 @@ def render_page(
         script=Markup(script),
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
     )
+
+
+def breakable(cell: object) -> Markup:
+    """Return a table's cell as HTML in which words that are longer than ``LONG`` may be broken at their signs."""
+    words = [str(escape(word)) for word in str(cell).split(" ")]
+    broken = [SIGNS.sub(r"\1<wbr>", word) if len(word) > LONG else word for word in words]
+    return Markup(" ".join(broken))
 
 
 def _of_papers(comparison: Comparison, exhibits: Sequence[Drawn]) -> dict[str, Any]:

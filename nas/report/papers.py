@@ -87,8 +87,8 @@ def _notes(papers: Papers) -> list[str]:
     for family, pairs in dict.fromkeys((one.family, one.pairs) for one in papers.untested):
         few = [one.hypothesis for one in papers.untested if (one.family, one.pairs) == (family, pairs)]
         notes.append(
-            f"{family}: no tests: at least {LEAST_PAIRS} seeds that both groups have are needed for p < {ALPHA:g}, there "
-            f"{'is' if pairs == 1 else 'are'} {pairs}: {'; '.join(few)}."
+            f"{family}: no tests: at least {LEAST_PAIRS} seeds that both groups have are needed for p < {ALPHA:g}, "
+            f"there {'is' if pairs == 1 else 'are'} {pairs}: {'; '.join(few)}."
         )
     return notes
 

@@ -7,7 +7,7 @@ import pytest
 from nas.report.comparison import compare_runs
 from nas.report.exhibit_figures import Drawn
 from nas.report.genes import row_texts
-from nas.report.page import inert, render_page
+from nas.report.page import breakable, inert, render_page
 from nas.report.papers import Papers, papers_of
 from nas.report.pictures import chosen_architectures
 from nas.report.published import published_methods
@@ -55,7 +55,7 @@ def test_everything_asked_for_is_on_the_page(tmp_path):
     runs = [made_run(tmp_path / f"m{i}", seed=i, failing=True) for i in range(2)]
     runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(2)]
     runs += [made_run(tmp_path / "dead", seed=7, state="failed"), made_run(tmp_path / "slow", seed=8, state="running")]
-    page = render(runs, tmp_path)
+    page = render(runs, tmp_path).replace("<wbr>", "")
     for text in (
         "Report of 6 runs", "4 finished, 1 unfinished, 1 failed", "watch out", "Hypervolume over evaluations",
         "Attainment surfaces", "Where genes converge", "Where the time went", "Settings that differ",
@@ -69,6 +69,15 @@ def test_everything_asked_for_is_on_the_page(tmp_path):
     assert data[0]["groups"] == ["MSuNAS", "random search"]
     run = data[0]["runs"][0]
     assert run["died"].count(-1) == len(runs[0].record.front()) == len(run["configs"])
+
+
+def test_long_words_of_tables_may_be_broken_and_stay_harmless():
+    assert breakable("n_iter=8 is short") == "n_iter=8 is short"
+    long = breakable("surrogate.kernel=a_name_that_is_long <b>")
+    assert str(long) == ("surrogate.<wbr>kernel=<wbr>a_<wbr>name_<wbr>that_<wbr>is_<wbr>long &lt;b&gt;")
+    evil = "<script>alert(1)</script>/and_more"
+    assert "<script" not in breakable(evil) and breakable(evil).striptags() == evil
+    assert breakable(3) == "3"
 
 
 def test_with_one_run_a_group_a_line_says_what_is_missing(tmp_path):
