@@ -47,6 +47,11 @@ def typed(key: str, value: object) -> str:
     return shlex.quote(f"{key}={quote}{escaped}{quote}")
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number and what it counts: ``1 pair``, ``2 pairs``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Build the error for a name that does not exist: the name, the nearest one and all choices."""
     listed = sorted(choices)

@@ -12,9 +12,10 @@ from scipy.stats import kendalltau, spearmanr
 
 from nas.archive import Archive, Entry
 from nas.box import Box
+from nas.errors import counted
 from nas.files import sealed, unsealed, write_json, write_text
 from nas.pareto import hypervolume
-from nas.report.figures import front_figure, hypervolume_figure
+from nas.report.figures import front_figure, hypervolume_figure, noun_of
 from nas.tracker.base import StepSummary
 from nas.types import Floats, Genomes
 
@@ -199,9 +200,11 @@ class Results:
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
-        n, files = self._archive.n_evaluations(), ("front.png", "hypervolume.png", "front.json", "metrics.csv")
+        n, drawn = self._archive.n_evaluations(), ["hypervolume.png"] if self._archive.next_step > 1 else []
+        files = ["front.png", *drawn, "front.json", "metrics.csv"]
+        noun = noun_of(self._archive.front()[0].architecture.config)
         lines = [
-            f"Front: {_counted(len(front), 'architecture')} after {_counted(n, 'evaluation')}"
+            f"Front: {counted(len(front), noun.removesuffix('s'))} after {counted(n, 'evaluation')}"
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             *([f"  {remark}"] if remark else []),
             f"  most accurate: {self._errors()}",
@@ -228,7 +231,7 @@ class Results:
         return ", ".join(parts)
 
     def draw(self, test: Metrics) -> None:
-        """Draw ``front.png`` and ``hypervolume.png``; ``test`` as in :meth:`write_front`.
+        """Draw ``front.png`` and, of more than one step, ``hypervolume.png``; ``test`` as in :meth:`write_front`.
 
         Where that fails, which is reported once, the run goes on: figures follow from the archive at any time.
         """
@@ -249,22 +252,20 @@ class Results:
             values=np.array([entry.objectives for entry in good], dtype=np.float64),
             steps=np.array([entry.step for entry in good]),
             hypervolume=self.hypervolume(last),
+            noun=noun_of(good[0].architecture.config),
             test=np.array(tested) if tested else None,
         )
-        hypervolume_figure(
-            self._folder / "hypervolume.png",
-            evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
-            hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
-        )
+        if last > 0:  # a search for cascades archives its last front alone, which is one point
+            hypervolume_figure(
+                self._folder / "hypervolume.png",
+                evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
+                hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
+            )
 
     def _described(self, entry: Entry) -> dict[str, Any]:
         names = [measure.name for measure in self._archive.measures]
         objectives = dict(zip(names, entry.objectives or (), strict=True))
         return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _objectives(entry: Entry) -> tuple[float, ...]:

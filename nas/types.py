@@ -29,12 +29,37 @@ Genomes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
+WORDS = {"top1_error": "top-1 error", "flops": "FLOPs", "latency_table": "latency from table"}
+"""Quantities whose names on the command line are no words."""
+
+SHORT_UNITS = {"M multiply-adds": "M"}
+"""Units as figures and tables have them: FLOPs are multiply-adds everywhere."""
+
+
 @dataclass(frozen=True)
 class Measure:
-    """A quantity's name and unit."""
+    """A quantity's name and unit.
+
+    Figures, tables and pages take their words from here: ``FLOPs (M)`` for ``flops`` in ``M multiply-adds``.
+    """
 
     name: str
     unit: str
+
+    @property
+    def words(self) -> str:
+        """The name in words."""
+        return WORDS.get(self.name, self.name.replace("_", " "))
+
+    @property
+    def short_unit(self) -> str:
+        """The unit of a label; empty where there is none."""
+        return SHORT_UNITS.get(self.unit, self.unit)
+
+    @property
+    def label(self) -> str:
+        """The label of an axis or a column: the name in words, and the unit in brackets."""
+        return f"{self.words} ({self.short_unit})" if self.short_unit else self.words
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from nas.report.comparison import Comparison
 from nas.report.payload import front_line
-from nas.report.printed import front_axes, look, printed_style
+from nas.report.printed import add_legend, front_axes, look, printed_style
 from nas.report.progress import thinned
 from nas.report.runs import Run
 from nas.types import Floats
@@ -44,7 +44,7 @@ def write_animation(path: Path, comparison: Comparison) -> None:
             ]
             line.set(drawstyle="steps-post", linewidth=1.2)
             drawn.append((cloud, line))
-        axes.legend(frameon=False, loc="upper right")
+        add_legend(figure, axes)
         title = axes.set_title("evaluations", loc="left", fontsize=9)
         moving = [title, *(artist for pair in drawn for artist in pair)]
         for artist in moving:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import torch
@@ -32,8 +33,9 @@ class Layer:
         side: of its output, pixels.
         kernel: side of its largest convolution.
         stride: of the whole block.
-        expansion: channels of its largest convolution over input channels; 0 for what is no block.
+        expansion: channels of its largest convolution over input channels; 0 for what is no block of several.
         macs: multiply-adds of its convolutions and linear layers.
+        convolutions: how many follow each other in it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Layer:
     stride: int = 1
     expansion: float = 0.0
     macs: int = 0
+    convolutions: int = 0
 
 
 @torch.no_grad()
@@ -68,7 +71,7 @@ def layers_of(network: nn.Module, resolution: int) -> list[Layer]:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(hook(name))
     network.to("meta").eval()(torch.empty(1, IMAGE_CHANNELS, resolution, resolution, device="meta"))
-    return list(layers.values())
+    return [layer if layer.convolutions > 1 else replace(layer, expansion=0.0) for layer in layers.values()]
 
 
 def part_of(name: str) -> str:
@@ -88,6 +91,7 @@ def _add(layers: dict[str, Layer], name: str, module: nn.Module, images: Tensor,
         return
     if output.shape[-1] == 1 and images.shape[-1] == 1 and layer.side > 1:
         return  # squeeze-excite
+    layer.convolutions += 1
     layer.outputs, layer.side = output.shape[1], output.shape[-1]
     layer.stride *= module.stride[0]
     if module.kernel_size[0] > layer.kernel:
@@ -104,18 +108,20 @@ def architecture_figure(path: Path, *, title: str, resolution: int, layers: Sequ
         resolution: side of the square input, pixels.
         layers: in the order in which they run, see :func:`layers_of`.
     """
-    figure = Figure(figsize=(max(6.4, 1.6 + 0.34 * len(layers)), 4.0), dpi=144, layout="constrained")
+    width = max(6.4, 1.6 + 0.34 * len(layers))
+    lines = wrap(title, int(11 * width))
+    figure = Figure(figsize=(width, 4.1 + 0.2 * len(lines)), dpi=144, layout="constrained")
     blocks, shares = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_blocks(blocks, layers)
     total = sum(layer.macs for layer in layers)
     shares.bar(range(len(layers)), [100 * layer.macs / total for layer in layers], color=COST, width=0.7)
-    shares.set_ylabel("multiply-\nadds (%)", color=INK)
+    shares.set_ylabel("FLOPs (%)", color=INK)
     shares.set_xticks(range(len(layers)), [_short(layer.name) for layer in layers], rotation=90, fontsize="x-small")
     for axes in (blocks, shares):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK)
-    blocks.set_title(title, loc="left", fontsize="medium", fontweight="bold", color=INK)
-    blocks.set_title(f"input {resolution} x {resolution}", loc="right", fontsize="small", color=INK)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize="medium", fontweight="bold", color=INK)
+    blocks.set_title(f"input {resolution} x {resolution}", loc="left", fontsize="small", color=INK)
     canvas = FigureCanvasAgg(figure)
     write_atomic(path, lambda file: canvas.figure.savefig(file, format=path.suffix[1:].lower()))
 

@@ -1,7 +1,7 @@
 """Runs that can be compared: the same objectives on the same images, in one common box."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,16 +51,27 @@ class Comparison:
         data: name of the images.
         groups: at least one; each with at least one run that has results.
         box: of all hypervolumes.
+        corners: the reference and the ideal point that the command line says, ``None`` where it does not.
+        whole: of what this is a part; ``None`` where it is none.
     """
 
     measures: tuple[Measure, ...]
     data: str
     groups: Sequence[Group]
     box: Box
+    corners: tuple[Sequence[float] | None, Sequence[float] | None]
+    whole: "Comparison | None" = None
+
+    def part(self, groups: Sequence[Group]) -> "Comparison":
+        """Return some of the groups as a comparison of their own, in the box that these runs would have alone."""
+        runs = [run for group in groups for run in group.runs]
+        return replace(self, groups=groups, box=_box(runs, *self.corners), whole=self.whole or self)
 
     @cached_property
     def courses(self) -> Mapping[str, Progress]:
         """How the front of each run grew, by its name."""
+        if self.whole is not None:
+            return self.whole.courses
         return {run.name: progress(record, MOST_STEPS) for run, record in self.evaluated}
 
     @cached_property
@@ -75,6 +86,11 @@ class Comparison:
     def evaluated(self) -> list[tuple[Run, Record]]:
         """All runs that have results, with them."""
         return [(run, run.record) for group in self.groups for run in group.runs if run.record is not None]
+
+    @property
+    def moves(self) -> bool:
+        """Whether a run has several steps: searches for cascades archive their last front alone."""
+        return any(len(course.steps) > 1 for course in self.courses.values())
 
     @cached_property
     def grid(self) -> Integers:
@@ -175,7 +191,13 @@ def compare_runs(
             images = images_of(run) or (next(iter(names)) if len(names) == 1 else "")
             parts.setdefault((run.record.measures, images), []).append(run)
     return [
-        Comparison(measures, names.get(images, "unknown images"), group_runs(part), _box(part, reference, ideal))
+        Comparison(
+            measures,
+            names.get(images, "unknown images"),
+            group_runs(part),
+            _box(part, reference, ideal),
+            (reference, ideal),
+        )
         for (measures, images), part in parts.items()
     ]
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import Fronts, Line, figures_of, front_on, impact_of_supernets, middle_run, split_of
-from nas.report.printed import MOST_INSIDE, STYLE, label_of, look
+from nas.report.printed import STYLE, add_legend, look
 from nas.report.published import Published, flops_column
 from nas.types import Floats
 
@@ -86,22 +86,10 @@ def _fronts(comparison: Comparison, fronts: Fronts) -> Figure:
     if flops_column(comparison) == 1:
         _published(axes, fronts.published)
     _limits(axes, comparison, found, fronts.published)
-    axes.set_xlabel(label_of(comparison.measures[1]))
-    axes.set_ylabel(f"{label_of(comparison.measures[0])}, {split}")
-    _legend(figure, axes)
+    axes.set_xlabel(comparison.measures[1].label)
+    axes.set_ylabel(f"{comparison.measures[0].label}, {split}")
+    add_legend(figure, axes)
     return figure
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Add a legend, above the axes where it is long: figures of the papers are to be as wide as each other."""
-    lines, labels = axes.get_legend_handles_labels()
-    if len(labels) <= MOST_INSIDE:
-        axes.legend(frameon=False, fontsize=6)
-        return
-    columns = 2 if max(map(len, labels)) < 30 else 1
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + 0.13 * -(-len(labels) // columns))
-    figure.legend(lines, labels, frameon=False, fontsize=6, ncols=columns, loc="outside upper center")
 
 
 def spread_over_seeds(fronts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
@@ -163,5 +151,5 @@ def _impact(lines: Sequence[Line]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("number of supernets")
     axes.set_ylabel("hypervolume")
-    axes.legend(frameon=False, loc="lower right", fontsize=6)
+    add_legend(figure, axes)
     return figure

@@ -12,7 +12,7 @@ from nas.report.groups import Group
 from nas.report.hypotheses import Side, chosen
 from nas.report.outcomes import Outcome, paper_outcomes
 from nas.report.published import Published, published_for
-from nas.report.roles import Role, roles_of
+from nas.report.roles import Role
 from nas.report.runs import Run
 from nas.types import Floats
 
@@ -153,7 +153,7 @@ def middle_run(comparison: Comparison, group: Group, split: Split) -> Run:
 
 def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator[Fronts]:
     """Yield the figures of fronts that the papers have and these runs allow."""
-    roles = dict(zip([group.label for group in comparison.groups], roles_of(comparison.groups), strict=True))
+    roles = {group.label: group.role for group in comparison.groups}
     volume = paper_outcomes(comparison, split_of(comparison))[0]
     groups = {group.label: group for group in comparison.groups}
     other = published_for(comparison, methods) if split_of(comparison) == "test" else []
@@ -180,14 +180,10 @@ def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator
 
 
 def _names(labels: Sequence[str], best: Collection[str], roles: Mapping[str, Role]) -> list[str]:
-    """Return the groups' names on a figure: the role, and where others have it too what tells the label from theirs."""
-    names = []
-    for label in labels:
-        name = f"{roles[label]} (best)" if label in best else str(roles[label])
-        alike = [one.split(", ") for one in labels if str(roles[one]) == str(roles[label])]
-        own = [word for word in label.split(", ") if not all(word in words for words in alike)]
-        names.append(f"{name}: {', '.join(own)}" if len(alike) > 1 else name)
-    return names
+    """Return the groups' names on a figure: the role, or the label where others have the role too."""
+    said = [str(roles[label]) for label in labels]
+    names = [label if said.count(role) > 1 else role for label, role in zip(labels, said, strict=True)]
+    return [f"{name} (best)" if label in best else name for label, name in zip(labels, names, strict=True)]
 
 
 LINES = (
@@ -204,7 +200,7 @@ def impact_of_supernets(comparison: Comparison) -> list[Line]:
     Of several groups of a method with one number of supernets, the one with the best median is taken.
     """
     volume = paper_outcomes(comparison, split_of(comparison))[0]
-    roles = dict(zip([group.label for group in comparison.groups], roles_of(comparison.groups), strict=True))
+    roles = {group.label: group.role for group in comparison.groups}
     lines = []
     for label, method, clones in LINES:
         numbers = sorted({r.supernets for r in roles.values() if (r.method, r.clones) == (method, clones)} - {0})
@@ -219,10 +215,10 @@ def highest_accuracies(comparison: Comparison) -> list[Accuracy]:
     """Return a row for each group that has a part in the papers, the highest accuracy first."""
     volume, accuracy = paper_outcomes(comparison, split_of(comparison))
     rows = [
-        Accuracy(str(role), group.label, list(accuracy.values[group.label]),
+        Accuracy(str(group.role), group.label, list(accuracy.values[group.label]),
                  _values(accuracy, group.label), _values(volume, group.label))
-        for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)
-        if role.method and accuracy.values[group.label] and volume.values[group.label]
+        for group in comparison.groups
+        if group.role.method and accuracy.values[group.label] and volume.values[group.label]
     ]  # fmt: skip
     return sorted(rows, key=lambda row: -float(np.median(row.accuracy)))
 

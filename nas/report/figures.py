@@ -4,14 +4,16 @@ Drawn with matplotlib's objects alone (no pyplot): no global state, no window, a
 vermilion are told apart by colour-blind readers and in grey print.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -20,10 +22,10 @@ from nas.files import write_atomic
 from nas.pareto import non_dominated
 from nas.types import Floats, Measure
 
-SIZE = (6.4, 4.2)
+SIZE = (6.4, 4.6)
 DPI = 144
-MARGINS = (0.11, 0.125, 0.86, 0.8)
-"""Left, bottom, width and height of the axes as shares of the picture: the same at every step."""
+LEFT, BOTTOM, RIGHT, TOP, BETWEEN = 0.72, 0.86, 0.78, 0.36, 0.6
+"""Inches around axes, and between two, the same at every step: the legend is below, the steps' colours at the right."""
 INITIAL, EARLY, LATE = "#b8b8b8", "#bcd7ee", "#2b6ca3"
 FRONT, TEST, INK = "#c8501e", "#1a1a1a", "#444444"
 STEPS = LinearSegmentedColormap.from_list("steps", [to_rgb(EARLY), to_rgb(LATE)])
@@ -36,13 +38,14 @@ def front_figure(
     values: Floats,
     steps: npt.NDArray[np.int64],
     hypervolume: float,
+    noun: str,
     test: Floats | None = None,
 ) -> None:
     """Draw the evaluations and their non-dominated front to a PNG file: the second objective on x, the first on y.
 
-    With more than two objectives the front is that of all of them; the line joins what is non-dominated in the
-    first two. The y axis ends where the front does, more or less: the worst evaluations may lie above it, and the
-    legend says how many.
+    With more than two objectives there are axes for each of the others; the front is that of all, and each line joins
+    what is non-dominated in the two objectives of its axes. The y axis ends where the front does, more or less: the
+    worst evaluations may lie above it, and the legend says how many.
 
     Args:
         path: the PNG file; replaced atomically.
@@ -50,34 +53,69 @@ def front_figure(
         values: objectives of all evaluations, shape (n, m), n at least 1, minimised.
         steps: the step of each evaluation, shape (n,); 0 is the initial design.
         hypervolume: of the front, normalised, 0 to 1.
+        noun: what is evaluated, see :func:`noun_of`.
         test: the final front with its error on the test set, shape (k, m), in the objectives' units.
     """
-    figure, axes = _axes(_label(objectives[1]), _label(objectives[0]))
-    cost, error = values[:, 1], values[:, 0]
+    figure, panels = _panels([measure.label for measure in objectives[1:]], objectives[0].label)
     front = non_dominated(values)
-    _limits(axes, values, front, test)
-    hidden = int(np.sum(error > axes.get_ylim()[1]))
+    for other, axes in enumerate(panels, start=1):
+        pairs = np.column_stack([values[:, 0], values[:, other]])
+        measured = None if test is None else np.column_stack([test[:, 0], test[:, other]])
+        later = _draw_front(axes, pairs, front, steps, measured)
+    if later is not None:
+        _step_colours(figure, later)
+    hidden = int(np.sum(values[:, 0] > panels[0].get_ylim()[1]))
+    if hidden:
+        panels[0].plot([], [], linestyle="none", label=f"{hidden} above the axis")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, labelcolor=INK, fontsize="small", loc="lower center", ncols=4)
+    _title(panels[0], f"hypervolume {hypervolume:.4f}", "")
+    _title(panels[-1], panels[-1].get_title(loc="left"), f"{len(front)} of {len(values)} {noun} on the front")
+    _write(figure, path)
 
+
+def noun_of(config: Mapping[str, Any]) -> str:
+    """Return what an architecture is called, by how it is written: architectures, cascades or ensembles."""
+    if "networks" in config:
+        return "cascades" if {"thresholds", "gaps"} & config.keys() else "ensembles"
+    joint = any(isinstance(value, Mapping) and "position" in value for value in config.values())
+    return "cascades" if joint else "architectures"
+
+
+def _draw_front(
+    axes: Axes, values: Floats, front: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], test: Floats | None
+) -> PathCollection | None:
+    """Draw errors and one cost, shape (n, 2); return what later steps are drawn with, ``None`` where there are none.
+
+    A search of one step has no initial design.
+    """
+    _limits(axes, values, front, test)
     initial = steps == 0
-    axes.scatter(cost[initial], error[initial], s=14, color=INITIAL, linewidths=0, label="initial design")
+    label = "evaluated" if initial.all() else "initial design"
+    axes.scatter(values[initial, 1], values[initial, 0], s=14, color=INITIAL, linewidths=0, label=label)
+    later = None
     if not initial.all():
-        later = axes.scatter(cost[~initial], error[~initial], s=14, c=steps[~initial], cmap=STEPS, linewidths=0)
+        points = values[~initial]
+        later = axes.scatter(points[:, 1], points[:, 0], s=14, c=steps[~initial], cmap=STEPS, linewidths=0)
         later.set_clim(1, max(int(steps.max()), 2))
-        bar = figure.colorbar(later, ax=axes, pad=0.02, aspect=32, ticks=MaxNLocator(5, integer=True, min_n_ticks=1))
-        bar.set_label("step", color=INK)
-        bar.ax.tick_params(colors=INK)
-        bar.outline.set_visible(False)
-    line = values[front][non_dominated(values[front][:, :2])]
+    line = values[front][non_dominated(values[front])]
     line = line[np.lexsort((line[:, 0], line[:, 1]))]
     axes.plot(line[:, 1], line[:, 0], color=FRONT, linewidth=1.3, drawstyle="steps-post")
     _markers(axes, values[front], "front", marker="o", size=32, face=FRONT, edge="white")
     if test is not None:
         _markers(axes, test, "front, test set", marker="D", size=18, face="none", edge=TEST)
-    if hidden:
-        axes.plot([], [], linestyle="none", label=f"{hidden} above the axis")
-    axes.legend(edgecolor="none", framealpha=0.85, labelcolor=INK, fontsize="small", loc="upper right")
-    _title(axes, f"hypervolume {hypervolume:.4f}", f"{len(front)} of {len(values)} architectures on the front")
-    _write(figure, path)
+    return later
+
+
+def _step_colours(figure: Figure, later: PathCollection) -> None:
+    """Add the colours of the steps at the right."""
+    width, height = figure.get_size_inches()
+    place = ((width - RIGHT + 0.1) / width, BOTTOM / height, 0.12 / width, (height - BOTTOM - TOP) / height)
+    ticks = MaxNLocator(5, integer=True, min_n_ticks=1)
+    bar = figure.colorbar(later, cax=figure.add_axes(place), ticks=ticks)
+    bar.set_label("step", color=INK)
+    bar.ax.tick_params(colors=INK)
+    bar.outline.set_visible(False)
 
 
 def hypervolume_figure(path: Path, *, evaluations: npt.NDArray[np.int64], hypervolume: Floats) -> None:
@@ -107,8 +145,28 @@ def hypervolume_figure(path: Path, *, evaluations: npt.NDArray[np.int64], hyperv
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE, dpi=DPI)
-    axes = figure.add_axes(MARGINS)
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    _style(axes, x, y)
+    return figure, axes
+
+
+def _panels(xs: Sequence[str], y: str) -> tuple[Figure, list[Axes]]:
+    """Return axes side by side with these labels of their x axes."""
+    n = len(xs)
+    inner = (SIZE[0] - LEFT - RIGHT) * (1.0 if n == 1 else 0.85)
+    width, height = LEFT + n * inner + (n - 1) * BETWEEN + RIGHT, SIZE[1]
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    panels = []
+    for i, x in enumerate(xs):
+        left = (LEFT + i * (inner + BETWEEN)) / width
+        axes = figure.add_axes((left, BOTTOM / height, inner / width, (height - BOTTOM - TOP) / height))
+        _style(axes, x, y if i == 0 else "")
+        panels.append(axes)
+    return figure, panels
+
+
+def _style(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
@@ -116,7 +174,6 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
     axes.tick_params(colors=INK, which="both")
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _markers(axes: Axes, points: Floats, label: str, *, marker: str, size: float, face: str, edge: str) -> None:
@@ -163,11 +220,6 @@ def _plain_log_ticks(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _label(measure: Measure) -> str:
-    name = measure.name.replace("_", " ")
-    return f"{name} ({measure.unit})" if measure.unit else name
 
 
 def _title(axes: Axes, left: str, right: str) -> None:

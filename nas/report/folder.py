@@ -12,11 +12,13 @@ from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.report.animation import write_animation
 from nas.report.comparison import Comparison
 from nas.report.exhibit_figures import write_exhibits
+from nas.report.genes import row_texts
 from nas.report.page import render_page
 from nas.report.papers import Papers
 from nas.report.pictures import chosen_architectures
 from nas.report.printed import write_figures
 from nas.report.runs import Run
+from nas.report.spaces import Spaces
 from nas.report.tables import write_tables
 
 MARK = "report.json"
@@ -73,17 +75,28 @@ def _write(
 ) -> None:
     for name in ("data", "figures"):
         (folder / name).mkdir(parents=True)
-    pictures = [chosen_architectures(comparison, cache, allowed) for comparison in comparisons]
-    files = {f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers).items()}
+    spaces = Spaces(cache, allowed)
+    pictures = [chosen_architectures(comparison, spaces) for comparison in comparisons]
+    texts = [
+        [
+            row_texts(found, spaces.space(group.evaluated[0]))
+            for group, found in zip(each.groups, each.genes, strict=True)
+        ]
+        for each in comparisons
+    ]
+    files = {
+        f"data/{name}": what for name, what in write_tables(folder / "data", runs, comparisons, papers, texts).items()
+    }
     exhibits = []
     for number, (comparison, drawn) in enumerate(zip(comparisons, pictures, strict=True)):
         suffix = f"_{number + 1}" if len(comparisons) > 1 else ""
-        said = write_figures(folder / "figures", comparison, drawn, suffix)
+        said = write_figures(folder / "figures", comparison, drawn, texts[number], suffix)
         of_papers, shown = write_exhibits(folder / "figures", comparison, papers.published, suffix)
         exhibits.append(shown)
         files |= {f"figures/{name}": what for name, what in (said | of_papers).items()}
-        write_animation(folder / "figures" / f"front{suffix}.gif", comparison)
-        files[f"figures/front{suffix}.gif"] = "the fronts of the median runs as they move"
+        if comparison.moves:
+            write_animation(folder / "figures" / f"front{suffix}.gif", comparison)
+            files[f"figures/front{suffix}.gif"] = "the fronts of the median runs as they move"
     made = datetime.now(UTC).isoformat(timespec="seconds")
     page = render_page(
         runs,
@@ -91,6 +104,7 @@ def _write(
         pictures,
         papers=papers,
         exhibits=exhibits,
+        texts=texts,
         warnings=warnings,
         files=files,
         made=f"Made by nas, task=report, {made}",

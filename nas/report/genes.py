@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.report.record import Integers, Record
+from nas.space.base import SearchSpace
 from nas.types import Floats
 
 MOST_VALUES = 8
 """Rows of a gene; genes with more values have neighbours counted together."""
+
+
+RowTexts = Sequence[Sequence[str]]
+"""What the rows of each gene stand for, see :func:`row_texts`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,22 @@ class GeneShares:
     widths: tuple[int, ...]
     steps: Integers
     shares: Sequence[Floats]
+
+
+def row_texts(found: GeneShares, space: SearchSpace | None) -> list[list[str]]:
+    """Return what the rows of each gene stand for, the lowest first: a value, or the first and the last of several.
+
+    Args:
+        found: the shares, which say how many rows there are.
+        space: of the runs; ``None`` for the numbers of the values.
+    """
+    texts = []
+    for gene, (width, shares) in enumerate(zip(found.widths, found.shares, strict=True)):
+        last = width * len(shares) - 1 if space is None else int(space.upper[gene])
+        ends = [(row * width, min(row * width + width - 1, last)) for row in range(len(shares))]
+        said = [[str(value) if space is None else space.text(gene, value) for value in pair] for pair in ends]
+        texts.append([low if low == high else f"{low} to {high}" for low, high in said])
+    return texts
 
 
 def gene_shares(records: Sequence[Record], fronts: Sequence[Integers], columns: int) -> GeneShares:

@@ -1,21 +1,30 @@
-"""Groups of runs that differ by the seed alone, and short words for what tells groups apart."""
+"""Groups of runs that differ by the seed alone, and short names for them: the papers' where they have some."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from nas.report.roles import Role, roles_of
 from nas.report.runs import Run
-from nas.run_folder import result_settings
+from nas.report.settings import ABSENT, decisive, differing, flat_settings, supernets_of
 
 ORDER = ("algorithm", "surrogate", "optimizer", "selector", "space", "supernet", "pool", "dataset", "training")
 """Settings that come first in a label, in this order."""
 
-ABSENT = "absent"
+SUPERNETS = {
+    "alphanet": "AlphaNet",
+    "attentivenas": "AttentiveNAS",
+    "ofa_w10": "OFA-w1.0",
+    "ofa_w12": "OFA-w1.2",
+    "ofa_resnet50": "OFA-ResNet50",
+    "proxyless": "ProxylessNAS",
+}
+"""What the papers call supernets."""
 
-SEED = re.compile(r"(?<=[_/-])\d+/*$")
-"""What a run folder's path ends in where it tells the seed; ``ofa_w12`` does not."""
+
+NUMBERS = re.compile(r"(\D+)(\d*)")
+"""Words and the numbers behind them: ``n_iter=8`` comes before ``n_iter=10``."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +33,12 @@ class Group:
 
     Attributes:
         label: what tells it from the other groups, in few words; different for each.
+        role: what the runs are in the papers.
         runs: ascending in seed and name.
     """
 
     label: str
+    role: Role
     runs: Sequence[Run]
 
     @property
@@ -49,27 +60,12 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         key = json.dumps(decisive(run.settings), sort_keys=True, default=str)
         found.setdefault(key, []).append(run)
     members = [sorted(group, key=lambda run: (run.seed, run.name)) for group in found.values()]
-    labels = short_labels([_with_choices(group[0]) for group in members])
-    groups = [Group(label, group) for label, group in zip(labels, members, strict=True)]
-    return sorted(groups, key=lambda group: group.label)
-
-
-def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that runs of one group share: those that make results, but for seeds.
-
-    A search for cascades names the runs of its own seed; a seed that such a path ends in is written as ``*``.
-    """
-    found = result_settings(settings)
-    pool = found.get("pool")
-    if isinstance(pool, dict) and isinstance(pool.get("runs"), list):
-        found["pool"] = pool | {"runs": [SEED.sub("*", str(path)) for path in pool["runs"]]}
-    return found
-
-
-def supernets_of(paths: Sequence[str]) -> list[str]:
-    """Return a word for each run that networks come from: its folder's name, or of ``<name>/seed_*`` the name."""
-    return [next((part for part in reversed(path.split("/")) if part not in ("", "*", "seed_*")), path)
-            for path in paths]  # fmt: skip
+    roles = roles_of([group[0] for group in members])
+    settings = [_with_choices(group[0]) for group in members]
+    names = [str(role) if role.method else _algorithm(flat) for role, flat in zip(roles, settings, strict=True)]
+    labels = short_labels(names, settings)
+    groups = [Group(label, role, group) for label, role, group in zip(labels, roles, members, strict=True)]
+    return sorted(groups, key=lambda group: [(word, int(part or 0)) for word, part in NUMBERS.findall(group.label)])
 
 
 def _with_choices(run: Run) -> dict[str, str]:
@@ -77,32 +73,37 @@ def _with_choices(run: Run) -> dict[str, str]:
     flat = flat_settings(run.settings)
     supernet = run.settings.get("supernet")
     members = supernet.get("members") if isinstance(supernet, dict) else None
-    name = _pool_word(list(members)) if isinstance(members, dict) else run.choices.get("supernet")
+    name = "+".join(members) if isinstance(members, dict) else run.choices.get("supernet")
     if name and "supernet._target_" in flat:
         flat["supernet._target_"] = f"nas.supernet.{name}.Supernet"
     return flat
 
 
-def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that make results as texts by their names on the command line."""
-    flat: dict[str, str] = {}
-    _flatten("", decisive(settings), flat)
-    return {key: value for key, value in flat.items() if not key.endswith("_partial_") and not key.startswith("task.")}
+def _algorithm(flat: Mapping[str, str]) -> str:
+    return _word("algorithm._target_", flat.get("algorithm._target_", "runs"))
 
 
-def differing(settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return the values, one for each of ``settings``, of the names whose values are not all equal."""
-    names = dict.fromkeys(name for flat in settings for name in flat)
-    values = {name: [flat.get(name, ABSENT) for flat in settings] for name in names}
-    return {name: row for name, row in values.items() if len(set(row)) > 1}
+def short_labels(names: Sequence[str], settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return a label for each of several groups: its name, and the first few words that tell it from equal names.
 
-
-def short_labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a label for each of several flat settings: the first few words that tell all of them apart.
-
-    A part's name says more than its settings, and an algorithm more than a data set, see ``ORDER``. What is alike in
+    A part's name says more than its settings, and a surrogate more than a data set, see ``ORDER``. What is alike in
     all that have the same words so far is left out.
+
+    Args:
+        names: of the groups.
+        settings: flat, one a group.
     """
+    labels = list(names)
+    for name in dict.fromkeys(names):
+        places = [i for i, other in enumerate(names) if other == name]
+        for i, words in zip(places, _telling([settings[i] for i in places]), strict=True):
+            labels[i] = ", ".join([name, *(_unlike(word, name) for word in words)])
+    again = [labels[:i].count(label) for i, label in enumerate(labels)]
+    return [f"{label} ({n + 1})" if n else label for label, n in zip(labels, again, strict=True)]
+
+
+def _telling(settings: Sequence[Mapping[str, str]]) -> list[list[tuple[str, str]]]:
+    """Return what tells flat settings apart: for each of them names of settings, and words for their values."""
     rows = differing(settings)
     chosen: list[str] = []
     while len({_values(rows, chosen, i) for i in range(len(settings))}) < len(settings):
@@ -112,11 +113,14 @@ def short_labels(settings: Sequence[Mapping[str, str]]) -> list[str]:
         if not helpful:
             break
         chosen.append(min(helpful, key=lambda name: (_rank(name), -kinds[name], len(name), name)))
-    words = [[_word(name, rows[name][i]) for name in _needed(rows, chosen, i)] for i in range(len(settings))]
-    algorithms = [_word("algorithm._target_", flat.get("algorithm._target_", "runs")) for flat in settings]
-    labels = [", ".join(filter(None, said)) or name for said, name in zip(words, algorithms, strict=True)]
-    again = [labels[:i].count(label) for i, label in enumerate(labels)]
-    return [f"{label} ({n + 1})" if n else label for label, n in zip(labels, again, strict=True)]
+    words = [[(name, _word(name, rows[name][i])) for name in _needed(rows, chosen, i)] for i in range(len(settings))]
+    return [[(name, word) for name, word in said if word] for said in words]
+
+
+def _unlike(word: tuple[str, str], name: str) -> str:
+    """Return the word of a setting, behind the setting's group where it repeats the name, as ``nat`` does ``NAT``."""
+    setting, said = word
+    return f"{setting.partition('.')[0]} {said}" if said.casefold() == name.casefold() else said
 
 
 def _needed(rows: Mapping[str, Sequence[str]], names: Sequence[str], i: int) -> list[str]:
@@ -129,14 +133,6 @@ def _needed(rows: Mapping[str, Sequence[str]], names: Sequence[str], i: int) -> 
             needed.append(name)
         alike = closer
     return needed
-
-
-def _flatten(name: str, node: Any, flat: dict[str, str]) -> None:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            _flatten(f"{name}.{key}" if name else str(key), value, flat)
-    else:
-        flat[name] = node if isinstance(node, str) else json.dumps(node, default=str)
 
 
 def _values(rows: Mapping[str, Sequence[str]], names: Sequence[str], i: int) -> tuple[str, ...]:
@@ -157,11 +153,13 @@ def _word(name: str, value: str) -> str:
         return "" if name.endswith("_target_") else f"no {parts[-1]}"
     if name.endswith("_target_"):
         module = value.split(".")
-        return parts[-2] if parts[0] == "sec_obj" else module[-2] if len(module) > 1 else value
-    return f"{parts[-1]}={value}"
+        word = parts[-2] if parts[0] == "sec_obj" else module[-2] if len(module) > 1 else value
+        return _pool_word(word.split("+")) if parts[0] == "supernet" else word
+    return f"{name if parts[-1] == 'seed' else parts[-1]}={value}"
 
 
 def _pool_word(names: Sequence[str]) -> str:
-    if len(names) > 1 and len(set(names)) == 1:
-        return f"{len(names)} clones of {names[0]}"
-    return f"{len(names)} supernets" if len(names) > 2 else " + ".join(names)
+    said = [SUPERNETS.get(name, name) for name in names]
+    if len(said) > 1 and len(set(said)) == 1:
+        return f"{len(said)} clones of {said[0]}"
+    return f"{len(said)} supernets" if len(said) > 2 else " + ".join(said)

@@ -1,8 +1,9 @@
 """The papers' hypotheses, tested on the runs that are there.
 
 One-sided signed-rank tests over pairs of equal seeds, of the hypervolume and of the highest accuracy; where there are
-several kinds of images also over all of them together, as ENCAS's authors do. All tests of a report are corrected
-together, by Bonferroni's method.
+several kinds of images also over all of them together, as ENCAS's authors do. The tests of one source on one experiment
+are a family and are corrected together by Holm's method, whatever else is in the report. Hypervolumes are in the box of
+the experiment's own runs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +17,16 @@ import yaml
 from nas.errors import UserError
 from nas.files import expanded
 from nas.report.comparison import Comparison
+from nas.report.experiments import experiments
 from nas.report.outcomes import Outcome, paper_outcomes
-from nas.report.roles import METHODS, Role, roles_of
-from nas.report.statistics import a12, bonferroni, signed_rank
+from nas.report.roles import METHODS, Role
+from nas.report.statistics import ALPHA, a12, holm, median_difference, pairs_needed, signed_rank
 from nas.types import Floats
 
 PAPERS = Path(__file__).with_name("hypotheses.yaml")
 
-ALPHA = 0.05
-"""The corrected p value below which a hypothesis holds."""
+LEAST_PAIRS = pairs_needed(sides=1)
+"""Pairs of seeds below which nothing is tested: no p value could be below ``ALPHA``."""
 
 TOGETHER = "all images together"
 
@@ -61,7 +63,7 @@ class Hypothesis:
             comparison: of runs.
             volume: the hypervolumes, which say what is best.
         """
-        roles = {group.label: role for group, role in zip(comparison.groups, roles_of(comparison.groups), strict=True)}
+        roles = {group.label: group.role for group in comparison.groups}
         firsts, seconds = (chosen(side, roles, volume) for side in (self.first, self.second))
         return [
             (f"{self.name} ({roles[a].supernets} supernets)" if "supernets" in self.alike else self.name, a, b)
@@ -80,8 +82,11 @@ class Tested:
         first, second: labels of the groups.
         pairs: seeds in common.
         median_first, median_second: of the number, of which more is better.
+        difference: the median of the pairs' differences, first less second.
         effect: see :func:`nas.report.statistics.a12`.
-        p: one-sided; ``p_bonferroni``: corrected for the number of all tests.
+        p: one-sided.
+        p_holm: corrected for the number of tests in the family.
+        family, family_size: name and number of the tests that are corrected together.
         best: whether a side is the best of several groups.
         source: where the claim is from.
     """
@@ -94,30 +99,41 @@ class Tested:
     pairs: int
     median_first: float
     median_second: float
+    difference: float
     effect: float
     p: float
-    p_bonferroni: float
+    p_holm: float
+    family: str
+    family_size: int
     best: bool
     source: str
 
     @property
-    def difference(self) -> float:
-        """Of the medians."""
-        return self.median_first - self.median_second
-
-    @property
     def verdict(self) -> str:
         """Whether the claim holds, in words."""
-        if self.p_bonferroni < ALPHA:
+        if self.p_holm < ALPHA:
             return "holds"
         return "not shown" if self.difference >= 0 else "not shown, the other way round"
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Values of two groups by seed, shape (n, 2)."""
+class Untested:
+    """A hypothesis whose groups are there, with fewer pairs of seeds than ``LEAST_PAIRS``."""
 
+    hypothesis: str
+    family: str
+    pairs: int
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Values of two groups by seed, shape (n, 2), and what is compared by them."""
+
+    hypothesis: Hypothesis
+    said: str
     data: str
+    objectives: tuple[str, ...]
+    outcome: str
     first: str
     second: str
     values: Floats
@@ -180,50 +196,106 @@ def chosen(side: Side, roles: Mapping[str, Role], volume: Outcome) -> list[str]:
     return found
 
 
-def examine(hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison]) -> list[Tested]:
-    """Test what the runs have both sides of; the order is that of the hypotheses.
+def examine(
+    hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison], together: bool = False
+) -> tuple[list[Tested], list[Untested]]:
+    """Test what the runs have both sides of; the order is that of the sources, the images and the hypotheses.
 
-    Where a hypothesis has pairs of groups on several kinds of images, the pairs of all are tested together, too.
+    Where a source's hypotheses have pairs of groups on several kinds of images, the pairs of all are tested together,
+    too: that is a family of its own.
+
+    Args:
+        hypotheses: what is claimed.
+        comparisons: of runs.
+        together: whether all groups of a comparison are one experiment.
+
+    Returns:
+        What was tested, and what has too few pairs of seeds.
     """
-    found = [row for hypothesis in hypotheses for row in _tested(hypothesis, comparisons)]
-    corrected = bonferroni([row.p for row in found])
-    return [replace(row, p_bonferroni=p) for row, p in zip(found, corrected, strict=True)]
+    tested: list[Tested] = []
+    untested: list[Untested] = []
+    for source in dict.fromkeys(hypothesis.source for hypothesis in hypotheses):
+        own = [hypothesis for hypothesis in hypotheses if hypothesis.source == source]
+        found: list[_Pairs] = []
+        for name, pairs in _families(source, own, comparisons, together):
+            enough = [one for one in pairs if len(one.values) >= LEAST_PAIRS]
+            few = {one.said: len(one.values) for one in pairs if len(one.values) < LEAST_PAIRS}
+            tested += _corrected(name, enough)
+            untested += [Untested(said, name, count) for said, count in few.items()]
+            found += pairs
+        for objectives in dict.fromkeys(one.objectives for one in found):
+            pairs = list(_pooled([one for one in found if one.objectives == objectives]))
+            tested += _corrected(f"{_short(source)}, {TOGETHER}", pairs)
+    return tested, untested
 
 
-def _tested(hypothesis: Hypothesis, comparisons: Sequence[Comparison]) -> Iterator[Tested]:
-    parts: dict[tuple[str, str], list[_Pairs]] = {}
+def _families(
+    source: str, hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison], together: bool
+) -> list[tuple[str, list[_Pairs]]]:
+    """Return what a source's hypotheses are about: of each experiment a name of its own, and the pairs."""
+    found = []
     for comparison in comparisons:
-        outcomes = paper_outcomes(comparison, hypothesis.split)
-        for said, first, second in hypothesis.pairs(comparison, outcomes[0]):
-            for outcome in outcomes:
-                a, b = outcome.values[first], outcome.values[second]
-                seeds = sorted(a.keys() & b.keys())
-                if seeds:
-                    values = np.array([[a[seed], b[seed]] for seed in seeds])
-                    part = _Pairs(comparison.data, first, second, values)
-                    parts.setdefault((said, outcome.name), []).append(part)
-                    yield _test(hypothesis, said, outcome.name, part)
-    for (said, name), found in parts.items():
-        if len({part.data for part in found}) > 1:
-            values = np.vstack([part.values for part in found])
-            yield _test(hypothesis, said, name, _Pairs(TOGETHER, "as above", "as above", values))
+        sides = [side for hypothesis in hypotheses for side in (hypothesis.first, hypothesis.second)]
+        labels = [group.label for group in comparison.groups if any(side.takes(group.role) for side in sides)]
+        costs = ", ".join(measure.words for measure in comparison.measures[1:])
+        name = f"{_short(source)}, {comparison.data} ({costs})"
+        for part in experiments(comparison, labels, together):
+            pairs = [one for hypothesis in hypotheses for one in _pairs(hypothesis, part)]
+            found += [(name, pairs)] if pairs else []
+    names = [name for name, _ in found]
+    again = [names[:i].count(name) for i, name in enumerate(names)]
+    return [(f"{name}, {n + 1}" if n else name, pairs) for (name, pairs), n in zip(found, again, strict=True)]
 
 
-def _test(hypothesis: Hypothesis, said: str, outcome: str, pairs: _Pairs) -> Tested:
+def _short(source: str) -> str:
+    return source.partition(",")[0] or "hypotheses"
+
+
+def _pairs(hypothesis: Hypothesis, comparison: Comparison) -> list[_Pairs]:
+    """Return the values that a hypothesis is about in one experiment, for each two groups and each number."""
+    outcomes = paper_outcomes(comparison, hypothesis.split)
+    objectives = tuple(measure.words for measure in comparison.measures[1:])
+    found = []
+    for said, first, second in hypothesis.pairs(comparison, outcomes[0]):
+        for outcome in outcomes:
+            a, b = outcome.values[first], outcome.values[second]
+            values = np.array([[a[seed], b[seed]] for seed in sorted(a.keys() & b.keys())]).reshape(-1, 2)
+            found.append(_Pairs(hypothesis, said, comparison.data, objectives, outcome.name, first, second, values))
+    return found
+
+
+def _pooled(found: Sequence[_Pairs]) -> Iterator[_Pairs]:
+    """Yield the pairs of all kinds of images together, where there are several."""
+    for said, outcome in dict.fromkeys((one.said, one.outcome) for one in found):
+        parts = [one for one in found if (one.said, one.outcome) == (said, outcome)]
+        values = np.vstack([part.values for part in parts])
+        if len({part.data for part in parts}) > 1 and len(values) >= LEAST_PAIRS:
+            yield replace(parts[0], data=TOGETHER, first="as above", second="as above", values=values)
+
+
+def _corrected(family: str, pairs: Sequence[_Pairs]) -> list[Tested]:
+    """Test the pairs of a family, corrected for their number."""
+    p = [signed_rank(*one.values.T, "greater") for one in pairs]
+    return [_tested(family, len(pairs), *row) for row in zip(pairs, p, holm(p), strict=True)]
+
+
+def _tested(family: str, size: int, pairs: _Pairs, p: float, p_holm: float) -> Tested:
     first, second = pairs.values.T
-    p = signed_rank(first, second, "greater")
     return Tested(
-        hypothesis=said,
+        hypothesis=pairs.said,
         data=pairs.data,
-        outcome=outcome,
+        outcome=pairs.outcome,
         first=pairs.first,
         second=pairs.second,
         pairs=len(first),
         median_first=float(np.median(first)),
         median_second=float(np.median(second)),
+        difference=median_difference(first, second, paired=True),
         effect=a12(first, second),
         p=p,
-        p_bonferroni=p,
-        best=hypothesis.first.best or hypothesis.second.best,
-        source=hypothesis.source,
+        p_holm=p_holm,
+        family=family,
+        family_size=size,
+        best=pairs.hypothesis.first.best or pairs.hypothesis.second.best,
+        source=pairs.hypothesis.source,
     )

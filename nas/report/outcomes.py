@@ -41,7 +41,7 @@ def outcomes(comparison: Comparison) -> list[Outcome]:
     chosen by what it does on test images. What a run did not measure is left out.
     """
     error = comparison.measures[0]
-    named = f"lowest {error.name.replace('_', ' ')}"
+    named = f"lowest {error.words}"
     reached = _common_evaluations(comparison)
     found = [_outcome(comparison, "hypervolume", "", True, lambda run: float(comparison.hypervolumes[run.name][-1]))]
     if reached is not None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nas.pareto import non_dominated
 from nas.report.comparison import Comparison
-from nas.report.genes import GeneShares
+from nas.report.genes import GeneShares, RowTexts
 from nas.report.groups import Group
 from nas.report.pictures import Picture
 from nas.report.progress import first_step, spread, thinned
@@ -32,12 +32,24 @@ EXACT = 2**53
 
 DIGITS = 5
 
+APART = 10.0
+"""From which factor between the dearest of one group and the cheapest of another their costs are on other scales."""
 
-def chart_data(comparison: Comparison, pictures: Sequence[Picture], methods: Sequence[Published]) -> dict[str, Any]:
-    """Return the values behind all charts of a comparison."""
+
+def chart_data(
+    comparison: Comparison, pictures: Sequence[Picture], texts: Sequence[RowTexts], methods: Sequence[Published]
+) -> dict[str, Any]:
+    """Return the values behind all charts of a comparison.
+
+    Args:
+        comparison: groups of runs.
+        pictures: of architectures.
+        texts: what the rows of genes stand for, one list a group.
+        methods: published networks.
+    """
     grid = comparison.grid
     return {
-        "objectives": [{"name": m.name.replace("_", " "), "unit": m.unit} for m in comparison.measures],
+        "objectives": [{"name": m.words, "unit": m.short_unit, "label": m.label} for m in comparison.measures],
         "groups": [group.label for group in comparison.groups],
         "views": views(comparison),
         "frames": grid[thinned(len(grid), FRAMES)].tolist(),
@@ -46,10 +58,11 @@ def chart_data(comparison: Comparison, pictures: Sequence[Picture], methods: Seq
         "hypervolume": {
             "grid": grid.tolist(),
             "spread": [_rows(spread(comparison.curves(group))) for group in comparison.groups],
+            "panels": hypervolume_panels(comparison),
         },
         "attainment": _attainment(comparison),
         "quality": [_quality(comparison, group) for group in comparison.groups],
-        "genes": [_genes(found) for found in comparison.genes],
+        "genes": [_genes(found, said) for found, said in zip(comparison.genes, texts, strict=True)],
         "pictures": [_layers(picture) for picture in pictures],
         "published": [
             {"method": m.method, "names": m.names, "values": _rows(m.values.T), "other": flops_column(comparison)}
@@ -75,6 +88,26 @@ def views(comparison: Comparison) -> list[dict[str, Any]]:
         ends = [low / 1.12, high * 1.12] if log else [low - room, high + room]
         found.append({"ends": [_short(end) for end in ends], "log": log})
     return found
+
+
+def hypervolume_panels(comparison: Comparison) -> list[list[int]]:
+    """Return the groups whose curves share axes, by their places: those whose fronts cost about as much.
+
+    Cascades of models that cost a thousand times as much as the other groups' networks would leave those no height.
+    """
+    fronts = [np.vstack([comparison.front(run)[:, 1:] for run in group.evaluated]) for group in comparison.groups]
+    panels: list[list[int]] = []
+    for place, costs in enumerate(fronts):
+        near = [panel for panel in panels if any(_near(costs, fronts[other]) for other in panel)]
+        panels = [panel for panel in panels if panel not in near]
+        panels.append(sorted([place, *(other for panel in near for other in panel)]))
+    return sorted(panels)
+
+
+def _near(first: Floats, second: Floats) -> bool:
+    """Return whether no cost of two fronts, (n, c) and (k, c), is apart by more than a factor of ``APART``."""
+    low, high = np.minimum(first.max(axis=0), second.max(axis=0)), np.maximum(first.min(axis=0), second.min(axis=0))
+    return bool(np.all(high <= APART * low))
 
 
 def _attainment(comparison: Comparison) -> list[dict[str, Any]]:
@@ -130,7 +163,8 @@ def _cloud(group: Group) -> dict[str, Any]:
         places = good[thinned(len(good), each)]
         values.append(record.objectives[places])
         counts.append(places + 1)
-        initial.append(record.step[places] == first_step(record))
+        moves = len(np.unique(record.step)) > 1
+        initial.append((record.step[places] == first_step(record)) & moves)
         total += len(good)
     shown = np.concatenate(counts)
     return {
@@ -167,10 +201,10 @@ def _quality(comparison: Comparison, group: Group) -> dict[str, Any] | None:
     return {"steps": _shorts(middles), "values": [_rows(rows) for rows in quartiles]} if len(middles) else None
 
 
-def _genes(found: GeneShares) -> dict[str, Any]:
+def _genes(found: GeneShares, texts: RowTexts) -> dict[str, Any]:
     return {
         "genes": found.genes,
-        "widths": found.widths,
+        "texts": texts,
         "steps": found.steps.tolist(),
         "shares": [np.rint(100 * shares).astype(int).tolist() for shares in found.shares],
     }

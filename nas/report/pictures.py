@@ -1,25 +1,20 @@
 """Architectures of a front worth a look, and what they are made of."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.pareto import non_dominated
-from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.report.architecture import Layer, layers_of
 from nas.report.comparison import Comparison
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.report.spaces import CLASSES, Spaces
 from nas.space.product import is_cascade
 from nas.supernet.base import Supernet
 from nas.types import Architecture, Floats
-
-CLASSES = 1000
-"""Of the network that is built before the number of classes is known."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Picture:
     note: str = ""
 
 
-def chosen_architectures(comparison: Comparison, cache: Path, allowed: Allowed = NO_OTHERS) -> list[Picture]:
+def chosen_architectures(comparison: Comparison, spaces: Spaces) -> list[Picture]:
     """Return the most accurate, the most balanced and the cheapest architecture of all compared runs together.
 
     The balanced one has the smallest largest objective, each scaled to 0..1 over the front: the solution of an
@@ -62,49 +57,29 @@ def chosen_architectures(comparison: Comparison, cache: Path, allowed: Allowed =
     wanted = {
         "most accurate": order[0],
         "balanced": int(scaled.max(axis=1).argmin()),
-        f"lowest {comparison.measures[1].name}": order[int(values[front][order, 1].argmin())],
+        f"lowest {comparison.measures[1].words}": order[int(values[front][order, 1].argmin())],
     }
     places = {int(front[position]): "" for position in wanted.values()}
     for title, position in wanted.items():
         places[int(front[position])] += (", " if places[int(front[position])] else "") + title
-    supernets = _Supernets(cache, allowed, {})
-    return [_picture(title, *members[member], supernets) for member, title in places.items()]
+    return [_picture(title, *members[member], spaces) for member, title in places.items()]
 
 
-@dataclass(frozen=True)
-class _Supernets:
-    """Supernets that were built again, by their settings as text."""
-
-    cache: Path
-    allowed: Allowed
-    built: dict[str, Supernet]
-
-    def of(self, run: Run) -> Supernet:
-        node = run.settings["supernet"]
-        settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
-        offers = {"cache": self.cache, "device": "cpu", "n_classes": CLASSES}
-        key = json.dumps(node, sort_keys=True, default=str)
-        if key not in self.built:
-            source, kind = run.folder / "config.yaml", Supernet
-            self.built[key] = part_from(settings, "supernet", kind, offers, source, allowed=self.allowed)  # type: ignore[type-abstract]
-        return self.built[key]
-
-
-def _picture(title: str, group: str, run: Run, place: int, supernets: _Supernets) -> Picture:
+def _picture(title: str, group: str, run: Run, place: int, spaces: Spaces) -> Picture:
     record = _record(run)
     config = record.described[place]["config"]
     layers: Sequence[Layer] = ()
     note = ""
     if not is_cascade(config):
         try:
-            layers = _layers(run, record, place, supernets.of(run))
+            layers = _layers(spaces.supernet(run), record, place)
         except Exception as error:  # another version's run, data that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
-def _layers(run: Run, record: Record, place: int, supernet: Supernet) -> Sequence[Layer]:
+def _layers(supernet: Supernet, record: Record, place: int) -> Sequence[Layer]:
     """Build the network again, without its weights and data, and return its blocks.
 
     How many classes there are follows from the number of parameters that the run knows.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.report.groups import Group, decisive
 from nas.report.runs import Run
+from nas.report.settings import decisive
 
 METHODS = {
     "msunas": "MSuNAS",
@@ -48,13 +48,13 @@ class Role:
         return name
 
 
-def roles_of(groups: Sequence[Group]) -> list[Role]:
-    """Return the role of each group.
+def roles_of(runs: Sequence[Run]) -> list[Role]:
+    """Return the role of each of several groups on the same images, of each of which there is one run.
 
-    NAT on weights that stay as they are is NAT where no group of the same images adapts them, as the papers have it on
-    ImageNet, and its baseline where one does.
+    NAT on weights that stay as they are is NAT where no group adapts them, as the papers have it on ImageNet, and its
+    baseline where one does.
     """
-    roles = [_role(group.runs[0]) for group in groups]
+    roles = [_role(run) for run in runs]
     if not any(role.method == "nat" for role in roles):
         return [Role("nat", r.supernets, r.clones, r.networks) if r.method == "frozen" else r for r in roles]
     return roles

@@ -5,7 +5,8 @@ Pure functions over arrays. Values are such that more is better, as hypervolume 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, count
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,12 @@ from scipy.stats import mannwhitneyu, wilcoxon
 from nas.types import Floats
 
 Alternative = Literal["two-sided", "greater", "less"]
+
+ALPHA = 0.05
+"""The p value below which something is found."""
+
+DECIMALS = 10
+"""Digits behind the point within which values are equal: the same share of images, computed in two ways, is a tie."""
 
 ENOUGH_PAIRS = 5
 """Seeds in common from which on a pairing is used although some seeds have no partner."""
@@ -28,11 +35,12 @@ class Difference:
         test: ``"signed-rank"`` for pairs of equal seeds (Wilcoxon 1945), ``"rank-sum"`` (Mann, Whitney 1947) without.
         n_first, n_second: values that were compared.
         median_first, median_second: of these values.
-        difference: the median of the paired differences, or of all differences, first less second.
+        difference: see :func:`median_difference`.
         p: two-sided.
         p_greater, p_less: one-sided, for the hypothesis that the first's values are greater, or less.
         effect: the chance that a value of the first is greater than one of the second, see :func:`a12`.
-        p_holm, p_bonferroni: ``p`` corrected for the number of comparisons made together.
+        p_holm: ``p`` corrected for the number of tests in the family.
+        family: how many tests are corrected together.
     """
 
     first: str
@@ -48,7 +56,7 @@ class Difference:
     p_less: float
     effect: float
     p_holm: float
-    p_bonferroni: float
+    family: int
 
 
 def signed_rank(first: Floats, second: Floats, alternative: Alternative) -> float:
@@ -56,7 +64,7 @@ def signed_rank(first: Floats, second: Floats, alternative: Alternative) -> floa
 
     Pairs without a difference are left out; where no pair differs, nothing speaks against equality: 1.
     """
-    differences = first - second
+    differences = np.round(first - second, DECIMALS)
     differences = differences[differences != 0]
     if len(differences) == 0:
         return 1.0
@@ -80,6 +88,7 @@ def _permuted_signs(differences: Floats, alternative: Alternative) -> float:
 
 def rank_sum(first: Floats, second: Floats, alternative: Alternative) -> float:
     """Return the p value of Mann and Whitney's test, shapes (n,) and (k,); exact for small groups without ties."""
+    first, second = np.round(first, DECIMALS), np.round(second, DECIMALS)
     if len(np.unique(np.concatenate([first, second]))) == 1:
         return 1.0
     return float(mannwhitneyu(first, second, alternative=alternative).pvalue)
@@ -90,8 +99,17 @@ def a12(first: Floats, second: Floats) -> float:
 
     0.5 is no effect; they call 0.56 (or 0.44) a small one, 0.64 a medium and 0.71 a large one.
     """
-    above = (first[:, None] > second[None, :]).mean()
-    return float(above + (first[:, None] == second[None, :]).mean() / 2)
+    differences = np.round(first[:, None] - second[None, :], DECIMALS)
+    return float((differences > 0).mean() + (differences == 0).mean() / 2)
+
+
+def median_difference(first: Floats, second: Floats, paired: bool) -> float:
+    """Return the median of the differences of pairs, or of every first value with every second one without pairs.
+
+    It is not the difference of the medians.
+    """
+    differences = first - second if paired else first[:, None] - second[None, :]
+    return float(np.round(np.median(differences), DECIMALS))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -103,16 +121,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def bonferroni(p: Sequence[float]) -> list[float]:
-    """Return p values times their number, at most 1."""
-    return [min(1.0, value * len(p)) for value in p]
+def smallest_p(test: str, n_first: int, n_second: int, sides: int = 2) -> float:
+    """Return the least p value that so many values can give: what a small study cannot go below."""
+    return min(1.0, sides / (2**n_first if test == "signed-rank" else comb(n_first + n_second, n_first)))
 
 
-def smallest_p(test: str, n_first: int, n_second: int) -> float:
-    """Return the least two-sided p value that so many values can give: what a small study cannot go below."""
-    from math import comb
-
-    return min(1.0, 2 / (2**n_first if test == "signed-rank" else comb(n_first + n_second, n_first)))
+def pairs_needed(sides: int) -> int:
+    """Return the pairs from which on a signed-rank test can give a p value below ``ALPHA``."""
+    return next(n for n in count(1) if smallest_p("signed-rank", n, n, sides) < ALPHA)
 
 
 def compare(name_first: str, first: Mapping[int, float], name_second: str, second: Mapping[int, float]) -> Difference:
@@ -135,20 +151,23 @@ def compare(name_first: str, first: Mapping[int, float], name_second: str, secon
         n_second=len(b),
         median_first=float(np.median(a)),
         median_second=float(np.median(b)),
-        difference=float(np.median(a - b if paired else a[:, None] - b[None, :])),
+        difference=median_difference(a, b, paired),
         p=p,
         p_greater=greater,
         p_less=less,
         effect=a12(a, b),
         p_holm=p,
-        p_bonferroni=p,
+        family=1,
     )
 
 
 def compare_all(groups: Mapping[str, Mapping[int, float]]) -> list[Difference]:
-    """Compare every two groups of values by seed, more being better, corrected for the number of comparisons."""
+    """Compare every two groups of values by seed, more being better, corrected for the number of comparisons.
+
+    Where there are too few values for a p value below ``ALPHA``, nothing is compared.
+    """
     filled = {name: values for name, values in groups.items() if values}
     found = [compare(a, filled[a], b, filled[b]) for a, b in combinations(filled, 2)]
-    p = [difference.p for difference in found]
-    corrected = zip(found, holm(p), bonferroni(p), strict=True)
-    return [replace(difference, p_holm=h, p_bonferroni=b) for difference, h, b in corrected]
+    found = [row for row in found if smallest_p(row.test, row.n_first, row.n_second) < ALPHA]
+    corrected = holm([row.p for row in found])
+    return [replace(row, p_holm=p, family=len(found)) for row, p in zip(found, corrected, strict=True)]

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from nas.errors import counted
 from nas.report.comparison import Comparison, images_of
-from nas.report.groups import Group, differing, flat_settings
+from nas.report.experiments import experiments
+from nas.report.groups import Group
 from nas.report.outcomes import Outcome, outcomes
+from nas.report.payload import hypervolume_panels
 from nas.report.pictures import Picture
 from nas.report.runs import Run
-from nas.report.statistics import Difference, smallest_p
+from nas.report.settings import differing, flat_settings
+from nas.report.statistics import ALPHA, DECIMALS, Difference, pairs_needed
 from nas.tracker.base import ACTIVITIES
-from nas.types import Measure
 
 PARTS = (
     ("front", "Fronts"),
@@ -28,17 +31,23 @@ PARTS = (
     ("settings", "Settings"),
 )
 
+APART_NEEDED = 4
+"""Values in each of two groups from which on a rank-sum test can give a p value below ``ALPHA``."""
+
 Table = dict[str, Any]
 """``head``, ``rows`` and which columns are ``numbers``."""
 
 
-def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) -> dict[str, Any]:
+def said_of(
+    comparison: Comparison, pictures: Sequence[Picture], quality: bool, together: bool = False
+) -> dict[str, Any]:
     """Return what the template shows of a comparison.
 
     Args:
         comparison: groups of runs.
         pictures: of architectures.
         quality: whether there is something to say about predictions.
+        together: whether all groups are one experiment.
     """
     groups, measures = comparison.groups, comparison.measures
     waiting = [run for group in groups for run in group.evaluated if run not in group.counted]
@@ -47,13 +56,16 @@ def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) 
     if not whole:
         counted += " A group without a finished run is shown as far as it got."
     found = outcomes(comparison)
+    parts = experiments(comparison, [group.label for group in groups], together)
+    compared = _statistics(parts)
     return {
         "title": title_of(comparison),
         "parts": PARTS,
+        "panels": hypervolume_panels(comparison) if comparison.moves else [],
         "box": _box(comparison),
         "groups": groups,
-        "first": _named(measures[0]),
-        "others": [(k, _named(measure)) for k, measure in enumerate(measures) if k],
+        "first": measures[0].label,
+        "others": [(k, measure.label) for k, measure in enumerate(measures) if k],
         "overview": _overview(comparison, found),
         "notes": _notes(comparison),
         "front_note": _front_note(comparison),
@@ -62,7 +74,9 @@ def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) 
         "has_test": any(run.test for run, _ in comparison.evaluated),
         "has_final": any(run.final for run, _ in comparison.evaluated),
         "has_quality": quality,
-        "statistics": [_statistics(outcome) for outcome in found] if len(groups) > 1 else [],
+        "statistics": compared,
+        "tested": any(part["tables"] for part in compared),
+        "alone": _alone(parts),
         "pictures": [_picture(comparison, picture) for picture in pictures],
         "times": _times(groups),
         "settings": _settings(groups),
@@ -71,28 +85,32 @@ def said_of(comparison: Comparison, pictures: Sequence[Picture], quality: bool) 
 
 def title_of(comparison: Comparison) -> str:
     """Return the objectives and the images in words."""
-    return f"{', '.join(m.name.replace('_', ' ') for m in comparison.measures)} on {comparison.data}"
+    return f"{', '.join(m.words for m in comparison.measures)} on {comparison.data}"
 
 
 def number(value: float) -> str:
-    """Return a number with four digits that count, a dash where there is none."""
-    return f"{value + 0.0:.4g}" if np.isfinite(value) else "-"
+    """Return a number with four digits that count, a dash where there is none; what is left of rounding is 0."""
+    return f"{round(value, DECIMALS) + 0.0:.4g}" if np.isfinite(value) else "-"
 
 
-def _named(measure: Measure) -> str:
-    name = measure.name.replace("_", " ")
-    return f"{name} ({measure.unit})" if measure.unit else name
+def p_value(p: float) -> str:
+    """Return a p value with four places."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def _corners(comparison: Comparison) -> str:
+    box = comparison.box
+    corners = [
+        f"{m.words} {low:.6g} to {high:.6g} {m.short_unit}".strip()
+        for m, low, high in zip(comparison.measures, box.ideal, box.reference, strict=True)
+    ]
+    return "; ".join(corners)
 
 
 def _box(comparison: Comparison) -> str:
-    box = comparison.box
-    corners = [
-        f"{m.name.replace('_', ' ')} {low:.6g} to {high:.6g} {m.unit}".strip()
-        for m, low, high in zip(comparison.measures, box.ideal, box.reference, strict=True)
-    ]
     return (
-        f"Every objective is minimised. Hypervolumes of all runs are shares of one box: {'; '.join(corners)}. "
-        f"Its worst corner is {box.origin}."
+        f"Every objective is minimised. Hypervolumes of all runs are shares of one box: {_corners(comparison)}. "
+        f"Its worst corner is {comparison.box.origin}."
     )
 
 
@@ -143,8 +161,10 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _curve_note(comparison: Comparison, alone: bool) -> str:
     note = "Dotted lines are single runs that did not finish. " if alone else ""
+    if not comparison.moves:
+        return "These runs archive their last fronts alone, as searches for cascades do: their hypervolumes are above."
     if any(len(course.steps) == 1 for course in comparison.courses.values()):
-        note += "A run of one step, such as a search for cascades, archives its last front alone: it has one point."
+        note += "A run of one step, such as a search for cascades, archives its last front alone: its line is level."
     return note.strip()
 
 
@@ -153,37 +173,64 @@ def _front_note(comparison: Comparison) -> str:
     note = "Lines join what is not dominated in the two objectives shown, bold for the run with a group's median "
     note += "hypervolume; the smallest dots are a sample of "
     note += f"{total:,} evaluations"
-    return note + (", grey those of initial designs." if total else ".")
+    return note + (", grey those of initial designs." if total and comparison.moves else ".")
 
 
-def _statistics(outcome: Outcome) -> Table:
+def _statistics(parts: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return what the tests say of each experiment with several groups: a title, tables, and what is missing."""
+    said = []
+    for part in parts:
+        if len(part.groups) > 1:
+            found = outcomes(part)
+            title = ", ".join(group.label for group in part.groups)
+            tables = [_table(outcome) for outcome in found if outcome.differences()]
+            said.append({"title": title, "box": _corners(part), "tables": tables, "missing": _missing(found)})
+    return said
+
+
+def _alone(parts: Sequence[Comparison]) -> str:
+    """Return which groups have nothing to be compared with."""
+    alone = [part.groups[0].label for part in parts if len(part.groups) == 1]
+    if not alone:
+        return ""
+    if len(parts) == 1:
+        return "There is one group: nothing to compare it with."
+    return f"Alone in their experiment: {'; '.join(alone)}. together=true compares all groups with each other."
+
+
+def _table(outcome: Outcome) -> Table:
     found = outcome.differences()
     sign = 1.0 if outcome.more_is_better else -1.0
-    head = ["first", "second", "runs", "median of first", "median of second", "difference", "p, Holm (Bonferroni)",
-            "p: first better", "p: second better", "A12", "test"]  # fmt: skip
-    rows = [[d.first, d.second, _sizes(d), number(sign * d.median_first), number(sign * d.median_second),
-             number(sign * d.difference), f"{_p(d.p_holm)} ({_p(d.p_bonferroni)})", _p(d.p_greater), _p(d.p_less),
-             f"{d.effect:.2f}", d.test] for d in found]  # fmt: skip
-    least = [smallest_p(d.test, d.n_first, d.n_second) for d in found]
-    note = ""
-    if least and max(least) > 0.05:
-        note = f"With so few runs a two-sided p value cannot be below {_p(max(least))} before correction."
-    return {"name": _outcome_name(outcome), "head": head, "rows": rows, "numbers": range(2, 10), "note": note}
+    head = ["first", "second", "runs", "difference", f"p, Holm (of {counted(len(found), 'test')})", "p", "A12",
+            "median of first", "median of second", "test"]  # fmt: skip
+    rows = [[d.first, d.second, _sizes(d), number(sign * d.difference), p_value(d.p_holm), p_value(d.p),
+             f"{d.effect:.2f}", number(sign * d.median_first), number(sign * d.median_second), d.test]
+            for d in found]  # fmt: skip
+    return {"name": _outcome_name(outcome), "head": head, "rows": rows, "numbers": range(3, 9)}
+
+
+def _missing(found: Sequence[Outcome]) -> str:
+    """Return why groups are not compared, empty where all of them are."""
+    sizes = [len(values) for outcome in found for values in outcome.values.values() if values]
+    pairs = [len([values for values in outcome.values.values() if values]) for outcome in found]
+    if all(len(outcome.differences()) == n * (n - 1) // 2 for outcome, n in zip(found, pairs, strict=True)):
+        return ""
+    kind = "No tests" if not any(outcome.differences() for outcome in found) else "Some groups are not compared"
+    least, most = min(sizes), max(sizes)
+    there = f"there {'is' if most == 1 else 'are'} {_range([least, most])}"
+    needed = f"at least {pairs_needed(2)} seeds that two groups have in common, or {APART_NEEDED} other ones in each"
+    return f"{kind}: {needed}, are needed for p < {ALPHA:g}; {there} in a group."
 
 
 def _sizes(difference: Difference) -> str:
     if difference.test == "signed-rank":
-        return f"{difference.n_first} pairs"
+        return counted(difference.n_first, "pair")
     return f"{difference.n_first} and {difference.n_second}"
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def _picture(comparison: Comparison, picture: Picture) -> dict[str, Any]:
     values = [
-        f"{m.name.replace('_', ' ')} {number(v)} {m.unit}".strip()
+        f"{m.words} {number(v)} {m.short_unit}".strip()
         for m, v in zip(comparison.measures, picture.objectives, strict=True)
     ]
     return {
@@ -230,8 +277,13 @@ def _duration(seconds: float) -> str:
 
 
 def _settings(groups: Sequence[Group]) -> Table:
-    rows = differing([flat_settings(group.runs[0].settings) for group in groups])
-    return {"head": ["setting", *(g.label for g in groups)], "rows": [[n, *values] for n, values in rows.items()]}
+    found = differing([flat_settings(group.runs[0].settings) for group in groups])
+    rows = []
+    for name, values in found.items():
+        for value in dict.fromkeys(values):
+            labels = [group.label for group, other in zip(groups, values, strict=True) if other == value]
+            rows.append([name, value, "; ".join(labels)])
+    return {"head": ["setting", "value", "groups"], "rows": rows}
 
 
 def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:
@@ -248,4 +300,4 @@ def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:
             found = [len(run.record.step), failed, volume, len(comparison.front(run))]
         state = run.state if run.record is not None else f"{run.state}, no results"
         rows.append([run.name, label, run.seed, state, *found, run.error or "", str(run.folder)])
-    return {"head": head, "rows": rows, "numbers": (2, 4, 5, 6, 7), "wide": (8,)}
+    return {"head": head, "rows": rows, "numbers": (2, 4, 5, 6, 7), "wide": (8, 9)}

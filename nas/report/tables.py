@@ -13,12 +13,14 @@ import pyarrow.parquet
 
 from nas.report.comparison import Comparison
 from nas.report.exhibits import highest_accuracies, split_of
-from nas.report.groups import differing, flat_settings
+from nas.report.experiments import experiments
+from nas.report.genes import RowTexts
 from nas.report.outcomes import outcomes
 from nas.report.papers import Papers
 from nas.report.published import Published, published_for
 from nas.report.record import Record
 from nas.report.runs import Run
+from nas.report.settings import differing, flat_settings
 from nas.types import LARGEST
 
 EVALUATIONS = "evaluations"
@@ -26,15 +28,26 @@ EVALUATIONS = "evaluations"
 
 
 def write_tables(
-    folder: Path, runs: Sequence[Run], comparisons: Sequence[Comparison], papers: Papers
+    folder: Path,
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    papers: Papers,
+    texts: Sequence[Sequence[RowTexts]],
 ) -> dict[str, str]:
     """Write all tables into a folder, which must exist.
+
+    Args:
+        folder: where.
+        runs: all that were read.
+        comparisons: what of them has results.
+        papers: hypotheses and published networks.
+        texts: what the rows of genes stand for, of each group of each comparison.
 
     Returns:
         What is in each, by the name of its files.
     """
     said = {}
-    for name, what, table in _tables(runs, comparisons, papers):
+    for name, what, table in _tables(runs, comparisons, papers, texts):
         if len(table) == 0:
             continue
         pyarrow.parquet.write_table(table, folder / f"{name}.parquet")
@@ -45,23 +58,31 @@ def write_tables(
 
 
 def _tables(
-    runs: Sequence[Run], comparisons: Sequence[Comparison], papers: Papers
+    runs: Sequence[Run],
+    comparisons: Sequence[Comparison],
+    papers: Papers,
+    texts: Sequence[Sequence[RowTexts]],
 ) -> Iterator[tuple[str, str, pa.Table]]:
+    said = {id(comparison): found for comparison, found in zip(comparisons, texts, strict=True)}
     yield "runs", "one row a run", _rows([_run_row(run) for run in runs])
     yield "failures", "evaluations that failed", _rows([_failure for run in runs for _failure in _failures(run)])
     yield "front", "the last front of each run, with test split and final weights", _joined(comparisons, _front)
     yield "hypervolume", "of each run after its steps", _joined(comparisons, _hypervolume)
     yield "attainment", "corners of the attainment surfaces", _joined(comparisons, _attainment)
     yield "surrogate", "quality of predictions, one row a step of a run", _joined(comparisons, _surrogate)
-    yield "genes", "shares of gene values over iterations", _joined(comparisons, _genes)
+    yield (
+        "genes",
+        "shares of gene values over iterations",
+        _joined(comparisons, _genes(said)),
+    )
     yield "times", "seconds, one row a step and activity of a run", _joined(comparisons, _times)
     yield "outcomes", "what groups are compared by, one row a run", _joined(comparisons, _outcomes)
     yield (
         "statistics",
         "tests and effect sizes between groups",
-        _joined(comparisons, _statistics),
+        _joined(comparisons, _statistics(papers.together)),
     )
-    tested = [asdict(row) | {"difference": row.difference, "found": row.verdict} for row in papers.tested]
+    tested = [asdict(row) | {"found": row.verdict} for row in papers.tested]
     yield "hypotheses", "the papers' hypotheses, one row a test", _rows(tested)
     yield "accuracies", "highest accuracies, one row a run", _joined(comparisons, _accuracies)
     yield "published", "networks of other methods, with sources", _joined(comparisons, _published(papers.published))
@@ -152,13 +173,17 @@ def _surrogate(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield row | {"step": step, "rmse": rmse, "rho": _known(rho), "tau": _known(tau)}
 
 
-def _genes(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for group, found in zip(comparison.groups, comparison.genes, strict=True):
-        for gene, width, shares in zip(found.genes, found.widths, found.shares, strict=True):
-            for (value, column), share in np.ndenumerate(shares):
-                step = int(found.steps[column]) if column < len(found.steps) else None
-                row = {"group": group.label, "gene": gene, "first_value": value * width, "values": width}
-                yield row | {"from_step": step, "of": "front" if step is None else "candidates", "share": float(share)}
+def _genes(texts: Mapping[int, Sequence[RowTexts]]) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
+    def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+        for group, found, said in zip(comparison.groups, comparison.genes, texts[id(comparison)], strict=True):
+            for gene, width, shares, text in zip(found.genes, found.widths, found.shares, said, strict=True):
+                for (value, column), share in np.ndenumerate(shares):
+                    step = int(found.steps[column]) if column < len(found.steps) else None
+                    row = {"group": group.label, "gene": gene, "first_value": value * width, "values": width}
+                    row |= {"stands_for": text[value], "from_step": step}
+                    yield row | {"of": "front" if step is None else "candidates", "share": float(share)}
+
+    return rows
 
 
 def _times(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -175,14 +200,19 @@ def _outcomes(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 yield {"outcome": outcome.name, "unit": outcome.unit, "group": group, "seed": seed, "value": value}
 
 
-def _statistics(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    for outcome in outcomes(comparison):
-        sign = 1.0 if outcome.more_is_better else -1.0
-        for difference in outcome.differences():
-            row = asdict(difference)
-            row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
-            row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
-            yield {"outcome": outcome.name, "unit": outcome.unit} | row
+def _statistics(together: bool) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
+    def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+        parts = experiments(comparison, [group.label for group in comparison.groups], together)
+        for number, part in enumerate(parts, start=1):
+            for outcome in outcomes(part):
+                sign = 1.0 if outcome.more_is_better else -1.0
+                for difference in outcome.differences():
+                    row = asdict(difference)
+                    row |= {name: sign * row[name] + 0.0 for name in ("median_first", "median_second", "difference")}
+                    row["p_first_better"], row["p_second_better"] = row.pop("p_greater"), row.pop("p_less")
+                    yield {"experiment": number, "outcome": outcome.name, "unit": outcome.unit} | row
+
+    return rows
 
 
 def _accuracies(comparison: Comparison) -> Iterator[dict[str, Any]]:

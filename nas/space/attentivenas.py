@@ -95,6 +95,10 @@ class AttentiveNasSpace(SearchSpace):
         """Return the index of the gene of a stage's expansion."""
         return self.kernel_gene(stage) + self.n_stages
 
+    def text(self, gene: int, value: int) -> str:
+        """Return the choice that a value of a gene stands for."""
+        return f"{self.choices[gene][value]:g}"
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return a copy of the genomes, shape (n, d): all genes are expressed."""
         self.validate(genomes)

@@ -69,6 +69,10 @@ class SearchSpace(ABC):
             UserError: if it is none of this space; the message names the key and the choices.
         """
 
+    def text(self, gene: int, value: int) -> str:
+        """Return what a value of a gene stands for, as figures show it, for example ``"5"`` for a kernel's side."""
+        return str(value)
+
     def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
         """Return whether each gene of canonical genomes, (n, d), matters, (n, d).
 

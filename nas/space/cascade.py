@@ -70,6 +70,12 @@ class CascadeSpace(SearchSpace):
             return networks, genomes[:, self._size :] / (N_THRESHOLDS - 1)
         return networks, np.full((len(genomes), self._size - 1), np.inf)
 
+    def text(self, gene: int, value: int) -> str:
+        """Return the network, or the threshold, that a value of a gene stands for."""
+        if gene >= self._size:
+            return f"{value / (N_THRESHOLDS - 1):g}"
+        return self._networks[value - 1] if value else "none"
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the one genome of each cascade, shape (n, d)."""
         self.validate(genomes)

@@ -36,6 +36,10 @@ class CellSpace(SearchSpace):
         self.upper = np.full(len(EDGES), len(OPERATIONS) - 1, dtype=np.int64)
         self.names = tuple(f"node{node}.from{source}" for source, node in EDGES)
 
+    def text(self, gene: int, value: int) -> str:
+        """Return the operation that a value of a gene stands for."""
+        return OPERATIONS[value]
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the genomes, shape (n, 6), as they are."""
         return genomes

@@ -66,6 +66,10 @@ class Constrained(SearchSpace):
         self._rare = False
         self._anchor = self._find_anchor()
 
+    def text(self, gene: int, value: int) -> str:
+        """Return what a value of a gene stands for in the wrapped space."""
+        return self._space.text(gene, value)
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the wrapped space's canonical form of genomes, shape (n, d)."""
         return self._space.canonical(genomes)

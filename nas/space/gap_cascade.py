@@ -41,6 +41,12 @@ class GapCascadeSpace(SearchSpace):
         values = np.maximum(steps - 1, 0).astype(np.int32).view(np.float32)
         return genomes[:, :k], np.where(steps == 0, np.float32(-1), values)
 
+    def text(self, gene: int, value: int) -> str:
+        """Return the network, or the threshold, that a value of a gene stands for."""
+        if gene >= len(self._networks):
+            return f"{np.array([max(value - 1, 0)], dtype=np.int32).view(np.float32)[0]:.3g}" if value else "all"
+        return self._networks[value - 1] if value else "none"
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the one genome of each cascade, shape (n, d)."""
         self.validate(genomes)

@@ -70,16 +70,17 @@ class OfaSpace(SearchSpace):
 
     def _set_genes(self) -> None:
         layers = range(self.max_depth)
-        genes: list[tuple[str, int]] = []
+        genes: list[tuple[str, Sequence[float]]] = []
         for stage in range(self.n_stages):
-            genes.append((f"stage{stage}.depth", len(self.depths)))
-            genes += [(f"stage{stage}.layer{i}.kernel_size", len(self.kernel_sizes)) for i in layers]
-            genes += [(f"stage{stage}.layer{i}.expand_ratio", len(self.expand_ratios)) for i in layers]
-        genes.append(("resolution", len(self.resolutions)))
+            genes.append((f"stage{stage}.depth", self.depths))
+            genes += [(f"stage{stage}.layer{i}.kernel_size", self.kernel_sizes) for i in layers]
+            genes += [(f"stage{stage}.layer{i}.expand_ratio", self.expand_ratios) for i in layers]
+        genes.append(("resolution", self.resolutions))
         if len(self.widths) > 1:
-            genes.append(("width", len(self.widths)))
+            genes.append(("width", self.widths))
         self.names = tuple(name for name, _ in genes)
-        self.upper = np.array([n - 1 for _, n in genes], dtype=np.int64)
+        self._choices = tuple(choices for _, choices in genes)
+        self.upper = np.array([len(choices) - 1 for choices in self._choices], dtype=np.int64)
         self.lower = np.zeros_like(self.upper)
 
     def depth_gene(self, stage: int) -> int:
@@ -103,6 +104,10 @@ class OfaSpace(SearchSpace):
     def width_gene(self) -> int | None:
         """The index of the width's gene; ``None`` where there is one width."""
         return self.resolution_gene + 1 if len(self.widths) > 1 else None
+
+    def text(self, gene: int, value: int) -> str:
+        """Return the choice that a value of a gene stands for."""
+        return f"{self._choices[gene][value]:g}"
 
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the genomes, shape (n, d), with the genes of absent layers set to 0."""

@@ -66,11 +66,16 @@ class OfaResnet50Space(SearchSpace):
         genes += [(f"stage{stage}.width", WIDTHS) for stage in range(N_STAGES)]
         genes.append(("resolution", self.resolutions))
         self.names = tuple(name for name, _ in genes)
+        self._choices = tuple(choices for _, choices in genes)
         self.upper = np.array([len(choices) - 1 for _, choices in genes], dtype=np.int64)
         self.lower = np.zeros_like(self.upper)
         starts = [sum(STAGE_SIZES[:stage]) for stage in range(N_STAGES)]
         self._place = np.array([(s, i) for s, size in enumerate(STAGE_SIZES) for i in range(size)])
         self._starts = starts
+
+    def text(self, gene: int, value: int) -> str:
+        """Return the choice that a value of a gene stands for."""
+        return f"{self._choices[gene][value]:g}"
 
     stem_gene = 0
 

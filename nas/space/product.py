@@ -50,6 +50,13 @@ class ProductSpace(SearchSpace):
         self._parts = [slice(end - space.n_genes - 2, end - 2) for end, space in zip(ends, spaces, strict=True)]
         self._positions, self._thresholds = ends - 2, ends - 1
 
+    def text(self, gene: int, value: int) -> str:
+        """Return what a value of a gene stands for: in a member's space, or the position or the threshold."""
+        for part, space in zip(self._parts, self.members.values(), strict=True):
+            if part.start <= gene < part.stop:
+                return space.text(gene - part.start, value)
+        return f"{THRESHOLDS[value]:g}" if gene in self._thresholds else str(value)
+
     def split(self, genomes: Genomes) -> list[Genomes]:
         """Return the genes of each space's architectures, (n, d) -> k times (n, d_i)."""
         return [genomes[:, part] for part in self._parts]

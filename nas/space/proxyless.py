@@ -54,6 +54,11 @@ class ProxylessSpace(SearchSpace):
         self.upper = np.concatenate([stages.upper, np.array(upper, dtype=np.int64)])
         self.lower = np.zeros_like(self.upper)
 
+    def text(self, gene: int, value: int) -> str:
+        """Return the choice that a value of a gene stands for."""
+        last = {self.last_kernel_gene: self.last_kernel_sizes, self.last_expand_gene: self.last_expand_ratios}
+        return f"{last[gene][value]:g}" if gene in last else self.stages.text(gene, value)
+
     def canonical(self, genomes: Genomes) -> Genomes:
         """Return the genomes, shape (n, d), with the genes of absent layers set to 0."""
         self.validate(genomes)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, final
 
-from nas.errors import ArchiveError, UserError
+from nas.errors import ArchiveError, UserError, counted
 from nas.files import expanded
 from nas.pool.naming import short_names
 from nas.report.comparison import Comparison, compare_runs
@@ -28,7 +28,7 @@ class ReportTask(Task):
     """Reads run folders and writes a report; the folders stay as they are."""
 
     def __init__(
-        self, *, setup: Setup, runs: str | tuple[str, ...], path: str, hypotheses: str, published: bool
+        self, *, setup: Setup, runs: str | tuple[str, ...], path: str, hypotheses: str, published: bool, together: bool
     ) -> None:
         """Take what to report.
 
@@ -38,6 +38,7 @@ class ReportTask(Task):
             path: folder of the report; one that is there is replaced.
             hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/hypotheses.yaml``.
             published: whether published networks of other methods are shown beside fronts on the same images.
+            together: whether all groups on the same images are one experiment, whose tests are corrected together.
         """
         self._setup = setup
         self._patterns = [runs] if isinstance(runs, str) else list(runs)
@@ -45,7 +46,7 @@ class ReportTask(Task):
             raise UserError("path is empty; give a folder, for example path=outputs/report")
         self._path = expanded(path, "path")
         self._hypotheses = hypotheses
-        self._published = published
+        self._published, self._together = published, together
 
     def check(self) -> None:
         """Read the runs, and see whether they can be compared and the report be put where it is to be."""
@@ -73,16 +74,16 @@ class ReportTask(Task):
         warnings = [f"Left out, damaged: {reason}" for reason in damaged]
         for line in warnings:
             log.warning("%s", line)
-        papers = papers_of(comparisons, self._hypotheses, self._published)
+        papers = papers_of(comparisons, self._hypotheses, self._published, self._together)
         places: dict[str, Any] = {"cache": self._setup.paths.cache, "allowed": self._setup.allowed}
         write_report(self._path, runs, comparisons, papers=papers, warnings=warnings, **places)
         groups = sum(len(comparison.groups) for comparison in comparisons)
         files = ("index.html", "data", "figures")
-        said = f"Report of {len(runs)} runs in {groups} groups" + (
+        said = f"Report of {counted(len(runs), 'run')} in {counted(groups, 'group')}" + (
             f", {len(damaged)} damaged left out" if damaged else ""
         )
         opened = [f"  {os.path.relpath(self._path / name)}" for name in files]
-        return "\n".join([*printed_hypotheses(papers.tested), said, "Open:", *opened])
+        return "\n".join([*printed_hypotheses(papers), said, "Open:", *opened])
 
 
 def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from nas.archive import Archive, Commit, Entry
 from nas.files import write_json, write_text
@@ -20,14 +22,16 @@ GENES = ("depth", "kernel", "width")
 SETTINGS: dict[str, Any] = {
     "task": {"_target_": "nas.task.search.SearchTask"},
     "dataset": {"_target_": "nas.dataset.digits.Digits"},
-    "algorithm": {"_target_": "nas.algorithm.msunas.MSuNAS", "n_doe": 12, "n_iter": 4},
+    "algorithm": {"_target_": "nas.algorithm.msunas.MSuNAS", "n_doe": 12, "n_iter": 4, "iterations": 3},
     "surrogate": {"_target_": "nas.surrogate.rbf.RBF"},
     "tracker": {"_target_": "nas.tracker.csv.CsvTracker"},
     "paths": {"run": "somewhere"},
     "reference_point": None,
     "ideal_point": None,
 }
-RANDOM = SETTINGS | {"algorithm": {"_target_": "nas.algorithm.random.RandomSearch", "n_doe": 12, "n_iter": 4}}
+RANDOM = SETTINGS | {
+    "algorithm": {"_target_": "nas.algorithm.random.RandomSearch", "n_doe": 12, "n_iter": 4, "iterations": 3}
+}
 
 
 def write_run(
@@ -104,6 +108,15 @@ def write_run(
 def made_run(folder: Path, **changes: Any) -> Run:
     """Write a run and read it."""
     return read_run(f"{folder.parent.name}/{folder.name}", write_run(folder, **changes))
+
+
+def covers_no_axes(figure: Figure) -> bool:
+    """Whether a figure has a legend, and each legend is beside what is drawn."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    boxes = [legend.get_window_extent(canvas.get_renderer()) for legend in legends]
+    return bool(boxes) and not any(box.overlaps(axes.bbox) for box in boxes for axes in figure.axes)
 
 
 def whole_archive(folder: Path) -> Archive:

@@ -16,13 +16,26 @@ def choice(group: str, name: str, **settings: Any) -> dict[str, Any]:
 
 def searched(algorithm: str, supernet: str, training: str = "nat") -> dict[str, Any]:
     """Return the settings of a search on one supernet."""
-    network = choice("supernet", "tiny", seed=SUPERNETS.index(supernet))
+    network = {"supernet": member(supernet)}
     return SETTINGS | choice("algorithm", algorithm) | network | choice("training", training)
+
+
+def member(supernet: str) -> dict[str, Any]:
+    """Return the settings of a supernet."""
+    return {"_target_": "nas.supernet.tiny.Class", "seed": SUPERNETS.index(supernet)}
+
+
+def write_choice(run: Path, supernet: str) -> None:
+    """Note the supernet's name on the command line, as Hydra does."""
+    (run / ".hydra").mkdir()
+    (run / ".hydra" / "hydra.yaml").write_text(
+        f"hydra: {{runtime: {{choices: {{supernet: {supernet}, scale: null}}}}}}"
+    )
 
 
 def joined(*names: str) -> dict[str, Any]:
     """Return the settings of ENCAS-joint."""
-    members = {name: {"seed": i} for i, name in enumerate(names)}
+    members = {name: member(name) for name in names}
     return SETTINGS | choice("algorithm", "encas_joint") | choice("supernet", "several", members=members)
 
 
@@ -41,6 +54,7 @@ def write_papers(folder: Path, seeds: int) -> Path:
         nat = {name: folder / name / f"seed_{seed}" for name in SUPERNETS}
         for i, (name, path) in enumerate(nat.items()):
             write_run(path, seed=seed, settings=searched("nat", name), shift=6 + i, noise=seed + i)
+            write_choice(path, name)
         frozen = searched("nat", "alphanet", "none")
         write_run(folder / "frozen" / f"seed_{seed}", seed=seed, settings=frozen, shift=9, noise=seed + 7)
         write_run(folder / "joint_5nets" / f"seed_{seed}", seed=seed, settings=joined(*SUPERNETS), shift=4, noise=seed)

@@ -1,15 +1,21 @@
 import numpy as np
 from PIL import Image
 
+from nas.report import animation
 from nas.report.animation import LAST, MILLISECONDS, write_animation
 from nas.report.comparison import compare_runs
-from tests.report.made import RANDOM, made_run
+from nas.report.printed import add_legend, printed_style
+from tests.report.made import RANDOM, covers_no_axes, made_run
 
 
-def test_the_front_moves(tmp_path):
+def test_the_front_moves(tmp_path, monkeypatch):
     runs = [made_run(tmp_path / "m", steps=5, again=True), made_run(tmp_path / "r", settings=RANDOM, steps=5)]
     comparison = compare_runs(runs, None, None)[0]
+    drawn = []
+    monkeypatch.setattr(animation, "add_legend", lambda figure, axes: (add_legend(figure, axes), drawn.append(figure)))
     write_animation(tmp_path / "front.gif", comparison)
+    with printed_style():
+        assert covers_no_axes(drawn[0])
     with Image.open(tmp_path / "front.gif") as image:
         assert image.n_frames == len(comparison.grid) > 4
         frames, times = [], []

@@ -21,9 +21,9 @@ def test_other_objectives_and_other_images_are_apart(tmp_path):
     ]
     found = compare_runs(runs, None, None)
     assert [(len(c.measures), [g.label for g in c.groups]) for c in found] == [
-        (2, ["msunas", "random"]),
-        (3, ["msunas"]),
-        (2, ["msunas"]),
+        (2, ["MSuNAS", "random search"]),
+        (3, ["MSuNAS"]),
+        (2, ["MSuNAS"]),
     ]
     assert found[0].data == "digits"
 

@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from nas.report.comparison import compare_runs
-from nas.report.exhibit_figures import spread_over_seeds, write_exhibits
+from nas.report.exhibit_figures import _figures, spread_over_seeds, write_exhibits
+from nas.report.printed import printed_style
 from nas.report.published import published_methods
 from nas.report.runs import find_runs, read_run
-from tests.report.made import made_run
+from tests.report.made import covers_no_axes, made_run
 from tests.report.made_papers import write_papers
 from tests.report.test_published import on
 
@@ -39,6 +40,17 @@ def test_published_networks_are_drawn(tmp_path):
     assert list(said) == ["papers_published.pdf, .png"]
     without, _ = write_exhibits(tmp_path, comparison, (), "")
     assert without == {} and b"AttentiveNAS" in b64decode(drawn[0].address.partition(",")[2])
+
+
+def test_legends_are_beside_what_is_drawn(tmp_path):
+    folder = write_papers(tmp_path / "runs", seeds=1)
+    comparison = compare_runs([read_run(str(path), path) for path in find_runs([str(folder)])], None, None)[0]
+    with printed_style():
+        figures = {name: figure for name, _, figure in _figures(comparison, ())}
+        assert all(covers_no_axes(figure) for figure in figures.values())
+    said = [text.get_text() for text in figures["papers_supernets"].legends[0].get_texts()]
+    assert said[0] == "NAT, AlphaNet" and not any(text.endswith(":") for text in said) and len(set(said)) == 5
+    assert figures["papers_impact"].axes[0].get_xlabel() == "number of supernets"
 
 
 def test_spread_over_seeds_is_the_lowest_error_within_each_cost():

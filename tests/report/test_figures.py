@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nas.report import figures
-from nas.report.figures import FRONT, front_figure, hypervolume_figure
+from nas.report.figures import FRONT, front_figure, hypervolume_figure, noun_of
 from nas.types import Floats, Measure
+from tests.report.made import covers_no_axes
 
-OBJECTIVES = (Measure("top1_error", "%"), Measure("flops", "MFLOPs"))
+OBJECTIVES = (Measure("top1_error", "%"), Measure("flops", "M multiply-adds"))
 
 
 @pytest.fixture
@@ -35,7 +36,13 @@ def trade_off(n: int) -> Floats:
 def draw(path: Path, values: Floats, *, steps: list[int] | None = None, test: Floats | None = None) -> None:
     when = np.zeros(len(values), dtype=np.int64) if steps is None else np.array(steps)
     objectives = (*OBJECTIVES, Measure("params", "M"))[: values.shape[1]]
-    front_figure(path, objectives=objectives, values=values, steps=when, hypervolume=0.5, test=test)
+    noun = "architectures"
+    front_figure(path, objectives=objectives, values=values, steps=when, hypervolume=0.5, noun=noun, test=test)
+
+
+def legend_of(figure: Figure) -> list[str]:
+    """The texts of a figure's legend."""
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_front_is_a_readable_picture(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -48,8 +55,9 @@ def test_front_is_a_readable_picture(tmp_path: Path, drawn: list[Figure]) -> Non
     colour = np.array([int(FRONT[k : k + 2], 16) for k in (1, 3, 5)])
     assert np.sum(np.all(pixels == colour, axis=2)) > 300
     axes = drawn[0].axes[0]
-    assert axes.get_xlabel() == "flops (MFLOPs)"
-    assert axes.get_ylabel() == "top1 error (%)"
+    assert axes.get_xlabel() == "FLOPs (M)"
+    assert axes.get_ylabel() == "top-1 error (%)"
+    assert legend_of(drawn[0])[:3] == ["initial design", "front", "front, test set"] and covers_no_axes(drawn[0])
     assert axes.get_title(loc="left") == "hypervolume 0.5000"
     assert axes.get_title(loc="right") == "6 of 12 architectures on the front"
     line = axes.lines[0]
@@ -64,9 +72,7 @@ def test_bad_architectures_do_not_hide_the_front(tmp_path: Path, drawn: list[Fig
     draw(tmp_path / "front.png", np.vstack([trade_off(20), bad, tiny]))
     axes = drawn[0].axes[0]
     assert axes.get_ylim()[1] < 15
-    legend = axes.get_legend()
-    assert legend is not None
-    assert "41 above the axis" in [text.get_text() for text in legend.get_texts()]
+    assert "41 above the axis" in legend_of(drawn[0])
 
 
 def test_costs_over_more_than_a_decade_get_a_log_axis(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -95,12 +101,28 @@ def test_degenerate_runs_are_drawn(tmp_path: Path, values: Floats, drawn: list[F
     assert bottom < values[:, 0].min() < top
 
 
-def test_third_objective_keeps_its_front_points(tmp_path: Path, drawn: list[Figure]) -> None:
+def test_a_third_objective_has_axes_of_its_own(tmp_path: Path, drawn: list[Figure]) -> None:
     values = np.array([[1.0, 2.0, 9.0], [2.0, 1.0, 9.0], [3.0, 3.0, 1.0], [4.0, 4.0, 2.0]])
-    draw(tmp_path / "front.png", values)
-    axes = drawn[0].axes[0]
-    assert axes.get_title(loc="right") == "3 of 4 architectures on the front"
-    assert np.array_equal(axes.lines[0].get_xdata(), [1.0, 2.0])
+    draw(tmp_path / "front.png", values, steps=[0, 0, 1, 2])
+    flops, params = drawn[0].axes[:2]
+    assert (flops.get_xlabel(), params.get_xlabel()) == ("FLOPs (M)", "params (M)")
+    assert flops.get_title(loc="left") == "hypervolume 0.5000"
+    assert params.get_title(loc="right") == "3 of 4 architectures on the front"
+    assert np.array_equal(flops.lines[0].get_xdata(), [1.0, 2.0])
+    assert np.array_equal(params.lines[0].get_xdata(), [1.0, 9.0])
+    assert covers_no_axes(drawn[0])
+
+
+def test_a_search_of_one_step_has_no_initial_design(tmp_path: Path, drawn: list[Figure]) -> None:
+    draw(tmp_path / "front.png", trade_off(4))
+    assert legend_of(drawn[0]) == ["evaluated", "front"]
+
+
+def test_what_is_evaluated_is_called_by_its_name() -> None:
+    assert noun_of({"ks": [3], "r": 8}) == "architectures"
+    assert noun_of({"networks": ["a"], "thresholds": []}) == noun_of({"networks": ["a"], "gaps": []}) == "cascades"
+    assert noun_of({"a": {"r": 8, "position": 0}, "b": {"r": 8, "position": 1}}) == "cascades"
+    assert noun_of({"networks": ["a"]}) == "ensembles"
 
 
 def test_hypervolume_over_evaluations(tmp_path: Path, drawn: list[Figure]) -> None:

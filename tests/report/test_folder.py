@@ -10,7 +10,7 @@ from tests.report.made import made_run
 
 def write(path, tmp_path):
     runs = [made_run(tmp_path / "run")]
-    write_report(path, runs, compare_runs(runs, None, None), papers=Papers((), ()), warnings=[], cache=tmp_path)
+    write_report(path, runs, compare_runs(runs, None, None), papers=Papers((), (), ()), warnings=[], cache=tmp_path)
 
 
 def files(path):

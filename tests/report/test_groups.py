@@ -1,7 +1,8 @@
-from nas.report.groups import ABSENT, differing, flat_settings, group_runs, short_labels, supernets_of
+from nas.report.groups import group_runs, short_labels
 from nas.report.runs import read_run
+from nas.report.settings import ABSENT, differing, flat_settings, supernets_of
 from tests.report.made import RANDOM, SETTINGS, made_run
-from tests.report.made_papers import cascades, joined, searched
+from tests.report.made_papers import cascades, joined, searched, write_choice
 
 
 def test_runs_that_differ_by_seed_and_free_settings_are_one_group(tmp_path):
@@ -13,9 +14,15 @@ def test_runs_that_differ_by_seed_and_free_settings_are_one_group(tmp_path):
     ]
     groups = group_runs(runs)
     assert [(group.label, [run.folder.name for run in group.runs]) for group in groups] == [
-        ("msunas", ["b", "a"]),
-        ("random", ["c"]),
+        ("MSuNAS", ["b", "a"]),
+        ("random search", ["c"]),
     ]
+
+
+def test_numbers_in_labels_are_in_their_order(tmp_path):
+    runs = [made_run(tmp_path / str(n), settings=SETTINGS | {"threads": n}, steps=1) for n in (10, 9, 1)]
+    labels = [group.label for group in group_runs(runs)]
+    assert labels == ["MSuNAS, threads=1", "MSuNAS, threads=9", "MSuNAS, threads=10"]
 
 
 def test_finished_runs_count_as_long_as_there_are_any(tmp_path):
@@ -34,16 +41,22 @@ def flat(**changes):
 
 
 def test_labels_are_the_few_words_that_tell_groups_apart():
-    nat = {"_target_": "nas.algorithm.nat.NAT", "n_iter": 300, "reevaluate": True}
-    assert short_labels([flat(), flat(algorithm=nat)]) == ["msunas", "nat"]
     gp = {"_target_": "nas.surrogate.gp.GP"}
-    assert short_labels([flat(), flat(surrogate=gp)]) == ["rbf", "gp"]
-    assert short_labels([flat(), flat(threads=2)]) == ["threads=1", "threads=2"]
-    assert short_labels([flat(), flat(surrogate=gp), flat(algorithm=nat)]) == ["msunas, rbf", "msunas, gp", "nat"]
+    assert short_labels(["A", "B"], [flat(), flat(surrogate=gp)]) == ["A", "B"]
+    assert short_labels(["A", "A"], [flat(), flat(surrogate=gp)]) == ["A, rbf", "A, gp"]
+    assert short_labels(["A", "A"], [flat(), flat(threads=2)]) == ["A, threads=1", "A, threads=2"]
+    assert short_labels(["A", "A", "B"], [flat(), flat(surrogate=gp), flat(threads=2)]) == ["A, rbf", "A, gp", "B"]
     fewer = {"_target_": "nas.algorithm.msunas.MSuNAS", "n_iter": 4}
-    assert short_labels([flat(), flat(algorithm=fewer)]) == ["n_iter=8", "n_iter=4"]
-    assert short_labels([flat()]) == ["msunas"]
-    assert short_labels([flat(), flat()]) == ["msunas", "msunas (2)"]
+    assert short_labels(["A", "A"], [flat(), flat(algorithm=fewer)]) == ["A, n_iter=8", "A, n_iter=4"]
+    assert short_labels(["A", "A"], [flat(), flat()]) == ["A", "A (2)"]
+    seeded = [flat(supernet={"seed": seed}) for seed in range(2)]
+    assert short_labels(["A", "A"], seeded) == ["A, supernet.seed=0", "A, supernet.seed=1"]
+
+
+def test_a_supernet_that_is_called_like_the_method_is_said_to_be_one():
+    supernets = [{"_target_": f"nas.supernet.{name}.Supernet"} for name in ("nat", "ofa_w12")]
+    labels = short_labels(["NAT", "NAT"], [flat(supernet=supernet) for supernet in supernets])
+    assert labels == ["NAT, supernet nat", "NAT, OFA-w1.2"]
 
 
 def test_differing_settings_name_what_is_absent():
@@ -62,11 +75,14 @@ def test_searches_for_cascades_are_named_by_the_supernets_of_their_networks(tmp_
 
     runs = [run(i, *names) for i in range(2) for names in (["a"], ["a", "b"], ["a", "b", "c"], ["a", "a"])]
     found = {group.label: [run.seed for run in group.runs] for group in group_runs(runs)}
-    assert found == {"a": [0, 1], "a + b": [0, 1], "3 supernets": [0, 1], "2 clones of a": [0, 1]}
+    assert found == {f"ENCAS ({kind})": [0, 1] for kind in ("1 supernet", "2 supernets", "3 supernets", "2 clones")}
     other = [run(0, *names) for names in (["ofa_w10"], ["ofa_w12"])]
     for one in other:
         one.settings["pool"]["runs"] = [path.removesuffix("/seed_0") for path in one.settings["pool"]["runs"]]
-    assert [group.label for group in group_runs(other)] == ["ofa_w10", "ofa_w12"]
+    assert [group.label for group in group_runs(other)] == [
+        "ENCAS (1 supernet), OFA-w1.0",
+        "ENCAS (1 supernet), OFA-w1.2",
+    ]
     assert supernets_of(["x/alphanet/seed_*", "joint*", "/"]) == ["alphanet", "joint*", "/"]
 
 
@@ -74,11 +90,12 @@ def test_supernets_go_by_their_names_on_the_command_line(tmp_path):
     runs = []
     for name in ("alphanet", "ofa_w12"):
         folder = made_run(tmp_path / name, settings=searched("nat", name), steps=1).folder
-        (folder / ".hydra").mkdir()
-        (folder / ".hydra" / "hydra.yaml").write_text(
-            f"hydra: {{runtime: {{choices: {{supernet: {name}, scale: null}}}}}}"
-        )
+        write_choice(folder, name)
         runs.append(read_run(name, folder))
     assert runs[0].choices == {"supernet": "alphanet"}
     runs.append(made_run(tmp_path / "j", settings=joined("alphanet", "ofa_w12"), steps=1))
-    assert [group.label for group in group_runs(runs)] == ["encas_joint", "nat, alphanet", "nat, ofa_w12"]
+    assert [group.label for group in group_runs(runs)] == [
+        "ENCAS-joint (2 supernets)",
+        "NAT, AlphaNet",
+        "NAT, OFA-w1.2",
+    ]

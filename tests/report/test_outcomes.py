@@ -10,20 +10,20 @@ def found_in(runs):
 
 
 def test_numbers_are_those_of_the_runs(tmp_path):
-    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(5)]
-    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM, shift=4.0) for i in range(5)]
+    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(6)]
+    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM, shift=4.0) for i in range(6)]
     found = found_in(runs)
     assert [name for name in found if "after" not in name] == [
-        "hypervolume", "hypervolume on the test split", "lowest top1 error", "lowest top1 error, on the test split"
+        "hypervolume", "hypervolume on the test split", "lowest top-1 error", "lowest top-1 error, on the test split"
     ]  # fmt: skip
-    error = found["lowest top1 error"]
-    assert error.values["msunas"][3] == runs[3].record.objectives[:, 0].min()
+    error = found["lowest top-1 error"]
+    assert error.values["MSuNAS"][3] == runs[3].record.objectives[:, 0].min()
     record = runs[3].record
     chosen = int(record.objectives[:, 0].argmin())
-    assert found["lowest top1 error, on the test split"].values["msunas"][3] == 10.0 + record.step[chosen]
+    assert found["lowest top-1 error, on the test split"].values["MSuNAS"][3] == 10.0 + record.step[chosen]
     difference = error.differences()[0]
-    assert (difference.first, difference.second, difference.test) == ("msunas", "random", "signed-rank")
-    assert difference.effect == 1.0 and difference.p_greater == pytest.approx(1 / 32)  # lower errors are better
+    assert (difference.first, difference.second, difference.test) == ("MSuNAS", "random search", "signed-rank")
+    assert difference.effect == 1.0 and difference.p_greater == pytest.approx(1 / 64)  # lower errors are better
     assert found["hypervolume"].differences()[0].effect == 1.0
 
 
@@ -31,8 +31,8 @@ def test_unequal_budgets_are_compared_at_what_all_have(tmp_path):
     runs = [made_run(tmp_path / "m", steps=6), made_run(tmp_path / "r", settings=RANDOM, steps=4)]
     fewest = len(runs[1].record.step)
     found = found_in(runs)[f"hypervolume after {fewest} evaluations"]
-    assert found.values["random"] == found_in(runs)["hypervolume"].values["random"]
-    assert found.values["msunas"][0] <= found_in(runs)["hypervolume"].values["msunas"][0]
+    assert found.values["random search"] == found_in(runs)["hypervolume"].values["random search"]
+    assert found.values["MSuNAS"][0] <= found_in(runs)["hypervolume"].values["MSuNAS"][0]
 
 
 def test_unfinished_runs_and_second_runs_of_a_seed_do_not_count(tmp_path):
@@ -41,5 +41,5 @@ def test_unfinished_runs_and_second_runs_of_a_seed_do_not_count(tmp_path):
         made_run(tmp_path / "b", shift=-3.0),
         made_run(tmp_path / "c", seed=1, state="running"),
     ]
-    found = found_in(runs)["lowest top1 error"].values["msunas"]
+    found = found_in(runs)["lowest top-1 error"].values["MSuNAS"]
     assert found == {0: runs[0].record.objectives[:, 0].min()}

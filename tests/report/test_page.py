@@ -6,10 +6,12 @@ import pytest
 
 from nas.report.comparison import compare_runs
 from nas.report.exhibit_figures import Drawn
-from nas.report.page import inert, render_page
+from nas.report.genes import row_texts
+from nas.report.page import breakable, inert, render_page
 from nas.report.papers import Papers, papers_of
 from nas.report.pictures import chosen_architectures
 from nas.report.published import published_methods
+from nas.report.spaces import Spaces
 from tests.report.made import RANDOM, SETTINGS, made_run
 from tests.report.test_published import on
 
@@ -38,8 +40,9 @@ class Elements(HTMLParser):
 
 def render(runs, cache, **changes):
     comparisons = compare_runs(runs, None, None)
-    pictures = [chosen_architectures(comparison, cache) for comparison in comparisons]
-    given = {"papers": Papers((), ()), "exhibits": [()] * len(comparisons)}
+    pictures = [chosen_architectures(comparison, Spaces(cache)) for comparison in comparisons]
+    given = {"papers": Papers((), (), ()), "exhibits": [()] * len(comparisons)}
+    given["texts"] = [[row_texts(found, None) for found in comparison.genes] for comparison in comparisons]
     given |= {"warnings": ["watch out"], "files": {"data/runs.csv": "one row a run"}, "made": "now"} | changes
     return render_page(runs, comparisons, pictures, **given)
 
@@ -52,29 +55,68 @@ def test_everything_asked_for_is_on_the_page(tmp_path):
     runs = [made_run(tmp_path / f"m{i}", seed=i, failing=True) for i in range(2)]
     runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(2)]
     runs += [made_run(tmp_path / "dead", seed=7, state="failed"), made_run(tmp_path / "slow", seed=8, state="running")]
-    page = render(runs, tmp_path)
+    page = render(runs, tmp_path).replace("<wbr>", "")
     for text in (
         "Report of 6 runs", "4 finished, 1 unfinished, 1 failed", "watch out", "Hypervolume over evaluations",
         "Attainment surfaces", "Where genes converge", "Where the time went", "Settings that differ",
-        "Wilcoxon&#39;s" if "Wilcoxon&#39;s" in page else "Wilcoxon's", "MemoryError: no room", "data/runs.csv",
+        "MemoryError: no room", "data/runs.csv",
         "1.01 times the worst of their initial designs", "algorithm._target_", "nas.algorithm.random.RandomSearch",
-        "p: first better", "RunError: &lt;b&gt;out&lt;/b&gt; of luck", "2 pairs", "cannot be below 0.5000",
+        "RunError: &lt;b&gt;out&lt;/b&gt; of luck", "there are 2 in a group",
     ):  # fmt: skip
         assert text in page, text
     data = data_of(page)
     assert [run["seed"] for run in data[0]["runs"]] == [0, 1, 7, 8, 0, 1]
-    assert data[0]["groups"] == ["msunas", "random"]
+    assert data[0]["groups"] == ["MSuNAS", "random search"]
     run = data[0]["runs"][0]
     assert run["died"].count(-1) == len(runs[0].record.front()) == len(run["configs"])
 
 
+def test_long_words_of_tables_may_be_broken_and_stay_harmless():
+    assert breakable("n_iter=8 is short") == "n_iter=8 is short"
+    long = breakable("surrogate.kernel=a_name_that_is_long <b>")
+    assert str(long) == ("surrogate.<wbr>kernel=<wbr>a_<wbr>name_<wbr>that_<wbr>is_<wbr>long &lt;b&gt;")
+    evil = "<script>alert(1)</script>/and_more"
+    assert "<script" not in breakable(evil) and breakable(evil).striptags() == evil
+    assert breakable(3) == "3"
+
+
+def test_with_one_run_a_group_a_line_says_what_is_missing(tmp_path):
+    runs = [made_run(tmp_path / "m"), made_run(tmp_path / "r", settings=RANDOM)]
+    page = render(runs, tmp_path, papers=papers_of(compare_runs(runs, None, None), "papers", published=True))
+    said = (
+        "No tests: at least 6 seeds that two groups have in common, or 4 other ones in each, are needed for p &lt; "
+        "0.05; there is 1 in a group."
+    )
+    assert page.count(said) == 1 and "there is 1: MSuNAS &gt; random search" in page
+    assert "1 pairs" not in page and "p, Holm" not in page and "Report of 2 runs" in page
+    alone = render(runs[:1], tmp_path)
+    assert "Report of 1 run<" in alone and "1 group of runs" in alone and "There is one group" in alone
+
+
+def test_groups_of_other_experiments_are_compared_when_asked(tmp_path):
+    longer = SETTINGS | {"algorithm": SETTINGS["algorithm"] | {"n_iter": 9}}
+    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(6)]
+    runs += [made_run(tmp_path / f"l{i}", seed=i, settings=longer) for i in range(6)]
+    page = render(runs, tmp_path)
+    assert "Alone in their experiment: MSuNAS, n_iter=4; MSuNAS, n_iter=9. together=true compares" in page
+    together = render(runs, tmp_path, papers=Papers((), (), (), together=True))
+    assert "Alone in" not in together and "p, Holm (of 1 test)" in together
+
+
+def test_a_search_that_archives_its_last_front_alone_has_no_curve(tmp_path):
+    page = render([made_run(tmp_path / "c", steps=1, config={"networks": ["a"], "thresholds": []})], tmp_path)
+    assert 'data-chart="hypervolume-0"' not in page and "archive their last fronts alone" in page
+    assert "grey those of initial designs" not in page and not any(data_of(page)[0]["clouds"][0]["initial"])
+
+
 def test_the_papers_have_their_place(tmp_path):
-    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(2)]
-    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(2)]
+    runs = [made_run(tmp_path / f"m{i}", seed=i) for i in range(6)]
+    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM) for i in range(6)]
     papers = papers_of(compare_runs(runs, None, None), "papers", published=True)
     page = render(runs, tmp_path, papers=papers, exhibits=[[Drawn("A figure", "data:image/svg+xml;base64,AA==")]])
     for text in ("The papers&#39; hypotheses" if "papers&#39; h" in page else "The papers' hypotheses",
-                 "MSuNAS &gt; random search", "corrected for 4 tests", 'alt="A figure"', "Highest accuracies",
+                 "MSuNAS &gt; random search", "NSGANetV2, digits (FLOPs)", "p, Holm (of 1 test)", "6 pairs",
+                 'alt="A figure"', "Highest accuracies",
                  "As in the papers"):  # fmt: skip
         assert text in page, text
     assert data_of(page)[0]["published"] == []
@@ -84,7 +126,7 @@ def test_the_papers_have_their_place(tmp_path):
 
 def test_published_networks_are_among_the_values(tmp_path):
     run = made_run(tmp_path / "m", settings=on("cifar10"))
-    page = render([run], tmp_path, papers=Papers((), published_methods()))
+    page = render([run], tmp_path, papers=Papers((), (), published_methods()))
     found = data_of(page)[0]["published"]
     assert [(one["method"], one["values"], one["other"]) for one in found] == [("NAT", [[1.6], [468.0]], 1)]
     assert "published networks" in page

@@ -2,7 +2,6 @@ import pytest
 
 from nas.report.comparison import compare_runs
 from nas.report.groups import group_runs
-from nas.report.roles import roles_of
 from nas.report.runs import find_runs, read_run
 from tests.report.made import RANDOM, SETTINGS, made_run
 from tests.report.made_papers import SUPERNETS, cascades, searched, write_papers
@@ -14,8 +13,12 @@ def groups(tmp_path_factory):
     return group_runs([read_run(str(path), path) for path in find_runs([str(folder)])])
 
 
+def roles(runs):
+    return [group.role for group in group_runs(runs)]
+
+
 def test_every_method_of_the_papers_is_known_by_its_settings(groups):
-    found = {group.runs[0].folder.parent.name: role for group, role in zip(groups, roles_of(groups), strict=True)}
+    found = {group.runs[0].folder.parent.name: group.role for group in groups}
     methods = {name: (role.method, role.supernets, role.clones) for name, role in found.items()}
     assert methods == {
         **dict.fromkeys(SUPERNETS, ("nat", 1, False)),
@@ -46,13 +49,13 @@ def test_cascades_of_all_seeds_are_one_group_on_the_images_of_their_networks(gro
 
 def test_searches_and_roles_in_words(tmp_path):
     runs = [made_run(tmp_path / "m", settings=SETTINGS), made_run(tmp_path / "r", settings=RANDOM)]
-    assert [str(role) for role in roles_of(group_runs(runs))] == ["MSuNAS", "random search"]
+    assert [str(role) for role in roles(runs)] == ["MSuNAS", "random search"]
     far = made_run(tmp_path / "c", settings=cascades(*[tmp_path / "gone" / "seed_0"] * 3))
-    assert [str(role) for role in roles_of(group_runs([far]))] == ["ENCAS (3 clones)"]
+    assert [str(role) for role in roles([far])] == ["ENCAS (3 clones)"]
     other = made_run(tmp_path / "o", settings=SETTINGS | {"algorithm": {"_target_": "mine.new.Algorithm"}})
-    assert [role.method for role in roles_of(group_runs([other]))] == [""]
+    assert [role.method for role in roles([other])] == [""]
 
 
 def test_frozen_weights_are_nat_where_nothing_adapts(tmp_path):
     run = made_run(tmp_path / "n", settings=searched("nat", "alphanet", "none"))
-    assert [role.method for role in roles_of(group_runs([run]))] == ["nat"]
+    assert [role.method for role in roles([run])] == ["nat"]

@@ -5,10 +5,11 @@ from scipy.stats import mannwhitneyu, wilcoxon
 from nas.report.statistics import (
     _permuted_signs,
     a12,
-    bonferroni,
     compare,
     compare_all,
     holm,
+    median_difference,
+    pairs_needed,
     rank_sum,
     signed_rank,
     smallest_p,
@@ -49,15 +50,29 @@ def test_effect_size_by_counting():
 
 def test_corrections():
     p = [0.01, 0.04, 0.03, 0.5]
-    assert bonferroni(p) == pytest.approx([0.04, 0.16, 0.12, 1.0])
     assert holm(p) == pytest.approx([0.04, 0.09, 0.09, 0.5])  # 4 * 0.01; 3 * 0.03; max(2 * 0.04, 0.09); 0.5
-    assert holm([]) == [] and bonferroni([]) == []
+    assert holm([]) == []
 
 
 def test_the_least_p_value_of_few_runs():
     assert smallest_p("signed-rank", 5, 5) == 0.0625
     assert signed_rank(np.arange(1.0, 6.0), np.zeros(5), "two-sided") == 0.0625
     assert rank_sum(np.arange(3.0) + 9, np.arange(4.0), "two-sided") == pytest.approx(smallest_p("rank-sum", 3, 4))
+
+
+def test_groups_without_enough_runs_are_not_compared():
+    few, some, many = ({s: s + k / 7 for s in range(n)} for k, n in enumerate((1, 5, 6)))
+    assert compare_all({"a": few, "b": few}) == [] and compare_all({"a": some, "b": some}) == []
+    found = compare_all({"few": few, "many": many, "more": {s: 2.0 * s for s in range(6)}})
+    assert [(d.first, d.second, d.family, d.p_holm == d.p) for d in found] == [("many", "more", 1, True)]
+    assert (pairs_needed(1), pairs_needed(2)) == (5, 6)
+
+
+def test_what_is_left_of_rounding_is_a_tie():
+    first, second = np.array([98.67, 0.3, 5.0]), np.array([98.67 + 1.5e-14, 0.1 + 0.2, 5.0])
+    assert signed_rank(first, second, "greater") == 1.0 and rank_sum(first[:1], second[:1], "two-sided") == 1.0
+    assert a12(first[:1], second[:1]) == 0.5 and median_difference(first, second, paired=True) == 0
+    assert median_difference(np.array([1.0, 9.0, 2.0]), np.array([0.0, 1.0, 7.0]), paired=True) == 1.0  # of 1, 8, -5
 
 
 def test_seeds_pair_runs():
@@ -77,8 +92,7 @@ def test_all_pairs_are_corrected_together():
     groups = {name: {s: rng.random() + k for s in range(6)} for k, name in enumerate("abc")} | {"empty": {}}
     found = compare_all(groups)
     assert [(d.first, d.second) for d in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [d.p_bonferroni for d in found] == bonferroni([d.p for d in found])
-    assert [d.p_holm for d in found] == holm([d.p for d in found])
+    assert [d.p_holm for d in found] == holm([d.p for d in found]) and {d.family for d in found} == {3}
     assert compare_all({"a": {0: 1.0}}) == []
 
 

@@ -3,18 +3,20 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from nas.report.comparison import compare_runs
+from nas.report.genes import row_texts
 from nas.report.papers import papers_of
 from nas.report.tables import write_tables
 from tests.report.made import RANDOM, made_run
 
 
 def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
-    runs = [made_run(tmp_path / f"m{i}", seed=i, failing=True) for i in range(3)]
-    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM, objectives=2) for i in range(3)]
+    runs = [made_run(tmp_path / f"m{i}", seed=i, failing=True) for i in range(6)]
+    runs += [made_run(tmp_path / f"r{i}", seed=i, settings=RANDOM, objectives=2) for i in range(6)]
     runs += [made_run(tmp_path / "t", objectives=3)]
     comparisons = compare_runs(runs, None, None)
+    texts = [[row_texts(found, None) for found in comparison.genes] for comparison in comparisons]
     (tmp_path / "data").mkdir()
-    said = write_tables(tmp_path / "data", runs, comparisons, papers_of(comparisons, "papers", published=True))
+    said = write_tables(tmp_path / "data", runs, comparisons, papers_of(comparisons, "papers", published=True), texts)
     names = {path.stem for path in (tmp_path / "data").glob("*.parquet")}
     assert names == {"runs", "failures", "front", "hypervolume", "attainment", "surrogate", "genes", "times",
                      "outcomes", "statistics", "settings", "evaluations", "hypotheses", "accuracies"}  # fmt: skip
@@ -34,11 +36,18 @@ def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
     errors = np.array([row["top1_error"] for row in rows], dtype=float)
     assert np.isnan(errors).sum() == (~record.ok).sum() > 0
     row = tables["statistics"].to_pylist()[0]
-    assert (row["outcome"], row["first"], row["second"], row["n_first"]) == ("hypervolume", "msunas", "random", 3)
+    assert (row["outcome"], row["first"], row["second"], row["n_first"]) == (
+        "hypervolume",
+        "MSuNAS",
+        "random search",
+        6,
+    )
     tested = tables["hypotheses"].to_pylist()
     assert tested[0]["hypothesis"] == "MSuNAS > random search" and tested[0]["found"] == "not shown"
-    assert tested[0]["difference"] == tested[0]["median_first"] - tested[0]["median_second"]
-    assert len(tables["failures"]) == 9
+    assert (tested[0]["family"], tested[0]["family_size"], row["family"]) == ("NSGANetV2, digits (FLOPs)", 4, 1)
+    genes = tables["genes"].to_pylist()
+    assert {row["stands_for"] for row in genes if row["gene"] == "kernel"} == {"0", "1", "2"}
+    assert len(tables["failures"]) == 18
 
 
 def test_an_old_run_with_a_seed_of_more_than_64_bits_is_reported(tmp_path):

@@ -9,7 +9,7 @@ from tests.browser import PROGRAM, Browser
 from tests.report.made import RANDOM, SETTINGS, write_run
 
 LOOKS: list[dict[str, Any]] = [
-    {"width": 1280, "height": 900},
+    {"width": 1400, "height": 900},
     {"width": 1280, "height": 900, "dark": True},
     {"width": 390, "height": 844, "mobile": True},
 ]
@@ -17,7 +17,7 @@ LOOKS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def runs(tmp_path):
-    for i in range(3):
+    for i in range(5):
         write_run(tmp_path / "runs" / "msunas" / f"seed_{i}", seed=i)
         write_run(tmp_path / "runs" / "random" / f"seed_{i}", seed=i, settings=RANDOM, shift=2.0)
     return tmp_path / "runs"
@@ -32,16 +32,16 @@ def test_one_command(launch, runs, tmp_path):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     code, out, err = launch("task=report", "runs=[runs]")
     assert code == 0, err
-    assert "MSuNAS > random search, validation" in out and "corrected for 4 tests" in out
-    assert "Report of 6 runs in 2 groups" in out and "outputs/report/index.html" in out
-    assert "Report of 6 runs" in (tmp_path / "outputs" / "report" / "index.html").read_text()
+    assert "MSuNAS > random search, validation" in out and "NSGANetV2, digits (FLOPs)" in out
+    assert "Report of 10 runs in 2 groups" in out and "outputs/report/index.html" in out
+    assert "Report of 10 runs" in (tmp_path / "outputs" / "report" / "index.html").read_text()
     marked = json.loads((tmp_path / "outputs" / "report" / "report.json").read_text())
-    assert len(marked["runs"]) == 6
+    assert len(marked["runs"]) == 10
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
     other = ("runs=runs/*/seed_0", "path=other", "reference_point=[99,99]", "hypotheses=none", "published=false")
     code, out, err = launch("task=report", *other)
     assert code == 0, err
-    assert "Hypotheses" not in out
+    assert "Hypotheses" not in out and "no tests" not in out
     page = (tmp_path / "other" / "index.html").read_text()
     assert "Report of 2 runs" in page and "as the command line says" in page
 
@@ -51,8 +51,8 @@ def test_damaged_runs_are_named_and_not_used(launch, runs, tmp_path):
     path.write_bytes(path.read_bytes().replace(b'"step":1', b'"step":2', 1))
     code, out, err = launch("task=report", "runs=[runs]", "path=out")
     assert code == 0, err
-    assert "Report of 5 runs in 2 groups, 1 damaged left out" in out
-    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Report of 9 runs in 2 groups, 1 damaged left out" in out
+    page = (tmp_path / "out" / "index.html").read_text().replace("<wbr>", "")
     assert "Left out, damaged" in page and "msunas/seed_1/archive.jsonl" in page
 
 
@@ -108,6 +108,10 @@ def test_the_page_in_a_browser(launch, runs, tmp_path):
         for look in LOOKS:
             browser.open(page, **look)
             assert browser.value("document.documentElement.scrollWidth") <= look["width"]
+            wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+            assert browser.value(wide) == 0  # no column of a table is cut off
+            hidden = "document.querySelector('.long .scroll')"
+            assert browser.value(f"{hidden}.scrollHeight - {hidden}.clientHeight") <= 2  # all hypotheses are in view
             height = browser.value("document.documentElement.scrollHeight")
             browser.open(page, **look | {"height": height})
             browser.value("new Promise((done) => setTimeout(() => done(1), 400))")

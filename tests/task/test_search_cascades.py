@@ -36,7 +36,10 @@ def test_a_search_writes_what_every_search_writes(launch, tmp_path):
         set(best["architecture"]) == {"networks", "thresholds"} and "models/net" in best["architecture"]["networks"][0]
     )
     assert {"top1", "flops", "answered_1", "kept"} <= set(best["test"])
-    for name in ("front.png", "hypervolume.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
+    assert (
+        "cascades after" in out and "hypervolume.png" not in out and not (tmp_path / "run" / "hypervolume.png").exists()
+    )
+    for name in ("front.png", "metrics.csv", "archive.jsonl", "iter_0.stats"):
         assert (tmp_path / "run" / name).exists()
     assert found["reference_point"] == pytest.approx([80.0, 1.01 * 5 * 100])  # 5 classes, networks of 10 to 100 M
     assert found["ideal_point"] == [0.0, 10.0]

@@ -102,7 +102,7 @@ class Chart {
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(ratio, ratio);
     this.pen.font = FONT;
-    this.box = { left: 54, top: 10, right: width - 12, bottom: height - 42 };
+    this.box = { left: 68, top: 10, right: width - 12, bottom: height - 42 };
     if (this.spec.axes !== false) this.axes();
     this.pen.save();
     if (this.spec.axes !== false) {

@@ -13,28 +13,30 @@ function ends(values, least, most) {
   return [Math.max(low - room, least ?? -Infinity), Math.min(high + room, most ?? Infinity)];
 }
 
-function hypervolumeChart(host, set, hidden) {
+// The curves of some groups; the axis is that of the groups that are shown.
+function hypervolumeChart(host, set, members, hidden) {
   const { grid, spread } = set.hypervolume;
-  const start = Math.max(0, grid.findIndex((_, i) => spread.some((rows) => rows[2][i] !== null)));
-  const medians = spread.flatMap((rows) => [...rows[0].slice(start), ...rows[4].slice(start)]);
+  const shown = (group) => members.includes(group) && !hidden.has(group);
+  const fit = () => ends(spread.flatMap((rows, group) => (shown(group) ? [...rows[0], ...rows[4]] : [])), 0, 1);
   return new Chart(host, {
     height: (width) => Math.min(420, Math.max(280, width * 0.45)),
     x: { label: "evaluations", ends: ends(grid) },
-    y: { label: "hypervolume", ends: ends(medians, 0, 1) },
+    y: { label: "hypervolume", ends: fit() },
+    fit,
     zoom: true,
     draw: (chart) => {
       spread.forEach((rows, group) => {
-        if (hidden.has(group)) return;
+        if (!shown(group)) return;
         const fill = groupColour(group);
         chart.band(grid, rows[0], rows[4], { fill, alpha: 0.1, stairs: true });
         chart.band(grid, rows[1], rows[3], { fill, alpha: 0.2, stairs: true });
       });
       for (const run of set.runs) {
-        if (hidden.has(run.group) || run.state === "finished") continue;
+        if (!shown(run.group) || run.state === "finished") continue;
         chart.line(run.counts, run.hypervolume, { stroke: groupColour(run.group), width: 1, dash: [2, 3], stairs: true });
       }
       spread.forEach((rows, group) => {
-        if (hidden.has(group)) return;
+        if (!shown(group)) return;
         chart.line(grid, rows[2], { stroke: groupColour(group), width: 2, dash: groupDash(group), stairs: true });
         const last = rows[2].findLastIndex((value) => value !== null);
         chart.pen.fillStyle = groupColour(group);
@@ -46,7 +48,7 @@ function hypervolumeChart(host, set, hidden) {
       const wanted = chart.value(px, chart.spec.x, chart.box.left, chart.box.right);
       let i = 0;
       grid.forEach((count, k) => { if (Math.abs(count - wanted) < Math.abs(grid[i] - wanted)) i = k; });
-      const said = spread.map((rows, g) => [g, rows]).filter(([g, rows]) => !hidden.has(g) && rows[2][i] !== null);
+      const said = spread.map((rows, g) => [g, rows]).filter(([g, rows]) => shown(g) && rows[2][i] !== null);
       return said.length && [`${grid[i]} evaluations`, ...said.map(([g, rows]) =>
         `${set.groups[g]}: ${short(rows[2][i])} (${short(rows[0][i])} to ${short(rows[4][i])})`)];
     },
@@ -71,8 +73,8 @@ function attainmentChart(host, set, part, hidden) {
   const x = set.views[part.other], y = set.views[0];
   return new Chart(host, {
     height: (width) => Math.min(440, Math.max(280, width * 0.5)),
-    x: { label: named(set.objectives[part.other]), ends: [...x.ends], log: x.log },
-    y: { label: named(set.objectives[0]), ends: [...y.ends], log: y.log },
+    x: { label: set.objectives[part.other].label, ends: [...x.ends], log: x.log },
+    y: { label: set.objectives[0].label, ends: [...y.ends], log: y.log },
     zoom: true,
     draw: (chart) => part.groups.forEach((surfaces, group) => {
       if (hidden.has(group)) return;
@@ -86,14 +88,16 @@ function attainmentChart(host, set, part, hidden) {
       trace([...worst].reverse());
       pen.fill();
       pen.globalAlpha = 1;
-      for (const [path, width, dash] of [[best, 1, [3, 3]], [worst, 1, [1, 3]], [median, 2, groupDash(group)]]) {
+      for (const [path, width, dash] of [[best, 0.6, []], [worst, 0.6, []], [median, 2, groupDash(group)]]) {
         pen.lineWidth = width;
+        pen.globalAlpha = width > 1 ? 1 : 0.5;
         pen.setLineDash(dash);
         pen.beginPath();
         trace(path);
         pen.stroke();
       }
       pen.setLineDash([]);
+      pen.globalAlpha = 1;
     }),
   });
 }

@@ -8,18 +8,19 @@ function shade(share) {
   return `rgb(${mix.join(",")})`;
 }
 
-const CELL = 9, GAP = 4;
+const CELL = 11, GAP = 5;
 
 function geneChart(host, set, group) {
-  const { genes, widths, steps, shares } = set.genes[group];
+  const { genes, texts, steps, shares } = set.genes[group];
   const tops = [];
   let height = 24;
   shares.forEach((rows) => { tops.push(height); height += rows.length * CELL + GAP; });
   const columns = steps.length + 1;
   const shape = (chart) => {
     const width = chart.host.clientWidth;
-    const left = Math.min(190, width * 0.42);
-    return { left, cell: (width - left - 10) / (columns + 0.5) };
+    const beside = Math.min(12 + 5.5 * Math.max(...texts.flat().map((text) => text.length)), width * 0.25);
+    const left = Math.min(190 + beside, width * 0.5);
+    return { left, beside, cell: (width - left - 10) / (columns + 0.5) };
   };
   const place = (column, { left, cell }) => left + cell * (column < columns - 1 ? column : column + 0.5);
   return new Chart(host, {
@@ -41,7 +42,13 @@ function geneChart(host, set, group) {
       shares.forEach((rows, gene) => {
         pen.fillStyle = colour("--ink");
         pen.textAlign = "right";
-        pen.fillText(genes[gene], size.left - 8, tops[gene] + (rows.length * CELL) / 2, size.left - 10);
+        pen.fillText(genes[gene], size.left - size.beside, tops[gene] + (rows.length * CELL) / 2, size.left - size.beside - 2);
+        pen.fillStyle = colour("--soft");
+        pen.font = "9px system-ui, sans-serif";
+        rows.forEach((_, value) => {
+          pen.fillText(texts[gene][value], size.left - 4, tops[gene] + (rows.length - 0.5 - value) * CELL, size.beside - 6);
+        });
+        pen.font = "11px system-ui, sans-serif";
         rows.forEach((row, value) => row.forEach((share, column) => {
           pen.fillStyle = colours[share];
           const y = tops[gene] + (rows.length - 1 - value) * CELL;
@@ -57,10 +64,8 @@ function geneChart(host, set, group) {
       const value = rows.length - 1 - Math.floor((py - tops[gene]) / CELL);
       const column = px >= place(columns - 1, size) ? columns - 1 : Math.floor((px - size.left) / size.cell);
       if (value < 0 || column >= columns) return null;
-      const width = widths[gene], first = value * width;
       const when = column === columns - 1 ? "final fronts" : `from iteration ${steps[column]}`;
-      const said = width > 1 ? `values ${first} to ${first + width - 1}` : `value ${first}`;
-      return [genes[gene], `${said}: ${rows[value][column]} %`, when];
+      return [genes[gene], `${texts[gene][value]}: ${rows[value][column]} %`, when];
     },
   });
 }
@@ -101,7 +106,7 @@ function architectureChart(host, layers) {
       pen.textAlign = "left";
       pen.fillStyle = colour("--soft");
       pen.fillText("expansion, by kernel", 10, floor + 14);
-      pen.fillText("share of multiply-adds", 10, bars + depth + 14);
+      pen.fillText("share of FLOPs", 10, bars + depth + 14);
       let x = width - 10;
       pen.textAlign = "right";
       for (const kernel of [...new Set(layers.map((layer) => layer.kernel))].sort().reverse()) {
@@ -116,7 +121,7 @@ function architectureChart(host, layers) {
       const layer = layers[Math.floor((px - 10) / ((chart.host.clientWidth - 20) / layers.length))];
       return layer && [layer.name, `${layer.outputs} channels of ${layer.side} × ${layer.side}`,
         `kernel ${layer.kernel}, stride ${layer.stride}${layer.expansion ? `, expansion ${layer.expansion}` : ""}`,
-        `${layer.share} % of the multiply-adds`];
+        `${layer.share} % of the FLOPs`];
     },
   });
 }

@@ -1,10 +1,6 @@
 "use strict";
 // The fronts of all runs, at any number of evaluations.
 
-function named(objective) {
-  return objective.unit ? `${objective.name} (${objective.unit})` : objective.name;
-}
-
 // Places of what no other place dominates in two lists of values, ascending in the first list.
 function frontOf(places, first, second) {
   const sorted = [...places].sort((a, b) => first[a] - first[b] || second[a] - second[b]);
@@ -24,7 +20,7 @@ class FrontChart {
     this.root = root;
     this.frame = set.frames.length - 1;
     this.show = { cloud: true, test: false, final: false, published: true };
-    const axis = (k) => ({ label: named(set.objectives[k]), ends: [...set.views[k].ends], log: set.views[k].log });
+    const axis = (k) => ({ label: set.objectives[k].label, ends: [...set.views[k].ends], log: set.views[k].log });
     this.axis = axis;
     this.chart = new Chart(root.querySelector(".plot"), {
       height: (width) => Math.min(520, Math.max(320, width * 0.56)),
@@ -146,7 +142,7 @@ class FrontChart {
     if (found && found[0].method) {
       const [method, i] = found;
       const [errors, costs] = method.values;
-      return [`${method.method} ${method.names[i]}, published`, `error on the test images ${short(errors[i])} %`, `${short(costs[i])} M multiply-adds`];
+      return [`${method.method} ${method.names[i]}, published`, `error on the test images ${short(errors[i])} %`, `${short(costs[i])} M FLOPs`];
     }
     return found && this.describe(...found);
   }
@@ -177,6 +173,7 @@ class FrontChart {
       this.timer = undefined;
       play.textContent = "▶ play";
     };
+    slider.hidden = said.hidden = play.hidden = this.set.frames.length < 2;
     slider.max = this.set.frames.length - 1;
     slider.value = slider.max;
     slider.addEventListener("input", () => { stop(); tell(); });

@@ -9,7 +9,10 @@ sets.forEach((set, number) => {
   const hidden = new Set();
   const charts = [
     new FrontChart(part("front"), set, hidden).chart,
-    hypervolumeChart(part("hypervolume"), set, hidden),
+    ...set.hypervolume.panels.flatMap((members, i) => {
+      const host = part(`hypervolume-${i}`);
+      return host ? [hypervolumeChart(host, set, members, hidden)] : [];
+    }),
     ...set.attainment.map((surfaces, i) => attainmentChart(part(`attainment-${i}`), set, surfaces, hidden)),
   ];
   if (set.quality.some(Boolean)) {
@@ -29,7 +32,12 @@ sets.forEach((set, number) => {
       if (shown) hidden.delete(group);
       else hidden.add(group);
       button.setAttribute("aria-pressed", String(shown));
-      charts.forEach((chart) => chart.redraw());
+      charts.forEach((chart) => {
+        if (chart.spec.fit) {
+          chart.home.y = chart.spec.fit();
+          chart.view(chart.home);
+        } else chart.redraw();
+      });
     });
   }
 });
