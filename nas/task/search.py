@@ -270,6 +270,7 @@ def bounds(
         UserError: if a constraint is on no exact cost, or its limits contradict each other.
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
+    measured = {TOP1_ERROR.name, *(o.measure.name for o in objectives if not isinstance(o, Cost))}
     known: dict[str, Cost] = {name: cost for name, cost in costs.items() if cost.exact}
     known |= {o.measure.name: o for o in objectives if isinstance(o, Cost)}
     found = []
@@ -279,6 +280,12 @@ def bounds(
             continue
         if name in costs and name not in known:
             raise UserError(f"constraints.{name} bounds exact costs; those of cascades depend on what networks answer")
+        if name in measured:
+            raise UserError(
+                f"constraints.{name}: {name} is measured, and only costs that are known before an architecture is "
+                f"evaluated can be bounded ({', '.join(known)}); leave the bound out, and choose among the results: "
+                "task=select"
+            )
         if name not in known:
             raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
         if least is not None and most is not None and least > most:
