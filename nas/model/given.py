@@ -61,6 +61,15 @@ class Given:
         source = Path("the command line")
         return part_from({"supernet": node}, "supernet", Supernet, offers, source)  # type: ignore[type-abstract]
 
+    def check_resolution(self, side: object) -> None:
+        """Raise UserError unless images of this many pixels a side are a choice of the supernet that is named."""
+        choices = (self.settings.get("supernet") or {}).get("resolutions")
+        if isinstance(side, int) and isinstance(choices, list) and side not in choices:
+            listed = ", ".join(map(str, choices))
+            raise UserError(
+                f"r={side} is no resolution of the supernet, which has {listed}: add supernet.resolutions=[{side}]"
+            )
+
     @property
     def crop(self) -> float:
         """The share of the images' sides that networks see."""

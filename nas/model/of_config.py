@@ -89,6 +89,7 @@ class SubnetSource(ModelSource):
         self.name = path.stem
         self._path, self._weights, self._given = path, weights, given
         self.n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
+        given.check_resolution(resolution or config.get("r"))
         self._supernet = given.supernet(self.n_classes, None if weights is None else RANDOM)
         if weights is None and not self._supernet.trained:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")

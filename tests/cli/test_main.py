@@ -59,7 +59,10 @@ WRONG = {
         ["ideal_point=[1,2]", "reference_point=[3,2]"],
         "ideal_point's flops, 2, must be below reference_point's, 2",
     ),
-    "constraint of no cost": (["constraints.top1.max=3"], "unknown key 'constraints.top1.max'"),
+    "constraint of no cost": (
+        ["constraints.top1.max=3"],
+        "unknown key 'constraints.top1' (choices: constraints.",
+    ),
     "constraint without its objective": (
         ["constraints.latency_table.max=3"],
         "constraints.latency_table needs sec_obj=latency_table",

@@ -1,10 +1,16 @@
 import json
 
+import numpy as np
 import pytest
 
+from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.base import Cost
+from nas.objective.measurement import Measurement
 from nas.pool.runs import RunsPool
 from nas.run_folder import RunFolder
+from nas.task.search import bounds
+from nas.types import Measure
 
 SMALL = (
     "training=none",
@@ -67,3 +73,47 @@ def test_outputs_of_the_front_are_stored_on_request(launch, tmp_path, monkeypatc
     right = pool.outputs("test").probabilities.argmax(axis=2) == pool.outputs("test").labels
     expected = [member["test"]["top1"] for member in front]
     assert [100 * float(row.mean()) for row in right] == pytest.approx(expected, abs=1.5)  # half precision makes ties
+
+
+class OwnCost(Cost):
+    """Known for any architecture."""
+
+    measure = Measure("mine", "J")
+
+    def __call__(self, genomes):
+        return np.ones(len(genomes))
+
+
+class OwnMeasurement(Measurement):
+    """Found when an architecture is evaluated."""
+
+    measure = Measure("power", "W")
+
+    def of(self, network, resolution):
+        return 1.0
+
+
+def test_costs_of_ones_own_are_bounded(tables):
+    (bound,) = bounds({"mine": {"max": 3.0}, "power": {"max": None}}, [OwnCost(), OwnMeasurement()], tables)
+    assert (bound.name, bound.least, bound.most) == ("mine", None, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "power",
+            r"constraints\.power: power is measured, and only costs that are known before an .*\(flops, params, mine\)",
+        ),
+        ("top1_error", r"constraints\.top1_error: top1_error is measured.* leave the bound out.*task=select"),
+        ("latency", r"constraints\.latency: latency is measured"),
+        ("latency_table", r"constraints\.latency_table needs sec_obj=latency_table"),
+        (
+            "mnie",
+            r"unknown key 'constraints\.mnie'; did you mean 'constraints\.mine'\? \(choices: constraints\.flops, ",
+        ),
+    ],
+)
+def test_a_bound_that_cannot_be_kept(name, message, tables):
+    with pytest.raises(UserError, match=f"^{message}"):
+        bounds({name: {"max": 50.0}}, [OwnCost(), OwnMeasurement()], tables)
