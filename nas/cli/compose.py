@@ -138,7 +138,7 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
                 )
             if override.is_sweep_override():
                 key, _, value = str(override.input_line).partition("=")
-                text = f", or {quoted(key, value)} for one text" if "/" in value else ""
+                text = f", or {quoted(key, value)} for one text" if "/" in value or Path(value).exists() else ""
                 raise UserError(
                     f"{override.input_line} names several values; write launch.py -m {override.input_line} ... to run "
                     f"all of them{text}"

@@ -22,7 +22,7 @@ from tests.marks import slow_but
 from tests.quick_search import write_predictor
 
 CONF = Path(__file__).parent.parent.parent / "conf"
-FOLDERS = ("~my photos", "Peter's photos", "a,b", "a(1)", 'x "y" $z', "c=d [e]", "{a}")
+FOLDERS = ("my photos (1)", "Peter's photos", "a,b", "a(1)", 'x "y" $z', "c=d [e]", "{a}")
 JOINT = ("algorithm=encas_joint", "supernet=[tiny,tiny_wide]")
 PREDICTOR = ("evaluator=predictor", "evaluator.checkpoint=predictor.pth", "dataset=none", "training=none")
 CUT = ("supernet=ofa_w10", "supernet.checkpoint=random", "supernet.resolutions=[160,208]")
@@ -121,9 +121,7 @@ FAST = {"sweep without -m", "sweep's folders", "published word", "shared folder,
 FAST |= {"weights that do not adapt", "joint training of one"}
 
 QUOTED = re.compile(r"""("[a-z_.]+=(?:[^"\\]|\\.)*")|('[a-z_.]+=[^']*\$\{[^']*')""")
-WORD = re.compile(
-    r"(?:launch\.py (-m) )?([a-z_]+(?:[./][a-z_0-9]+)*=(?:\[[^\]]*\]|[^\s;)\[,]|,(?=\S))+?)(?=:?(?:[\s;),]|$))"
-)
+WORD = re.compile(r"(?:launch\.py (-m) )?([a-z_]+(?:[./][a-z_0-9]+)*=(?:\[[^\]]*\]|[^\s;:)\[,]|[,:](?=\S))+)")
 
 
 def quoted_words(message):
