@@ -124,7 +124,8 @@ class SupernetTraining(Training):
                 weights = self._train(progress)
                 if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
                     raise RunError(
-                        f"the supernet's weights are not finite after training; lower training.lr={self._lr}"
+                        f"the supernet's weights are not finite after training; lower lr from {self._lr} "
+                        "(training.lr, or training.initial.lr where weights adapt)"
                     )
                 checkpoint.save(self._path, weights)
             self._partial_path.unlink(missing_ok=True)

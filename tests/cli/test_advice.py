@@ -1,5 +1,6 @@
 """What messages advise is typed: it must be accepted, or lead to the next thing that is missing."""
 
+import ast
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hydra._internal.utils import get_args_parser
 from PIL import Image
 
@@ -18,6 +20,7 @@ from nas.cli.naming import register_resolvers
 from nas.cli.scale import register_scales
 from nas.cli.spelling import spelled_out
 from nas.errors import UserError
+from tests.cascades import write_pool
 from tests.marks import slow_but
 from tests.quick_search import write_predictor
 
@@ -26,6 +29,7 @@ FOLDERS = ("my photos (1)", "Peter's photos", "a,b", "a(1)", 'x "y" $z', "c=d [e
 JOINT = ("algorithm=encas_joint", "supernet=[tiny,tiny_wide]")
 PREDICTOR = ("evaluator=predictor", "evaluator.checkpoint=predictor.pth", "dataset=none", "training=none")
 CUT = ("supernet=ofa_w10", "supernet.checkpoint=random", "supernet.resolutions=[160,208]")
+STORED = ("pool=files", "pool.folders=[stored]", "dataset=none")
 NET = {"ks": [3, 5, 3], "e": [2, 4, 1], "d": [1, 1, 1], "w": 1.0}
 MODEL = ("task=finetune", "model=timm:mobilenetv3_small_050", "weights=random")
 
@@ -111,6 +115,35 @@ CASES = {
         ["task=validate", *MODEL[1:], "r=32"],
         {"dataset=NAME": "dataset=digits"},
     ),
+    "SLURM's launcher": (["-m", "seed=0,1", "hydra/launcher=slurm"], {"hydra/launcher=local": None}),
+    "cascades of another space": (
+        ["evaluator=cascade", *STORED],
+        {"space=cascade": "space=cascade algorithm=encas", "space=gap_cascade": "space=gap_cascade algorithm=greedy"},
+    ),
+    "greedy cascades of another space": (
+        ["algorithm=greedy", "space=cascade", *STORED],
+        {"space=gap_cascade": None},
+    ),
+    "cascades' surrogate of another search": (
+        ["supernet=[tiny,tiny_wide]", "surrogate=cascade"],
+        {"algorithm=encas_joint": " ".join(JOINT)},
+    ),
+    "weight of no teacher": (
+        [*MODEL, "r=32", "dataset=digits", "finetuning.distillation=1"],
+        {
+            "finetuning.teacher=supernet": (
+                "finetuning.teacher=timm:mobilenetv3_small_050 finetuning.teacher_weights=random"
+            )
+        },
+    ),
+    "teacher without its weight": (
+        [*MODEL, "r=32", "dataset=digits", "finetuning.teacher=timm:mobilenetv3_small_050"],
+        {"finetuning.distillation=1": "finetuning.distillation=1 finetuning.teacher_weights=random"},
+    ),
+    "weights of no teacher": (
+        [*MODEL, "r=32", "dataset=digits", "finetuning.teacher_weights=random"],
+        {"finetuning.teacher=timm:NAME": "finetuning.teacher=timm:mobilenetv3_small_050 finetuning.distillation=1"},
+    ),
     "another resolution": (
         ["task=validate", "model=net.subnet", "weights=random", "supernet=tiny", "dataset=digits", "r=44"],
         {"supernet.resolutions=[44]": None},
@@ -171,6 +204,7 @@ def place(tmp_path_factory):
             Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
     (folder / "broken" / "a" / "0.png").write_bytes(b"no image")
     (folder / "net.subnet").write_text(json.dumps(NET))
+    write_pool(folder / "stored")
     write_predictor(folder / "predictor.pth")
     return folder
 
@@ -200,3 +234,51 @@ def test_folders_of_any_name_can_be_typed(name, place, monkeypatch):
     line = ["dataset=imagefolder", f"dataset.path={name}", "dataset.resolutions=[8]", "evaluator.batch_size=8"]
     (word,) = quoted_words(refusal(line))
     assert refusal([*line[:1], word, *line[2:]]) is None
+
+
+TOLD = {"UserError", "RunError", "warning"}
+ASSIGNED = re.compile(r"(?<![\w.{}/'-])([a-z_]+(?:[./][a-z_0-9]+)*)=(\[[^\]]*\]|[^\s;:)\[,'\"]*)")
+
+
+def text_of(node):
+    """Return a message of the source, ``{}`` where it names a value."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return "".join(map(text_of, node.values)) if isinstance(node, ast.JoinedStr) else "{}"
+
+
+def assignments():
+    """Yield each ``key=value`` of a message in the source, and where it stands."""
+    for path in sorted((CONF.parent / "nas").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in TOLD:
+                for key, value in ASSIGNED.findall(" ".join(map(text_of, node.args))):
+                    yield key, value, f"{path.name}:{node.lineno}"
+
+
+def keys_of(node, prefix=""):
+    """Yield every key of settings, with those above it."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        yield f"{prefix}{key}"
+        yield from keys_of(value, f"{prefix}{key}.")
+
+
+def known_keys():
+    """Return every key of ``conf``: of groups with the group's name, of tasks as they are."""
+    keys = {"hydra/launcher", "hydra.sweep.dir"}
+    for path in CONF.rglob("*.yaml"):
+        group = path.parent.relative_to(CONF).as_posix()
+        prefix = "" if group in (".", "task") else f"{group.replace('/', '.')}."
+        keys |= {group, *keys_of(yaml.safe_load(path.read_text()), prefix)}
+    return keys
+
+
+def test_every_key_and_choice_that_a_message_names_exists():
+    keys, found = known_keys(), list(assignments())
+    assert len(found) > 100
+    placeholder = re.compile(r"[A-Z]+|\.\.\.|.*[{%].*|\[a,b\]|")
+    for key, value, place in found:
+        assert key in keys, f"{place}: there is no {key}"
+        if (CONF / key).is_dir() and not placeholder.fullmatch(value):
+            for choice in value.strip("[]").split(","):
+                assert (CONF / key / f"{choice}.yaml").exists(), f"{place}: {key}={value} is no choice"
