@@ -11,7 +11,6 @@ from nas.model.front import BEST, Front
 from nas.model.given import Given
 from nas.model.of_config import PUBLISHED_CLASSES, SubnetSource
 from nas.model.of_run import RunFront
-from nas.supernet.checkpoint import RANDOM
 
 SUPERNET = "supernet"
 """The word for the largest architecture of a supernet."""
@@ -72,7 +71,7 @@ def _largest(front: Front | None, given: Given, dataset: Dataset) -> ModelSource
     if not given.names("supernet"):
         raise UserError(f"{_KEY}={SUPERNET}: which supernet is unknown: add supernet=NAME")
     node = given.settings["supernet"]
-    if node.get("checkpoint", RANDOM) == RANDOM:
+    if "checkpoint" not in node:
         raise UserError(f"{_KEY}={SUPERNET}: the supernet has no weights; name the folder of a model, or timm:NAME")
     if node.get("checkpoint", "") is None:
         _check_classes(SUPERNET, PUBLISHED_CLASSES, dataset)

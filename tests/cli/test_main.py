@@ -117,7 +117,7 @@ WRONG = {
     ),
     "objective of cascades": (
         ["algorithm=encas_joint", "sec_obj=latency"],
-        "sec_obj=latency is measured on single networks, not on cascades: choose flops",
+        "sec_obj=latency is measured on single networks, not on cascades: choose sec_obj=[flops]",
     ),
     "known costs of cascades": (["algorithm=encas_joint", "sec_obj=params"], "not known costs alone"),
     "epochs that cannot be shared": (
