@@ -3,16 +3,17 @@
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from nas.errors import UserError, unknown
+from nas.errors import UserError, nearest, unknown
 from nas.task.base import GROUPS, OFFERED, Paths, Settings, Task
 
 _PLAIN = {"": Settings, "paths": Paths}
@@ -48,8 +49,13 @@ def check(config: DictConfig) -> dict[str, Any]:
 
 def groups_of(config: DictConfig) -> frozenset[str]:
     """Return the groups of settings that the task looks at."""
+    return GROUPS if task_of(config).needs_parts else frozenset({"paths", "task"})
+
+
+def task_of(config: DictConfig) -> type[Task]:
+    """Return the class of the task."""
     task: type[Task] = _load("task", config.task._target_)
-    return GROUPS if task.needs_parts else frozenset({"paths", "task"})
+    return task
 
 
 def check_part(path: str, node: Mapping[str, Any]) -> Any:
@@ -96,9 +102,25 @@ def _is_part(value: Any) -> bool:
 
 def _load(path: str, target: str) -> Any:
     try:
-        return get_object(target)
+        return _locate(target)  # hydra.utils.get_object prints errors, too
     except (InstantiationException, ImportError, ValueError) as error:
-        raise UserError(f"{path}._target_={target} cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path}._target_={target} cannot be loaded: {_reason(target, error)}") from error
+
+
+def _reason(target: str, error: Exception) -> str:
+    """Return in one line why a class cannot be loaded."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, ModuleNotFoundError) and cause.name is not None:
+        if cause.name == target.partition(".")[0]:
+            return f"module '{cause.name}' is not found; add its folder to PYTHONPATH"
+        if cause.name == target:
+            module, _, name = target.rpartition(".")
+            return f"module '{module}' has no {name}{nearest(name, dir(import_module(module)))}"
+        if target.startswith(f"{cause.name}."):
+            return f"module '{cause.name}' is not found"
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
 
 
 def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozenset[str] = frozenset()) -> None:

@@ -1,6 +1,7 @@
 """Composition of settings by Hydra, its errors in one line: the key, the nearest name and the choices."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.naming import register_resolvers
-from nas.cli.spelling import check_spelling
+from nas.cli.recipes import adapted
+from nas.cli.spelling import PUBLISHED_WORDS, check_spelling
 from nas.errors import UserError, unknown
+from nas.objective.base import TOP1_ERROR
 from nas.task.base import GROUPS
 
 
@@ -35,10 +38,17 @@ class Job:
     Attributes:
         config: its settings, Hydra's own under ``hydra``.
         overrides: what the command line changes for it.
+        adapted: what is changed beside it, so that the recipe fits; see :mod:`nas.cli.recipes`.
     """
 
     config: DictConfig
     overrides: tuple[str, ...]
+    adapted: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> list[str]:
+        """The recipe's settings that ``adapted`` takes out."""
+        return list(dict.fromkeys(word.lstrip("~").partition("=")[0] for word in self.adapted))
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,12 @@ class Jobs:
         """The settings of all jobs."""
         return [job.config for job in self.jobs]
 
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """What is changed in every job beside the command line."""
+        first, *others = (job.adapted for job in self.jobs)
+        return first if all(each == first for each in others) else ()
+
 
 def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> Jobs:
     """Return every job that a command line starts.
@@ -78,7 +94,16 @@ def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) ->
         try:
             return _jobs(hydra, name, arguments)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(one_line(error)) from error
+            raise UserError(_with_the_task(one_line(error), arguments.overrides)) from error
+
+
+def _with_the_task(message: str, words: Sequence[str]) -> str:
+    """Return the message of an error of Hydra; where a recipe does not go with the task, one that says so."""
+    found = re.match(r"In 'experiment/(.+)': Could not override '(.+)'\.", message)
+    tasks = [word for word in words if word.startswith("task=")]
+    if found is None or not tasks:
+        return message
+    return f"experiment={found[1]} chooses {found[2]}, which {tasks[-1]} does not have; leave {tasks[-1]} out"
 
 
 @contextmanager
@@ -112,18 +137,51 @@ def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
                     f"write launch.py -m {override.input_line} ..."
                 )
             if override.is_sweep_override():
+                key, _, value = str(override.input_line).partition("=")
+                text = f", or {quoted(key, value)} for one text" if "/" in value or Path(value).exists() else ""
                 raise UserError(
-                    f"{override.input_line} names several values; write launch.py -m ... to run all of them"
+                    f"{override.input_line} names several values; write launch.py -m {override.input_line} ... to run "
+                    f"all of them{text}"
                 )
         _check_overrides(hydra, typed, composed_with)
-        return Jobs((Job(_compose(hydra, name, arguments.overrides), tuple(arguments.overrides)),), False, name)
+        return Jobs((_job(hydra, name, typed, composed_with),), False, name)
     swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*swept, *arguments.overrides])
+    lines = BasicSweeper.split_arguments(overrides, None)[0]
     jobs = []
-    for job in BasicSweeper.split_arguments(overrides, None)[0]:
-        _check_overrides(hydra, parser.parse_overrides(job), composed_with)
-        jobs.append(Job(_compose(hydra, name, job), tuple(job)))
+    for line, label in zip(lines, labels(lines), strict=True):
+        with named(label):
+            parsed = parser.parse_overrides(line)
+            _check_overrides(hydra, parsed, composed_with)
+            jobs.append(_job(hydra, name, parsed, composed_with))
     return Jobs(tuple(jobs), True, name)
+
+
+def labels(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return what sets each job of a sweep apart, for example ``seed=3``; ``""`` where there is nothing."""
+    common = set.intersection(*map(set, lines))
+    return [" ".join(word.lstrip("+") for word in line if word not in common) for line in lines]
+
+
+@contextmanager
+def named(label: str) -> Iterator[None]:
+    """Name the job of a sweep in the message of what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"job {label}: {error}" if label else str(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"job {label}: {one_line(error)}" if label else one_line(error)) from error
+
+
+def _job(
+    hydra: Hydra, name: str, overrides: Sequence[Override], compose: Callable[[tuple[str, ...]], DictConfig]
+) -> Job:
+    words = tuple(override.input_line or "" for override in overrides)
+    config = _compose(hydra, name, words)
+    _check_constraints(config, hydra.config_loader.get_group_options("sec_obj"))
+    also = adapted(config, overrides, compose)
+    return Job(_compose(hydra, name, [*words, *also]) if also else config, words, also)
 
 
 def _parsed(parser: OverridesParser, text: str) -> Override:
@@ -132,8 +190,18 @@ def _parsed(parser: OverridesParser, text: str) -> Override:
         return parser.parse_override(text)
     except HydraException as error:
         key, equals, value = text.partition("=")
-        hint = f"\"{key}='{value}'\" for a text with spaces or special letters" if equals else "key=value"
+        hint = f"{quoted(key, value)} for a text with spaces or special letters" if equals else "key=value"
         raise UserError(f"cannot read '{text}': write {hint}") from error
+
+
+def quoted(key: str, value: str) -> str:
+    """Return a word of the shell that gives a key one text, whatever letters are in it."""
+    for mark in ("'", '"'):
+        if value[:1] == value[-1:] == mark and len(value) > 1:
+            value = value[1:-1]
+    inside = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+    word = f"{key}='{inside}'"
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
 
 
 def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
@@ -149,11 +217,19 @@ def _check_overrides(
 ) -> None:
     """Raise UserError for the first override that names a choice or a key which does not exist."""
     loader = hydra.config_loader
+    for override in overrides:
+        if override.key_or_group == "hydra.sweep.subdir":
+            raise UserError(
+                "hydra.sweep.subdir is not used: paths.run is the folder of each run, for example "
+                "'paths.run=outputs/mine/${seed}'"
+            )
     groups = [override for override in overrides if loader.get_group_options(override.key_or_group)]
     for override in groups:
         group, options = override.key_or_group, loader.get_group_options(override.key_or_group)
         choices = _choices(override)
         for choice in choices:
+            if choice not in options and (meant := PUBLISHED_WORDS.get((group, choice.lower()))):
+                raise UserError(f"unknown choice for {group}: '{choice}', {meant}")
             if choice not in options:
                 raise unknown(f"choice for {group}:", choice, options)
         if group in GROUPS and (len(choices) != 1 if group != "sec_obj" else not choices):
@@ -184,9 +260,32 @@ def _check_key(config: DictConfig, key: str, groups: Sequence[str]) -> None:
             known = {f"{prefix}{name}" for name in map(str, node) if not name.startswith("_")}
             if not path:
                 known = (known | set(groups)) - {"hydra"}
+            if not known:
+                choice = config.hydra.runtime.choices.get(path[0])
+                raise UserError(f"unknown key '{key}': {path[0]}{f'={choice}' if choice else ''} has no settings")
             raise unknown("key", key, known)
         node = node._get_node(part)
         path.append(part)
+
+
+def _check_constraints(config: DictConfig, objectives: Sequence[str]) -> None:
+    """Raise UserError for a bound that is neither least nor most, or on a cost that nothing is called.
+
+    What the costs of a user's own classes are called is known when they are built.
+    """
+    constraints, chosen = config.get("constraints"), config.get("sec_obj")
+    if not isinstance(constraints, DictConfig):
+        return
+    nodes = list(chosen.values()) if isinstance(chosen, DictConfig) else []
+    own = any(not str(node.get("_target_")).startswith("nas.") for node in nodes if isinstance(node, DictConfig))
+    known = {"flops", "params", *objectives}
+    for name in map(str, constraints):
+        if name not in known | {TOP1_ERROR.name} and not own:
+            raise unknown("key", f"constraints.{name}", {f"constraints.{each}" for each in known})
+        limits, both = constraints[name], [f"constraints.{name}.{key}" for key in ("min", "max")]
+        for key in limits if isinstance(limits, DictConfig) else ():
+            if f"constraints.{name}.{key}" not in both:
+                raise unknown("key", f"constraints.{name}.{key}", both)
 
 
 def one_line(error: Exception) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.check import check_part
-from nas.cli.compose import Jobs
+from nas.cli.check import check_part, task_of
+from nas.cli.compose import Jobs, labels
 from nas.cli.naming import name_sweep, sweep_name
 from nas.errors import UserError, typed
 from nas.files import expanded
@@ -21,7 +21,6 @@ from nas.lease import holder, lease
 from nas.run_folder import RunFolder
 from nas.status import observed
 from nas.sweep import PlannedRun, RunRow, SweepFolder, table
-from nas.task.base import Task
 from nas.tracker.console import terminal_width
 
 _GROUP = "hydra/launcher"
@@ -142,6 +141,22 @@ def _missing(sweep: SweepFolder, runs: Sequence[PlannedRun], settings: DictConfi
     return todo
 
 
+def shared_folder(jobs: Jobs, folder: Path) -> str:
+    """Return the message for two jobs of one run folder: what to write instead."""
+    lines = [job.overrides for job in jobs.jobs]
+    for line in lines:
+        if lines.count(line) > 1:
+            return f"two jobs are the same: {' '.join(line)} stands there twice; name each value once"
+    choices = jobs.jobs[0].config.hydra.runtime.choices
+    common = set.intersection(*map(set, lines))
+    keys = dict.fromkeys(key_of(word) for line in lines for word in line if word not in common)
+    differing = [f"${{hydra:runtime.choices.{key}}}" if key in choices else f"${{{key}}}" for key in keys]
+    return (
+        f"two jobs would share the run folder {folder}: let paths.run contain what differs, "
+        f"for example 'paths.run={folder}/{'/'.join(differing)}'"
+    )
+
+
 def _sweep(jobs: Jobs) -> SweepFolder:
     name_sweep(sweep_name(jobs.configs, jobs.config_name))
     return SweepFolder(Path(jobs.jobs[0].config.hydra.sweep.dir))
@@ -177,9 +192,8 @@ def _folders(jobs: Jobs) -> list[Path]:
 
 def _labels(jobs: Jobs) -> list[str]:
     """Return what sets each job apart, for example ``seed=3``; the folder's name where there is one job."""
-    common = set.intersection(*(set(job.overrides) for job in jobs.jobs))
-    labels = [" ".join(text for text in job.overrides if text not in common) for job in jobs.jobs]
-    return [label or folder.name for label, folder in zip(labels, _folders(jobs), strict=True)]
+    words = labels([job.overrides for job in jobs.jobs])
+    return [label or folder.name for label, folder in zip(words, _folders(jobs), strict=True)]
 
 
 def _is_a_jobs(override: str) -> bool:
@@ -194,5 +208,4 @@ def key_of(override: str) -> str:
 
 def has_run_folder(config: DictConfig) -> bool:
     """Return whether results, status and log of a job's task are in a folder of its own."""
-    task: type[Task] = get_class(config.task._target_)
-    return task.has_run_folder
+    return task_of(config).has_run_folder

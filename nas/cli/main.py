@@ -15,9 +15,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.compose import Jobs, compose_jobs, one_line
+from nas.cli.compose import Jobs, compose_jobs, labels, named, one_line
 from nas.cli.estimating import asks_for_estimate, make_estimate
-from nas.cli.launching import choose_launcher, has_run_folder, launch_sweep, recorded
+from nas.cli.launching import choose_launcher, has_run_folder, launch_sweep, recorded, shared_folder
 from nas.cli.naming import register_resolvers
 from nas.cli.scale import register_scales
 from nas.cli.setup import make_task, without_hydra
@@ -88,11 +88,14 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
     if not arguments.cfg and sys.stderr.isatty():
         print("checking settings and data; this takes a few seconds", file=sys.stderr)
     jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
+    sys.argv += jobs.adapted
     if arguments.cfg:
         return _printed(_described(conf))
     launcher = choose_launcher(jobs)
     check_jobs(jobs)
     raise_interrupts()
+    if not jobs.multirun and (left_out := jobs.jobs[0].left_out):
+        print(f"left out of the recipe, because other parts are chosen: {', '.join(left_out)}", file=sys.stderr)
     if launcher is not None:
         return launch_sweep(jobs, launcher, arguments, conf)
     if jobs.multirun:
@@ -131,21 +134,19 @@ def check_jobs(jobs: Jobs) -> None:
         UserError: for the first thing that is wrong.
     """
     folders: list[Path] = []
-    for config in jobs.configs:
-        HydraConfig.instance().set_config(config)
-        folder = Path(config.hydra.run.dir)
+    for job, label in zip(jobs.jobs, labels([job.overrides for job in jobs.jobs]), strict=True):
+        HydraConfig.instance().set_config(job.config)
+        folder = Path(job.config.hydra.run.dir)
         if folder in folders:
-            raise UserError(
-                f"two jobs would share the run folder {folder}: let paths.run contain what differs, "
-                f"for example 'paths.run={folder}/${{seed}}'"
-            )
+            raise UserError(shared_folder(jobs, folder))
         folders.append(folder)
-        task = make_task(without_hydra(config), config.hydra, folder)
-        try:
-            task.check()
-        except InUseError:
-            if not jobs.multirun:
-                raise  # a sweep leaves such a run alone
+        with named(label):
+            task = make_task(without_hydra(job.config), job.config.hydra, folder)
+            try:
+                task.check()
+            except InUseError:
+                if not jobs.multirun:
+                    raise  # a sweep leaves such a run alone
 
 
 def _job(config: DictConfig) -> int:

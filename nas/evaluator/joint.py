@@ -93,7 +93,8 @@ class JointEvaluator(Evaluator):
         for objective in objectives:
             if isinstance(objective, Measurement):
                 raise UserError(
-                    f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: choose flops"
+                    f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: "
+                    "choose sec_obj=[flops]"
                 )
         offers = {"supernet": Networks(supernet), "dataset": dataset, "device": device, "objectives": ()}
         self._networks = build(networks, offers)

@@ -101,7 +101,9 @@ class Recipe:
         if self.batch_size < SMALLEST_BATCH:
             raise UserError(f"finetuning.batch_size is {self.batch_size}; batch-norm needs {SMALLEST_BATCH} or more")
         if self.processes > self.batch_size:
-            raise UserError(f"finetuning.processes={self.processes} have no image each: batch_size={self.batch_size}")
+            raise UserError(
+                f"finetuning.processes={self.processes} have no image each: finetuning.batch_size={self.batch_size}"
+            )
         if self.warmup_epochs >= self.epochs:
             raise UserError(
                 f"finetuning.warmup_epochs is {self.warmup_epochs}; it must be less than epochs, {self.epochs}"
@@ -109,11 +111,14 @@ class Recipe:
         for name in ("dropout", "drop_path"):
             if getattr(self, name) == 1:
                 raise UserError(f"finetuning.{name} is 1: nothing would be left; it must be less")
-        if (self.teacher is None) != (self.distillation == 0):
-            missing = "teacher" if self.teacher is None else "distillation"
+        if self.teacher is None and self.distillation:
             raise UserError(
-                f"finetuning.distillation={self.distillation:g} and finetuning.teacher={self.teacher} do not fit: "
-                f"set finetuning.{missing} too, or neither"
+                f"finetuning.distillation={self.distillation:g} needs a teacher: add finetuning.teacher=supernet, "
+                "timm:NAME or the folder of a model"
+            )
+        if self.teacher is not None and not self.distillation:
+            raise UserError(
+                f"finetuning.teacher={self.teacher} has no weight in the loss: add finetuning.distillation=1"
             )
         if self.teacher_weights is not None and not (self.teacher or "").startswith("timm:"):
             raise UserError("finetuning.teacher_weights is for teachers of timm: finetuning.teacher=timm:NAME")

@@ -69,6 +69,15 @@ class Given:
         source, allowed = Path("the command line"), self.allowed
         return part_from({"supernet": node}, "supernet", Supernet, offers, source, allowed=allowed)  # type: ignore[type-abstract]
 
+    def check_resolution(self, side: object) -> None:
+        """Raise UserError unless images of this many pixels a side are a choice of the supernet that is named."""
+        choices = (self.settings.get("supernet") or {}).get("resolutions")
+        if isinstance(side, int) and isinstance(choices, list) and side not in choices:
+            listed = ", ".join(map(str, choices))
+            raise UserError(
+                f"r={side} is no resolution of the supernet, which has {listed}: add supernet.resolutions=[{side}]"
+            )
+
     @property
     def crop(self) -> float:
         """The share of the images' sides that networks see."""

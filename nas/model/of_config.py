@@ -97,6 +97,7 @@ class SubnetSource(ModelSource):
         self.n_classes = PUBLISHED_CLASSES if given.dataset is None else given.dataset.n_classes
         if weights == RANDOM and given.dataset is not None:
             self.class_names = given.dataset.class_names
+        given.check_resolution(resolution or config.get("r"))
         self._supernet = given.supernet(self.n_classes, None if weights is None else RANDOM)
         if weights is None and not self._supernet.trained:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")

@@ -86,6 +86,8 @@ def _largest(front: Front | None, given: Given, dataset: Dataset) -> ModelSource
     if not given.names("supernet"):
         raise UserError(f"{_KEY}={SUPERNET}: which supernet is unknown: add supernet=NAME")
     node = given.settings["supernet"]
+    if "checkpoint" not in node:
+        raise UserError(f"{_KEY}={SUPERNET}: the supernet has no weights; name the folder of a model, or timm:NAME")
     if node.get("checkpoint", "") is None:
         _check_classes(SUPERNET, PUBLISHED_CLASSES, dataset)
     space = given.supernet(dataset.n_classes, "random").space

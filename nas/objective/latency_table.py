@@ -52,7 +52,7 @@ class LatencyTable(Cost):
             UserError: if there is no such table, or it does not fit the supernet and its choices.
         """
         if "macs" not in tables:
-            raise UserError("sec_obj=latency_table knows single networks, not cascades: choose flops")
+            raise UserError("sec_obj=latency_table knows single networks, not cascades: choose sec_obj=[flops]")
         path = expanded(path, "sec_obj.latency_table.path")
         files = [path] if path.is_file() else sorted(path.glob("*.yaml"))
         if not files:

@@ -47,7 +47,7 @@ class NSGA3(Optimizer):
         if population < directions:
             raise UserError(
                 f"optimizer.population={population} is less than optimizer.directions={directions}; "
-                f"each direction needs an individual"
+                f"each direction needs an individual: use optimizer.population={directions} or more"
             )
         self._population = population
         self._generations = generations

@@ -70,7 +70,7 @@ class Adaptive(Surrogate):
         if not candidates or len(set(candidates)) < len(candidates):
             raise UserError(
                 f"surrogate.candidates={list(candidates)} must name one surrogate or more, each once, "
-                "for example [rbf,gp,cart]"
+                "for example surrogate.candidates=[rbf,gp,cart]"
             )
         if folds < 2:
             raise UserError(f"surrogate.folds={folds} is too small: cross-validation needs 2 or more (published: 10)")

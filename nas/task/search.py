@@ -18,7 +18,7 @@ from nas.box import Box, of_space, recorded, stated
 from nas.cache import check_cache
 from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.evaluator.joint import JointEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
@@ -225,7 +225,10 @@ class SearchTask(Task):
             )
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
         if isinstance(supernet, Several) and not isinstance(training, JointTraining | NoTraining):
-            raise UserError("several supernets are trained each on its own: training=joint, or training=none")
+            raise UserError(
+                "several supernets are trained each on its own: training=joint, or training=none "
+                "with algorithm.reevaluate=false"
+            )
         if algorithm.reevaluates and not training.moves:
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:
@@ -353,6 +356,7 @@ def bounds(
         UserError: if a constraint is on no exact cost, or its limits contradict each other.
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
+    measured = {TOP1_ERROR.name, "latency", *(o.measure.name for o in objectives if not isinstance(o, Cost))}
     known: dict[str, Cost] = {name: cost for name, cost in costs.items() if cost.exact}
     known |= {o.measure.name: o for o in objectives if isinstance(o, Cost)}
     found = []
@@ -362,6 +366,14 @@ def bounds(
             continue
         if name in costs and name not in known:
             raise UserError(f"constraints.{name} bounds exact costs; those of cascades depend on what networks answer")
+        if name in measured:
+            raise UserError(
+                f"constraints.{name}: {name} is measured, and only costs that are known before an architecture is "
+                f"evaluated can be bounded ({', '.join(known)}); leave the bound out, and choose among the results: "
+                "task=select"
+            )
+        if name not in known and name != "latency_table":
+            raise unknown("key", f"constraints.{name}", [f"constraints.{each}" for each in (*known, "latency_table")])
         if name not in known:
             raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
         if least is not None and most is not None and least > most:

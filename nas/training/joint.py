@@ -54,7 +54,7 @@ class JointTraining(Training):
             UserError: if there is one supernet alone, or more processes were to train it.
         """
         if not isinstance(supernet, Several):
-            raise UserError("training=joint trains several supernets: supernet=[a,b], or training=nat for one")
+            raise UserError("training=joint trains several supernets: supernet=[a,b], or training=supernet for one")
         if getattr(member, "keywords", {}).get("processes", 1) > 1:
             raise UserError("training.member.processes must be 1: several supernets are trained by one process")
         self._space = supernet.space

@@ -298,7 +298,8 @@ class NatTraining(Training):
             self._progress(activity, epoch + 1, len(plan))
         state = adaptation.state()
         if not all(bool(torch.isfinite(tensor).all()) for tensor in state["weights"].values()):
-            raise RunError(f"the supernet's weights are not finite after step {step}; lower training.lr={self._lr}")
+            key = "training.lr" if self._shares == 1 else "training.member.lr"
+            raise RunError(f"the supernet's weights are not finite after step {step}; lower {key}={self._lr}")
         adaptation.show_average()
         self._digest = None
         if step > self._iterations - self._averaged_iterations:

@@ -197,7 +197,10 @@ class SupernetTraining(Training):
         """Train, keep the weights and return them by name."""
         weights = self._train(progress)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-            raise RunError(f"the supernet's weights are not finite after training; lower training.lr={self._lr}")
+            raise RunError(
+                f"the supernet's weights are not finite after training; lower lr from {self._lr} (training.lr, or "
+                f"training.initial.lr where weights adapt)"
+            )
         checkpoint.save(self._path, weights)
         return weights
 

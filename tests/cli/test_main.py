@@ -70,7 +70,10 @@ WRONG = {
         ["ideal_point=[1,2]", "reference_point=[3,2]"],
         "ideal_point's flops, 2, must be below reference_point's, 2",
     ),
-    "constraint of no cost": (["constraints.top1.max=3"], "unknown key 'constraints.top1.max'"),
+    "constraint of no cost": (
+        ["constraints.top1.max=3"],
+        "unknown key 'constraints.top1' (choices: constraints.",
+    ),
     "constraint without its objective": (
         ["constraints.latency_table.max=3"],
         "constraints.latency_table needs sec_obj=latency_table",
@@ -125,7 +128,7 @@ WRONG = {
     ),
     "objective of cascades": (
         ["algorithm=encas_joint", "sec_obj=latency"],
-        "sec_obj=latency is measured on single networks, not on cascades: choose flops",
+        "sec_obj=latency is measured on single networks, not on cascades: choose sec_obj=[flops]",
     ),
     "known costs of cascades": (["algorithm=encas_joint", "sec_obj=params"], "not known costs alone"),
     "epochs that cannot be shared": (

@@ -68,8 +68,8 @@ def test_options_reach_the_optimizer():
         ({"batch_size": 1}, "needs 2 or more"),
         ({"processes": 13}, "have no image each"),
         ({"drop_path": 1.0}, "finetuning.drop_path is 1"),
-        ({"distillation": 1.0}, "set finetuning.teacher too, or neither"),
-        ({"teacher": "supernet"}, "set finetuning.distillation too, or neither"),
+        ({"distillation": 1.0}, "distillation=1 needs a teacher: add finetuning.teacher=supernet, timm:NAME or "),
+        ({"teacher": "supernet"}, "has no weight in the loss: add finetuning.distillation=1"),
         ({"teacher_weights": "random"}, "is for teachers of timm"),
     ],
 )

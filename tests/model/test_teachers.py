@@ -56,6 +56,7 @@ def test_a_teacher_answers_in_the_order_of_the_images_classes():
     [
         ("supernet", None, {}, "which supernet is unknown: add supernet=NAME"),
         ("supernet", None, {"supernet": OFA | {"checkpoint": None}}, "supernet has 1,000 classes, the data set has 4"),
+        ("supernet", None, {"supernet": {"_target_": "nas.supernet.tiny.Tiny"}}, "supernet has no weights; name"),
         ("timm:resnet18", "random", {}, "timm:resnet18 has 1,000 classes, the data set has 4"),
         ("timm:resnet118", "random", {}, "did you mean"),
         ("nowhere", None, {}, "nowhere does not exist"),

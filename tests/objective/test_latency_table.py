@@ -105,5 +105,5 @@ def test_searches_and_profiles_with_it(launch: Any, tmp_path: Path) -> None:
 def test_cascades_of_several_supernets_have_none(own: Path) -> None:
     from tests.products import several
 
-    with pytest.raises(UserError, match="sec_obj=latency_table knows single networks, not cascades: choose flops"):
+    with pytest.raises(UserError, match="sec_obj=latency_table knows single networks, not cascades: choose sec_obj="):
         table(own, several())

@@ -1,12 +1,17 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.base import Cost
+from nas.objective.measurement import Measurement
 from nas.pool.runs import RunsPool
 from nas.run_folder import RunFolder
-from nas.task.search import SearchTask
+from nas.task.search import SearchTask, bounds
+from nas.types import Measure
 from tests.small import Bars
 
 SMALL = (
@@ -82,3 +87,47 @@ def test_published_weights_for_a_thousand_other_classes_are_told(checkpoint, tol
     SearchTask(setup=setup)._tell_of_classes(dataset)
     text = "the names of the classes of the published weights are unknown: its outputs are taken for the data set's"
     assert (text in caplog.text) == told
+
+
+class OwnCost(Cost):
+    """Known for any architecture."""
+
+    measure = Measure("mine", "J")
+
+    def __call__(self, genomes):
+        return np.ones(len(genomes))
+
+
+class OwnMeasurement(Measurement):
+    """Found when an architecture is evaluated."""
+
+    measure = Measure("power", "W")
+
+    def of(self, network, resolution):
+        return 1.0
+
+
+def test_costs_of_ones_own_are_bounded(tables):
+    (bound,) = bounds({"mine": {"max": 3.0}, "power": {"max": None}}, [OwnCost(), OwnMeasurement()], tables)
+    assert (bound.name, bound.least, bound.most) == ("mine", None, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "power",
+            r"constraints\.power: power is measured, and only costs that are known before an .*\(flops, params, mine\)",
+        ),
+        ("top1_error", r"constraints\.top1_error: top1_error is measured.* leave the bound out.*task=select"),
+        ("latency", r"constraints\.latency: latency is measured"),
+        ("latency_table", r"constraints\.latency_table needs sec_obj=latency_table"),
+        (
+            "mnie",
+            r"unknown key 'constraints\.mnie'; did you mean 'constraints\.mine'\? \(choices: constraints\.flops, ",
+        ),
+    ],
+)
+def test_a_bound_that_cannot_be_kept(name, message, tables):
+    with pytest.raises(UserError, match=f"^{message}"):
+        bounds({name: {"max": 50.0}}, [OwnCost(), OwnMeasurement()], tables)
