@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @final
-class _LogLines(io.TextIOBase):
+class _LogLines(io.StringIO):
     """Text stream whose lines go into the log."""
 
     def write(self, text: str) -> int:
