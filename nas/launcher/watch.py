@@ -41,11 +41,11 @@ class Watch:
 @contextmanager
 def watched(sweep: SweepFolder) -> Iterator[None]:
     """Show what the runs of a sweep are doing while the context lasts."""
-    watch, ended = Watch(sweep.rows()), threading.Event()
+    watch, ended = Watch(_rows(sweep)), threading.Event()
 
     def look() -> None:
         while not ended.wait(POLL_SECONDS):
-            _show(watch, sweep)
+            watch.show(_rows(sweep))
 
     thread = threading.Thread(target=look, name="watch", daemon=True)
     thread.start()
@@ -54,14 +54,15 @@ def watched(sweep: SweepFolder) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        _show(watch, sweep)
+        watch.show(_rows(sweep))
 
 
-def _show(watch: Watch, sweep: SweepFolder) -> None:
+def _rows(sweep: SweepFolder) -> Sequence[RunRow]:
+    """Return what the runs are doing; nothing where their record cannot be read at this moment."""
     try:
-        watch.show(sweep.rows())
+        return sweep.rows()
     except (OSError, UserError):
-        return  # the folder is away for a moment
+        return []
 
 
 def _activity(folder: Path) -> str:

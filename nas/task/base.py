@@ -66,7 +66,7 @@ OFFERED = frozenset(
 
 
 Threads = Annotated[int, Gt(0), Le(1024)]
-Corner = Annotated[float, Gt(0), Le(1e30)]  # a box of ten such sides has a finite volume
+Corner = Annotated[float, Gt(0), Le(1e12)]  # so that volumes of boxes are finite
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ WRONG = {
     "negative": (["algorithm.n_iter=-3"], "algorithm.n_iter=-3 is wrong: it should be greater than 0"),
     "seed": (["seed=9223372036854775808"], "it should be less than or equal to 9223372036854775807"),
     "threads": (["threads=3000000000"], "threads=3000000000 is wrong: it should be less than or equal to 1024"),
-    "infinite box": (["reference_point=[1e300,1e300]"], "it should be less than or equal to 1e+30"),
+    "infinite box": (["reference_point=[1e300,1e300]"], "it should be less than or equal to 1000000000000"),
     "timeout": (["tracker.timeout=1e300"], "tracker.timeout=1e+300 is wrong"),
     "memory": (["supernet.stem_width=4611686018427387904"], "these settings need more memory than there is: "),
     "no such home": (
