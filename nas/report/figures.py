@@ -92,7 +92,8 @@ def _draw_front(
     _limits(axes, values, front, test)
     initial = steps == 0
     label = "evaluated" if initial.all() else "initial design"
-    axes.scatter(values[initial, 1], values[initial, 0], s=14, color=INITIAL, linewidths=0, label=label)
+    if len(front) < len(values):
+        axes.scatter(values[initial, 1], values[initial, 0], s=14, color=INITIAL, linewidths=0, label=label)
     later = None
     if not initial.all():
         points = values[~initial]

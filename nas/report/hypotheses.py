@@ -275,7 +275,7 @@ def _pooled(found: Sequence[_Pairs]) -> Iterator[_Pairs]:
 
 def _corrected(family: str, pairs: Sequence[_Pairs]) -> list[Tested]:
     """Test the pairs of a family, corrected for their number."""
-    p = [signed_rank(*one.values.T, "greater") for one in pairs]
+    p = [signed_rank(one.values[:, 0], one.values[:, 1], "greater") for one in pairs]
     return [_tested(family, len(pairs), *row) for row in zip(pairs, p, holm(p), strict=True)]
 
 

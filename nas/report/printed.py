@@ -130,7 +130,7 @@ def add_legend(figure: Figure, axes: Axes) -> None:
     width, height = figure.get_size_inches()
     labels = ["\n".join(wrap(label, int((width - 0.45) / LETTER))) for label in labels]
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    renderer = canvas.get_renderer()
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     for columns in range(min(len(labels), MOST_COLUMNS), 0, -1):
         legend = figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=columns)
         extent = legend.get_window_extent(renderer)

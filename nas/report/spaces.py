@@ -9,7 +9,7 @@ from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.report.record import Record
 from nas.report.runs import Run
 from nas.space.base import SearchSpace
-from nas.space.cascade import CascadeSpace
+from nas.space.cascade import CascadeSpace, Goal
 from nas.space.cells import CellSpace
 from nas.space.gap_cascade import GapCascadeSpace
 from nas.supernet.base import Supernet
@@ -61,7 +61,7 @@ class Spaces:
         if target.endswith(".GapCascades"):
             return GapCascadeSpace(names=[str(i + 1) for i in range(len(networks))], costs=np.ones(len(networks)))
         if target.endswith(".PooledCascades"):
-            goal = "cascade" if len(networks) < len(record.genes) else "ensemble"
+            goal: Goal = "cascade" if len(networks) < len(record.genes) else "ensemble"
             return CascadeSpace(names=names, costs=np.ones(len(names)), size=len(networks), goal=goal)
         if target.endswith(".NasBench201"):
             return CellSpace()

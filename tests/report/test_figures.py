@@ -114,8 +114,9 @@ def test_a_third_objective_has_axes_of_its_own(tmp_path: Path, drawn: list[Figur
 
 
 def test_a_search_of_one_step_has_no_initial_design(tmp_path: Path, drawn: list[Figure]) -> None:
+    draw(tmp_path / "front.png", np.vstack([trade_off(4), trade_off(4) + 0.5]))
     draw(tmp_path / "front.png", trade_off(4))
-    assert legend_of(drawn[0]) == ["evaluated", "front"]
+    assert [legend_of(figure)[:2] for figure in drawn] == [["evaluated", "front"], ["front"]]
 
 
 def test_what_is_evaluated_is_called_by_its_name() -> None:

@@ -38,7 +38,14 @@ def test_one_command(launch, runs, tmp_path):
     marked = json.loads((tmp_path / "outputs" / "report" / "report.json").read_text())
     assert len(marked["runs"]) == 10
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
-    other = ("runs=runs/*/seed_0", "path=other", "reference_point=[99,99]", "hypotheses=none", "published=false")
+    other = (
+        "runs=runs/*/seed_0",
+        "path=other",
+        "together=true",
+        "reference_point=[99,99]",
+        "hypotheses=none",
+        "published=false",
+    )
     code, out, err = launch("task=report", *other)
     assert code == 0, err
     assert "Hypotheses" not in out and "no tests" not in out
