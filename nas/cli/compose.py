@@ -282,9 +282,10 @@ def _check_constraints(config: DictConfig, objectives: Sequence[str]) -> None:
     for name in map(str, constraints):
         if name not in known | {TOP1_ERROR.name} and not own:
             raise unknown("key", f"constraints.{name}", {f"constraints.{each}" for each in known})
-        limits, both = constraints[name], [f"constraints.{name}.{key}" for key in ("min", "max")]
-        for key in limits if isinstance(limits, DictConfig) else ():
-            if f"constraints.{name}.{key}" not in both:
+        limits = constraints[name]
+        for key in map(str, limits if isinstance(limits, DictConfig) else ()):
+            if key not in ("min", "max"):
+                both = [f"constraints.{name}.min", f"constraints.{name}.max"]
                 raise unknown("key", f"constraints.{name}.{key}", both)
 
 

@@ -88,7 +88,7 @@ def _changed(path: str, node: DictConfig, reference: DictConfig) -> Iterator[tup
     assert isinstance(before, dict) and isinstance(after, dict)
     for name, value in before.items():
         if not _holds_parts(reference._get_node(str(name))) and after[name] != value:
-            yield f"{path}.{name}", value
+            yield f"{path}.{name!s}", value
 
 
 def _literal(value: Any) -> str:
