@@ -19,6 +19,7 @@ from nas.errors import UserError, nearest
 from nas.files import expanded
 from nas.pool.array_folder import file_digest
 from nas.pool.prepared import Crop, Prepared
+from nas.seeding import short_seed
 from nas.supernet.checkpoint import read_state_dict
 
 PUBLISHED = "published"
@@ -106,7 +107,7 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
         UserError: if it does not fit.
     """
     settings: dict[str, Any] = {"pretrained": weights == HUB} if weights == HUB else {"num_classes": n_classes}
-    with _making, warnings.catch_warnings(), seeded(seed):
+    with _making, warnings.catch_warnings(), seeded(short_seed(seed, "weights")):
         warnings.simplefilter("ignore")  # old names
         network: Any = timm.create_model(name, **settings)
         fixed = network.pretrained_cfg.get("fixed_input_size", False)

@@ -25,6 +25,7 @@ from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.objective.cost import TableCost
+from nas.objective.measurement import Measurement
 from nas.parts import build
 from nas.pool.finished_run import checkpoint_fingerprint
 from nas.pool.none import NoPool
@@ -233,6 +234,12 @@ class SearchTask(Task):
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:
             raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
+        measured = [objective.measure.name for objective in objectives if isinstance(objective, Measurement)]
+        if measured and isinstance(evaluator, ArrayEvaluator):
+            raise UserError(
+                f"sec_obj={measured[0]} is measured on networks, and evaluator={self._setup.choices['evaluator']} runs "
+                "none: choose sec_obj=[flops]"
+            )
         fingerprints = {"dataset": dataset.fingerprint, **checkpoint_fingerprint(supernet)}
         fingerprints |= {"supernet": supernet.fingerprint, "space": source.fingerprint}
         return Parts(

@@ -111,3 +111,10 @@ def test_wrong_files_and_spaces_are_refused_in_one_line(launch, predictor, tmp_p
     assert message in err
     assert len(err.splitlines()) == 1, err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_measured_on_networks_is_refused_before_any_work(launch, predictor, tmp_path):
+    code, _, err = launch(*WORDS, FITTING, f"evaluator.checkpoint={predictor}", "sec_obj=[latency]")
+    assert code == 2
+    assert "sec_obj=latency is measured on networks, and evaluator=predictor runs none: choose sec_obj=[flops]" in err
+    assert not (tmp_path / "run").exists()
