@@ -51,7 +51,7 @@ def runs(tmp_path):
 @pytest.fixture
 def sweep(tmp_path, runs):
     folder = SweepFolder(tmp_path / "sweep")
-    folder.begin("slurm", runs)
+    folder.begin("slurm", runs, {})
     return folder
 
 

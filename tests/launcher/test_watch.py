@@ -10,7 +10,7 @@ from nas.sweep import PlannedRun, SweepFolder
 @pytest.fixture
 def sweep(tmp_path):
     folder = SweepFolder(tmp_path / "sweep")
-    folder.begin("local", [PlannedRun(f"seed={n}", tmp_path / str(n), (), tmp_path) for n in range(2)])
+    folder.begin("local", [PlannedRun(f"seed={n}", tmp_path / str(n), (), tmp_path) for n in range(2)], {})
     return folder
 
 

@@ -53,8 +53,9 @@ def test_csv_and_parquet_hold_the_values_as_measured(tmp_path):
 def test_an_old_run_with_a_seed_of_more_than_64_bits_is_reported(tmp_path):
     runs = [made_run(tmp_path / "a", seed=2**63), made_run(tmp_path / "b", seed=3)]
     comparisons = compare_runs(runs, None, None)
+    texts = [[row_texts(found, None) for found in comparison.genes] for comparison in comparisons]
     (tmp_path / "data").mkdir()
-    write_tables(tmp_path / "data", runs, comparisons, papers_of(comparisons, "papers", published=True))
+    write_tables(tmp_path / "data", runs, comparisons, papers_of(comparisons, "papers", published=True), texts)
     for name in ("runs", "front", "evaluations"):
         seeds = pyarrow.parquet.read_table(tmp_path / "data" / f"{name}.parquet")["seed"].to_pylist()
         assert set(seeds) == {"9223372036854775808", "3"}

@@ -137,8 +137,8 @@ def test_supernets_share_the_steps_and_each_follows_the_whole_learning_rate(tmp_
     n = 4  # steps an epoch: 48 images in batches of 12
     alone, shared = (
         NatTraining(
-            supernet=tiny(), dataset=Bars(), device="cpu", cache=tmp_path, folder=tmp_path, run_seed=0, replica=None,
-            shares=shares, **RECIPE,
+            supernet=tiny(), dataset=Bars(), device="cpu", cache=tmp_path, folder=tmp_path, kept={}, run_seed=0,
+            replica=None, shares=shares, **RECIPE,
         )
         for shares in (1, 2)
     )  # fmt: skip
