@@ -40,9 +40,9 @@ class Box:
         return np.array(self.reference, dtype=np.float64), np.array(self.ideal, dtype=np.float64)
 
     def words(self, measures: Sequence[Measure]) -> str:
-        """Return the box as text, for example ``top1_error 0 to 90 %, flops 0.2 to 1.3 M``."""
+        """Return the box as text, for example ``top-1 error 0 to 90 %, FLOPs 0.2 to 1.3 M``."""
         sides = [
-            f"{measure.name} {low:.4g} to {high:.4g} {measure.unit}"
+            f"{measure.words} {low:.4g} to {high:.4g} {measure.short_unit}"
             for measure, low, high in zip(measures, self.ideal, self.reference, strict=True)
         ]
         return ", ".join(sides) + ("" if self.comparable else " (this run's own, not comparable: set reference_point)")

@@ -198,7 +198,9 @@ class Results:
         front = np.array([entry.objectives for entry in self._archive.front()], dtype=np.float64)
         measures = self._archive.measures
         lowest, highest = front.min(axis=0), front.max(axis=0)
-        ranges = [f"{m.name} {lowest[i]:.4g} to {highest[i]:.4g} {m.unit}" for i, m in enumerate(measures) if i > 0]
+        ranges = [
+            f"{m.words} {lowest[i]:.4g} to {highest[i]:.4g} {m.short_unit}" for i, m in enumerate(measures) if i > 0
+        ]
         failed = sum(entry.objectives is None for entry in self._archive.entries())
         n, drawn = self._archive.n_evaluations(), ["hypervolume.png"] if self._archive.next_step > 1 else []
         files = ["front.png", *drawn, "front.json", "metrics.csv"]

@@ -15,7 +15,7 @@ def test_errors_reach_to_that_of_guessing_and_costs_to_the_extremes():
     assert box.comparable
     assert (
         box.words((*MEASURES, Measure("params", "M")))
-        == "top1_error 0 to 90 %, flops 0.5 to 2.02 M, params 4 to 4.04 M"
+        == "top-1 error 0 to 90 %, FLOPs 0.5 to 2.02 M, params 4 to 4.04 M"
     )
 
 

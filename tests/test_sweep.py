@@ -66,7 +66,7 @@ def test_a_narrow_terminal_gets_errors_below_and_no_places(sweep, runs, finished
 
 def test_hypervolumes_stand_beside_the_box_that_they_are_shares_of(sweep, runs, finished):
     """Numbers in different boxes are not taken for comparable ones."""
-    box = "top1_error 0 to 90 %, flops 0.1 to 2 M"
+    box = "top-1 error 0 to 90 %, FLOPs 0.1 to 2 M"
     for run in runs:
         RunFolder(run.folder).write_status("finished", hypervolume=0.5, box=box)
     assert table(sweep.rows()).splitlines()[-2] == f"hypervolume: share of the box {box}"

@@ -52,7 +52,7 @@ def space_line(space: SearchSpace, constraints: Mapping[str, Mapping[Literal["mi
 
 def minimised_line(measures: Sequence[Measure]) -> str:
     """Return the objectives, the error first."""
-    error, *others = [f"{measure.name} ({measure.unit})" for measure in measures]
+    error, *others = [measure.label for measure in measures]
     return ", ".join([f"{error} on the validation split", *others])
 
 

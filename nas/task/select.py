@@ -86,7 +86,7 @@ class SelectTask(Task):
                     named = replace(model, name=name, described={**model.described, "name": name})
                     write_model(self._path / name, named, overwrite=self._overwrite)
                 values = zip(front.measures, front.members[index].objectives, strict=True)
-                objectives = ", ".join(f"{measure.name} {value:.4g} {measure.unit}" for measure, value in values)
+                objectives = ", ".join(f"{measure.words} {value:.4g} {measure.short_unit}" for measure, value in values)
                 place = os.path.relpath(self._path / name)
                 there = ", is there already" if known else ""
                 lines.append(f"  {place}: member {index}{self._best(front, index)}, {objectives}{there}")

@@ -197,7 +197,7 @@ def _told(results: Mapping[str, Any], place: Path) -> str:
     metrics, speed, costs = results["metrics"], results["speed"], results["costs"]
     costs_told = ", ".join(
         f"{costs[name]:.4g} {unit}"
-        for name, unit in (("flops", "M multiply-adds"), ("params", "M parameters"))
+        for name, unit in (("flops", "M FLOPs"), ("params", "M parameters"))
         if name in costs
     )
     lines = [

@@ -157,7 +157,8 @@ class ConsoleTracker(Tracker):
 
     def _quality(self, summary: StepSummary) -> list[str]:
         first = self._run.objectives[0]
-        parts = [f"hypervolume {summary.hypervolume:.4f}", f"best {first.name} {summary.best[0]:.2f} {first.unit}"]
+        best = f"best validation {first.words} {summary.best[0]:.2f} {first.short_unit}"
+        parts = [f"hypervolume {summary.hypervolume:.4f}", best]
         if summary.tau is None:
             return parts
         whole = "" if summary.tau_archive is None else f" ({summary.tau_archive:.2f} with the archive)"

@@ -46,8 +46,8 @@ def test_the_size_of_a_space_exactly_or_its_order_of_magnitude():
 
 
 def test_what_is_minimised_and_in_which_box():
-    assert minimised_line(MEASURES) == "top1_error (%) on the validation split, flops (M)"
+    assert minimised_line(MEASURES) == "top-1 error (%) on the validation split, FLOPs (M)"
     assert box_line(Box((90.0, 2.0), (0.0, 0.5), "space"), MEASURES) == (
-        "share of the box top1_error 0 to 90 %, flops 0.5 to 2 M"
+        "share of the box top-1 error 0 to 90 %, FLOPs 0.5 to 2 M"
     )
     assert "not comparable with other runs, set reference_point" in box_line(None, MEASURES)

@@ -68,7 +68,7 @@ def test_runs_that_differ_in_the_seed_have_one_box_of_hypervolumes(launch, predi
         assert front(run)["front"] != front(runs[1 - runs.index(run)])["front"]
     assert corners(runs[0]) == corners(runs[1])
     lines = [line for line in out.splitlines() if line.startswith("hypervolume: ")]
-    assert lines == ["hypervolume: share of the box top1_error 0 to 99.9 %, flops 63.24 to 252.5 M multiply-adds"]
+    assert lines == ["hypervolume: share of the box top-1 error 0 to 99.9 %, FLOPs 63.24 to 252.5 M"]
 
 
 def test_a_run_begun_before_boxes_were_recorded_keeps_its_own(launch, predictor, tmp_path):

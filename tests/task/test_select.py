@@ -147,7 +147,7 @@ def test_results_of_the_original_tool(launch, tmp_path):
     code, out, err = launch(*words)
     assert code == 0, err
     assert {place.name for place in (tmp_path / "old" / "selected").iterdir()} == {"net-flops@200"}
-    assert "member 0 (the most accurate), top1_error 20 %, flops 200 M multiply-adds" in out
+    assert "member 0 (the most accurate), top-1 error 20 %, FLOPs 200 M" in out
     assert "1 closest to top1 70 (n=1), the most accurate one among them" in out
     described = json.loads((tmp_path / "old" / "selected" / "net-flops@200" / "model.json").read_text())
     assert described["n_classes"] == 10

@@ -96,7 +96,7 @@ def test_a_published_net_config_with_random_weights(launch, place):
     )
     assert code == 0, err
     assert results(place / "found")["model"]["kind"] == "net_config"
-    assert "M multiply-adds" in out
+    assert "M FLOPs" in out
 
 
 @pytest.mark.slow

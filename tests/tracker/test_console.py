@@ -88,7 +88,7 @@ def test_plain_lines(clock: Clock) -> None:
     tracker.finish(None)
     assert stream.getvalue().splitlines() == [
         f"search tiny-0 in {RUN.folder}",
-        "step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %"
+        "step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best validation top-1 error 1.33 %"
         "  tau 0.71 (0.96 with the archive)  4.2 s (search 1.2 s, evaluate 3.0 s)  about 2 min left",
         "finished in 2 min 5 s",
     ]
@@ -178,7 +178,7 @@ def test_resumed_run_says_where_it_goes_on() -> None:
     tracker = make(stream)
     tracker.start(RUN, [INITIAL, replace(STEP, seconds={})])
     assert stream.getvalue().splitlines()[1] == (
-        "goes on after step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best top1_error 1.33 %"
+        "goes on after step 3/30  124 evaluations (0 failed)  hypervolume 0.8123  best validation top-1 error 1.33 %"
         "  tau 0.71 (0.96 with the archive)"
     )
 
