@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
@@ -187,7 +188,12 @@ def _command(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _folders(jobs: Jobs) -> list[Path]:
-    return [expanded(config.hydra.run.dir, "paths.run").absolute() for config in jobs.configs]
+    """Return the run folder of each job; ``${hydra:...}`` in ``paths.run`` means the job's own choices."""
+    found = []
+    for config in jobs.configs:
+        HydraConfig.instance().set_config(config)
+        found.append(expanded(config.hydra.run.dir, "paths.run").absolute())
+    return found
 
 
 def _labels(jobs: Jobs) -> list[str]:

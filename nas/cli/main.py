@@ -92,6 +92,11 @@ def _run(arguments: argparse.Namespace, conf: Path) -> int:
     if arguments.cfg:
         return _printed(_described(conf))
     launcher = choose_launcher(jobs)
+    if launcher is None and len({job.adapted for job in jobs.jobs}) > 1:
+        raise UserError(
+            "the jobs leave different settings of the recipe out, which only runs of their own can: use "
+            "hydra/launcher=local, or a command line for each"
+        )
     check_jobs(jobs)
     raise_interrupts()
     if not jobs.multirun and (left_out := jobs.jobs[0].left_out):

@@ -107,7 +107,7 @@ class Dataset(ABC):
 
     def sizes(self) -> dict[str, int]:
         """Return the number of ``"classes"``, and of the images in each split by its name."""
-        return {"classes": self.n_classes} | {name: len(self.split(name)) for name in ("train", "validation", "test")}
+        return {"classes": self.n_classes} | {name: self.size(name) for name in ("train", "validation", "test")}
 
     @abstractmethod
     def split(self, name: str) -> Images:

@@ -53,6 +53,10 @@ class Relabelled(Dataset):
         images = self._dataset.split(name)
         return Images(images.pixels, self._labels[images.labels])
 
+    def size(self, name: str) -> int:
+        """Return how many images a split has."""
+        return self._dataset.size(name)
+
 
 def matched(name: str, class_names: Sequence[str] | None, n_classes: int, dataset: Dataset) -> Matched:
     """Match a model's outputs with the classes of a data set, whose classes may be fewer.

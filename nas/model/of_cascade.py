@@ -177,10 +177,7 @@ class PoolCascade(RunCascade):
 
     def stages(self, progress: Progress) -> Stages:
         """Return the networks that the run names; the pool's outputs are computed where they are not stored."""
-        given = self._given
-        pool = pool_of(
-            self._run.folder, device=given.device, cache=given.cache, progress=progress, allowed=given.allowed
-        )
+        pool = pool_of(self._run.folder, progress=progress, **self._given.for_runs())
         described = self._chosen.architecture
         places = [pool.names.index(name) for name in described["networks"]]
         sources = [

@@ -24,7 +24,15 @@ MEMORY_MIB = 1024
 log = logging.getLogger(__name__)
 
 
-def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress, allowed: Allowed = NO_OTHERS) -> StoredPool:
+def pool_of(
+    folder: Path,
+    *,
+    device: str,
+    cache: Path,
+    progress: Progress,
+    allowed: Allowed = NO_OTHERS,
+    named: Mapping[str, Any] | None = None,
+) -> StoredPool:
     """Return the pool that a run searched, prepared: what is stored of it is used, the rest computed again.
 
     Where its fingerprint is not the run's, the cascades of the run's front are measured on it: their accuracies must be
@@ -37,6 +45,7 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress, allow
         cache: folder of stored outputs and trained supernets.
         progress: told about outputs that are computed.
         allowed: classes from outside ``nas`` that the settings of the run and of its pool's may name.
+        named: settings of data that the command line names, for the runs of a pool whose images have moved.
 
     Raises:
         UserError: if the folder holds no such run, or its cascades do not measure what they did.
@@ -48,7 +57,7 @@ def pool_of(folder: Path, *, device: str, cache: Path, progress: Progress, allow
         front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
-    offers: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+    offers: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed, "named": named}
     offers["dataset"] = part_from(settings, "dataset", Dataset, offers, config, allowed=allowed)  # type: ignore[type-abstract]
     pool = part_from(settings, "pool", StoredPool, offers, config, allowed=allowed)  # type: ignore[type-abstract]
     pool.prepare(progress)

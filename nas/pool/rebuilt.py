@@ -112,7 +112,8 @@ def check_way_back(search: Rebuilt) -> None:
     if "training" in own:
         stored.training(dataset, supernet, {})
     if "evaluator" in own and stored.runs_networks:
-        stored.evaluator(dataset, networks_of(supernet), stored.settings["evaluator"])
+        node = stored.settings["evaluator"]
+        stored.evaluator(dataset, networks_of(supernet), node.get("networks", node))
 
 
 def _check_contract(part: object, kind: type[Any], group: str, settings: Mapping[str, Any]) -> None:

@@ -54,6 +54,7 @@ class RunsPool(StoredPool):
         device: str,
         cache: Path,
         allowed: Allowed = NO_OTHERS,
+        named: Mapping[str, Any] | None = None,
     ) -> None:
         """Read the fronts.
 
@@ -63,6 +64,7 @@ class RunsPool(StoredPool):
             device: where.
             cache: folder of trained supernets, decoded images and outputs.
             allowed: classes from outside ``nas`` that the runs' settings may name.
+            named: settings of data that the command line names, see :class:`FinishedRun`.
 
         Raises:
             UserError: if a folder holds no finished run.
@@ -70,7 +72,8 @@ class RunsPool(StoredPool):
         super().__init__(cache=cache, workers=workers, skip_failed=False)
         folders = [expanded(folder, "pool.runs").resolve() for folder in runs]
         names = short_names(folders, "pool.runs")
-        self._runs = [_Run(name, folder, device, cache, allowed) for name, folder in zip(names, folders, strict=True)]
+        places = {"device": device, "cache": cache, "allowed": allowed, "named": named}
+        self._runs = [_Run(name, folder, **places) for name, folder in zip(names, folders, strict=True)]
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
@@ -92,11 +95,11 @@ class RunsPool(StoredPool):
 class _Run:
     """One run, and the models on its front."""
 
-    def __init__(self, name: str, folder: Path, device: str, cache: Path, allowed: Allowed) -> None:
-        """Read settings and archive."""
+    def __init__(self, name: str, folder: Path, **places: Any) -> None:
+        """Read settings and archive; ``places`` as of :class:`FinishedRun`."""
         self._name = name
-        self._device = device
-        self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache, allowed=allowed)
+        self._device = places["device"]
+        self._run = FinishedRun(folder, key="pool.runs", **places)
         self._local = threading.local()
         self._warned = False
 

@@ -25,9 +25,6 @@ _RESNET_CHANNELS = (
 )
 """Channels of OFA's ResNet-50 at each width: inside the stem, after it, after each stage."""
 
-_LEFT_OUT = "ZeroLayer"
-"""The layer of a residual block whose shortcut is all there is."""
-
 _BLOCKS = ("conv", "mobile_inverted_conv")
 """The key of a residual block's layer, as newer and older versions of the packages write it."""
 

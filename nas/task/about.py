@@ -6,7 +6,6 @@ from typing import Literal
 
 from nas.box import Box
 from nas.dataset.base import Dataset
-from nas.dataset.none import NoImages
 from nas.pool.base import Pool
 from nas.pool.none import NoPool
 from nas.space.base import SearchSpace
@@ -20,9 +19,7 @@ def split_sizes(dataset: Dataset, pool: Pool) -> dict[str, int]:
     """Return how many images each split has, by its name; nothing where results are looked up without images."""
     if not isinstance(pool, NoPool):
         return {split: pool.size(split) for split in pool.splits}
-    if isinstance(dataset, NoImages):
-        return {}
-    return {split: dataset.size(split) for split in ("train", "validation", "test")}
+    return {name: size for name, size in dataset.sizes().items() if name != "classes"}
 
 
 def data_line(name: str, n_classes: int, images: Mapping[str, int]) -> str:

@@ -45,6 +45,7 @@ OFFERED = frozenset(
         "kept",
         "launcher",
         "n_classes",
+        "named",
         "objectives",
         "optimizer",
         "planned",

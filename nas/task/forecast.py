@@ -225,7 +225,7 @@ def _front(evaluations: int) -> int:
 
 
 def _split_sizes(dataset: Any) -> tuple[int, int]:
-    return len(dataset.split("validation")), len(dataset.split("test"))
+    return dataset.size("validation"), dataset.size("test")
 
 
 def _disk(made: Archive, sizes: Sequence[int]) -> dict[str, int]:

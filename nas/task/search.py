@@ -170,7 +170,7 @@ class SearchTask(Task):
     def _store_outputs(self, offers: Mapping[str, Any]) -> None:
         """Store what the front's networks answer, as far as that is not done."""
         places = {name: offers[name] for name in ("device", "cache", "allowed")}
-        pool = RunsPool(runs=(self._folder.path,), workers=1, **places)
+        pool = RunsPool(runs=(self._folder.path,), workers=1, named=self._setup.resolved["dataset"], **places)
         pool.prepare(_stored)
 
     def _is_done(self) -> bool:

@@ -124,7 +124,7 @@ class NatTraining(Training):
         if replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
             raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
         offers = {"supernet": supernet, "dataset": dataset, "device": device, "cache": cache, "folder": folder}
-        self._initial = build(initial, {**offers, "kept": kept})
+        self._initial = None if supernet.trained else build(initial, {**offers, "kept": kept})
         self._replica = replica
         self._processes = processes
         self._seed = run_seed
@@ -161,7 +161,7 @@ class NatTraining(Training):
         self._progress = progress
         if self._adaptation is not None:
             return
-        if not self._supernet.trained:
+        if self._initial is not None:
             self._initial.prepare(progress)
         if self._processes > 1 and self._replica is not None:
             copies = Copies(self._replica, self._descent)
@@ -180,7 +180,7 @@ class NatTraining(Training):
 
     def keep(self) -> Mapping[Path, str]:
         """Put the weights of a training from scratch into the run's folder."""
-        return {} if self._supernet.trained else self._initial.keep()
+        return {} if self._initial is None else self._initial.keep()
 
     @property
     def weights(self) -> str | None:
@@ -215,7 +215,7 @@ class NatTraining(Training):
         On disk there are at most the last two steps' files, a new one, and one of a part of a step; files that stay,
         and the final weights, beside them.
         """
-        first = Trial() if self._supernet.trained else self._initial.trial(genomes)
+        first = Trial() if self._initial is None else self._initial.trial(genomes)
         module = self._supernet.module
         before = copied(dict(module.state_dict()))
         share = replace(self._descent, batch_size=-(-self._descent.batch_size // self._processes))

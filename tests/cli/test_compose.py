@@ -8,6 +8,7 @@ import pytest
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from nas.cli import launching
 from nas.cli.compose import Jobs, compose_jobs, labels, quoted
 from nas.cli.scale import register_scales
 from nas.cli.spelling import spelled_out
@@ -86,3 +87,8 @@ def test_quoted_words_are_what_they_were(text):
     )
     value = OverridesParser.create().parse_override(shell.stdout).value()
     assert str(value) == (text[1:-1] if text == "'quoted'" else text)
+
+
+def test_each_job_of_a_sweep_has_the_run_folder_of_its_own_choices(monkeypatch):
+    jobs = composed(monkeypatch, "-m", "optimizer=nsga2,random", "paths.run=x/${hydra:runtime.choices.optimizer}")
+    assert [folder.name for folder in launching._folders(jobs)] == ["nsga2", "random"]

@@ -140,3 +140,19 @@ def test_the_run_says_what_is_left_out_and_uses_the_rest(launch, monkeypatch):
     code, out, err = launch("experiment=nat_reproduce_cifar10", "scale=small", *words)
     assert (code, out) == (0, "None\n"), err
     assert err.startswith("left out of the recipe, because other parts are chosen: training.")
+
+
+def test_several_supernets_in_place_of_a_recipes_one(monkeypatch):
+    job = composed(
+        monkeypatch, "experiment=nat_cifar10_alphanet", "supernet=several", "supernet/members=[tiny,tiny_wide]",
+        "algorithm=encas_joint", "dataset=digits",
+    )  # fmt: skip
+    assert set(job.config.supernet.members) == {"tiny", "tiny_wide"}
+
+
+def test_jobs_of_one_process_cannot_leave_out_different_settings(launch, tmp_path):
+    words = ("-m", "experiment=msunas_paper", "optimizer=nsga2,random", "hydra/launcher=basic", "tracker=csv")
+    code, _, err = launch(*words, "paths.run=x/${hydra:runtime.choices.optimizer}")
+    assert code == 2
+    assert "the jobs leave different settings of the recipe out" in err and "hydra/launcher=local" in err
+    assert not (tmp_path / "x").exists()
