@@ -205,8 +205,10 @@ class Results:
         n, drawn = self._archive.n_evaluations(), ["hypervolume.png"] if self._archive.next_step > 1 else []
         files = ["front.png", *drawn, "front.json", "metrics.csv"]
         noun = noun_of(self._archive.front()[0].architecture.config)
+        whole = len(front) == n and self._archive.next_step == 1  # a search whose archive holds its front alone
         lines = [
-            f"Front: {counted(len(front), noun.removesuffix('s'))} after {counted(n, 'evaluation')}"
+            f"Front: {counted(len(front), noun.removesuffix('s'))}"
+            + ("" if whole else f" after {counted(n, 'evaluation')}")
             + (f" ({failed} failed, see {os.path.relpath(self._folder / 'failed')})" if failed else ""),
             *([f"  {remark}"] if remark else []),
             f"  most accurate: {self._errors()}",

@@ -18,6 +18,12 @@ def card(model: Model) -> str:
     return "\n\n".join(part for part in [*parts, _commands(model)] if part) + "\n"
 
 
+def launch_command() -> str:
+    """Return the beginning of a command line of this project that can be typed in any folder."""
+    launch = Path(nas.__file__).absolute().parents[1] / "launch.py"
+    return f"python {shlex.quote(str(launch)) if launch.is_file() else launch.name}"
+
+
 def _what(described: Mapping[str, Any]) -> str:
     n, source = described["n_classes"], described["source"]
     if described["kind"] == CASCADE:
@@ -64,7 +70,6 @@ def _weights(model: Model) -> str:
 
 
 def _commands(model: Model) -> str:
-    launch = Path(nas.__file__).absolute().parents[1] / "launch.py"
     packages = own_packages([each.described for each in (model, *model.members)])
     word = f" 'allow=[{','.join(packages)}]'" if packages else ""
     argument = f", allow={json.dumps(packages)}" if packages else ""
@@ -72,7 +77,7 @@ def _commands(model: Model) -> str:
         "In this folder:",
         "",
         "```sh",
-        f"python {shlex.quote(str(launch)) if launch.is_file() else launch.name} task=validate model=.{word}",
+        f"{launch_command()} task=validate model=.{word}",
         "```",
         "",
         "```python",

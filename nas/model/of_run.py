@@ -109,7 +109,7 @@ class RunFront(Front):
     def _compare(self) -> None:
         """Warn where the weights are not the ones that the run measured its front with; those that moved are final."""
         known = {member.facts.get("weights") for member in self.members if "final" not in member.facts} - {None}
-        if known and weights_digest(self.run.supernet.module.state_dict()) not in known:
+        if known and self.run.weights not in known:
             log.warning(
                 "the weights are not those that '%s' measured, but others of the same training (another machine or "
                 "version): accuracies may differ",

@@ -31,6 +31,7 @@ class FinishedRun:
         members: of the front, as ``front.json`` lists them, ascending in error.
         measuring: settings of the evaluator of networks; of a run of cascades of subnets, those of its networks.
         threads: of torch, on which the cached weights and the last digits of results depend.
+        weights: digest of the supernet's weights, as the archive has it, once :meth:`train` has returned.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class FinishedRun:
         self.config = folder / "config.yaml"
         self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
         self._named = named
+        self.weights: str | None = None
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
         try:
@@ -126,7 +128,9 @@ class FinishedRun:
 
         with self.as_it_ran():
             kept = RunFolder(self.folder).kept()
-            self._rebuilt.training(self.dataset, self.supernet, kept).conclude(told)
+            training = self._rebuilt.training(self.dataset, self.supernet, kept)
+            training.conclude(told)
+            self.weights = training.weights
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""

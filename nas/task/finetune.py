@@ -23,6 +23,7 @@ from nas.finetuning.course import Course
 from nas.finetuning.descent import Descent
 from nas.finetuning.teacher import Teacher
 from nas.model.base import MODEL_FILE, ModelSource, Progress, preparation
+from nas.model.card import launch_command
 from nas.model.folder import FolderSource, write_into
 from nas.model.further import trained
 from nas.model.given import data_of
@@ -206,7 +207,7 @@ class FinetuneTask(Task):
         return (
             f"Best on the validation images: {when}, top-1 {best.top1:.2f} % ({course.rows[0]['top1']:.2f} % before)\n"
             f"On the test images: top-1 {test.top1:.2f} %{tested}\n"
-            f"Model: {folder}, for example python launch.py task=validate {typed('model', folder)}{allow}"
+            f"Model: {folder}, for example {launch_command()} task=validate {typed('model', folder)}{allow}"
         )
 
     def _status(self, epoch: int) -> None:

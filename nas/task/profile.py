@@ -118,7 +118,10 @@ class ProfileTask(Task):
                 resolution=found.resolution,
                 layers=layers_of(found.network, found.resolution),
             )
-        return _as_json(found, self._detail) if self._json else _as_text(found, self._detail)
+        if self._json:
+            return _as_json(found, self._detail)
+        opened = [] if self._picture is None else ["Open:", f"  {self._picture}"]
+        return "\n".join([_as_text(found, self._detail), *opened])
 
     @property
     def _given(self) -> Given:

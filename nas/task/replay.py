@@ -6,7 +6,7 @@ from typing import Any, final
 
 from nas.archive import Archive
 from nas.box import recorded, stated
-from nas.errors import ArchiveError, UserError
+from nas.errors import ArchiveError, UserError, counted
 from nas.files import expanded
 from nas.parts import build
 from nas.results import Metrics, Results
@@ -38,7 +38,7 @@ class ReplayTask(Task):
         """Replay it, unless it goes on in another process."""
         with RunFolder(self._run).lease():
             steps = replay(self._run, build(self._setup.parts["tracker"], {}))
-        return f"Replayed {steps} steps of {self._run}"
+        return f"Replayed {counted(steps, 'step')} of {self._run}"
 
 
 def replay(folder: Path, tracker: Tracker) -> int:
@@ -69,6 +69,9 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
     Raises:
         UserError: if the folder holds no run, one that is damaged, or one without a complete step.
     """
+    if not (folder / "config.yaml").is_file():
+        what = "no folder of a run" if folder.is_dir() else "no folder that exists"
+        raise UserError(f"run={folder} is {what}")
     try:
         settings, known = RunFolder(folder).settings(), RunFolder(folder).identity()
         archive = Archive.reopen(folder / "archive.jsonl")

@@ -230,6 +230,11 @@ class SearchTask(Task):
                 "several supernets are trained each on its own: training=joint, or training=none "
                 "with algorithm.reevaluate=false"
             )
+        if algorithm.reevaluates and not training.moves and isinstance(supernet, Several):
+            raise UserError(
+                "evaluating again needs weights that adapt: leave training as algorithm=encas_joint has it, or "
+                "algorithm.reevaluate=false"
+            )
         if algorithm.reevaluates and not training.moves:
             raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
         if training.moves and not algorithm.reevaluates:

@@ -143,3 +143,17 @@ def test_outputs_alone_make_no_network(tmp_path, monkeypatch):
 def test_what_is_not_there_is_said(runs, name, arch, message):
     with pytest.raises(UserError, match=message):
         found_model(runs, name, arch)
+
+
+@pytest.mark.slow
+def test_weights_of_supernets_that_are_trained_once_are_known_again(tmp_path, monkeypatch, caplog):
+    words = (
+        *("algorithm=encas_joint", "supernet=[tiny,tiny_wide]", "tracker=csv", "device=cpu", "paths.cache=cache"),
+        *("dataset.resolutions=[8]", "algorithm.n_doe=8", "algorithm.iterations=0", "algorithm.reevaluate=false"),
+        *("training@training.member=supernet", "training.member.epochs=1", "training.member.warmup_epochs=0"),
+        *("evaluator.networks.recalibration_images=64", "paths.run=run"),
+    )
+    launched(tmp_path, *words)
+    monkeypatch.chdir(tmp_path)
+    found_model(tmp_path, "run", "best")
+    assert "the weights are not those" not in caplog.text

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nas.errors import RunError, UserError
+from nas.pool.stored_parts import NO_OTHERS
 from nas.run_folder import RunFolder
 from nas.task import estimate
 from nas.task.estimate import EstimateTask
@@ -28,6 +29,7 @@ def setup(folder: Any, **pool: Any) -> Any:
         choices={"task": "search", "pool": pool.pop("choice", "none")},
         resolved={"pool": pool},
         settings=SimpleNamespace(device="cpu"),
+        allowed=NO_OTHERS,
         paths=SimpleNamespace(run=folder, cache=folder / "cache"),
     )
 

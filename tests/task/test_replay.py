@@ -51,7 +51,7 @@ def test_the_table_of_a_run_is_made_again(launch, finished):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda run: (run / "config.yaml").unlink(), "holds no run that can be read (FileNotFoundError"),
+        (lambda run: (run / "config.yaml").unlink(), "is no folder of a run"),
         (lambda run: (run / "run.json").write_text("["), "run.json is damaged"),
         (lambda run: (run / "archive.jsonl").write_text("{"), "line 1 is damaged"),
     ],
