@@ -72,8 +72,10 @@ class RunsPool(StoredPool):
         super().__init__(cache=cache, workers=workers, skip_failed=False)
         folders = [expanded(folder, "pool.runs").resolve() for folder in runs]
         names = short_names(folders, "pool.runs")
-        places = {"device": device, "cache": cache, "allowed": allowed, "named": named}
-        self._runs = [_Run(name, folder, **places) for name, folder in zip(names, folders, strict=True)]
+        self._runs = [
+            _Run(name, folder, device=device, cache=cache, allowed=allowed, named=named)
+            for name, folder in zip(names, folders, strict=True)
+        ]
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
@@ -95,11 +97,20 @@ class RunsPool(StoredPool):
 class _Run:
     """One run, and the models on its front."""
 
-    def __init__(self, name: str, folder: Path, **places: Any) -> None:
-        """Read settings and archive; ``places`` as of :class:`FinishedRun`."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        device: str,
+        cache: Path,
+        allowed: Allowed,
+        named: Mapping[str, Any] | None,
+    ) -> None:
+        """Read settings and archive; arguments as of :class:`FinishedRun`."""
         self._name = name
-        self._device = places["device"]
-        self._run = FinishedRun(folder, key="pool.runs", **places)
+        self._device = device
+        self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache, allowed=allowed, named=named)
         self._local = threading.local()
         self._warned = False
 

@@ -38,6 +38,7 @@ from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
+from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.several import Several
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
@@ -225,20 +226,7 @@ class SearchTask(Task):
                 f"{self._setup.choices['evaluator']} needs no other process; use executor=serial"
             )
         training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
-        if isinstance(supernet, Several) and not isinstance(training, JointTraining | NoTraining):
-            raise UserError(
-                "several supernets are trained each on its own: training=joint, or training=none "
-                "with algorithm.reevaluate=false"
-            )
-        if algorithm.reevaluates and not training.moves and isinstance(supernet, Several):
-            raise UserError(
-                "evaluating again needs weights that adapt: leave training as algorithm=encas_joint has it, or "
-                "algorithm.reevaluate=false"
-            )
-        if algorithm.reevaluates and not training.moves:
-            raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
-        if training.moves and not algorithm.reevaluates:
-            raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
+        _check_weights(supernet, training, algorithm)
         measured = [objective.measure.name for objective in objectives if isinstance(objective, Measurement)]
         if measured and isinstance(evaluator, ArrayEvaluator):
             raise UserError(
@@ -336,6 +324,24 @@ class SearchTask(Task):
 
 def _stored(done: int, total: int, name: str) -> None:
     log.info("stored outputs of %d of %d models: %s", done, total, name)
+
+
+def _check_weights(supernet: Supernet, training: Training, algorithm: Algorithm) -> None:
+    """Raise UserError if a training does not fit the supernet, or an algorithm to weights that stay or adapt."""
+    if isinstance(supernet, Several) and not isinstance(training, JointTraining | NoTraining):
+        raise UserError(
+            "several supernets are trained each on its own: training=joint, or training=none "
+            "with algorithm.reevaluate=false"
+        )
+    if algorithm.reevaluates and not training.moves and isinstance(supernet, Several):
+        raise UserError(
+            "evaluating again needs weights that adapt: leave training as algorithm=encas_joint has it, or "
+            "algorithm.reevaluate=false"
+        )
+    if algorithm.reevaluates and not training.moves:
+        raise UserError("evaluating again needs weights that adapt: training=nat, or algorithm.reevaluate=false")
+    if training.moves and not algorithm.reevaluates:
+        raise UserError("weights that adapt make earlier evaluations stale: algorithm=nat, or training=none")
 
 
 def _check_points(settings: Settings, names: Sequence[str]) -> None:
