@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,30 @@ _NOT_KEPT = ("state", "error", "host", "pid", "job", "heartbeat", "updated")
 _STOPPING = (signal.SIGTERM, signal.SIGUSR2)  # SLURM's: the end of a job, and its announcement
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def repeated(call: Callable[[], None], seconds: float, name: str) -> Iterator[None]:
+    """Call a function again and again in a thread while the context lasts, first after ``seconds``.
+
+    Args:
+        call: the function; it must not raise.
+        seconds: between two calls.
+        name: of the thread.
+    """
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.wait(seconds):
+            call()
+
+    thread = threading.Thread(target=loop, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class StatusFile:
@@ -100,20 +124,12 @@ class StatusFile:
 
     @contextmanager
     def _heartbeats(self) -> Iterator[None]:
-        ended = threading.Event()
-
         def beat() -> None:
-            while not ended.wait(HEARTBEAT_SECONDS):
-                with suppress(OSError):
-                    self._beat()
+            with suppress(OSError):
+                self._beat()
 
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
+        with repeated(beat, HEARTBEAT_SECONDS, "heartbeat"):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -2,13 +2,13 @@
 
 import os
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
 from nas.errors import UserError
+from nas.status import repeated
 from nas.sweep import RunRow, SweepFolder
 from nas.tracker.console import rough
 
@@ -41,20 +41,16 @@ class Watch:
 @contextmanager
 def watched(sweep: SweepFolder) -> Iterator[None]:
     """Show what the runs of a sweep are doing while the context lasts."""
-    watch, ended = Watch(_rows(sweep)), threading.Event()
+    watch = Watch(_rows(sweep))
 
     def look() -> None:
-        while not ended.wait(POLL_SECONDS):
-            watch.show(_rows(sweep))
-
-    thread = threading.Thread(target=look, name="watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
         watch.show(_rows(sweep))
+
+    try:
+        with repeated(look, POLL_SECONDS, "watch"):
+            yield
+    finally:
+        look()
 
 
 def _rows(sweep: SweepFolder) -> Sequence[RunRow]:
