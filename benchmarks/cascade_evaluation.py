@@ -28,9 +28,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for machines where the package is not installed
 
-from nas.evaluator.stored import StoredOutputs
-from nas.evaluator.stored_torch import TorchOutputs
-from nas.space.cascade import CascadeSpace
+from nas.cascade.outputs import StoredOutputs, TorchOutputs
+from nas.cascade.space import CascadeSpace
 
 SIZES = {"a": (10_000, 10, 200), "b": (10_000, 100, 200), "c": (20_683, 1_000, 60)}
 POPULATION = {"a": 20_000, "b": 4_000, "c": 400}

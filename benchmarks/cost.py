@@ -21,7 +21,7 @@ import torch
 import yaml
 from torchprofile import profile_macs
 
-from nas.report.architecture import layers_of
+from nas.plotting.architecture import layers_of
 from nas.supernet.base import Supernet
 
 HERE = Path(__file__).parent

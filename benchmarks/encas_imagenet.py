@@ -28,8 +28,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from nas.cascade.searched_pool import pool_of
 from nas.pareto import hypervolume, non_dominated
-from nas.pool.cascades import pool_of
 
 HERE = Path(__file__).parent
 WORK = HERE.parent / "outputs" / "benchmark_encas_imagenet"

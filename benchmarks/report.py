@@ -5,7 +5,7 @@
 Six groups of ten seeds with NAT's published budget (300 architectures and 30 times 300 more) on Once-for-All's
 space; the errors are invented, the run folders are written by the project's own classes. What is timed, each time in a
 process of its own: the command, from the first import to the last file, and its parts, by the clock and in seconds of
-a core. The baseline is reading the same archives entry by entry with :class:`nas.archive.Archive`. Then the page is
+a core. The baseline is reading the same archives entry by entry with :class:`nas.run.archive.Archive`. Then the page is
 opened in Chromium, where there is one: until its load event and two more frames. The best of the repeats counts.
 Python compiles its modules once, before anything is timed. Writes ``report.txt`` beside this file.
 """
@@ -29,14 +29,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from nas.archive import Archive, Commit, Entry
 from nas.cli.naming import register_resolvers
 from nas.files import write_json, write_text
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
 from nas.parts import build
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive, Commit, Entry
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.types import Measure
 
 ROOT = Path(__file__).parent.parent
@@ -62,9 +62,9 @@ began = time.perf_counter(), time.process_time()
 from pathlib import Path
 from nas.report import folder
 from nas.task.report import _read, _stamp
-from nas.report.comparison import compare_runs
-from nas.report.papers import papers_of
-from nas.report.runs import find_runs
+from nas.report.data.comparison import compare_runs
+from nas.report.papers.papers import papers_of
+from nas.report.data.runs import find_runs
 print("imports", time.perf_counter() - began[0], time.process_time() - began[1])
 
 def timed(name, function):

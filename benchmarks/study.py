@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-from nas.archive import Archive, Commit, Entry
 from nas.cli.naming import register_resolvers
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import hypervolume
 from nas.parts import build
+from nas.run.archive import Archive, Commit, Entry
 from nas.seeding import rng_for
 from nas.types import Architecture
 

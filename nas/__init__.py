@@ -17,7 +17,7 @@ def load(
     """Return a model as a network in eval mode.
 
     It takes images, (n, 3, height, width), pixels scaled to 0..1, which it resizes and normalises itself, and returns
-    logits, (n, classes); a cascade returns :class:`nas.evaluator.cascade_module.Routed`, with probabilities and
+    logits, (n, classes); a cascade returns :class:`nas.cascade.module.Routed`, with probabilities and
     predictions.
 
     Args:

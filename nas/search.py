@@ -3,20 +3,21 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm, timed
-from nas.archive import Archive, Commit, Entry
 from nas.errors import RunError
-from nas.evaluations import BatchFolder, last_line
 from nas.evaluator.base import ArrayEvaluator, Evaluator
-from nas.executor.base import Executor
+from nas.executor.base import Executor, Work
 from nas.objective.base import Objective, values
-from nas.results import Results, quality_of_parts, quality_with_archive
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive, Commit, Entry
+from nas.run.batch_folder import BatchFolder, last_line
+from nas.run.folder import RunFolder
+from nas.run.results import Results, quality_of_parts, quality_with_archive
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
 from nas.tracker.base import Tracker
@@ -191,7 +192,8 @@ class Search:
             with self._executor.device():
                 found = self._evaluator.measure(genomes, split)
             return {index: Evaluation(metrics) for index, metrics in zip(architectures, found, strict=True)}
-        return folder.evaluate(architectures, self._evaluator, split, self._executor, finished)
+        work = Work(self._evaluator, split, self._training.weights)
+        return folder.evaluate(architectures, partial(self._executor.map, work), finished)
 
     def _entries(
         self,

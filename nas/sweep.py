@@ -11,9 +11,9 @@ from typing import Any
 from nas import slurm
 from nas.errors import UserError, unknown
 from nas.files import expanded, read_json, write_json
-from nas.lease import holder
-from nas.run_folder import RunFolder
-from nas.status import observed
+from nas.run.folder import RunFolder
+from nas.run.lease import holder
+from nas.run.status import observed
 from nas.tracker.console import RECENT, duration
 
 DONE = ("finished", "failed")

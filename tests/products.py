@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluator.joint import JointEvaluator
+from nas.cascade.joint_evaluator import JointEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.supernet.several import Several
+from nas.supernet.joint import Several
 from tests.small import Bars, tiny
 
 MEMBERS: dict[str, dict[str, Any]] = {

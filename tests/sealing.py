@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from nas.files import sealed
-from nas.run_folder import settings_digest
+from nas.run.folder import settings_digest
 
 
 def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:

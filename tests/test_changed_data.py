@@ -10,10 +10,10 @@ from PIL import Image
 import nas
 from nas.errors import RunError, UserError
 from nas.files import read_json
-from nas.pool.finished_run import FinishedRun
+from nas.run.finished import FinishedRun
 from nas.search import Search
+from nas.supernet.checkpoint import weights_digest
 from nas.supernet.tiny import Tiny
-from nas.supernet.weights import weights_digest
 from nas.training import checkpoint
 from nas.training.supernet import SupernetTraining
 from tests.own_parts import SEARCH

@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-import nas.results
-from nas.archive import Archive
+import nas.run.results
 from nas.dataset import image_cache
 from nas.errors import ArchiveError, UserError
 from nas.files import read_sealed
 from nas.pool.array_folder import RECORD, locked, read_facts, write_arrays
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.training import checkpoint
 from nas.training.snapshots import Snapshots
 from tests.test_search import contents
@@ -44,8 +44,8 @@ damages = pytest.mark.parametrize(("damage", "place"), [d[:2] for d in DAMAGES],
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
 
 
 @pytest.fixture

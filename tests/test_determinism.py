@@ -10,7 +10,6 @@ from hydra.utils import instantiate
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.msunas import MSuNAS
-from nas.archive import Archive
 from nas.cli.compose import compose_jobs
 from nas.errors import UserError
 from nas.evaluator.predictor import PredictorEvaluator
@@ -18,8 +17,9 @@ from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.parts import build
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.search import Search
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import nas.results
+import nas.run.results
 from nas.dataset import image_cache
 from nas.errors import DiskError
 from nas.pool.array_folder import locked, read_facts, write_arrays
@@ -81,8 +81,8 @@ def with_room(monkeypatch):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
 
 
 @pytest.mark.slow
@@ -119,9 +119,9 @@ def test_a_figure_that_cannot_be_drawn_ends_no_search(make_search, tmp_path, mon
     def fails(*_, **__):
         raise RuntimeError("no such font")
 
-    monkeypatch.setattr(nas.results, "front_figure", fails)
+    monkeypatch.setattr(nas.run.results, "front_figure", fails)
     make_search(tmp_path, **SMALL)[0].run(retry_failed=False)
-    said = [record.message for record in caplog.records if record.name == "nas.results"]
+    said = [record.message for record in caplog.records if record.name == "nas.run.results"]
     assert said == ["the figures cannot be drawn (RuntimeError: no such font); the run goes on"]
     assert (tmp_path / "front.json").exists()
 

@@ -15,8 +15,8 @@ EXCEPTIONS = {
     "sec_obj/latency": "nas.objective.latency",  # objectives are listed by name, so that several can be chosen
     "sec_obj/latency_table": "nas.objective.latency_table",
     "evaluator/tuned": "nas.evaluator.tuning",  # what subnet does after it
-    "space/cascade": "nas.evaluator.pooled",  # spaces that come with their evaluator
-    "space/gap_cascade": "nas.evaluator.gap_cascade",
+    "space/cascade": "nas.cascade.source",  # spaces that come with their evaluator
+    "space/gap_cascade": "nas.cascade.source",
     "optimizer/mo_gomea_encas": "nas.optimizer.mo_gomea",  # a larger budget
     # recipes of fine-tuning differ in numbers alone
     **{f"finetuning/{name}": "nas.finetuning.recipe" for name in ("cifar", "imagenet", "small")},

@@ -64,18 +64,18 @@ MOMENTS = {
     "in search": ("nas.surrogate.rbf_ensemble:RBFEnsemble", "predict", 9),
     "in writing a step's weights": ("torch", "save", 2),
     "in writing an epoch's weights": ("torch", "save", 5),
-    "before a step is archived": ("nas.archive:Archive", "extend", 2),
-    "after a step is archived": ("nas.results:Results", "record_seconds", 2),
+    "before a step is archived": ("nas.run.archive:Archive", "extend", 2),
+    "after a step is archived": ("nas.run.results:Results", "record_seconds", 2),
     "in writing the final weights": ("nas.training.snapshots:Snapshots", "save_final", 1),
-    "in measuring the final front": ("nas.results:Results", "write_front", 4),
+    "in measuring the final front": ("nas.run.results:Results", "write_front", 4),
 }
 JOINT_MOMENTS = {
     "in the first supernet's training": ("nas.training.adaptation:Adaptation", "_step", 5),
     "in the second supernet's later training": ("nas.training.adaptation:Adaptation", "_step", 47),
-    "in evaluation": ("nas.evaluator.joint:JointEvaluator", "_metrics", 6),
-    "in search": ("nas.surrogate.cascade:CascadeSurrogate", "predict", 9),
+    "in evaluation": ("nas.cascade.joint_evaluator:JointEvaluator", "_metrics", 6),
+    "in search": ("nas.cascade.joint_surrogate:CascadeSurrogate", "predict", 9),
     "in writing one supernet's weights": ("torch", "save", 4),
-    "before a step is archived": ("nas.archive:Archive", "extend", 2),
+    "before a step is archived": ("nas.run.archive:Archive", "extend", 2),
     "in writing the second supernet's final weights": ("nas.training.snapshots:Snapshots", "save_final", 2),
 }
 

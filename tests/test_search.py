@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import nas.files
-import nas.results
-from nas.archive import Archive
-from nas.box import Box
+import nas.run.results
 from nas.errors import RunError
 from nas.executor.base import Executor
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import hypervolume
+from nas.run.archive import Archive
+from nas.run.box import Box
 from nas.tracker.together import Together
 from tests.tabular import Tabular
 
@@ -27,8 +27,8 @@ class Killed(BaseException):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
 
 
 def contents(folder):
@@ -193,7 +193,7 @@ def test_a_step_torn_in_the_archive_is_done_again(make_search, tmp_path):
 def test_the_summary_of_a_past_step_does_not_change(make_search, tmp_path):
     search, archive = make_search(tmp_path, **SMALL)
     search.run(retry_failed=False)
-    results = nas.results.Results(archive, tmp_path, None)
+    results = nas.run.results.Results(archive, tmp_path, None)
     values = [results.summary(step).hypervolume for step in range(3)]
     assert values == sorted(values)
     assert json.loads((tmp_path / "iter_1.stats").read_text())["hv"] == values[1]
@@ -252,7 +252,7 @@ def test_hypervolumes_are_shares_of_the_given_box(make_search, tmp_path):
     """Not of what the run's own initial design says, which depends on its seed."""
     search, archive = make_search(tmp_path, **SMALL)
     box = Box((50.0, 2.0), (10.0, 0.0), "space")
-    search._results = results = nas.results.Results(archive, tmp_path, box, {"validation": 450, "test": 400})
+    search._results = results = nas.run.results.Results(archive, tmp_path, box, {"validation": 450, "test": 400})
     search.run(retry_failed=False)
     front = json.loads((tmp_path / "front.json").read_text())
     assert (front["reference_point"], front["ideal_point"], front["box_rule"]) == ([50.0, 2.0], [10.0, 0.0], "space")
@@ -266,7 +266,7 @@ def test_hypervolumes_are_shares_of_the_given_box(make_search, tmp_path):
 def test_the_end_says_what_is_known_on_which_images(make_search, tmp_path):
     search, archive = make_search(tmp_path, **SMALL)
     images = {"train": 897, "validation": 1450, "test": 400}
-    search._results = results = nas.results.Results(archive, tmp_path, None, images)
+    search._results = results = nas.run.results.Results(archive, tmp_path, None, images)
     told = {}
 
     class Listening(Together):
@@ -291,7 +291,7 @@ def test_weights_that_moved_since_are_said_too(make_search, tmp_path):
     search, archive = make_search(tmp_path, **SMALL)
     search.run(retry_failed=False)
     best = archive.front()[0].architecture.genome
-    results = nas.results.Results(archive, tmp_path, None)
+    results = nas.run.results.Results(archive, tmp_path, None)
     results.measured({best: {"top1": 70.0}}, {best: {"top1": 60.0}})
     assert (
         "% on the validation split (30.00 % with the final weights), 40.00 % on the test split" in results.conclusion()

@@ -5,8 +5,8 @@ import pytest
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.lease import lease
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import lease
 from nas.sweep import PlannedRun, SweepFolder, find_sweep, table
 from tests.fake_slurm import FakeSlurm
 

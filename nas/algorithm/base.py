@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from nas.archive import Archive
+from nas.run.archive import Archive
 from nas.types import Batch
 
 

@@ -6,11 +6,11 @@ from typing import final
 import numpy as np
 
 from nas.algorithm.base import Algorithm
-from nas.archive import Archive
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.objective.base import Cost, Objective
 from nas.optimizer.base import Optimizer, Problem
+from nas.run.archive import Archive
 from nas.space.base import SearchSpace, new_rows
 from nas.types import Batch, Floats, Genomes
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from nas.algorithm.base import Algorithm
 from nas.algorithm.nat import NAT
-from nas.archive import Archive
 from nas.errors import UserError
 from nas.objective.base import Cost, Objective
 from nas.optimizer.base import Optimizer
+from nas.run.archive import Archive
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace
 from nas.surrogate.base import Surrogate

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.algorithm.base import Algorithm
-from nas.archive import Archive
 from nas.errors import RunError, UserError
 from nas.objective.base import Objective
 from nas.pool.base import Pool
+from nas.run.archive import Archive
 from nas.space.base import SearchSpace, new_rows
 from nas.types import Batch, Floats, PositiveFloat
 

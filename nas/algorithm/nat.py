@@ -6,12 +6,11 @@ from typing import final
 import numpy as np
 
 from nas.algorithm.base import Algorithm, timed
-from nas.algorithm.design import initial_design
-from nas.algorithm.predicted import Predicted
-from nas.archive import Archive, Entry
+from nas.algorithm.predicted import Predicted, initial_design
 from nas.objective.base import Objective
 from nas.optimizer.base import Optimizer
 from nas.pareto import non_dominated
+from nas.run.archive import Archive, Entry
 from nas.selector.base import Selector
 from nas.space.base import SearchSpace, new_rows
 from nas.surrogate.base import Surrogate

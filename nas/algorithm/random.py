@@ -5,8 +5,8 @@ from typing import final
 import numpy as np
 
 from nas.algorithm.base import Algorithm
-from nas.algorithm.design import initial_design
-from nas.archive import Archive
+from nas.algorithm.predicted import initial_design
+from nas.run.archive import Archive
 from nas.space.base import SearchSpace
 from nas.types import Batch, Count, NonNegativeInt
 

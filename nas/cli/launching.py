@@ -18,9 +18,9 @@ from nas.cli.naming import name_sweep, sweep_name
 from nas.errors import UserError, typed
 from nas.files import expanded
 from nas.launcher.base import Launcher
-from nas.lease import holder, lease
-from nas.run_folder import RunFolder
-from nas.status import observed
+from nas.run.folder import RunFolder
+from nas.run.lease import holder, lease
+from nas.run.status import observed
 from nas.sweep import PlannedRun, RunRow, SweepFolder, table
 from nas.tracker.console import terminal_width
 

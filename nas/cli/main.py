@@ -25,7 +25,7 @@ from nas.cli.spelling import spelled_out
 from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
 from nas.errors import InUseError, NasError, UserError
 from nas.files import writing
-from nas.launcher.parent import end_with_parent
+from nas.launcher.supervision import end_with_parent
 from nas.tracker.console import fitted, terminal_width
 
 _CONFIG_NAME = "config"

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.run_folder import result_settings
+from nas.run.folder import result_settings
 
 
 def register_resolvers() -> None:

@@ -2,15 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from nas.dataset.ahead import ahead
 from nas.dataset.base import Images
 from nas.types import NonNegativeInt, PositiveInt, Probability
 
@@ -138,3 +138,16 @@ def centre(side: int, share: float) -> slice:
     length = max(1, round(share * side))
     start = (side - length) // 2
     return slice(start, start + length)
+
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items, in their order, and make the next one in a thread meanwhile."""
+    end = object()
+    with ThreadPoolExecutor(1) as worker:
+        waiting = worker.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = worker.submit(next, items, end)
+            yield item  # type: ignore[misc]

@@ -7,8 +7,8 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
+from nas.space.base import SpaceSource
 from nas.space.nasbench201 import NasBench201
-from nas.space.source import SpaceSource
 from nas.supernet.base import Supernet
 from nas.supernet.none import NoSupernet
 from nas.types import Genomes

@@ -16,8 +16,7 @@ from nas.evaluator.accuracy import ranks
 from nas.evaluator.base import Evaluator
 from nas.evaluator.recalibration import Augmented, recalibrate
 from nas.evaluator.tuning import Tuning
-from nas.objective.base import Objective
-from nas.objective.measurement import Measurement
+from nas.objective.base import Measurement, Objective
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed

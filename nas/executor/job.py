@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.executor.base import EvaluatorReplica
 from nas.executor.places import split_up
-from nas.executor.result_files import ResultFiles
+from nas.executor.submitit_results import ResultFiles
 from nas.executor.workers import Limits, Weights, Workers
 from nas.types import Architecture
 

@@ -13,8 +13,7 @@ from nas.executor.base import EvaluatorReplica, Executor, Work
 from nas.executor.gpu_slots import gpu_slot
 from nas.executor.places import cores, devices, split_up
 from nas.executor.workers import Limits, Weights, Workers
-from nas.objective.base import Objective
-from nas.objective.measurement import Measurement
+from nas.objective.base import Measurement, Objective
 from nas.training import checkpoint
 from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveInt, Seconds
 

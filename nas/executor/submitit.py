@@ -16,9 +16,8 @@ import torch
 from nas.errors import UserError
 from nas.executor.base import EvaluatorReplica, Executor, Work
 from nas.executor.job import Job
-from nas.executor.outstanding import Outstanding, chunks
 from nas.executor.queues import LocalQueue, Queue, SlurmQueue, check_slurm
-from nas.executor.result_files import ResultFiles
+from nas.executor.submitit_results import Outstanding, ResultFiles, chunks
 from nas.executor.workers import Limits
 from nas.training import checkpoint
 from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt, Seconds

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nas.cascade.module import OUTPUTS
 from nas.evaluator.accuracy import margin
 from nas.export.base import LOGITS, Arrays, Images, Run
-from nas.export.stages import OUTPUTS
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from nas.cascade.module import OUTPUTS, Cascade, GapCascade, Stages
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.base import LOGITS, Arrays, Source
 from nas.export.preprocessing import Preprocessed
-from nas.export.stages import OUTPUTS, Stages
 from nas.pool.prepared import Prepared
 from nas.supernet.ofa_modules import Recomputed
 

@@ -8,12 +8,11 @@ from typing import Any, final
 import torch
 from torch import nn
 
+from nas.cascade.module import Cascade, GapCascade, ScriptedStages
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.export.base import Arrays, Format, Images, Run, Source
 from nas.export.graph import first_line, frozen, named
 from nas.export.preprocessing import Preprocessed
-from nas.export.stages import ScriptedStages
 from nas.files import write_atomic
 from nas.pool.prepared import Prepared
 

@@ -17,7 +17,7 @@ from nas.finetuning.teacher import Teacher
 from nas.seeding import rng_for
 from nas.supernet.precision import half_precision
 from nas.team import Team
-from nas.training.copying import copied
+from nas.training.adaptation import copied
 
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -15,8 +15,8 @@ from nas.errors import InUseError, RunError
 from nas.launcher.base import Launcher
 from nas.launcher.supervision import Supervised
 from nas.launcher.watch import watched
-from nas.lease import holder
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import holder
 from nas.sweep import PlannedRun, SweepFolder
 from nas.types import NonNegativeInt, PositiveInt
 

@@ -22,9 +22,9 @@ from nas.errors import RunError, UserError
 from nas.launcher.base import Launcher
 from nas.launcher.supervision import Supervised
 from nas.launcher.watch import POLL_SECONDS, Watch
-from nas.lease import holder, lease
-from nas.run_folder import RunFolder
-from nas.status import last_line, slurm_job
+from nas.run.folder import RunFolder
+from nas.run.lease import holder, lease
+from nas.run.status import last_line, slurm_job
 from nas.sweep import PlannedRun, SweepFolder
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 

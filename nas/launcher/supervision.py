@@ -1,5 +1,6 @@
 """One run as a child process that is watched, and started again when it dies without a word."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -8,9 +9,8 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from nas.launcher.parent import PARENT
-from nas.lease import holder
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import holder
 from nas.sweep import PlannedRun
 
 _ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
@@ -121,3 +121,22 @@ def _death(code: int) -> str:
         name = f"signal {-code}"
     hint = " (out of memory?)" if -code == signal.SIGKILL else ""
     return f"killed by {name}{hint}"
+
+
+PARENT = "NAS_PARENT"
+"""Environment variable of a watched process: the one that watches it."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Have the system stop this process when the one that watches it dies; nothing where none does.
+
+    Otherwise a run would go on outside the SLURM job that it was part of, and nobody would know. Linux only.
+    """
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before
+        os.kill(os.getpid(), signal.SIGTERM)

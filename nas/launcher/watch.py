@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from nas.errors import UserError
-from nas.status import repeated
+from nas.run.status import repeated
 from nas.sweep import RunRow, SweepFolder
 from nas.tracker.console import rough
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.dataset.base import Dataset
-from nas.pool.multiply_adds import MultiplyAdds
 from nas.pool.prepared import Crop, Prepared
+from nas.pool.timm_models import MultiplyAdds
 
 ARCHITECTURE, NET_CONFIG, TIMM, CASCADE = "architecture", "net_config", "timm", "cascade"
 """The kinds of models."""
@@ -33,7 +33,7 @@ class Model:
         name: short, for example ``"net-flops@150"``.
         network: in eval mode: normalised images, (n, 3, r, r), to logits, (n, c); ``None`` of a cascade.
         ready: in eval mode: pixels scaled to 0..1, (n, 3, height, width), to logits, (n, c); a cascade's returns
-            :class:`nas.evaluator.cascade_module.Routed`.
+            :class:`nas.cascade.module.Routed`.
         described: plain values that ``model.json`` holds. Of every model ``kind``, ``name``, ``n_classes``,
             ``class_names`` (or ``None``), ``costs`` (``flops`` and ``params`` in millions), ``objectives`` and
             ``metrics`` (as far as they are known), ``dataset`` and ``evaluator`` (settings, or ``None``), ``data``

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.model.activations import replace_stand_ins, with_stand_ins
-from nas.model.attentive_config import own_state
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
+from nas.model.layers import own_state, replace_stand_ins, with_stand_ins
+from nas.model.net_config import check_layers, kind_of
 from nas.model.small_config import SMALL, small_network
 from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
-from nas.space.net_config import check_layers, kind_of
 from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict

@@ -7,16 +7,16 @@ from typing import Any
 
 from nas.errors import UserError, typed
 from nas.files import expanded
-from nas.model.attentive_config import STATIC
 from nas.model.base import MODEL_FILE, Model, ModelSource, Progress, silent
 from nas.model.folder import FolderSource
 from nas.model.front import BEST, Front, read_architecture
 from nas.model.given import Given
+from nas.model.layers import STATIC
+from nas.model.net_config import architectures, is_net_config
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
 from nas.model.old_run import OldFront, is_old_run
 from nas.pool.stored_parts import Allowed, checked_packages
-from nas.space.net_config import architectures, is_net_config
 
 TIMM_PREFIX = "timm:"
 """What a model's name begins with that is timm's."""

@@ -19,10 +19,10 @@ from nas.model.base import CASCADE, MODEL_FILE, Model, ModelSource, Progress, pr
 from nas.model.build import fill, network_of, read_weights
 from nas.model.card import card
 from nas.model.given import check_same, dataset_of
+from nas.model.layers import net_config, published_state
 from nas.model.of_cascade import cascade_of_networks
-from nas.model.published_config import net_config, published_state
 from nas.pool.stored_parts import NO_OTHERS, Allowed
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 
 FORMAT = 1
 WEIGHTS_FILE = "model.safetensors"

@@ -10,7 +10,7 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import expanded
 from nas.model.base import ModelSource
-from nas.space.product import is_cascade
+from nas.space.joint import is_cascade
 from nas.types import Measure
 
 BEST = "best"

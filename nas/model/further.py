@@ -12,7 +12,7 @@ from nas.model.base import NET_CONFIG, TIMM, Model, counted, preparation
 from nas.model.build import network_of
 from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.seeding import short_seed
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 
 
 def to_train(

@@ -9,7 +9,7 @@ from typing import Any
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
-from nas.run_folder import told
+from nas.run.folder import told
 from nas.supernet.base import Supernet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -41,7 +41,7 @@ class Given:
         return isinstance(node, Mapping) and node.get("_target_") not in (None, NOTHING[group])
 
     def for_runs(self) -> dict[str, Any]:
-        """Return what :class:`nas.pool.finished_run.FinishedRun` is told beside its folder."""
+        """Return what :class:`nas.run.finished.FinishedRun` is told beside its folder."""
         named = self.settings["dataset"] if self.names("dataset") else None
         return {"device": self.device, "cache": self.cache, "allowed": self.allowed, "named": named}
 

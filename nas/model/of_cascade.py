@@ -11,19 +11,18 @@ from typing import Any, final
 import numpy as np
 from torch import nn
 
+from nas.cascade.module import Cascade, GapCascade
+from nas.cascade.searched_pool import pool_of
 from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.evaluator.cascade_module import Cascade, GapCascade
-from nas.evaluator.joint import SUPERNET
 from nas.files import expanded
 from nas.model.base import CASCADE, MILLION, Model, ModelSource, Progress
 from nas.model.front import Front, Member
 from nas.model.given import Given, data_of
-from nas.pool.cascades import pool_of
-from nas.pool.finished_run import FinishedRun
-from nas.pool.naming import short_names
-from nas.space.product import OWN
-from nas.supernet.several import Several
+from nas.run.finished import FinishedRun
+from nas.run.folder import short_names
+from nas.space.joint import OWN
+from nas.supernet.joint import SUPERNET, Several
 from nas.types import Architecture, Measure
 
 AVERAGE, GAP = "average", "gap"

@@ -16,11 +16,10 @@ from nas.files import expanded, read_json
 from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
 from nas.model.build import fill, network_from_config, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
+from nas.model.net_config import resolution_of
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
-from nas.space.net_config import resolution_of
-from nas.supernet.checkpoint import RANDOM
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import RANDOM, weights_digest
 from nas.types import Genomes
 
 PUBLISHED_CLASSES = 1000

@@ -9,17 +9,16 @@ import numpy as np
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError, unknown
-from nas.evaluator.joint import SUPERNET, of_supernet
 from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress, preparation
 from nas.model.front import Front, Member
 from nas.model.given import Given, data_of
 from nas.model.of_cascade import JointCascade, PoolCascade, measured_metrics
 from nas.objective.base import TOP1_ERROR
-from nas.pool.finished_run import FinishedRun
-from nas.space.product import OWN
+from nas.run.finished import FinishedRun
+from nas.space.joint import OWN
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
+from nas.supernet.joint import SUPERNET, Several, of_supernet
 from nas.types import Architecture, Genomes
 
 log = logging.getLogger(__name__)

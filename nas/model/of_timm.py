@@ -12,7 +12,7 @@ from nas.model.base import TIMM, Model, ModelSource, Progress, counted
 from nas.model.given import data_of
 from nas.pool.timm_models import HUB, RANDOM, make_model, prepared, weights_file
 from nas.seeding import short_seed
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 
 
 @final

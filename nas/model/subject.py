@@ -7,14 +7,14 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.files import expanded, read_json
-from nas.model.attentive_config import STATIC
 from nas.model.base import ARCHITECTURE, CASCADE, MODEL_FILE, Model, silent
 from nas.model.find import TIMM_PREFIX, find_source, front_of
 from nas.model.front import BEST, Front, Member, is_file, is_member, read_architecture
 from nas.model.given import NOTHING, Given, dataset_of
+from nas.model.layers import STATIC
+from nas.model.net_config import architectures, is_net_config, kind_of
 from nas.model.of_run import RunFront
-from nas.run_folder import RunFolder
-from nas.space.net_config import architectures, is_net_config, kind_of
+from nas.run.folder import RunFolder
 from nas.supernet.checkpoint import RANDOM
 
 

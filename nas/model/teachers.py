@@ -13,7 +13,7 @@ from nas.model.front import BEST, Front
 from nas.model.given import Given
 from nas.model.of_config import PUBLISHED_CLASSES, SubnetSource
 from nas.model.of_run import RunFront
-from nas.supernet.several import Several
+from nas.supernet.joint import Several
 
 SUPERNET = "supernet"
 """The word for the largest architecture of a supernet."""

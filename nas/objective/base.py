@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from torch import nn
 
 from nas.types import Floats, Genomes, Measure
 
@@ -48,3 +49,16 @@ def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[
         else:
             columns.append(np.array([found[objective.measure.name] for found in metrics], dtype=np.float64))
     return np.column_stack(columns)
+
+
+class Measurement(Objective):
+    """An objective that is measured on each evaluated network; surrogates predict it for all others."""
+
+    @abstractmethod
+    def of(self, network: nn.Module, resolution: int) -> float:
+        """Return the network's value in the measure's unit.
+
+        Args:
+            network: an extracted subnet in eval mode; it may be moved to another device.
+            resolution: side of its square input, pixels.
+        """

@@ -5,8 +5,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from nas.objective.base import Cost
-from nas.space.product import EACH_MACS, MemberTables
+from nas.objective.base import Cost, Objective
+from nas.space.joint import EACH_MACS, MemberTables
 from nas.space.table import AdditiveTable
 from nas.types import Floats, Genomes, Measure
 
@@ -56,3 +56,24 @@ class TableCost(Cost):
         assert self._table is not None, "there is no table"
         millions: Floats = self._table(genomes).astype(np.float64) / 1e6
         return millions
+
+
+@final
+class Expected(Objective):
+    """The average cost of an image: evaluations measure it, and surrogates predict it for all other genomes."""
+
+    def __init__(self, measure: Measure, limits: tuple[float, float] | None) -> None:
+        """Name it as the metric of evaluations is named; ``limits`` as in the base class."""
+        self.measure = measure
+        self._limits = limits
+
+    def limits(self) -> tuple[float, float] | None:
+        """Return the least and the largest average cost."""
+        return self._limits
+
+
+def expected(objective: Objective) -> Objective:
+    """Return what evaluations measure in place of a cost that the search space has no table of; else the objective."""
+    if isinstance(objective, TableCost) and not objective.exact:
+        return Expected(objective.measure, objective.limits())
+    return objective

@@ -14,9 +14,9 @@ from nas.pool.array_file import ArrayFile
 from nas.pool.array_folder import file_digest
 from nas.pool.base import Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits, from_probabilities
-from nas.pool.naming import short_names
 from nas.pool.output_folder import ModelFiles, models_in
 from nas.pool.stored_pool import StoredPool
+from nas.run.folder import short_names
 from nas.types import PositiveInt
 
 CLASSES = "classes.txt"

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
-from nas.evaluator.stored import probabilities_of
 from nas.pool.array_folder import plain_digest
 from nas.pool.base import Split
 
@@ -83,6 +82,17 @@ class Model:
     def key(self) -> str:
         """Name of the folder of its outputs: equal exactly where equal outputs can be expected."""
         return plain_digest([VERSION, self.identity])[:32]
+
+
+def probabilities_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """Return the probabilities of logits, (n, c), as they are stored, a few at a time."""
+    found = np.empty(logits.shape, dtype=np.float16)
+    rows = max(1, BLOCK // logits.shape[1])
+    for part in (slice(start, start + rows) for start in range(0, len(logits), rows)):
+        block = logits[part].astype(np.float32, copy=False)
+        exponentials = np.exp(block - block.max(axis=1, keepdims=True))
+        found[part] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return found
 
 
 def from_logits(logits: npt.NDArray[np.float32]) -> SplitOutputs:

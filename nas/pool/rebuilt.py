@@ -7,14 +7,14 @@ from typing import Any, TypeVar, final
 
 import yaml
 
+from nas.cascade.joint_evaluator import JointEvaluator
 from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.evaluator.joint import JointEvaluator, Networks
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.pool.stored_parts import Allowed, class_of, names_own, part_from
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.supernet.several import Several
+from nas.supernet.joint import Networks, Several
 from nas.training.base import Training
 
 T = TypeVar("T")

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nas.archive import Archive, Entry
-from nas.evaluator.joint import of_supernet
 from nas.evaluator.subnet import MILLION
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
+from nas.run.archive import Archive, Entry
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
+from nas.supernet.joint import Several, of_supernet
 from nas.types import Architecture
 
 

@@ -12,20 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas.dataset import batches
-from nas.evaluator import accuracy, recalibration, subnet
+from nas.evaluator import accuracy
 from nas.files import expanded
-from nas.pool.agreement import check_agreement
 from nas.pool.base import SPLITS, Progress, Split
-from nas.pool.finished_run import FinishedRun
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
-from nas.pool.naming import short_names
 from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_parts import NO_OTHERS, Allowed
-from nas.pool.stored_pool import StoredPool
-from nas.pool.weights import source_digest
-from nas.supernet.several import Several
-from nas.supernet.weights import weights_digest
+from nas.pool.stored_pool import StoredPool, check_agreement
+from nas.run.finished import FinishedRun
+from nas.run.folder import short_names
+from nas.supernet.checkpoint import weights_digest
+from nas.supernet.joint import Several
 from nas.types import PositiveInt
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
@@ -153,7 +150,6 @@ class _Run:
             "supernet": supernet.fingerprint,
             "dataset": [dataset.fingerprint, dataset.mean, dataset.std],
             "evaluator": self._run.measuring,
-            "code": source_digest(batches, recalibration, subnet),
             "augmentation": str(replace(dataset.augmentation, workers=0)) if self._augmented else None,
             "torch": [torch.__version__, str(self._device).partition(":")[0], self._run.threads],
         }

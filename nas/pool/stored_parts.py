@@ -164,7 +164,7 @@ def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed
     name = str(node.get("_target_"))
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and not _is_closed(name):
         return _own_class(name, group, source, allowed)
-    matched = re.fullmatch(rf"(nas\.{re.escape(group)}\.[a-z][a-z0-9_]*)\.([A-Z]\w*)", name)
+    matched = re.fullmatch(rf"(nas\.(?:{re.escape(group)}|cascade)\.[a-z][a-z0-9_]*)\.([A-Z]\w*)", name)
     found = None
     if matched:
         try:

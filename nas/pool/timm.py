@@ -1,7 +1,6 @@
 """``pool=timm``: models of the package timm on any data set."""
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,14 +15,11 @@ from nas.dataset.classes import taken_in_order
 from nas.dataset.file_rows import FileRows
 from nas.errors import UserError
 from nas.files import expanded
-from nas.pool import multiply_adds, timm_models
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, Model, SplitOutputs, from_logits
-from nas.pool.multiply_adds import MultiplyAdds
 from nas.pool.stored_pool import StoredPool
-from nas.pool.timm_models import HUB, RANDOM, make_model, model_names, transform_of, weights_identity
-from nas.pool.weights import source_digest
-from nas.supernet.weights import weights_digest
+from nas.pool.timm_models import HUB, RANDOM, MultiplyAdds, make_model, model_names, transform_of, weights_identity
+from nas.supernet.checkpoint import weights_digest
 from nas.types import NonNegativeInt, PositiveInt
 
 logger = logging.getLogger(__name__)
@@ -86,12 +82,11 @@ class TimmPool(StoredPool):
         if note:
             logger.warning(note)
         data = [self._dataset.fingerprint, type(self._dataset.split("validation").pixels).__name__]
-        code = source_digest(timm_models, multiply_adds, sys.modules[__name__])
         labels: dict[Split, Any] = {split: self._dataset.split(split).labels for split in SPLITS}
         models, failed = [], {}
         for name in self._names:
             try:
-                known = {"kind": "timm", "data": data, "code": code, "device": self._device.type}
+                known = {"kind": "timm", "data": data, "device": self._device.type}
                 known |= weights_identity(name, self._weights, self._seed)
             except UserError as error:
                 failed[f"timm/{name}"] = str(error)

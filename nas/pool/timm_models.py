@@ -3,16 +3,18 @@
 import math
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import timm
 import torch
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from nas.dataset.per_image import seeded
 from nas.errors import UserError, nearest
@@ -163,3 +165,37 @@ def _load(network: nn.Module, path: Path) -> None:
     except RuntimeError as error:
         text = " ".join(str(error).split())
         raise UserError(f"'{path}' holds no weights of it: {text[:200]}") from error
+
+
+COUNTED = frozenset({functional.linear, functional.conv1d, functional.conv2d, functional.conv3d})
+
+
+@final
+class MultiplyAdds(TorchFunctionMode):
+    """Counts the multiply-adds of convolutions and linear layers that run inside ``with``, in this thread.
+
+    They are counted where they are computed, so that a layer counts however a network calls it. Products of two
+    activations, as in attention, are not counted.
+
+    Attributes:
+        total: multiply-adds of all images together.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.total = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in COUNTED:
+            weight = args[1] if len(args) > 1 else (kwargs or {})["weight"]
+            assert isinstance(result, torch.Tensor)
+            self.total += result.numel() * weight[0].numel()
+        return result

@@ -9,17 +9,17 @@ from uuid import uuid4
 from nas.errors import UserError
 from nas.files import write_json, write_text
 from nas.pool.stored_parts import NO_OTHERS, Allowed
-from nas.report.animation import write_animation
-from nas.report.comparison import Comparison
-from nas.report.exhibit_figures import write_exhibits
-from nas.report.genes import row_texts
-from nas.report.page import render_page
-from nas.report.papers import Papers
-from nas.report.pictures import chosen_architectures
-from nas.report.printed import write_figures
-from nas.report.runs import Run
-from nas.report.spaces import Spaces
-from nas.report.tables import write_tables
+from nas.report.data.comparison import Comparison
+from nas.report.data.runs import Run
+from nas.report.data.spaces import Spaces
+from nas.report.page.animation import write_animation
+from nas.report.page.page import render_page
+from nas.report.page.pictures import chosen_architectures
+from nas.report.page.printed import write_figures
+from nas.report.page.tables import write_tables
+from nas.report.papers.exhibit_figures import write_exhibits
+from nas.report.papers.papers import Papers
+from nas.report.statistics.genes import row_texts
 
 MARK = "report.json"
 """The file by which a folder is known to be a report, which may be replaced."""

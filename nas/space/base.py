@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
+from nas.space.table import AdditiveTable
 from nas.types import Architecture, Floats, Genomes
 
 _CHUNK = 1000
@@ -155,3 +156,25 @@ class SearchSpace(ABC):
                 f"gene {gene} ({self.names[gene]}) is {genomes[row, gene]}, "
                 f"allowed are {self.lower[gene]} to {self.upper[gene]}"
             )
+
+
+class SpaceSource(ABC):
+    """A search space and what its architectures cost.
+
+    Attributes:
+        space: the architectures.
+        fingerprint: hexadecimal digits that change when results do: with the networks, or the tables.
+        n_classes: of the images that results are of, where they are not those of the run's data set; else ``None``.
+    """
+
+    space: SearchSpace
+    fingerprint: str
+    n_classes: int | None = None
+
+    @abstractmethod
+    def costs(self) -> Mapping[str, AdditiveTable]:
+        """Return tables of exact costs.
+
+        They are ``"macs"``, multiply-adds of one image, ``"params"``, weights and biases, and ``"latency"``,
+        nanoseconds, where a benchmark has measured it.
+        """

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.files import expanded, write_atomic
+from nas.space.base import SpaceSource
 from nas.space.cells import EDGES, KEY, OPERATIONS, CellSpace
 from nas.space.nasbench201_files import Results, read_cells
-from nas.space.source import SpaceSource
 from nas.space.table import AdditiveTable
 from nas.types import Floats, Genomes
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol, final
 
-from nas.space.base import SearchSpace
-from nas.space.source import SpaceSource
+from nas.space.base import SearchSpace, SpaceSource
 from nas.space.table import AdditiveTable
 
 

@@ -1,9 +1,7 @@
 """AttentiveNAS's supernet, for which AttentiveNAS and AlphaNet published weights."""
 
 import hashlib
-import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -17,13 +15,11 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.seeding import rng_for
-from nas.space import attentivenas as space_module
 from nas.space.attentivenas import AttentiveNasSpace
 from nas.space.table import AdditiveTable
-from nas.supernet import attentivenas_layout, attentivenas_network, elastic, layout
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
-from nas.supernet.base import Supernet
+from nas.supernet.base import VERSION, Supernet
 from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
 from nas.supernet.elastic import bind, load_cut
 from nas.supernet.layout import Conv
@@ -240,6 +236,4 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
 
 def _fingerprint(settings: dict[str, object]) -> str:
     """Hash what decides the network and its weights: of a checkpoint that is its content, wherever it lies."""
-    modules = (space_module, layout, elastic, attentivenas_layout, attentivenas_network, sys.modules[__name__])
-    sources = [inspect.getsource(module) for module in modules]
-    return hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(["attentivenas", VERSION, settings]).encode()).hexdigest()

@@ -10,6 +10,9 @@ from nas.space.base import SearchSpace
 from nas.space.table import AdditiveTable
 from nas.types import Architecture
 
+VERSION = 1
+"""Raised whenever the same settings give other networks or other first weights: it is part of every fingerprint."""
+
 
 class Supernet(ABC):
     """A network whose weights are shared by all architectures of a search space.

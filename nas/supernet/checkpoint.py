@@ -180,3 +180,12 @@ def _log(report: LoadReport, head: tuple[str, ...], path: Path) -> None:
 
 def _shape(value: Tensor) -> str:
     return "x".join(map(str, value.shape)) or "of a single number"
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors and their names, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 
 import torch
+from ofa.utils.layers import ResidualBlock, ResNetBottleneckBlock
 from torch import Tensor, nn
+
+from nas.supernet.attentivenas_network import ResidualBottleneck
+from nas.supernet.mobile import InvertedResidual
 
 KERNEL_AXES = 2  # a convolution's weight has shape (outputs, inputs, height, width)
 
@@ -46,3 +50,15 @@ def bind(subnet: nn.Module, supernet: nn.Module) -> None:
         if attribute in dict(module.named_parameters(recurse=False)):
             delattr(module, attribute)  # a part is no parameter of its own
         setattr(module, attribute, part)
+
+
+LAYERS = (InvertedResidual, ResidualBottleneck, ResidualBlock, ResNetBottleneckBlock)
+"""The modules that supernets stack in their stages."""
+
+
+def layers(network: nn.Module, n: int) -> list[nn.Module]:
+    """Return a network's last ``n`` layers in the order in which they run.
+
+    Layers before those belong to what every network of the supernet starts with.
+    """
+    return [module for module in network.modules() if isinstance(module, LAYERS)][-n:]

@@ -1,6 +1,5 @@
 """Two of Once-for-All's MobileNetV3 as one space, as NAT searches them."""
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,8 @@ from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.space import ofa as space_module
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
-from nas.supernet import ofa_mobile, ofa_mobilenet
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.ofa import fingerprint, first_weights, load
@@ -79,9 +76,8 @@ class Nat(Supernet):
             load(network, path, PUBLISHED[width], cache)
             for network, path, width in zip(networks, _one_a_width(checkpoint), WIDTHS, strict=True)
         ]
-        sources = [space_module, ofa_mobile, ofa_mobilenet, sys.modules[__name__]]
         self.checkpoints = tuple(weights)
-        self.fingerprint = fingerprint(settings, weights, sources)
+        self.fingerprint = fingerprint("nat", settings, weights)
         self._subnets = tuple(MobileSubnets(network, drop_path, gradient_checkpointing) for network in networks)
         self.module: nn.Module = nn.ModuleList(networks).eval()
 

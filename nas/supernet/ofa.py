@@ -1,14 +1,11 @@
 """What all networks of the package ``ofa`` (Once-for-All, Cai et al. 2020) need to be supernets here."""
 
 import hashlib
-import inspect
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,7 +14,7 @@ from ofa.utils import init_models
 from torch import Tensor, nn
 
 from nas.seeding import rng_for
-from nas.supernet import elastic, ofa_modules
+from nas.supernet.base import VERSION
 from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
 from nas.supernet.elastic import cut
 
@@ -77,10 +74,9 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
     return file_digest(path)
 
 
-def fingerprint(settings: Mapping[str, Any], weights: list[str], sources: list[ModuleType]) -> str:
-    """Return the SHA-256 of all that decides a network: its settings, what identifies its weights, and the source."""
-    code = [inspect.getsource(module) for module in (*sources, elastic, ofa_modules, sys.modules[__name__])]
-    decisive = [settings, weights, code, version("ofa")]
+def fingerprint(kind: str, settings: Mapping[str, Any], weights: list[str]) -> str:
+    """Return the SHA-256 of all that decides a network: its kind, its settings, and what identifies its weights."""
+    decisive = [kind, VERSION, settings, weights, version("ofa")]
     return hashlib.sha256(json.dumps(decisive, default=str).encode()).hexdigest()
 
 

@@ -1,6 +1,5 @@
 """Once-for-All's MobileNetV3."""
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,8 @@ from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.space import ofa as space_module
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
-from nas.supernet import ofa_mobile
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.ofa import OFA_NETS, fingerprint, first_weights, load
@@ -85,7 +82,7 @@ class OfaMobileNet(Supernet):
         network = first_weights(build, seed)
         weights = load(network, checkpoint, PUBLISHED[width], cache)
         self.checkpoints = (weights,)
-        self.fingerprint = fingerprint(settings, [weights], [space_module, ofa_mobile, sys.modules[__name__]])
+        self.fingerprint = fingerprint("ofa_mobilenet", settings, [weights])
         self._subnets = MobileSubnets(network, drop_path, gradient_checkpointing)
         self.module: nn.Module = network
 

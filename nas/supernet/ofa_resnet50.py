@@ -1,6 +1,5 @@
 """Once-for-All's ResNet-50."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ from ofa.utils import MyNetwork
 from ofa.utils.layers import IdentityLayer
 from torch import Tensor, nn
 
-from nas.space import ofa_resnet50 as space_module
 from nas.space.ofa_resnet50 import (
     BASE_DEPTHS,
     DEPTHS,
@@ -85,7 +83,7 @@ class OfaResnet50(Supernet):
         network = first_weights(partial(OFAResNets, n_classes=n_classes, dropout_rate=dropout, **CHOICES), seed)
         weights = load(network, checkpoint, PUBLISHED, cache)
         self.checkpoints = (weights,)
-        self.fingerprint = fingerprint(settings, [weights], [space_module, sys.modules[__name__]])
+        self.fingerprint = fingerprint("ofa_resnet50", settings, [weights])
         self._n_classes = n_classes
         self._drop_path = drop_path
         self._gradient_checkpointing = gradient_checkpointing

@@ -1,6 +1,5 @@
 """Once-for-All's ProxylessNAS."""
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -9,12 +8,9 @@ from typing import final
 from ofa.imagenet_classification.elastic_nn.networks import OFAProxylessNASNets
 from torch import Tensor, nn
 
-from nas.space import ofa as stages_module
-from nas.space import proxyless as space_module
 from nas.space.ofa import OfaSpace
 from nas.space.proxyless import ProxylessSpace
 from nas.space.table import AdditiveTable
-from nas.supernet import ofa_mobile
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.ofa import OFA_NETS, fingerprint, first_weights, load
@@ -86,9 +82,8 @@ class Proxyless(Supernet):
         build = partial(OFAProxylessNASNets, n_classes=n_classes, dropout_rate=dropout, width_mult=WIDTH, **CHOICES)
         network = first_weights(build, seed)
         weights = load(network, checkpoint, PUBLISHED, cache)
-        sources = [stages_module, space_module, ofa_mobile, sys.modules[__name__]]
         self.checkpoints = (weights,)
-        self.fingerprint = fingerprint(settings, [weights], sources)
+        self.fingerprint = fingerprint("proxyless", settings, [weights])
         self._subnets = MobileSubnets(network, drop_path, gradient_checkpointing)
         self.module: nn.Module = network
 

@@ -1,9 +1,7 @@
 """An elastic MobileNetV3-style network for small images."""
 
 import hashlib
-import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
 from itertools import product
 from typing import final
@@ -15,11 +13,9 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.seeding import rng_for
-from nas.space import ofa
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
-from nas.supernet import elastic, layout, mobile
-from nas.supernet.base import Supernet
+from nas.supernet.base import VERSION, Supernet
 from nas.supernet.elastic import load_cut, tensors_of
 from nas.supernet.layout import Block, Conv, Layout, make_divisible
 from nas.supernet.mobile import InvertedResidual, MobileNetwork
@@ -105,8 +101,7 @@ class Tiny(Supernet):
         self._hard_swish = tuple(hard_swish)
         self._feature_width = feature_width
         self._dropout = dropout
-        sources = [inspect.getsource(module) for module in (ofa, layout, mobile, elastic, sys.modules[__name__])]
-        self.fingerprint = hashlib.sha256(json.dumps([settings, sources]).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(json.dumps(["tiny", VERSION, settings]).encode()).hexdigest()
         self.module = self._on_meta(self.space.decode(self.space.largest)).to_empty(device="cpu")
         _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
 

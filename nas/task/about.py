@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import Literal
 
-from nas.box import Box
 from nas.dataset.base import Dataset
 from nas.pool.base import Pool
 from nas.pool.none import NoPool
+from nas.run.box import Box
 from nas.space.base import SearchSpace
 from nas.types import Measure
 

@@ -7,9 +7,9 @@ from typing import Any, final
 
 from nas.errors import NasError, RunError, UserError
 from nas.files import expanded
-from nas.pool.finished_run import FinishedRun
 from nas.pool.timm_models import model_names
-from nas.run_folder import RunFolder
+from nas.run.finished import FinishedRun
+from nas.run.folder import RunFolder
 from nas.task.base import Setup, Task
 from nas.task.device import torch_device
 from nas.task.forecast import Forecast, forecast

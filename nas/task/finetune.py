@@ -30,7 +30,7 @@ from nas.model.given import data_of
 from nas.model.teachers import teacher_of
 from nas.parts import build
 from nas.pool.stored_parts import own_packages
-from nas.run_folder import RunFolder, revision
+from nas.run.folder import RunFolder, revision
 from nas.task.base import Setup, Task
 from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
 from nas.task.model import Arch, ModelKeys, given_by
@@ -38,8 +38,7 @@ from nas.task.progress import shown
 from nas.team import ALONE
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
-from nas.tracker.log import log_tracker
-from nas.tracker.together import Together
+from nas.tracker.together import Together, log_tracker
 from nas.training.members import Members
 from nas.types import PositiveInt
 

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from nas.dataset.base import Dataset
-from nas.dataset.classes import Matched, matched
-from nas.dataset.renormalised import Renormalised
+from nas.dataset.classes import Matched, Renormalised, matched
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
 from nas.finetuning.recipe import Recipe

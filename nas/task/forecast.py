@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from nas.archive import Archive, written
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.objective.timing import hardware
+from nas.run.archive import Archive, written
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM

@@ -19,7 +19,7 @@ from nas.objective.timing import Clock, forward_times, hardware, noise
 from nas.seeding import rng_for
 from nas.space.base import new_rows
 from nas.supernet.base import Supernet
-from nas.supernet.blocks import layers
+from nas.supernet.elastic import layers
 from nas.task.base import Setup, Task
 from nas.task.device import torch_device
 from nas.task.progress import shown

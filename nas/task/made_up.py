@@ -6,9 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.archive import Archive, Commit, Entry
 from nas.objective.base import TOP1_ERROR, Objective, values
 from nas.pool.base import Outputs, Pool, Progress, Split
+from nas.run.archive import Archive, Commit, Entry
 from nas.space.base import SearchSpace
 from nas.types import Floats
 

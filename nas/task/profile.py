@@ -13,14 +13,14 @@ from nas.errors import UserError
 from nas.files import expanded
 from nas.model.base import MILLION, Model, counted
 from nas.model.given import Given
+from nas.model.net_config import NAMES, architectures, kind_of, outputs
 from nas.model.of_config import check_runs, encoded
 from nas.model.subject import CascadeOf, Subject, Subnet, find_subject
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
 from nas.parts import build
-from nas.report.architecture import FORMATS, architecture_figure, layers_of, part_of
-from nas.space.net_config import NAMES, architectures, kind_of, outputs
-from nas.space.product import is_cascade
+from nas.plotting.architecture import FORMATS, architecture_figure, layers_of, part_of
+from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.task.base import Setup, Task

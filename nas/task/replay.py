@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-from nas.archive import Archive
-from nas.box import recorded, stated
 from nas.errors import ArchiveError, UserError, counted
 from nas.files import expanded
 from nas.parts import build
-from nas.results import Metrics, Results
-from nas.run_folder import RunFolder, revision
-from nas.status import observed
+from nas.run.archive import Archive
+from nas.run.box import recorded, stated
+from nas.run.folder import RunFolder, revision
+from nas.run.results import Metrics, Results
+from nas.run.status import observed
 from nas.task.base import Setup, Task
 from nas.tracker.base import RunInfo, Tracker
 

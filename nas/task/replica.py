@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from nas.dataset.base import Dataset
 from nas.evaluator.base import Evaluator
 from nas.objective.base import Objective
-from nas.objective.benchmark_latency import tabulated
-from nas.objective.expected import expected
+from nas.objective.cost import expected
+from nas.objective.latency import tabulated
 from nas.parts import build
 from nas.supernet.base import Supernet
 

@@ -9,12 +9,12 @@ from typing import Any, final
 
 from nas.errors import ArchiveError, UserError, counted
 from nas.files import expanded
-from nas.pool.naming import short_names
-from nas.report.comparison import Comparison, compare_runs
+from nas.report.data.comparison import Comparison, compare_runs
+from nas.report.data.runs import Run, find_runs, read_run
 from nas.report.folder import check_place, write_report
-from nas.report.hypotheses import read_hypotheses
-from nas.report.papers import papers_of, printed_hypotheses
-from nas.report.runs import Run, find_runs, read_run
+from nas.report.papers.hypotheses import read_hypotheses
+from nas.report.papers.papers import papers_of, printed_hypotheses
+from nas.run.folder import short_names
 from nas.task.base import Setup, Task
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class ReportTask(Task):
             setup: what the command line says; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
             runs: run folders, folders that hold run folders, or globs of either.
             path: folder of the report; one that is there is replaced.
-            hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/hypotheses.yaml``.
+            hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/papers/hypotheses.yaml``.
             published: whether published networks of other methods are shown beside fronts on the same images.
             together: whether all groups on the same images are one experiment, whose tests are corrected together.
         """

@@ -13,43 +13,39 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
-from nas.archive import Archive
-from nas.box import Box, of_space, recorded, stated
 from nas.cache import check_cache
+from nas.cascade.joint_evaluator import JointEvaluator
 from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError, unknown
 from nas.evaluator.base import ArrayEvaluator, Evaluator
-from nas.evaluator.joint import JointEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
-from nas.objective.base import TOP1_ERROR, Cost, Objective
+from nas.objective.base import TOP1_ERROR, Cost, Measurement, Objective
 from nas.objective.cost import TableCost
-from nas.objective.measurement import Measurement
 from nas.parts import build
-from nas.pool.finished_run import checkpoint_fingerprint
-from nas.pool.none import NoPool
+from nas.pool.none import NoPool, Specimen
 from nas.pool.rebuilt import Rebuilt, check_way_back
 from nas.pool.runs import RunsPool
-from nas.pool.specimen import Specimen
-from nas.results import Results
-from nas.run_folder import RunFolder, revision
+from nas.run.archive import Archive
+from nas.run.box import Box, of_space, recorded, stated
+from nas.run.finished import checkpoint_fingerprint
+from nas.run.folder import RunFolder, revision
+from nas.run.results import Results
 from nas.search import Search
 from nas.space.base import SearchSpace
 from nas.space.constrained import Bound, Constrained
 from nas.space.table import AdditiveTable
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.supernet.several import Several
+from nas.supernet.joint import Several
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Settings, Setup, Task
 from nas.task.device import torch_device
 from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
 from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
-from nas.tracker.log import log_tracker
-from nas.tracker.timed import Timed
-from nas.tracker.together import Together
+from nas.tracker.together import Timed, Together, log_tracker
 from nas.training.base import Training
 from nas.training.joint import JointTraining
 from nas.training.none import NoTraining

@@ -21,8 +21,8 @@ from nas.model.folder import check_place
 from nas.model.given import Given
 from nas.model.measure import Tally, answers_of
 from nas.model.of_config import own_statistics
-from nas.report.confusion import confusion_figure
-from nas.supernet.weights import weights_digest
+from nas.plotting.confusion import confusion_figure
+from nas.supernet.checkpoint import weights_digest
 from nas.task.base import Setup, Task
 from nas.task.model import Arch, ModelKeys, given_by, source_of
 from nas.task.progress import shown

@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from nas.box import Box
+from nas.run.results import StepSummary
 from nas.types import Measure
 
 log = logging.getLogger(__name__)
@@ -50,46 +50,6 @@ class RunInfo:
     revision: str | None = None
 
 
-@dataclass(frozen=True)
-class StepSummary:
-    """One step of a run, as all trackers report it; a row of ``metrics.csv``.
-
-    Attributes:
-        step: 0 is the initial design.
-        evaluations, failed: all of the run so far.
-        hypervolume: of the front so far, as a share of ``box``, 0 to 1; more is better.
-        front_size: architectures on the front so far.
-        best: lowest value of each objective so far, in the objectives' order.
-        rmse, rho, tau: of the surrogate's predictions of this step's candidates against their evaluations
-            (root-mean-square error in the unit of the first objective, Spearman's and Kendall's rank
-            correlation); ``None`` where there was no prediction or fewer than two candidates.
-        rmse_archive, rho_archive, tau_archive: the same over these candidates and all that the surrogate was fitted
-            to, NSGANetV2's definition; ``None`` where there was no surrogate.
-        parts: Spearman's rank correlation of what else the surrogate predicted, by the metric's name, over this step's
-            new candidates; empty where it predicts the error alone.
-        seconds: of this step by activity (``ACTIVITIES``); empty where the process died before it wrote them.
-        front: objectives of the front so far with their architectures and steps, cheapest last.
-        box: what the hypervolume is a share of.
-    """
-
-    step: int
-    evaluations: int
-    failed: int
-    hypervolume: float
-    front_size: int
-    best: tuple[float, ...]
-    rmse: float | None
-    rho: float | None
-    tau: float | None
-    rmse_archive: float | None
-    rho_archive: float | None
-    tau_archive: float | None
-    parts: Mapping[str, float | None]
-    seconds: Mapping[str, float]
-    front: Sequence[Mapping[str, Any]]
-    box: Box
-
-
 class Tracker(ABC):
     """Receives a run's progress. Calls come in this order: start, any mixture of the others, finish.
 
@@ -127,7 +87,7 @@ class Tracker(ABC):
         """The front of a finished search is measured.
 
         Args:
-            values: by split and name, for example ``"test/top1_error"``; see :meth:`nas.results.Results.outcome`.
+            values: by split and name, for example ``"test/top1_error"``; see :meth:`nas.run.results.Results.outcome`.
         """
 
     @abstractmethod

@@ -16,7 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
+from nas.run.results import StepSummary
+from nas.tracker.base import ACTIVITIES, RunInfo, Tracker, harmless
 from nas.types import Probability, Seconds
 
 RECENT = 5

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import final
 
 from nas.files import write_text
-from nas.tracker.base import ACTIVITIES, RunInfo, StepSummary, Tracker, harmless
+from nas.run.results import StepSummary
+from nas.tracker.base import ACTIVITIES, RunInfo, Tracker, harmless
 
 QUALITY = ("rmse", "rho", "tau", "rmse_archive", "rho_archive", "tau_archive")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
 from nas.errors import typed
-from nas.tracker.base import RunInfo, StepSummary, Tracker
+from nas.run.results import StepSummary
+from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.wandb_thread import Outcome, WandbThread
 from nas.types import Seconds
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, final
 import wandb
 
 from nas.files import can_be_written
-from nas.tracker.base import RunInfo, StepSummary
+from nas.run.results import StepSummary
+from nas.tracker.base import RunInfo
 from nas.tracker.wandb_folders import EarlierFolders
 
 Mode = Literal["offline", "online"]

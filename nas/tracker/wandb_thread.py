@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, final
 
-from nas.tracker.base import StepSummary
+from nas.run.results import StepSummary
 
 if TYPE_CHECKING:
     from nas.tracker.wandb_run import WandbRun

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
@@ -12,10 +13,10 @@ from torch.nn.functional import cross_entropy, softmax
 from nas.dataset.base import Dataset
 from nas.dataset.training_batches import TrainingBatches
 from nas.seeding import rng_for
+from nas.space.base import SearchSpace
 from nas.supernet.base import Supernet
 from nas.supernet.precision import gradient_scaler, mixed
 from nas.team import Team
-from nas.training.copying import copied
 from nas.types import Architecture, Floats, Genomes
 
 
@@ -185,3 +186,33 @@ class Copies:
         """Return what becomes a part of the training when it joins a team."""
         dataset, supernet = self.replica(device)
         return partial(Adaptation, supernet=supernet, dataset=dataset, descent=self.descent)
+
+
+def in_turn(genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
+    """Return ``n`` of the genomes, (k, d) -> (n, d): all of them in random order, again and again."""
+    rounds = [rng.permutation(len(genomes)) for _ in range(-(-n // len(genomes)))]
+    return genomes[np.concatenate(rounds)[:n]]
+
+
+def from_distribution(space: SearchSpace, genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
+    """Return ``n`` genomes whose every gene is drawn from the values that the given ones have, (k, d) -> (n, d).
+
+    Genes are drawn independently (NAT, Lu et al. 2021, section 3.2); only those that express a gene count. Each value
+    comes as often as its share says, rounded: a width that half the genomes have gets half the steps.
+    """
+    drawn = np.tile(space.lower, (n, 1))
+    expressed = space.expressed(genomes)
+    for gene in range(space.n_genes):
+        values = genomes[expressed[:, gene], gene]
+        if len(values):
+            drawn[:, gene] = in_turn(values[:, None], n, rng)[:, 0]
+    return space.canonical(drawn)
+
+
+def copied(value: Any) -> Any:
+    """Return nested dictionaries and lists with copies, in host memory, of their tensors."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value

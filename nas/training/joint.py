@@ -11,7 +11,7 @@ from nas.errors import UserError
 from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
+from nas.supernet.joint import Several
 from nas.training.base import Progress, Training
 from nas.training.none import NoTraining
 from nas.training.trial import Trial

@@ -15,13 +15,11 @@ from nas.errors import RunError, UserError
 from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 from nas.team import ALONE
 from nas.training import checkpoint
-from nas.training.adaptation import Adaptation, Copies, Descent
+from nas.training.adaptation import Adaptation, Copies, Descent, copied, from_distribution, in_turn
 from nas.training.base import Progress, Training
-from nas.training.choice import from_distribution, in_turn
-from nas.training.copying import copied
 from nas.training.members import Members
 from nas.training.snapshots import Snapshots
 from nas.training.trial import Trial, seconds_each, size_of

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import final
 
 from nas.supernet.base import Supernet
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 from nas.training.base import Progress, Training
 
 

@@ -1,10 +1,8 @@
 """Training of a whole supernet from scratch."""
 
 import hashlib
-import inspect
 import json
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -17,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
 from nas.cache import check_cache, in_cache, locked
-from nas.dataset import augment, batches, per_image, training_batches
 from nas.dataset.base import Dataset
 from nas.dataset.batches import resize
 from nas.dataset.training_batches import TrainingBatches
@@ -25,16 +22,20 @@ from nas.errors import RunError, UserError
 from nas.files import link
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
 from nas.training import checkpoint
+from nas.training.adaptation import copied
 from nas.training.base import Progress, Training
-from nas.training.copying import copied
 from nas.training.trial import Trial, seconds_each, size_of
 from nas.types import Architecture, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 ACTIVITY = "training the supernet"
 _NO_SETTINGS = {"self", "supernet", "dataset", "device", "cache", "folder", "kept"}
 NORM_AXES = 1  # biases and batch-norm's parameters have one axis
+
+
+VERSION = 1
+"""Raised whenever the same settings train other weights: it is part of the name of their file."""
 
 
 @final
@@ -272,8 +273,6 @@ class SupernetTraining(Training):
 
 def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:
     """Return a short hash of all that decides the weights."""
-    modules = (augment, batches, per_image, training_batches, sys.modules[__name__])
-    sources = [inspect.getsource(module) for module in modules]
     augmentation = asdict(replace(dataset.augmentation, workers=0))  # their number changes nothing
-    decisive = [settings, supernet.fingerprint, dataset.fingerprint, dataset.mean, dataset.std, augmentation, sources]
+    decisive = [settings, supernet.fingerprint, dataset.fingerprint, dataset.mean, dataset.std, augmentation, VERSION]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

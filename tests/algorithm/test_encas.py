@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 
 from nas.algorithm.encas import ENCAS
-from nas.archive import Archive
+from nas.cascade.evaluator import CascadeEvaluator
 from nas.errors import UserError
-from nas.evaluator.cascade import CascadeEvaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.objective.latency import Latency
 from nas.optimizer.mo_gomea import MOGOMEA
 from nas.optimizer.random import RandomSampling
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.search import Search
 from nas.space.constrained import Bound, Constrained
 from nas.supernet.none import NoSupernet
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
+from tests.cascade.test_source import pooled
 from tests.cascades import memory_pool
-from tests.evaluator.test_pooled import pooled
 from tests.tabular import Tabular
 
 

@@ -8,24 +8,23 @@ import pytest
 from nas.algorithm.encas_joint import ENCASJoint
 from nas.algorithm.msunas import MSuNAS
 from nas.algorithm.random import RandomSearch
-from nas.archive import Archive
+from nas.cascade.joint_surrogate import CascadeSurrogate
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR, Objective
-from nas.objective.cost import TableCost
-from nas.objective.expected import expected
+from nas.objective.cost import TableCost, expected
 from nas.optimizer.mo_gomea import MOGOMEA
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.search import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
+from nas.space.base import SpaceSource
+from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
 from nas.space.ofa import OfaSpace
-from nas.space.product import EACH_MACS, MemberTables, ProductSpace
-from nas.space.source import SpaceSource
 from nas.space.table import AdditiveTable
-from nas.surrogate.cascade import CascadeSurrogate
 from nas.surrogate.rbf import RBF
 from nas.surrogate.rbf_ensemble import RBFEnsemble
 from nas.tracker.base import RunInfo

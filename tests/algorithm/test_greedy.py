@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nas.algorithm.greedy import GreedyCascade, cascades
+from nas.cascade.source import GapCascades
 from nas.errors import UserError
-from nas.evaluator.gap_cascade import GapCascades
 from nas.objective.cost import TableCost
 from tests.cascades import MemoryPool, memory_pool, reference
 

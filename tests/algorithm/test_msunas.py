@@ -5,7 +5,7 @@ from nas.algorithm.msunas import MSuNAS
 from nas.errors import UserError
 from nas.objective.cost import TableCost
 from nas.optimizer.nsga2 import NSGA2
-from nas.results import surrogate_quality
+from nas.run.results import surrogate_quality
 from nas.selector.base import Selector
 from nas.surrogate.gp import GP
 

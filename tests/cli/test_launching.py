@@ -8,8 +8,8 @@ import pytest
 
 from nas.launcher.base import Launcher
 from nas.launcher.local import Local
-from nas.lease import lease
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import lease
 from nas.sweep import PlannedRun, SweepFolder
 from tests.cli.test_main import SMALL
 from tests.fake_slurm import FakeSlurm

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch import Tensor
 
 from nas.dataset import batches
 from nas.dataset.base import Images
-from nas.dataset.batches import Batches, Normalise, resize
+from nas.dataset.batches import Batches, Normalise, ahead, resize
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
 
@@ -80,3 +82,42 @@ def test_sequential_batches_are_about_equal_and_in_order(n: int, size: int, part
 def test_resizing_to_the_same_side_changes_nothing() -> None:
     images = torch.rand(2, 3, 6, 6)
     assert torch.equal(resize(images, 6), images)
+
+
+def test_items_come_in_order():
+    assert list(ahead(iter(range(5)))) == list(range(5))
+    assert list(ahead(iter([]))) == []
+
+
+def test_the_next_item_is_made_while_this_one_is_used():
+    made = [threading.Event() for _ in range(3)]
+
+    def items():
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    found = ahead(items())
+    assert next(found) == 0
+    assert made[1].wait(10)
+    assert not made[2].wait(0.1)
+    assert list(found) == [1, 2]
+
+
+def test_errors_reach_the_user_in_their_place():
+    def items():
+        yield 1
+        raise ValueError("broken")
+
+    found = ahead(items())
+    assert next(found) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(found)
+
+
+def test_it_may_be_left_early():
+    made = []
+    found = ahead(made.append(number) or number for number in range(100))
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    found.close()
+    assert len(made) <= 4

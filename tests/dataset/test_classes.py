@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.dataset.base import Images
-from nas.dataset.classes import matched, order_of
+from nas.dataset.classes import Renormalised, matched, order_of
 from nas.errors import UserError
 from tests.small import Bars
 
@@ -98,3 +98,13 @@ def test_numbers_are_names() -> None:
 def test_a_letter_that_is_written_in_two_ways_is_one() -> None:
     assert order_of(("caf\u00e9", "b"), ("b", "cafe\u0301")) == [1, 0]
     assert order_of(("a", "b"), ("a", "c")) is None
+
+
+def test_only_the_moments_are_others():
+    data = Bars()
+    subject = Renormalised(data, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert (subject.mean, subject.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    for name in ("class_names", "fingerprint", "augmentation", "resolutions", "n_classes"):
+        assert getattr(subject, name) == getattr(data, name)
+    assert np.array_equal(subject.split("test").pixels[:], data.split("test").pixels[:])
+    assert np.array_equal(subject.split("train").labels, data.split("train").labels)

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from nas.dataset.base import Augmentation, Images
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.objective.base import Measurement
 from nas.objective.cost import TableCost
-from nas.objective.measurement import Measurement
 from nas.supernet.tiny import Tiny
 from nas.types import Architecture, Measure
 from tests.small import Bars, tiny

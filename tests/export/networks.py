@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.cascade.module import Cascade, GapCascade, confidences, first_values, later_values
 from nas.export.base import Format, Images, Source
 from nas.export.check import original
-from nas.export.stages import confidences, first_values, later_values
 from nas.pool.prepared import Crop, Prepared
 from nas.pool.timm_models import make_model, prepared
 from nas.supernet.base import Supernet

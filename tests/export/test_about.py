@@ -1,6 +1,6 @@
 import json
 
-from nas.evaluator.cascade_module import Cascade
+from nas.cascade.module import Cascade
 from nas.export.about import about, summary
 from nas.model.base import Model
 from tests.export.networks import small_cascade, small_prepared

@@ -3,7 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from nas.evaluator.cascade_module import Cascade
+from nas.cascade.module import Cascade
 from nas.export.check import compare, latencies, original
 from tests.export.networks import images, small_cascade, small_prepared
 from tests.objective.test_timing import Clock

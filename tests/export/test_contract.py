@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.evaluator.cascade_module import Cascade, GapCascade
+from nas.cascade.module import Cascade, GapCascade
 from nas.export.base import Format
 from nas.export.check import original
 from nas.export.onnx import Onnx

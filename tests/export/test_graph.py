@@ -2,11 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cascade.module import Cascade, Stages
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade
 from nas.export.graph import exportable, first_line, free_sides, frozen, named, output_names, program
 from nas.export.preprocessing import Preprocessed
-from nas.export.stages import Stages
 from nas.export.torch_export import TorchExport
 from nas.supernet.ofa_modules import Recomputed
 from tests.export.networks import CROPS, WHOLE, images, small_cascade, small_network, small_prepared, source

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cascade.module import Cascade
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade
 from nas.export.onnx import Onnx
 from tests.export.networks import (
     WHOLE,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cascade.module import Cascade
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade
 from nas.export.torch_export import ABOUT, TorchExport
 from tests.export.networks import (
     WHOLE,

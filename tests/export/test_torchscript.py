@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.cascade.module import Cascade
 from nas.errors import RunError
-from nas.evaluator.cascade_module import Cascade
 from nas.export.torchscript import ABOUT, TorchScript
 from tests.export.networks import (
     WHOLE,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas.launcher.local import Local
-from nas.lease import lease
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import lease
 from nas.sweep import SweepFolder
 from tests.cluster import until
 from tests.launcher.test_supervision import STATUS, planned, starts, state
@@ -16,7 +16,7 @@ from tests.launcher.test_supervision import STATUS, planned, starts, state
 END = f"{STATUS}status.write('finished')"
 LAUNCH = """
 import sys; from pathlib import Path
-from nas.launcher.local import Local; from nas.lease import lease; from nas.sweep import PlannedRun, SweepFolder
+from nas.launcher.local import Local; from nas.run.lease import lease; from nas.sweep import PlannedRun, SweepFolder
 folder, code = Path(sys.argv[1]), sys.argv[2]
 runs = [PlannedRun(f"seed={n}", folder / str(n), (sys.executable, "-c", code, str(folder / str(n))), Path.cwd())
         for n in range(2)]
@@ -76,7 +76,7 @@ def test_a_run_that_somebody_else_has_begun_is_left_alone(tmp_path, sweep):
 @pytest.mark.long
 def test_asked_to_stop_it_stops_its_runs(tmp_path):
     run = (
-        "import sys, time; from pathlib import Path; from nas.status import StatusFile\n"
+        "import sys, time; from pathlib import Path; from nas.run.status import StatusFile\n"
         "folder = Path(sys.argv[1]); folder.mkdir()\n"
         "with StatusFile(folder / 'status.json').kept(): (folder / 'ready').write_text(''); time.sleep(60)"
     )
@@ -92,7 +92,7 @@ def test_asked_to_stop_it_stops_its_runs(tmp_path):
 def test_detached_it_goes_on_without_this_process(tmp_path, sweep):
     """The other process holds the sweep's folder as soon as it is at work."""
     hold = (
-        "import sys, time; from pathlib import Path; from nas.lease import lease\n"
+        "import sys, time; from pathlib import Path; from nas.run.lease import lease\n"
         "folder = Path(sys.argv[1])\n"
         "with lease(folder): print('at work', flush=True); time.sleep(0.5); (folder / 'done').write_text('')"
     )

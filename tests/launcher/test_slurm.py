@@ -10,14 +10,14 @@ from submitit.core.utils import DelayedSubmission
 
 from nas.errors import RunError, UserError
 from nas.launcher.slurm import Slurm, SlurmJob
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
 from nas.sweep import PlannedRun, SweepFolder
 from tests.cluster import until
 from tests.fake_slurm import FakeSlurm
 
 ROOT = Path(__file__).parents[2]
 RUN = (
-    "import sys, time; from pathlib import Path; from nas.status import StatusFile\n"
+    "import sys, time; from pathlib import Path; from nas.run.status import StatusFile\n"
     "folder = Path(sys.argv[1])\n"
     "with StatusFile(folder / 'status.json').kept(): (folder / 'ready').write_text(''); time.sleep(60)"
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas.launcher.supervision import Supervised
-from nas.lease import lease
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
+from nas.run.lease import lease
 from nas.sweep import PlannedRun
 from tests.cluster import until
 from tests.faults import alive
@@ -38,7 +38,7 @@ def state(run: PlannedRun) -> tuple[str | None, str | None]:
 
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)\n"
-STATUS = "from nas.status import StatusFile; status = StatusFile(folder / 'status.json')\n"
+STATUS = "from nas.run.status import StatusFile; status = StatusFile(folder / 'status.json')\n"
 
 
 def test_a_run_that_dies_without_a_word_is_started_again(tmp_path):
@@ -121,7 +121,7 @@ def test_output_goes_to_the_log(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_a_run_ends_when_the_process_that_watches_it_is_killed(tmp_path):
-    run = planned(tmp_path / "run", "from nas.launcher.parent import end_with_parent; end_with_parent()\n"
+    run = planned(tmp_path / "run", "from nas.launcher.supervision import end_with_parent; end_with_parent()\n"
                   "(folder / 'ready').write_text(''); time.sleep(60)")  # fmt: skip
     watch = (
         "import sys; from pathlib import Path\n"

@@ -26,10 +26,10 @@ def test_each_change_of_a_run_is_a_line(sweep, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     says(tmp_path / "0", "running")
     log = tmp_path / "0" / "run.log"
-    log.write_text("[t][nas.tracker.log][INFO] training the supernet 3/30  1 min 5 s\n[t][other][INFO] x 1/2\n")
+    log.write_text("[t][nas.tracker.together][INFO] training the supernet 3/30  1 min 5 s\n[t][other][INFO] x 1/2\n")
     watch.show(sweep.rows())
     says(tmp_path / "0", "running", step=1, steps=4, hypervolume=0.5)
-    log.write_text("[t][nas.tracker.log][INFO] step 1/3  28 evaluations\n")
+    log.write_text("[t][nas.tracker.together][INFO] step 1/3  28 evaluations\n")
     times = [json.dumps({"step": step, "seconds": {"evaluate": 10.0}}) for step in (0, 1)]
     (tmp_path / "0" / "times.jsonl").write_text("\n".join(times))
     watch.show(sweep.rows())

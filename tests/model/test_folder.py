@@ -18,13 +18,13 @@ from nas.model.base import Model, counted, preparation, silent
 from nas.model.build import network_from_config, network_of
 from nas.model.find import find_model
 from nas.model.folder import read_model, write_model
-from nas.space.net_config import architectures as net_config_architectures
+from nas.model.net_config import architectures as net_config_architectures
 from nas.supernet.attentivenas import AttentiveNas
 from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import weights_digest
 from nas.supernet.ofa_mobilenet import OfaMobileNet
 from nas.supernet.ofa_resnet50 import OfaResnet50
 from nas.supernet.proxyless import Proxyless
-from nas.supernet.weights import weights_digest
 from tests.model.test_find import asked, given
 from tests.model.test_old_run import DIGITS
 from tests.ofa_networks import SETTINGS, architectures, scramble

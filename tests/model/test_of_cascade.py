@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import nas
+from nas.cascade.module import Cascade, GapCascade
 from nas.errors import UserError
-from nas.evaluator.cascade_module import Cascade, GapCascade
 from nas.model.base import Model, silent
 from nas.model.find import find_model, find_source
 from tests.cascades import write_pool

@@ -3,10 +3,13 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from nas.objective.latency import Latency
+from nas.objective.cost import TableCost
+from nas.objective.latency import BenchmarkLatency, Latency, tabulated
+from nas.space.table import AdditiveTable
 from tests.objective.test_timing import Clock, Takes
 
 
@@ -53,3 +56,18 @@ def test_searched_beside_flops(launch: Callable[..., tuple[int, str, str]], tmp_
     assert code == 0, err
     front = json.loads((tmp_path / "run" / "front.json").read_text())["front"]
     assert all(member["metrics"]["latency"] > 0 for member in front)
+
+
+TABLE = AdditiveTable(2, [((0, 1), np.array([[1e6, 2.5e6], [3e6, 4e6]]))])
+
+
+def test_replaces_a_measured_latency_where_a_benchmark_has_it():
+    measured = Latency(device="cpu", batch_size=1, warmup=0, repeats=1)
+    known = tabulated(measured, {"macs": TABLE, "latency": TABLE})
+    assert isinstance(known, BenchmarkLatency)
+    assert known.measure == measured.measure
+    assert known(np.array([[0, 1], [1, 0]])).tolist() == [2.5, 3.0]
+    assert known.limits() == (1.0, 4.0)
+    assert tabulated(measured, {"macs": TABLE}) is measured
+    flops = TableCost(cost="flops", tables={"macs": TABLE})
+    assert tabulated(flops, {"macs": TABLE, "latency": TABLE}) is flops

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from nas.archive import Archive, Commit, Entry
 from nas.pool.run_fronts import networks_of
+from nas.run.archive import Archive, Commit, Entry
 from nas.types import Measure
 from tests.products import sampled, several
 from tests.small import tiny

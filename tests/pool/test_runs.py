@@ -223,7 +223,7 @@ def test_runs_on_other_splits_are_refused(place, tmp_path, key, value, message):
     [
         "os.system",
         "nas.files.write_text",
-        "nas.run_folder.RunFolder",
+        "nas.run.folder.RunFolder",
         "nas.dataset.digits.np",
         "nas.dataset.digits.Augmentation",
         "nas.dataset.digits.Digits.split",

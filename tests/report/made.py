@@ -10,11 +10,11 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.archive import Archive, Commit, Entry
 from nas.files import write_json, write_text
-from nas.report.runs import Run, read_run
-from nas.results import Results
-from nas.run_folder import RunFolder
+from nas.report.data.runs import Run, read_run
+from nas.run.archive import Archive, Commit, Entry
+from nas.run.folder import RunFolder
+from nas.run.results import Results
 from nas.types import Architecture, Measure
 
 MEASURES = (Measure("top1_error", "%"), Measure("flops", "M multiply-adds"), Measure("params", "M"))

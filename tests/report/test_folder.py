@@ -2,9 +2,9 @@ import pytest
 
 from nas.errors import UserError
 from nas.report import folder
-from nas.report.comparison import compare_runs
+from nas.report.data.comparison import compare_runs
 from nas.report.folder import MARK, check_place, write_report
-from nas.report.papers import Papers
+from nas.report.papers.papers import Papers
 from tests.report.made import made_run
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from nas.cascade.space import CascadeSpace
 from nas.space.base import SearchSpace
-from nas.space.cascade import CascadeSpace
 from nas.space.cells import CellSpace
 from nas.space.constrained import Bound, Constrained
+from nas.space.joint import ProductSpace
 from nas.space.ofa import OfaSpace
 from nas.space.ofa_resnet50 import OfaResnet50Space
-from nas.space.product import ProductSpace
 from nas.space.proxyless import ProxylessSpace
 
 STAGES = OfaSpace(

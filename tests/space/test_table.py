@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nas.space.product import EACH_MACS
+from nas.space.joint import EACH_MACS
 from nas.space.table import AdditiveTable
 from tests.products import several
 from tests.small import tiny

@@ -1,9 +1,9 @@
 import numpy as np
 
-from nas.box import Box
+from nas.cascade.space import GapCascadeSpace
 from nas.dataset.none import NoImages
 from nas.pool.none import NoPool
-from nas.space.gap_cascade import GapCascadeSpace
+from nas.run.box import Box
 from nas.space.ofa import OfaSpace
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.types import Measure

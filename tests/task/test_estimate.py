@@ -7,7 +7,7 @@ import pytest
 
 from nas.errors import RunError, UserError
 from nas.pool.stored_parts import NO_OTHERS
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
 from nas.task import estimate
 from nas.task.estimate import EstimateTask
 from nas.task.forecast import Forecast

@@ -8,7 +8,7 @@ import yaml
 
 import nas
 from nas.finetuning.descent import Descent
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
 from nas.training import checkpoint
 from tests.marks import slow_but
 from tests.task.test_search import SMALL

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.supernet.several import Several
+from nas.supernet.joint import Several
 from nas.task import forecast
 from nas.task.forecast import Forecast, _batches, _disk, _evaluated, _front, _without_weights
 from nas.task.made_up import archive

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.evaluator.pooled import PooledCascades
+from nas.cascade.source import PooledCascades
 from nas.objective.cost import TableCost
 from nas.task import made_up
 from nas.task.made_up import MadeUpPool, archive

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
-from nas.archive import Archive
 from nas.files import sealed, write_json
-from nas.run_folder import RunFolder
+from nas.run.archive import Archive
+from nas.run.folder import RunFolder
 from tests.quick_search import write_predictor
 
 WORDS = (

@@ -6,10 +6,9 @@ import pytest
 
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.objective.base import Cost
-from nas.objective.measurement import Measurement
+from nas.objective.base import Cost, Measurement
 from nas.pool.runs import RunsPool
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
 from nas.task.search import SearchTask, bounds
 from nas.types import Measure
 from tests.small import Bars

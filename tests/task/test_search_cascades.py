@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.evaluator.pooled import PooledCascades
+from nas.cascade.source import PooledCascades
 from nas.pareto import hypervolume
 from tests.cascades import write_pool
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nas.run_folder import RunFolder
+from nas.run.folder import RunFolder
 from nas.sweep import PlannedRun, SweepFolder
 
 

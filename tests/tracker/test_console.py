@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nas.box import Box
+from nas.run.box import Box
+from nas.run.results import StepSummary
 from nas.tracker import console
-from nas.tracker.base import RunInfo, StepSummary
+from nas.tracker.base import RunInfo
 from nas.tracker.console import ConsoleTracker, duration, fitted
 from nas.types import Measure
 

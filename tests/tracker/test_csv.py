@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.box import Box
-from nas.tracker.base import RunInfo, StepSummary
+from nas.run.box import Box
+from nas.run.results import StepSummary
+from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
 from nas.types import Measure
 

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pytest
 from PIL import Image
 
-from nas.box import Box
-from nas.tracker.base import RunInfo, StepSummary, Tracker
+from nas.run.box import Box
+from nas.run.results import StepSummary
+from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.wandb import WandbTracker
 from nas.types import Measure
 

@@ -9,8 +9,8 @@ import torch
 from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.several import Several
-from nas.supernet.weights import weights_digest
+from nas.supernet.checkpoint import weights_digest
+from nas.supernet.joint import Several
 from nas.training.joint import JointTraining
 from nas.training.nat import NatTraining
 from nas.training.none import NoTraining

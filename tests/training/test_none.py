@@ -1,5 +1,5 @@
+from nas.supernet.checkpoint import weights_digest
 from nas.supernet.none import NoSupernet
-from nas.supernet.weights import weights_digest
 from nas.training.none import NoTraining
 from tests.small import tiny
 

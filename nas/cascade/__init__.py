@@ -1,0 +1,1 @@
+"""Cascades and ensembles: their spaces, costs, evaluation, networks."""

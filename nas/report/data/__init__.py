@@ -1,0 +1,1 @@
+"""Runs as data: found, read, grouped, compared."""

@@ -1,0 +1,327 @@
+"""Runs that can be compared: the same objectives on the same images, in one common box."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nas.errors import UserError
+from nas.report.data.groups import Group, group_runs
+from nas.report.data.progress import Progress, along, hypervolumes, progress, reference_point, thinned
+from nas.report.data.runs import Run, decisive
+from nas.report.statistics.attainment import attainment_surfaces, surrogate_quality
+from nas.report.statistics.genes import GeneShares, gene_shares
+from nas.run.record import Integers, Record
+from nas.types import Floats, Measure
+
+MOST_STEPS = 120
+"""Steps of a run after which its front is looked at."""
+
+GRID = 160
+"""Numbers of evaluations at which curves of several runs are put together."""
+
+
+COLUMNS = 40
+"""Parts that the iterations of a group are put into where its genes are counted, at most."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """What hypervolumes are a share of.
+
+    Attributes:
+        reference, ideal: its corners, shape (m,).
+        origin: where the corners come from, in words.
+    """
+
+    reference: Floats
+    ideal: Floats
+    origin: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs with the same objectives on the same images.
+
+    Attributes:
+        measures: the objectives.
+        data: name of the images.
+        groups: at least one; each with at least one run that has results.
+        box: of all hypervolumes.
+        corners: the reference and the ideal point that the command line says, ``None`` where it does not.
+        whole: of what this is a part; ``None`` where it is none.
+    """
+
+    measures: tuple[Measure, ...]
+    data: str
+    groups: Sequence[Group]
+    box: Box
+    corners: tuple[Sequence[float] | None, Sequence[float] | None]
+    whole: "Comparison | None" = None
+
+    def part(self, groups: Sequence[Group]) -> "Comparison":
+        """Return some of the groups as a comparison of their own, in the box that these runs would have alone."""
+        runs = [run for group in groups for run in group.runs]
+        return replace(self, groups=groups, box=_box(runs, *self.corners), whole=self.whole or self)
+
+    @cached_property
+    def courses(self) -> Mapping[str, Progress]:
+        """How the front of each run grew, by its name."""
+        if self.whole is not None:
+            return self.whole.courses
+        return {run.name: progress(record, MOST_STEPS) for run, record in self.evaluated}
+
+    @cached_property
+    def hypervolumes(self) -> Mapping[str, Floats]:
+        """The hypervolume of each front of ``courses``, by the run's name."""
+        return {
+            run.name: hypervolumes(record, self.courses[run.name], self.box.reference, self.box.ideal)
+            for run, record in self.evaluated
+        }
+
+    @property
+    def evaluated(self) -> list[tuple[Run, Record]]:
+        """All runs that have results, with them."""
+        return [(run, run.record) for group in self.groups for run in group.runs if run.record is not None]
+
+    @property
+    def moves(self) -> bool:
+        """Whether a run has several steps: searches for cascades archive their last front alone."""
+        return any(len(course.steps) > 1 for course in self.courses.values())
+
+    @cached_property
+    def grid(self) -> Integers:
+        """Numbers of evaluations at which curves are put together, ascending."""
+        counts = np.unique(np.concatenate([course.evaluations for course in self.courses.values()]))
+        return counts[thinned(len(counts), GRID)]
+
+    @cached_property
+    def qualities(self) -> Mapping[str, tuple[Integers, Floats]]:
+        """How the surrogate's predictions agreed with evaluations, by the run's name: see ``surrogate_quality``."""
+        return {run.name: surrogate_quality(record) for run, record in self.evaluated}
+
+    @cached_property
+    def genes(self) -> Sequence[GeneShares]:
+        """Which values the genes of each group's candidates had.
+
+        Cascades of another seed's networks may have other genes: runs count that have the first one's.
+        """
+        found = []
+        for group in self.groups:
+            genes = self._record(group.evaluated[0]).genes
+            runs = [run for run in group.evaluated if self._record(run).genes == genes]
+            fronts = [self.courses[run.name].fronts[-1] for run in runs]
+            found.append(gene_shares([self._record(run) for run in runs], fronts, COLUMNS))
+        return found
+
+    @cached_property
+    def attainment(self) -> Sequence[Sequence[Mapping[str, Floats]]]:
+        """The surfaces that the compared runs of each group attained: one list for each objective but the first."""
+        return [
+            [attainment_surfaces([self.front(run)[:, [0, other]] for run in group.counted]) for group in self.groups]
+            for other in range(1, len(self.measures))
+        ]
+
+    def curves(self, group: Group) -> Floats:
+        """Return the hypervolume of each run of a group over ``grid``, shape (r, g).
+
+        The curve of a finished run keeps its last value; that of another one ends where the run does.
+        """
+        return np.array(
+            [
+                along(self.courses[r.name].evaluations, self.hypervolumes[r.name], self.grid, r.state == "finished")
+                for r in group.evaluated
+            ]
+        )
+
+    def front(self, run: Run) -> Floats:
+        """Return the objectives of a run's last front, shape (k, m)."""
+        return self._record(run).objectives[self.courses[run.name].fronts[-1]]
+
+    def median_run(self, group: Group) -> Run:
+        """Return the compared run of a group whose last hypervolume is in the middle, the better one of two."""
+        runs = sorted(group.counted, key=lambda run: float(self.hypervolumes[run.name][-1]))
+        return runs[len(runs) // 2]
+
+    def measured(self, run: Run, where: str) -> Floats:
+        """Return the last front with its error on the test split or with the final weights, shape (k, m).
+
+        Args:
+            run: one with results.
+            where: ``"test"`` or ``"final"``.
+
+        Returns:
+            Not-a-number in the rows of what was not measured so.
+        """
+        record, places = self._record(run), self.courses[run.name].fronts[-1]
+        found: Mapping[tuple[int, ...], Mapping[str, float]] = getattr(run, where)
+        values = record.objectives[places].copy()
+        for row, place in enumerate(places.tolist()):
+            metrics = found.get(tuple(record.genomes[place].tolist()), {})
+            values[row, 0] = 100 - metrics["top1"] if "top1" in metrics else np.nan
+        return values
+
+    def _record(self, run: Run) -> Record:
+        if run.record is None:
+            raise ValueError(f"{run.name} has no results")
+        return run.record
+
+
+def compare_runs(
+    runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None
+) -> list[Comparison]:
+    """Return the comparisons that runs allow: one for each list of objectives and each data set.
+
+    Args:
+        runs: at least one with results; others are left out.
+        reference: the worst corner of the box of all hypervolumes; ``None`` for what the runs say, where all say the
+            same, and else 1.01 times the worst of their initial designs.
+        ideal: the best corner; ``None`` for what the runs say, where all say the same, and else the origin.
+
+    Raises:
+        UserError: if a corner does not fit the objectives.
+    """
+    names = {images_of(run): _data_name(run) for run in runs if images_of(run)}
+    parts: dict[tuple[tuple[Measure, ...], str], list[Run]] = {}
+    for run in runs:
+        if run.record is not None:
+            images = images_of(run) or (next(iter(names)) if len(names) == 1 else "")
+            parts.setdefault((run.record.measures, images), []).append(run)
+    return [
+        Comparison(
+            measures,
+            names.get(images, "unknown images"),
+            group_runs(part),
+            _box(part, reference, ideal),
+            (reference, ideal),
+        )
+        for (measures, images), part in parts.items()
+    ]
+
+
+def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None) -> Box:
+    records = [run.record for run in runs if run.record is not None]
+    measures = records[0].measures
+    for name, point in (("reference_point", reference), ("ideal_point", ideal)):
+        if point is not None and len(point) != len(measures):
+            listed = ", ".join(measure.name for measure in measures)
+            raise UserError(f"{name} has {len(point)} values; these runs have {len(measures)} objectives: {listed}")
+    stated = _agreed(runs, "reference_point")
+    origin = "as the command line says"
+    if reference is None:
+        origin = "as all these runs' settings say" if stated else "1.01 times the worst of their initial designs"
+    worst = np.array(reference or stated or reference_point(records), dtype=np.float64)
+    best = np.array(ideal or _agreed(runs, "ideal_point") or np.zeros(len(measures)), dtype=np.float64)
+    if np.any(best >= worst):
+        raise UserError(f"ideal_point {best.tolist()} must be below reference_point {worst.tolist()}")
+    return Box(worst, best, origin)
+
+
+def _agreed(runs: Sequence[Run], key: str) -> list[float] | None:
+    """Return the point that all runs' settings say, ``None`` where one says another or nothing."""
+    said = [run.settings.get(key) for run in runs]
+    return said[0] if said[0] and all(point == said[0] for point in said) else None
+
+
+def images_of(run: Run) -> str:
+    """Return what tells the images of a run from others, ``""`` where that is not known.
+
+    Cascades are measured on the images of their pool.
+    """
+    pool = run.settings.get("pool")
+    if not isinstance(pool, dict) or str(pool.get("_target_", "nas.pool.none.NoPool")).endswith(".NoPool"):
+        return run.identity.get("dataset", "")
+    try:
+        facts = yaml.safe_load((run.pool_folders()[0] / "run.json").read_text())
+        return str(facts["fingerprints"]["dataset"])
+    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        return ""
+
+
+def _data_name(run: Run) -> str:
+    dataset = (run.pool_settings() or run.settings).get("dataset")
+    if not isinstance(dataset, dict):
+        return "unknown images"
+    name = str(dataset.get("name") or str(dataset.get("_target_", "unknown.images.x")).split(".")[-2])
+    return "no images" if name == "none" else name
+
+
+METHOD = ("algorithm", "surrogate", "optimizer", "selector")
+"""Settings that make a search method; what else a run has is the problem that it searches."""
+
+CASCADES = ("encas", "encas_random", "ensembles", "greedy", "joint_plus")
+"""Roles of searches for cascades of other runs' networks."""
+
+
+def experiments(comparison: Comparison, labels: Collection[str], together: bool) -> list[Comparison]:
+    """Return the experiments that some groups make up: parts of the comparison, each in a box of its own runs.
+
+    One experiment are groups that search the same problem with as many evaluations: the same supernet, space and all
+    settings but those of the method. NAT's searches on several supernets are one, as are searches for cascades with
+    each other and with the runs whose networks they choose from, and ENCAS-joint with NAT on its supernets. What is
+    in a part, and its box, do not depend on other groups.
+
+    Args:
+        comparison: groups of runs.
+        labels: of the groups that count.
+        together: whether all of them are one experiment.
+    """
+    groups = [group for group in comparison.groups if group.label in labels]
+    if together:
+        return [comparison.part(groups)] if groups else []
+    return [comparison.part(part) for part in _linked(groups)]
+
+
+def _linked(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return the groups in parts; two that share a mark are in one part."""
+    parts: list[tuple[set[str], list[Group]]] = []
+    for group in groups:
+        marks, members = set(_marks(group)), [group]
+        for part in [part for part in parts if part[0] & marks]:
+            marks |= part[0]
+            members = [*part[1], *members]
+            parts.remove(part)
+        parts.append((marks, members))
+    order = {group.label: place for place, group in enumerate(groups)}
+    found = [sorted(members, key=lambda group: order[group.label]) for _, members in parts]
+    return sorted(found, key=lambda members: order[members[0].label])
+
+
+def _marks(group: Group) -> Iterator[str]:
+    settings, role = decisive(group.runs[0].settings), group.role
+    for run in group.runs:
+        yield f"run {run.folder}"
+    if role.method in CASCADES:
+        yield f"pool {role.networks}"
+        for run in group.runs:
+            yield from (f"run {folder.resolve()}" for folder in run.pool_folders())
+    elif role.method in ("nat", "frozen", "joint"):
+        kind = "joint" if role.method == "joint" else "nat"
+        yield f"{kind} {_text([_budget(settings), settings.get('constraints')])}"
+        supernet = settings.get("supernet")
+        members = supernet.get("members") if isinstance(supernet, dict) else None
+        for node in members.values() if isinstance(members, dict) else [supernet]:
+            yield f"supernet {_text(_plain(node))}"
+    else:
+        problem = {key: value for key, value in settings.items() if key not in (*METHOD, "task")}
+        yield f"problem {_text([problem, _budget(settings)])}"
+
+
+def _budget(settings: Mapping[str, Any]) -> int | None:
+    """Return the evaluations that a search is to make; ``None`` where its settings do not say."""
+    node = settings.get("algorithm")
+    found = [node.get(name) for name in ("n_doe", "n_iter", "iterations")] if isinstance(node, dict) else []
+    counts = [count for count in found if isinstance(count, int)]
+    return counts[0] + counts[1] * counts[2] if len(counts) == 3 else None
+
+
+def _plain(node: Any) -> Any:
+    return {key: value for key, value in node.items() if key != "_partial_"} if isinstance(node, dict) else node
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

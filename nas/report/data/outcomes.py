@@ -1,0 +1,122 @@
+"""What a run came to, in numbers that groups of runs are compared by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nas.pareto import hypervolume
+from nas.report.data.comparison import Comparison
+from nas.report.data.progress import along
+from nas.report.data.runs import Run
+from nas.report.statistics.tests import Difference, compare_all
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number for each run.
+
+    Attributes:
+        name, unit: of the number.
+        more_is_better: whether it is to be large.
+        values: by group and seed, of the runs whose ends are compared; of two runs with one seed the first.
+    """
+
+    name: str
+    unit: str
+    more_is_better: bool
+    values: Mapping[str, Mapping[int, float]]
+
+    def differences(self) -> list[Difference]:
+        """Compare every two groups; "greater" always means "better"."""
+        sign = 1.0 if self.more_is_better else -1.0
+        return compare_all({group: {s: sign * v for s, v in found.items()} for group, found in self.values.items()})
+
+
+def outcomes(comparison: Comparison) -> list[Outcome]:
+    """Return what is compared: hypervolumes and lowest errors, on the validation and the test split.
+
+    On the test split the error is that of the architecture with the lowest error on the validation split: nothing is
+    chosen by what it does on test images. What a run did not measure is left out.
+    """
+    error = comparison.measures[0]
+    named = f"lowest {error.words}"
+    reached = _common_evaluations(comparison)
+    found = [_outcome(comparison, "hypervolume", "", True, lambda run: float(comparison.hypervolumes[run.name][-1]))]
+    if reached is not None:
+        found.append(
+            _outcome(comparison, f"hypervolume after {reached} evaluations", "", True, _after(comparison, reached))
+        )
+    found += [
+        _outcome(comparison, "hypervolume on the test split", "", True, _tested_hypervolume(comparison)),
+        _outcome(comparison, named, error.unit, False, lambda run: float(comparison.front(run)[:, 0].min())),
+        _outcome(comparison, f"{named}, on the test split", error.unit, False, _tested_error(comparison)),
+    ]  # fmt: skip
+    return [outcome for outcome in found if any(outcome.values.values())]
+
+
+def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"]) -> tuple[Outcome, Outcome]:
+    """Return what the papers compare by, more being better: the hypervolume and the highest accuracy on a split.
+
+    On the test split the accuracy is that of the architecture with the highest one on the validation split.
+    """
+    if split == "test":
+        volume, error = _tested_hypervolume(comparison), _tested_error(comparison)
+    else:
+
+        def volume(run: Run) -> float:
+            return float(comparison.hypervolumes[run.name][-1])
+
+        def error(run: Run) -> float:
+            return float(comparison.front(run)[:, 0].min())
+
+    return (
+        _outcome(comparison, f"hypervolume, {split}", "", True, volume),
+        _outcome(comparison, f"highest accuracy, {split}", "%", True, lambda run: 100 - error(run)),
+    )
+
+
+def _outcome(
+    comparison: Comparison, name: str, unit: str, more_is_better: bool, value: Callable[[Run], float]
+) -> Outcome:
+    values: dict[str, dict[int, float]] = {}
+    for group in comparison.groups:
+        seeds = values.setdefault(group.label, {})
+        for run in group.counted:
+            number = value(run)
+            if np.isfinite(number):
+                seeds.setdefault(run.seed, number)
+    return Outcome(name, unit, more_is_better, values)
+
+
+def _common_evaluations(comparison: Comparison) -> int | None:
+    """Return the evaluations that every compared run made, ``None`` where all made the same number."""
+    counts = [int(comparison.courses[run.name].evaluations[-1]) for g in comparison.groups for run in g.counted]
+    starts = [int(comparison.courses[run.name].evaluations[0]) for g in comparison.groups for run in g.counted]
+    return min(counts) if len(set(counts)) > 1 and max(starts) <= min(counts) else None
+
+
+def _after(comparison: Comparison, evaluations: int) -> Callable[[Run], float]:
+    def value(run: Run) -> float:
+        curve = comparison.courses[run.name].evaluations, comparison.hypervolumes[run.name]
+        return float(along(*curve, np.array([evaluations]), holds=True)[0])
+
+    return value
+
+
+def _tested_hypervolume(comparison: Comparison) -> Callable[[Run], float]:
+    def value(run: Run) -> float:
+        tested = comparison.measured(run, "test")
+        if np.isnan(tested).any():
+            return float("nan")
+        return hypervolume(tested, comparison.box.reference, comparison.box.ideal)
+
+    return value
+
+
+def _tested_error(comparison: Comparison) -> Callable[[Run], float]:
+    def value(run: Run) -> float:
+        return float(comparison.measured(run, "test")[int(comparison.front(run)[:, 0].argmin()), 0])
+
+    return value

@@ -1,0 +1,109 @@
+"""What part groups of runs play in the papers' experiments, by their settings."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.report.data.runs import Run, decisive
+
+METHODS = {
+    "msunas": "MSuNAS",
+    "random": "random search",
+    "nat": "NAT",
+    "frozen": "NAT with frozen weights",
+    "encas": "ENCAS",
+    "encas_random": "random search for cascades",
+    "ensembles": "ENCAS-ensemble",
+    "greedy": "GreedyCascade",
+    "joint": "ENCAS-joint",
+    "joint_plus": "ENCAS-joint+",
+}
+"""What runs can be, and how the papers call it."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a group of runs is.
+
+    Attributes:
+        method: one of ``METHODS``, or empty.
+        supernets: how many its networks come from, clones counted each; 0 where they come from none.
+        clones: whether all of these are one supernet, searched with several seeds.
+        networks: what tells the networks that it may choose from those of other groups.
+    """
+
+    method: str
+    supernets: int
+    clones: bool
+    networks: str
+
+    def __str__(self) -> str:
+        """Return it in the papers' words."""
+        name = METHODS.get(self.method, "others")
+        if self.method in ("encas", "joint", "joint_plus") and self.supernets:
+            kind = "clone" if self.clones else "supernet"
+            return f"{name} ({self.supernets} {kind}{'s' if self.supernets > 1 else ''})"
+        return name
+
+
+def roles_of(runs: Sequence[Run]) -> list[Role]:
+    """Return the role of each of several groups on the same images, of each of which there is one run.
+
+    NAT on weights that stay as they are is NAT where no group adapts them, as the papers have it on ImageNet, and its
+    baseline where one does.
+    """
+    roles = [_role(run) for run in runs]
+    if not any(role.method == "nat" for role in roles):
+        return [Role("nat", r.supernets, r.clones, r.networks) if r.method == "frozen" else r for r in roles]
+    return roles
+
+
+def _role(run: Run) -> Role:
+    settings = decisive(run.settings)
+    algorithm = _module(settings, "algorithm")
+    if algorithm in ("encas", "greedy"):
+        return _of_cascades(run, settings, algorithm)
+    networks = json.dumps([settings.get("supernet"), settings.get("space")], sort_keys=True, default=str)
+    if algorithm == "encas_joint":
+        return Role("joint", _members(settings), False, networks)
+    if algorithm == "nat":
+        frozen = not _module(settings, "training").startswith("nat")
+        return Role("frozen" if frozen else "nat", 1, False, networks)
+    return Role(algorithm if algorithm in METHODS else "", 1, False, networks)
+
+
+def _of_cascades(run: Run, settings: Mapping[str, Any], algorithm: str) -> Role:
+    pool, space = settings.get("pool"), settings.get("space")
+    paths = list((pool.get("runs") if isinstance(pool, dict) else None) or ())
+    networks = json.dumps(pool, sort_keys=True, default=str)
+    clones = len(paths) > 1 and len(set(paths)) == 1
+    joint = _joint_members(run)
+    if algorithm == "greedy":
+        method = "greedy"
+    elif _module(settings, "optimizer") == "random":
+        method = "encas_random"
+    elif isinstance(space, dict) and space.get("search_goal") == "ensemble":
+        method = "ensembles"
+    else:
+        method = "joint_plus" if joint else "encas"
+    return Role(method, joint or len(paths), clones, networks)
+
+
+def _joint_members(run: Run) -> int:
+    """Return how many supernets the joint run had whose fronts are the pool; 0 where the pool is another."""
+    settings = run.pool_settings()
+    return _members(settings) if _module(settings, "algorithm") == "encas_joint" else 0
+
+
+def _members(settings: Mapping[str, Any]) -> int:
+    supernet = settings.get("supernet")
+    members = supernet.get("members") if isinstance(supernet, dict) else None
+    return len(members) if isinstance(members, dict) else 0
+
+
+def _module(settings: Mapping[str, Any], group: str) -> str:
+    """Return the last part of the module of a group's choice, empty where there is none."""
+    node = settings.get(group)
+    target = str(node.get("_target_", "")) if isinstance(node, dict) else ""
+    return target.rpartition(".")[0].rpartition(".")[2]

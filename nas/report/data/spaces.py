@@ -1,0 +1,67 @@
+"""Supernets and search spaces of runs, built again from their settings, without weights and data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from nas.cascade.space import CascadeSpace, GapCascadeSpace, Goal
+from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
+from nas.report.data.runs import Run
+from nas.run.record import Record
+from nas.space.base import SearchSpace
+from nas.space.cells import CellSpace
+from nas.supernet.base import Supernet
+
+CLASSES = 1000
+"""Of the networks that are built before the number of classes is known."""
+
+
+class Spaces:
+    """Builds each supernet once."""
+
+    def __init__(self, cache: Path, allowed: Allowed = NO_OTHERS) -> None:
+        """Take the folder of what supernets download, and the classes from outside ``nas`` that runs may name."""
+        self._cache, self._allowed = cache, allowed
+        self._supernets: dict[str, Supernet] = {}
+
+    def supernet(self, run: Run) -> Supernet:
+        """Return the supernet of a run, with random weights and ``CLASSES`` classes."""
+        node = run.settings["supernet"]
+        settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
+        key = json.dumps(node, sort_keys=True, default=str)
+        if key not in self._supernets:
+            offers = {"cache": self._cache, "device": "cpu", "n_classes": CLASSES}
+            source = run.folder / "config.yaml"
+            kind, allowed = Supernet, self._allowed
+            self._supernets[key] = part_from(settings, "supernet", kind, offers, source, allowed=allowed)  # type: ignore[type-abstract]
+        return self._supernets[key]
+
+    def space(self, run: Run) -> SearchSpace | None:
+        """Return the space that a run searched; ``None`` where it cannot be built again, or is another one now.
+
+        Networks of a pool are named by their numbers.
+        """
+        record = run.record
+        if record is None:
+            return None
+        try:
+            space = self._space(run, record)
+        except Exception:  # another version's run, an own supernet, data that is not on this machine, ...
+            return None
+        fits = space.names == record.genes and bool(np.all(record.genomes <= space.upper))
+        return space if fits else None
+
+    def _space(self, run: Run, record: Record) -> SearchSpace:
+        node = run.settings.get("space")
+        target = str(node.get("_target_", "")) if isinstance(node, dict) else ""
+        networks = [gene for gene in record.genes if gene.startswith("network")]
+        names = [str(i) for i in range(1, 1 + int(record.genomes[:, : max(len(networks), 1)].max()))]
+        if target.endswith(".GapCascades"):
+            return GapCascadeSpace(names=[str(i + 1) for i in range(len(networks))], costs=np.ones(len(networks)))
+        if target.endswith(".PooledCascades"):
+            goal: Goal = "cascade" if len(networks) < len(record.genes) else "ensemble"
+            return CascadeSpace(names=names, costs=np.ones(len(names)), size=len(networks), goal=goal)
+        if target.endswith(".NasBench201"):
+            return CellSpace()
+        return self.supernet(run).space

@@ -1,0 +1,1 @@
+"""The papers' hypotheses, figures and published networks."""

@@ -1,0 +1,156 @@
+"""A finished search, and the parts that it was made of."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from nas.dataset.base import Dataset
+from nas.errors import ArchiveError, UserError
+from nas.evaluator.subnet import SubnetEvaluator
+from nas.pool.base import Progress
+from nas.pool.rebuilt import Rebuilt, networks_of
+from nas.pool.stored_parts import NO_OTHERS, Allowed
+from nas.run.archive import Archive
+from nas.run.folder import MOVABLE_SETTINGS, RunFolder
+from nas.supernet.base import Supernet
+
+
+@final
+class FinishedRun:
+    """Settings and archive of a run; data, supernet, weights and evaluator are built anew when they are asked for.
+
+    Attributes:
+        folder: the run's.
+        config: its settings' file, for messages.
+        settings: resolved.
+        archive: its evaluations.
+        members: of the front, as ``front.json`` lists them, ascending in error.
+        measuring: settings of the evaluator of networks; of a run of cascades of subnets, those of its networks.
+        threads: of torch, on which the cached weights and the last digits of results depend.
+        weights: digest of the supernet's weights, as the archive has it, once :meth:`train` has returned.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        key: str,
+        device: str,
+        cache: Path,
+        allowed: Allowed = NO_OTHERS,
+        named: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Read settings, archive and front.
+
+        Args:
+            folder: of the run.
+            key: the setting that names it, for messages.
+            device: where networks will be.
+            cache: folder of trained supernets and decoded images.
+            allowed: classes from outside ``nas`` that its settings may name.
+            named: settings of data that the command line names; where the run's are not found, those of the same kind
+                are looked at there.
+
+        Raises:
+            UserError: if the folder holds no finished run, or is damaged.
+        """
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+        self._named = named
+        self.weights: str | None = None
+        if not RunFolder(folder).is_finished():
+            raise UserError(f"{key}: '{folder}' holds no finished run")
+        try:
+            self.settings: Mapping[str, Any] = RunFolder(folder).settings()
+            self.archive = Archive.reopen(folder / "archive.jsonl")
+            self.threads = int(self.settings["threads"])
+            front = RunFolder(folder).front()
+            self.members: list[Mapping[str, Any]] = front["front"]
+            self.measuring: Mapping[str, Any] = dict(self.settings["evaluator"])
+            self.measuring = self.measuring.get("networks", self.measuring)
+            if front["step"] != self.archive.next_step - 1:
+                raise ValueError("archive.jsonl ends before the front's last step")
+        except (OSError, ValueError, KeyError, TypeError, ArchiveError) as error:
+            raise UserError(f"{key}: the run in '{folder}' is damaged ({error})") from error
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that it measured networks on; UserError where they are others now."""
+        own = self.settings.get("dataset")
+        nodes = [own]
+        if isinstance(own, Mapping) and self._named and self._named.get("_target_") == own.get("_target_"):
+            moved = {key: value for key, value in self._named.items() if f"dataset.{key}" in MOVABLE_SETTINGS}
+            nodes.append({**own, **moved})
+        for node in nodes:
+            try:
+                dataset = self._rebuilt.dataset(node)
+                RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
+                return dataset
+            except UserError as error:
+                reason = error
+        raise reason
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The supernet; its weights are those that the run left once :meth:`train` has returned.
+
+        UserError where the file that it came with holds others now.
+        """
+        supernet = self._rebuilt.supernet(self.dataset.n_classes)
+        if supernet.space.names != self.archive.gene_names:
+            raise UserError(f"{self.config}: this version's search space has other genes than the run's")
+        RunFolder(self.folder).check_data(checkpoint_fingerprint(supernet), self.dataset.sizes)
+        return supernet
+
+    @property
+    def runs_networks(self) -> bool:
+        """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
+        return self._rebuilt.runs_networks
+
+    @cached_property
+    def networks(self) -> Supernet:
+        """What networks are cut out of: the supernet, or :class:`Networks` of several."""
+        return networks_of(self.supernet)
+
+    def train(self, progress: Progress) -> None:
+        """Give the supernet the weights that the run left, which are in its folder.
+
+        Runs of earlier versions may lack them: theirs are the cache's, or trained anew.
+        """
+
+        def told(activity: str, done: int, total: int) -> None:
+            progress(done, total, activity)
+
+        with self.as_it_ran():
+            kept = RunFolder(self.folder).kept()
+            training = self._rebuilt.training(self.dataset, self.supernet, kept)
+            training.conclude(told)
+            self.weights = training.weights
+
+    def evaluator(self) -> SubnetEvaluator:
+        """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
+        return self._rebuilt.evaluator(self.dataset, self.networks, self.measuring)
+
+    @cached_property
+    def _rebuilt(self) -> Rebuilt:
+        return Rebuilt(settings=self.settings, source=self.config, folder=self.folder, **self._places)
+
+    @contextmanager
+    def as_it_ran(self) -> Iterator[None]:
+        """Use the run's number of threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def checkpoint_fingerprint(supernet: Supernet) -> dict[str, str]:
+    """Return what identifies the files that a supernet's weights are from, by ``"checkpoint"``; nothing of no files."""
+    return {"checkpoint": "+".join(supernet.checkpoints)} if supernet.checkpoints else {}
