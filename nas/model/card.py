@@ -8,7 +8,7 @@ from typing import Any
 
 import nas
 from nas.model.base import CASCADE, TIMM, Model
-from nas.pool.stored_parts import own_packages
+from nas.targets import own_packages
 
 
 def card(model: Model) -> str:

@@ -16,7 +16,7 @@ from nas.model.net_config import architectures, is_net_config
 from nas.model.of_config import ConfigSource, SubnetSource
 from nas.model.of_run import RunFront
 from nas.model.old_run import OldFront, is_old_run
-from nas.pool.stored_parts import Allowed, checked_packages
+from nas.targets import Allowed, checked_packages
 
 TIMM_PREFIX = "timm:"
 """What a model's name begins with that is timm's."""

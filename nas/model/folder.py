@@ -21,8 +21,8 @@ from nas.model.card import card
 from nas.model.given import check_same, dataset_of
 from nas.model.layers import net_config, published_state
 from nas.model.of_cascade import cascade_of_networks
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.supernet.checkpoint import weights_digest
+from nas.targets import NO_OTHERS, Allowed
 
 FORMAT = 1
 WEIGHTS_FILE = "model.safetensors"

@@ -10,9 +10,9 @@ from nas.dataset.per_image import seeded
 from nas.errors import UserError
 from nas.model.base import NET_CONFIG, TIMM, Model, counted, preparation
 from nas.model.build import network_of
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import weights_digest
+from nas.targets import NO_OTHERS, Allowed
 
 
 def to_train(

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
+from nas.experiment import Experiment
 from nas.export.about import about, summary
 from nas.export.base import Format, Images, Run, Source
 from nas.export.check import Parity, compare, latencies, original
@@ -25,7 +26,7 @@ from nas.files import expanded, read_json, write_bytes, write_json
 from nas.model.base import Model, ModelSource
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.task.model import Arch, ModelKeys, given_by, source_of
 from nas.task.progress import shown
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
@@ -44,7 +45,7 @@ class ExportTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         format: Literal["onnx", "torchscript", "torch_export"],
         run: Path | None,
         arch: Arch,
@@ -64,7 +65,7 @@ class ExportTask(Task):
         """Take what to export.
 
         Args:
-            setup: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
+            experiment: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
                 count. The file is made and measured on the CPU; on ``device`` batch-norm statistics are computed.
             format: of the file.
             run: folder of a finished run, of which ``arch`` is a member or an architecture.
@@ -84,7 +85,7 @@ class ExportTask(Task):
             warmup: passes that do not count, of each.
             repeats: passes whose median counts, of each.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._format = format
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._preprocessing = preprocessing
@@ -110,7 +111,7 @@ class ExportTask(Task):
 
     def run(self) -> str:
         """Export, compare, measure, write, and return what was found."""
-        settings, form = self._setup.settings, FORMATS[self._format]
+        settings, form = self._experiment.settings, FORMATS[self._format]
         torch.set_num_threads(settings.threads)
         source, dataset = self._found()
         path = self._place(source)
@@ -131,8 +132,8 @@ class ExportTask(Task):
         return _told(path, report, parity)
 
     def _found(self) -> tuple[ModelSource, Dataset]:
-        given = given_by(self._setup)
-        source = source_of(self._keys, self._setup, recalibrate=True)
+        given = given_by(self._experiment)
+        source = source_of(self._keys, self._experiment, recalibrate=True)
         dataset = given.dataset or source.dataset()
         if dataset is None:
             raise UserError("which images to compare the file and the model on is unknown: add dataset=NAME")
@@ -185,7 +186,7 @@ class ExportTask(Task):
             "parity": asdict(parity) | {"split": self._split, "tolerance": self._tolerance},
             "size_mb": {"file": size / 1e6, "original": sum(tensor.nbytes for tensor in tensors) / 1e6},
             "latency_ms": {str(size): dict(found) for size, found in times.items()},
-            "measured_on": {"hardware": hardware(torch.device("cpu")), "threads": self._setup.settings.threads},
+            "measured_on": {"hardware": hardware(torch.device("cpu")), "threads": self._experiment.settings.threads},
             "torch": torch.__version__,
         }
 

@@ -12,6 +12,7 @@ from nas.dataset.base import Dataset
 from nas.dataset.classes import Matched, Renormalised, matched
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.finetuning.recipe import Recipe
 from nas.model.base import Model, ModelSource, Progress
 from nas.model.find import find_source, front_of
@@ -19,9 +20,7 @@ from nas.model.further import to_train
 from nas.model.given import Given, dataset_of
 from nas.model.of_run import RunArchitecture
 from nas.model.teachers import teacher_source
-from nas.parts import build
-from nas.pool.stored_parts import Allowed
-from nas.task.base import Setup
+from nas.targets import Allowed
 from nas.task.model import ModelKeys, given_by
 
 
@@ -67,14 +66,14 @@ class Subject:
     node: Mapping[str, Any]
 
 
-def parts_of(keys: ModelKeys, setup: Setup) -> Parts:
+def parts_of(keys: ModelKeys, experiment: Experiment) -> Parts:
     """Return what a command line names.
 
     Raises:
         UserError: if something is absent, or does not fit.
     """
-    recipe: Recipe = build(setup.parts["finetuning"], {})
-    given = given_by(setup)
+    recipe: Recipe = experiment.part("finetuning")
+    given = given_by(experiment)
     _check_processes(recipe, given.device)
     source = _source(keys, given, recipe)
     dataset = given.dataset or source.dataset()
@@ -111,7 +110,7 @@ def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched |
         raise UserError(f"{text}: name another data set, or add finetuning.new_classifier=true") from error
 
 
-def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
+def subject_of(parts: Parts, experiment: Experiment, progress: Progress) -> Subject:
     """Load the model and return what is trained.
 
     Raises:
@@ -125,12 +124,12 @@ def subject_of(parts: Parts, setup: Setup, progress: Progress) -> Subject:
         std=parts.dataset.std,
         dropout=parts.recipe.dropout,
         drop_path=parts.recipe.drop_path,
-        seed=setup.settings.seed,
+        seed=experiment.settings.seed,
         keep_classifier=parts.keeps_classifier,
-        allowed=setup.allowed,
+        allowed=experiment.allowed,
     )
-    named = given_by(setup).names("dataset")
-    node: Mapping[str, Any] = setup.resolved["dataset"] if named else described["dataset"]
+    named = given_by(experiment).names("dataset")
+    node: Mapping[str, Any] = experiment.resolved["dataset"] if named else described["dataset"]
     return Subject(network, model, described, _seen(parts.dataset, described), node)
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.experiment import Experiment
 from nas.model.base import ModelSource
 from nas.model.find import find_source
 from nas.model.given import Given
-from nas.task.base import Setup
-from nas.task.device import torch_device
 from nas.types import PositiveInt
 
 Arch = str | int | dict[str, Any]
@@ -35,7 +34,7 @@ class ModelKeys:
     r: PositiveInt | None
 
 
-def given_by(setup: Setup) -> Given:
+def given_by(experiment: Experiment) -> Given:
     """Return what a command line names beside a model.
 
     Tasks whose ``conf/task`` file chooses ``dataset: none`` and ``supernet: none`` by default can tell whether others
@@ -45,19 +44,19 @@ def given_by(setup: Setup) -> Given:
         UserError: if the device is not there.
     """
     return Given(
-        settings={group: setup.resolved[group] for group in ("dataset", "supernet", "evaluator")},
-        device=torch_device(setup.settings.device),
-        cache=setup.paths.cache,
-        allowed=setup.allowed,
+        settings={group: experiment.resolved[group] for group in ("dataset", "supernet", "evaluator")},
+        device=experiment.device,
+        cache=experiment.paths.cache,
+        allowed=experiment.allowed,
     )
 
 
-def source_of(keys: ModelKeys, setup: Setup, *, recalibrate: bool) -> ModelSource:
+def source_of(keys: ModelKeys, experiment: Experiment, *, recalibrate: bool) -> ModelSource:
     """Return where the model comes from; nothing is trained, run or written.
 
     Args:
         keys: of the model.
-        setup: what else the command line says.
+        experiment: what else the command line says.
         recalibrate: whether architectures of runs get batch-norm statistics of their own, as their run computed them.
 
     Raises:
@@ -70,5 +69,5 @@ def source_of(keys: ModelKeys, setup: Setup, *, recalibrate: bool) -> ModelSourc
         weights=keys.weights,
         resolution=keys.r,
         recalibrate=recalibrate,
-        given=given_by(setup),
+        given=given_by(experiment),
     )

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
-from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
@@ -47,9 +46,7 @@ class NatTraining(Training):
         supernet: Supernet,
         dataset: Dataset,
         device: str,
-        cache: Path,
         folder: Path,
-        kept: Mapping[Path, str],
         run_seed: int,
         replica: Callable[[str], tuple[Dataset, Supernet]] | None,
         shares: PositiveInt,
@@ -78,14 +75,12 @@ class NatTraining(Training):
             supernet: what is trained.
             dataset: its training split.
             device: where.
-            cache: folder of a supernet that is trained from scratch first.
             folder: of the run; weights are kept below ``weights/`` in it.
-            kept: digests of the weights that the run began with, by file.
             run_seed: of order, augmentation and the choice of architectures.
             replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
             shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
                 whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
-            initial: training of a supernet that comes without weights.
+            initial: makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
             iterations: of the search after its initial design.
             epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
                 share them together.
@@ -115,14 +110,15 @@ class NatTraining(Training):
                 raise UserError(
                     f"training.member.{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}"
                 )
+        if shares > 1 and processes > 1:
+            raise UserError("training.member.processes must be 1: several supernets are trained by one process")
         self._supernet = supernet
         self._dataset = dataset
         self._device = torch.device(device)
         last = (self._device.index or 0) + processes
         if replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
             raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
-        offers = {"supernet": supernet, "dataset": dataset, "device": device, "cache": cache, "folder": folder}
-        self._initial = None if supernet.trained else build(initial, {**offers, "kept": kept})
+        self._initial = None if supernet.trained else initial(supernet=supernet, folder=folder)
         self._replica = replica
         self._processes = processes
         self._seed = run_seed

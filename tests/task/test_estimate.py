@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nas.errors import RunError, UserError
-from nas.pool.stored_parts import NO_OTHERS
+from nas.targets import NO_OTHERS
 from nas.run.folder import RunFolder
 from nas.task import estimate
 from nas.task.estimate import EstimateTask

@@ -14,7 +14,7 @@ import yaml
 import nas
 from nas.dataset.digits import Digits
 from nas.export.onnx import Onnx
-from nas.pool.stored_parts import part_from
+from nas.targets import part_from
 from nas.task import export
 
 SCRIPT = """

@@ -5,7 +5,7 @@ import pytest
 from nas.dataset.base import Augmentation, Dataset
 from nas.dataset.digits import Digits
 from nas.errors import UserError
-from nas.pool.stored_parts import NO_OTHERS, Allowed, allowed_by, part_from
+from nas.targets import NO_OTHERS, Allowed, allowed_by, part_from
 from tests.own_parts import importable, write_package
 
 SOURCE = Path("config.yaml")
