@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import NoReturn, cast, final
+from typing import NoReturn, final
 
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.types import Architecture
 
@@ -57,13 +57,12 @@ class Several(Supernet):
         """Raise UserError."""
         _single()
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return ``"params"`` of all networks of a cascade together, and ``"each_macs"``; there are no ``"macs"``."""
-        tables = {
+        return {
             key: MemberTables(self.space, [each.costs()[own] for each in self.members.values()])
             for key, own in (("params", "params"), (EACH_MACS, "macs"))
         }
-        return cast("Mapping[str, AdditiveTable]", tables)  # calls and parts are all that is asked of a table
 
 
 def _single() -> NoReturn:
@@ -90,7 +89,7 @@ class Networks(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture)
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return nothing: each supernet has tables of its own."""
         return {}
 
