@@ -11,8 +11,7 @@ from torch import nn
 from nas.cascade.module import Cascade, GapCascade, ScriptedStages
 from nas.errors import RunError
 from nas.export.base import Arrays, Format, Images, Run, Source
-from nas.export.graph import first_line, frozen, named
-from nas.export.preprocessing import Preprocessed
+from nas.export.graph import Preprocessed, first_line, frozen, named
 from nas.files import write_atomic
 from nas.pool.prepared import Prepared
 
