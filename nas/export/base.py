@@ -17,6 +17,9 @@ from nas.model.base import CASCADE, Model
 INPUT = "images"
 """The name of the only input: float32, (n, 3, height, width)."""
 
+ABOUT = "about.json"
+"""The extra file in formats of torch that holds what a file says about itself."""
+
 LOGITS = "logits"
 """The name of a single network's only output: float32, (n, c)."""
 

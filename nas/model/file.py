@@ -21,10 +21,8 @@ from nas.model.net_config import resolution_of
 from nas.pool.base import Progress
 from nas.pool.timm_models import counted
 from nas.space.base import SearchSpace
-from nas.supernet.checkpoint import RANDOM, weights_digest
+from nas.supernet.checkpoint import PUBLISHED_CLASSES, RANDOM, weights_digest
 from nas.types import Genomes
-
-PUBLISHED_CLASSES = 1000
 
 
 @final

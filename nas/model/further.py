@@ -14,14 +14,14 @@ from nas.errors import UserError
 from nas.finetuning.teacher import Teacher
 from nas.model.base import NET_CONFIG, TIMM, Front, Model, ModelSource, preparation
 from nas.model.build import network_of
-from nas.model.file import PUBLISHED_CLASSES, SubnetSource
+from nas.model.file import SubnetSource
 from nas.model.find import ModelKeys, find_source
 from nas.model.given import Given
 from nas.model.run import RunFront
 from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.pool.timm_models import counted
 from nas.seeding import short_seed
-from nas.supernet.checkpoint import weights_digest
+from nas.supernet.checkpoint import PUBLISHED_CLASSES, weights_digest
 from nas.supernet.joint import Several
 
 

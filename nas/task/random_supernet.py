@@ -5,9 +5,8 @@ from typing import Any
 from nas.errors import UserError
 from nas.parts import build
 from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import PUBLISHED_CLASSES
 from nas.task.base import Setup
-
-PUBLISHED_CLASSES = 1000
 
 
 def random_supernet(setup: Setup, classes: int | None, resolution: int | None = None) -> tuple[Supernet, int]:
