@@ -1,7 +1,6 @@
 """Three small supernets that are searched together."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,15 @@ def member(name: str, n_classes: int) -> Any:
 
 
 def several(*names: str) -> Several:
-    makers = {name: partial(member, name) for name in names or MEMBERS}
-    return Several(members=makers, n_classes=4, cache=Path("nowhere"))
+    return Several(members={name: member(name, 4) for name in names or MEMBERS})
 
 
 def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) -> JointEvaluator:
+    images = dataset or Bars()
     networks = partial(
         SubnetEvaluator,
+        dataset=images,
+        device="cpu",
         batch_size=20,
         at_once=3,
         amp=True,
@@ -42,9 +43,7 @@ def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) ->
         seed=0,
     )
     settings: dict[str, Any] = {"cascades_at_once": 4, "outputs_mib": 16, "threads": 1, "objectives": ()}
-    return JointEvaluator(
-        supernet=supernet, dataset=dataset or Bars(), device="cpu", networks=networks, **(settings | changes)
-    )
+    return JointEvaluator(supernet=supernet, dataset=images, device="cpu", networks=networks, **(settings | changes))
 
 
 def sampled(supernet: Several, n: int, seed: int = 0) -> np.ndarray:

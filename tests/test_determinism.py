@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hydra._internal.utils import get_args_parser
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.msunas import MSuNAS
@@ -14,9 +14,9 @@ from nas.cli.compose import compose_jobs
 from nas.errors import UserError
 from nas.evaluator.predictor import PredictorEvaluator
 from nas.executor.serial import Serial
+from nas.experiment import Experiment
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
-from nas.parts import build
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
@@ -24,6 +24,7 @@ from nas.search import Search
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet
+from nas.targets import NO_OTHERS
 from nas.tracker.together import Together
 from nas.training.none import NoTraining
 
@@ -63,6 +64,9 @@ def predictor(tmp_path_factory):
     return path
 
 
+GROUPS = ("surrogate", "optimizer", "selector")
+
+
 @pytest.fixture
 def threads():
     """Set the number of threads as ``threads=`` does; afterwards there is one again."""
@@ -88,16 +92,19 @@ def test_same_seed_same_archive_with_one_and_two_threads(name, search, predictor
         threads(number)
         folder = tmp_path / str(number)
         try:
-            surrogate = build(instantiate(settings.surrogate, _convert_="all"), {"space": SPACE, "device": "cpu"})
+            places = {"device": "cpu", "cache": folder, "allowed": NO_OTHERS}
+            plain = {group: OmegaConf.to_container(settings[group], resolve=True) for group in GROUPS}
+            experiment = Experiment.of_folder(plain, folder, **places, parts={"space": SPACE})
+            surrogate = experiment.surrogate
         except UserError as error:
             pytest.skip(str(error))
-        _search(folder, settings, surrogate, predictor).run(retry_failed=False)
+        _search(folder, experiment, surrogate, predictor).run(retry_failed=False)
         found.append((folder / "archive.jsonl").read_bytes())
     assert found[0].count(b"\n") == 1 + 70 + 1 + 4 + 1  # header, design, commit, candidates, commit
     assert found[0] == found[1]
 
 
-def _search(folder, settings, surrogate, predictor):
+def _search(folder, experiment, surrogate, predictor):
     terms = [((gene,), (np.arange(SPACE.upper[gene] + 1) + 1) * 1000 * (gene + 1)) for gene in range(SPACE.n_genes)]
     tables = dict.fromkeys(("macs", "params"), AdditiveTable(SPACE.n_genes, terms))
     objective = TableCost(cost="flops", tables=tables)
@@ -111,8 +118,8 @@ def _search(folder, settings, surrogate, predictor):
             space=SPACE,
             objectives=[objective],
             surrogate=surrogate,
-            optimizer=build(instantiate(settings.optimizer), {}),
-            selector=build(instantiate(settings.selector), {}),
+            optimizer=experiment.optimizer,
+            selector=experiment.selector,
             n_doe=70,
             n_iter=4,
             iterations=1,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas.task.base import GROUPS
+from nas.settings import GROUPS
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = (
     *("tracker=csv", "device=cpu", "paths.cache=cache", "training.epochs=2", "training.warmup_epochs=1"),
@@ -49,6 +51,9 @@ PUBLISHED = (
 CASCADES = ("dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache", "pool=runs")
 SURROGATES = ("rbf", "pysot_rbf", "rbf_ensemble", "gp", "additive_gp", "mlp", "cart", "adaptive")
 QUICK = {"mlp": ("surrogate.epochs=5",), "cart": ("surrogate.trees=50",), "rbf_ensemble": ("surrogate.members=40",)}
+
+VOLATILE = ("times.jsonl", "status.json", "run.json", "run.log", ".lease", "hydra.yaml")
+"""Files that say where and when a run was."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,15 @@ def rows() -> list[Row]:
     table = [alone, search("random", "algorithm=random"), nat, joint]
     table += [search(f"surrogate_{s}", f"surrogate={s}", *QUICK.get(s, ()), *_published()) for s in SURROGATES]
     small = ("optimizer.population=20", "optimizer.generations=5")
-    table += [search(f"optimizer_{o}", f"optimizer={o}", "surrogate=gp", *small) for o in ("nsga2", "nsga3")]
+    table += [search(f"optimizer_{o}", f"optimizer={o}", "surrogate=gp", *small) for o in ("nsga2",)]
+    directions = ("optimizer.directions=20", "optimizer.population=20", "optimizer.generations=5")
+    table += [search("optimizer_nsga3", "optimizer=nsga3", "surrogate=gp", *directions)]
     table += [search("optimizer_mo_gomea", "optimizer=mo_gomea", "surrogate=gp", "optimizer.evaluations=300")]
     table += [search("optimizer_random", "optimizer=random", "surrogate=gp")]
     table += [search(f"selector_{s}", f"selector={s}", *_published()) for s in ("subset", "reference", "hvi")]
     table += [search("objectives", "sec_obj=[flops,params]"), search("constraints", "constraints.flops.max=0.05")]
     table += [search("tuned", "evaluator=tuned", "evaluator.tuning.epochs=1", "algorithm.iterations=1")]
-    table += [search("processes", "executor=process", "executor.workers=2")]
+    table += [search("processes", "executor=process", "executor.cpu_workers=2")]
     table += [search("files", "dataset=imagefolder", "dataset.path=photos", "dataset.size=16", "dataset.vld_size=12")]
     table += [search(f"supernet_{s}", f"supernet={s}") for s in ("tiny_plain", "tiny_wide")]
     published = ("ofa_w10", "ofa_w12", "proxyless", "attentivenas", "alphanet", "ofa_resnet50", "nat")
@@ -188,10 +195,10 @@ def run(row: Row, folder: Path) -> dict[str, Any]:
         _kill(command, folder, environment, *row.kill_at)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     files = {
-        str(path.relative_to(folder)): digest(path)
+        str(path.relative_to(folder)): digest(path, folder)
         for name in row.folders
         for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and path.name not in ("times.jsonl", "status.json", "run.json", "run.log")
+        if path.is_file() and path.name not in VOLATILE
     }
     printed = [plain(line, folder) for line in (done.stdout + done.stderr).splitlines()]
     return {"code": done.returncode, "printed": [line for line in printed if line], "files": files}
@@ -216,18 +223,31 @@ def plain(line: str, folder: Path) -> str:
     return re.sub(r"\b\d+(\.\d+)? ?(ms|s|min|h)\b", "TIME", line)
 
 
-def digest(path: Path) -> str:
-    """Return a digest of what a file says: pictures and archives of tensors by what they hold, tables without times."""
+def digest(path: Path, folder: Path) -> str:
+    """Return a digest of what a file says.
+
+    Of pictures it is only that they are there, of archives of tensors what they hold, of tables and JSON all but times,
+    of settings all but the modules of classes.
+    """
     content = path.read_bytes()
-    if path.suffix == ".png":
+    if path.suffix in (".png", ".pdf"):
         content = b"a picture"
     elif path.suffix in (".onnx", ".pt", ".pt2", ".ts"):
         content = _tensors(path)
     elif path.suffix == ".csv":
         content = _without(path.read_text(), "seconds")
     elif path.suffix == ".json":
-        content = json.dumps(_without_times(json.loads(content))).encode()
+        content = _without_modules(json.dumps(_without_times(json.loads(content))))
+    elif path.suffix == ".yaml":
+        content = _without_modules(json.dumps(_without_times(yaml.safe_load(content)), sort_keys=True, default=str))
+    elif path.suffix in (".md", ".html", ".txt", ".svg"):
+        content = plain(path.read_text(), folder).encode()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _without_modules(text: str) -> bytes:
+    """Return text with classes by their names alone, so that they may move."""
+    return re.sub(r"\bnas(?:\.\w+)+\.([A-Z]\w*)", r"\1", text).encode()
 
 
 def _tensors(path: Path) -> bytes:
@@ -258,6 +278,7 @@ def _without(table: str, word: str) -> bytes:
 
 def _without_times(value: Any) -> Any:
     volatile = ("seconds", "latency_ms", "images_per_second", "time", "host", "versions", "peak_memory_mib", "git")
+    volatile += ("_partial_", "path", "run", "measured_on", "files")
     if isinstance(value, dict):
         return {k: _without_times(v) for k, v in value.items() if k not in volatile}
     return [_without_times(each) for each in value] if isinstance(value, list) else value

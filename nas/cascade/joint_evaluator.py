@@ -17,7 +17,6 @@ from nas.evaluator.accuracy import top1_of
 from nas.evaluator.base import Evaluator
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.base import Measurement, Objective
-from nas.parts import build
 from nas.pool.model import probabilities_of
 from nas.space.joint import EACH_MACS
 from nas.supernet.base import Supernet
@@ -72,7 +71,7 @@ class JointEvaluator(Evaluator):
             dataset: what is evaluated on.
             device: where.
             objectives: of the search; none of them is measured on a network.
-            networks: of single networks; waits for supernet, data set, device and objectives.
+            networks: makes the evaluator of single networks; takes ``supernet`` and ``objectives``.
             cascades_at_once: cascades that are evaluated together.
             outputs_mib: most memory for what networks answer on a split; the oldest go first.
             threads: of cascades on the CPU; results do not depend on them.
@@ -90,8 +89,7 @@ class JointEvaluator(Evaluator):
                     f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: "
                     "choose sec_obj=[flops]"
                 )
-        offers = {"supernet": Networks(supernet), "dataset": dataset, "device": device, "objectives": ()}
-        self._networks = build(networks, offers)
+        self._networks = networks(supernet=Networks(supernet), objectives=())
         self._supernet = supernet
         self._space = supernet.space
         self._tables = supernet.costs()

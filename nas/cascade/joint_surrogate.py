@@ -6,7 +6,6 @@ from typing import Literal, final
 import numpy as np
 
 from nas.errors import UserError
-from nas.parts import build
 from nas.space.base import SpaceSource
 from nas.space.joint import EACH_MACS, N_THRESHOLDS, MemberTables, ProductSpace
 from nas.surrogate.base import Surrogate
@@ -34,21 +33,19 @@ class CascadeSurrogate(Surrogate):
         self,
         *,
         source: SpaceSource,
-        device: str,
         errors: Literal["combined", "averaged"],
         member: Callable[..., Surrogate],
-        combining: Callable[..., RBFEnsemble],
-        cost: Callable[..., RBFEnsemble],
+        combining: RBFEnsemble,
+        cost: RBFEnsemble,
     ) -> None:
         """Set the parts.
 
         Args:
             source: of the cascades.
-            device: for the parts that need it.
             errors: of cascades: a surrogate combines its networks' predicted errors, or they are averaged.
-            member: a constructor that waits for ``space`` and ``device``: of each supernet's surrogate.
-            combining: a constructor that waits for ``device``: of the error of cascades.
-            cost: the same, of their multiply-adds.
+            member: makes the surrogate of a supernet; takes its ``space``.
+            combining: of the error of cascades.
+            cost: of their multiply-adds.
 
         Raises:
             UserError: if there are no cascades of several supernets, or a part is of a kind that cannot take its place.
@@ -62,8 +59,8 @@ class CascadeSurrogate(Surrogate):
         self._space = space
         self._macs: Mapping[str, MemberTables] = {EACH_MACS: source.costs()[EACH_MACS]}  # type: ignore[dict-item]
         self._averaged = errors == "averaged"
-        self._members = [build(member, {"space": each, "device": device}) for each in space.members.values()]
-        self._combining, self._cost = (build(part, {"device": device}) for part in (combining, cost))
+        self._members = [member(space=each) for each in space.members.values()]
+        self._combining, self._cost = combining, cost
         for key, made in (("combining", self._combining), ("cost", self._cost)):
             if not isinstance(made, RBFEnsemble):
                 raise UserError(f"surrogate.{key} must be rbf_ensemble, which takes real numbers, not genes alone")

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from nas.cascade.source import CascadeSource, GapCascades, PooledCascades
-from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
 from nas.evaluator import accuracy
+from nas.experiment import Experiment
 from nas.pool.base import Progress
-from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.pool.stored_pool import StoredPool
 from nas.run.folder import RunFolder
+from nas.targets import NO_OTHERS, Allowed
 
 MEMORY_MIB = 1024
 """Most memory for outputs in single precision."""
@@ -48,16 +48,15 @@ def pool_of(
     Raises:
         UserError: if the folder holds no such run, or its cascades do not measure what they did.
     """
-    config = folder / "config.yaml"
     try:
         settings = RunFolder(folder).settings()
         known = RunFolder(folder).identity()["fingerprints"]["space"]
         front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
-    offers: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed, "named": named}
-    offers["dataset"] = part_from(settings, "dataset", Dataset, offers, config, allowed=allowed)  # type: ignore[type-abstract]
-    pool = part_from(settings, "pool", StoredPool, offers, config, allowed=allowed)  # type: ignore[type-abstract]
+    parts = {"named": named}
+    experiment = Experiment.of_folder(settings, folder, device=device, cache=cache, allowed=allowed, parts=parts)
+    pool: StoredPool = experiment.part("pool")
     pool.prepare(progress)
     if pool.fingerprint != known:
         try:

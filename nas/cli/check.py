@@ -14,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nas.errors import UserError, nearest, unknown
-from nas.task.base import GROUPS, OFFERED, Paths, Settings, Task
+from nas.settings import GROUPS, PROVIDED, Paths, Settings
+from nas.task.base import Task
 
 _PLAIN = {"": Settings, "paths": Paths}
 
@@ -43,7 +44,7 @@ def check(config: DictConfig) -> dict[str, Any]:
             _check_node(group, settings[group], _PLAIN[group])
         else:
             for path, node in _targets(group, settings[group]):
-                _check_node(path, node, _load(path, node["_target_"]), OFFERED)
+                _check_node(path, node, _load(path, node["_target_"]), PROVIDED)
     return settings
 
 

@@ -28,7 +28,7 @@ from nas.cli.recipes import adapted
 from nas.cli.spelling import PUBLISHED_WORDS, check_spelling
 from nas.errors import UserError, unknown
 from nas.objective.base import TOP1_ERROR
-from nas.task.base import GROUPS
+from nas.settings import GROUPS
 
 
 @dataclass(frozen=True)

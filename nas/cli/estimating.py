@@ -11,11 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from nas.cli.compose import Job, Jobs, compose_jobs
 from nas.cli.launching import key_of, launcher_settings
 from nas.cli.scale import SHELVES
-from nas.cli.setup import make_setup, make_task, without_hydra
+from nas.cli.setup import make_experiment, make_task, without_hydra
 from nas.errors import UserError, unknown
+from nas.experiment import Experiment
 from nas.files import expanded
 from nas.sweep import find_sweep
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 
 _OWN = ("task", "sweep", "json")
 """What belongs to the task, and the keys below ``task``; everything else is for the sweep."""
@@ -91,16 +92,16 @@ def _with(arguments: argparse.Namespace, changes: Mapping[str, Any], overrides: 
     return argparse.Namespace(**{**vars(arguments), **changes, "overrides": list(overrides)})
 
 
-def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Setup]]:
+def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Experiment]]:
     """Return the runs by what sets their kind apart, seeds aside; ``name`` where there is one kind."""
     common = set.intersection(*(set(job.overrides) for job in jobs.jobs))
-    runs: dict[str, list[Setup]] = {}
+    runs: dict[str, list[Experiment]] = {}
     for job in jobs.jobs:
         apart = [word for word in job.overrides if word not in common and key_of(word) != "seed"]
-        runs.setdefault(" ".join(apart) or name, []).append(_setup(job))
+        runs.setdefault(" ".join(apart) or name, []).append(_experiment(job))
     return runs
 
 
-def _setup(job: Job) -> Setup:
+def _experiment(job: Job) -> Experiment:
     HydraConfig.instance().set_config(job.config)
-    return make_setup(without_hydra(job.config), job.config.hydra, Path(job.config.hydra.run.dir))
+    return make_experiment(without_hydra(job.config), job.config.hydra, Path(job.config.hydra.run.dir))

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from nas.task.base import GROUPS
+from nas.settings import GROUPS
 
 _OF_THE_DATA = "dataset"  # its settings in a recipe, such as the size of a split, say something about one data set
 

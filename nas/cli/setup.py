@@ -3,37 +3,36 @@
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.check import check, groups_of
+from nas.cli.check import check
 from nas.cli.naming import run_group
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.files import expanded
-from nas.parts import build
-from nas.pool.stored_parts import allowed_by
-from nas.task.base import Paths, Settings, Setup, Task
+from nas.settings import Paths
+from nas.targets import allowed_by
+from nas.task.base import Task
 
 
-def make_task(config: DictConfig, hydra: Any, run_folder: Path, **offers: Any) -> Task:
+def make_task(config: DictConfig, hydra: Any, run_folder: Path, **given: Any) -> Task:
     """Check the settings and return the task.
 
     Args:
         config: composed settings, without Hydra's own.
         hydra: Hydra's own settings.
         run_folder: where the run goes.
-        offers: runtime arguments of a task that wants more than a setup.
+        given: arguments of a task that wants more than an experiment.
 
     Raises:
         UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
     """
-    setup = make_setup(config, hydra, run_folder)
-    task: Task = build(instantiate(config.task, _convert_="all"), {"setup": setup, **offers})
+    task: Task = make_experiment(config, hydra, run_folder).part("task", **given)
     return task
 
 
-def make_setup(config: DictConfig, hydra: Any, run_folder: Path) -> Setup:
-    """Check the settings and return everything that they say; arguments as of :func:`make_task`.
+def make_experiment(config: DictConfig, hydra: Any, run_folder: Path) -> Experiment:
+    """Check the settings and return the experiment that they describe; arguments as of :func:`make_task`.
 
     Raises:
         UserError: if anything is wrong with the settings themselves.
@@ -43,17 +42,13 @@ def make_setup(config: DictConfig, hydra: Any, run_folder: Path) -> Setup:
     for name, path in plain["paths"].items():
         if not str(path).strip():
             raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
-    allowed_by(plain)
     paths = plain["paths"] | {"run": run_folder}
-    groups = (groups_of(config) & plain.keys()) - {"paths", "task"}
-    parts: dict[str, Any] = {group: instantiate(config[group], _convert_="all") for group in groups}
-    return Setup(
-        settings=Settings(**{key: plain[key] for key in Settings.__dataclass_fields__}),
+    return Experiment(
+        plain,
         paths=Paths(**{key: expanded(path, f"paths.{key}") for key, path in paths.items()}),
-        parts=parts,
-        group=run_group(config, choices),
         choices={group: str(choice) for group, choice in choices.items() if choice is not None},
-        resolved=plain,
+        group=run_group(config, choices),
+        allowed=allowed_by(plain),
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
 from nas.model.layers import network_from_config, own_state
-from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
 from nas.supernet.attentivenas_network import AttentiveNetwork
-from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import COUNTER, read_state_dict
+from nas.targets import NO_OTHERS, Allowed
 
 
 def network_of(
@@ -107,8 +107,9 @@ def _subnet(
             node[name] = value
         elif value:
             raise UserError(f"the networks of {node['_target_']} have no {name}")
-    offers = {"n_classes": described["n_classes"], "cache": source.parent, "device": "cpu"}
-    supernet = part_from({"supernet": node}, "supernet", Supernet, offers, source, allowed=allowed)  # type: ignore[type-abstract]
+    places: dict[str, Any] = {"device": "cpu", "cache": source.parent, "allowed": allowed, "origin": source}
+    parts = {"n_classes": described["n_classes"]}
+    supernet = Experiment.of_folder({"supernet": node}, source.parent, **places, parts=parts).supernet
     genome = supernet.space.encode(described["architecture"])
     return supernet.extract(supernet.space.decode(genome))
 

@@ -29,9 +29,9 @@ from nas.model.layers import STATIC
 from nas.model.net_config import architectures, is_net_config, kind_of
 from nas.model.old_run import OldFront, is_old_run
 from nas.model.run import RunFront
-from nas.pool.stored_parts import Allowed, checked_packages
 from nas.run.folder import RunFolder
 from nas.supernet.checkpoint import RANDOM
+from nas.targets import Allowed, checked_packages
 from nas.types import PositiveInt
 
 TIMM_PREFIX = "timm:"

@@ -18,11 +18,11 @@ from nas.model.file import SubnetSource
 from nas.model.find import ModelKeys, find_source
 from nas.model.given import Given
 from nas.model.run import RunFront
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.pool.timm_models import counted
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import PUBLISHED_CLASSES, weights_digest
 from nas.supernet.joint import Several
+from nas.targets import NO_OTHERS, Allowed
 
 
 def to_train(

@@ -8,9 +8,10 @@ from typing import Any
 
 from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
+from nas.experiment import COMMAND_LINE, Experiment
 from nas.run.folder import told
 from nas.supernet.base import Supernet
+from nas.targets import NO_OTHERS, Allowed
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What published networks normalise images with, where no data set says otherwise."""
@@ -48,7 +49,7 @@ class Given:
     @cached_property
     def dataset(self) -> Dataset | None:
         """The data set, if one is named."""
-        return dataset_of(self.settings, self.device, self.cache, Path("the command line"), self.allowed)
+        return dataset_of(self.settings, self.device, self.cache, COMMAND_LINE, self.allowed)
 
     def supernet(self, n_classes: int, checkpoint: str | None = None) -> Supernet:
         """Build the supernet that is named.
@@ -65,9 +66,8 @@ class Given:
         node = dict(self.settings["supernet"])
         if checkpoint is not None and "checkpoint" in node:
             node["checkpoint"] = checkpoint
-        offers: dict[str, Any] = {"n_classes": n_classes, "cache": self.cache, "device": self.device}
-        source, allowed = Path("the command line"), self.allowed
-        return part_from({"supernet": node}, "supernet", Supernet, offers, source, allowed=allowed)  # type: ignore[type-abstract]
+        experiment = _experiment({"supernet": node}, self.device, self.cache, COMMAND_LINE, self.allowed)
+        return experiment.changed(n_classes=n_classes).supernet
 
     def check_resolution(self, side: object) -> None:
         """Raise UserError unless images of this many pixels a side are a choice of the supernet that is named."""
@@ -125,5 +125,8 @@ def dataset_of(
     node = settings.get("dataset")
     if not isinstance(node, Mapping) or node.get("_target_") in (None, NOTHING["dataset"]):
         return None
-    offers: dict[str, Any] = {"device": device, "cache": cache}
-    return part_from(settings, "dataset", Dataset, offers, source, allowed=allowed)  # type: ignore[type-abstract]
+    return _experiment(settings, device, cache, source, allowed).dataset
+
+
+def _experiment(settings: Mapping[str, Any], device: str, cache: Path, origin: Path, allowed: Allowed) -> Experiment:
+    return Experiment.of_folder(settings, origin.parent, device=device, cache=cache, allowed=allowed, origin=origin)

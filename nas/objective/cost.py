@@ -1,11 +1,13 @@
 """Costs that are read off exact tables: multiply-adds and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, final
 
 import numpy as np
 
-from nas.objective.base import Cost, Objective
+from nas.errors import UserError, unknown
+from nas.objective.base import TOP1_ERROR, Cost, Objective
+from nas.space.constrained import Bound
 from nas.space.joint import EACH_MACS, MemberTables
 from nas.space.table import AdditiveTable
 from nas.types import Floats, Genomes, Measure
@@ -77,3 +79,45 @@ def expected(objective: Objective) -> Objective:
     if isinstance(objective, TableCost) and not objective.exact:
         return Expected(objective.measure, objective.limits())
     return objective
+
+
+def bounds(
+    constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]],
+    objectives: Sequence[Objective],
+    tables: Mapping[str, AdditiveTable],
+) -> list[Bound]:
+    """Return the limits of exact costs that constraints say.
+
+    Args:
+        constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
+        objectives: of the run; their costs may be constrained.
+        tables: of the supernet: FLOPs and parameters may be constrained in any run.
+
+    Raises:
+        UserError: if a constraint is on no exact cost, or its limits contradict each other.
+    """
+    costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
+    measured = {TOP1_ERROR.name, "latency", *(o.measure.name for o in objectives if not isinstance(o, Cost))}
+    known: dict[str, Cost] = {name: cost for name, cost in costs.items() if cost.exact}
+    known |= {o.measure.name: o for o in objectives if isinstance(o, Cost)}
+    found = []
+    for name, limits in constraints.items():
+        least, most = limits.get("min"), limits.get("max")
+        if least is None and most is None:
+            continue
+        if name in costs and name not in known:
+            raise UserError(f"constraints.{name} bounds exact costs; those of cascades depend on what networks answer")
+        if name in measured:
+            raise UserError(
+                f"constraints.{name}: {name} is measured, and only costs that are known before an architecture is "
+                f"evaluated can be bounded ({', '.join(known)}); leave the bound out, and choose among the results: "
+                "task=select"
+            )
+        if name not in known and name != "latency_table":
+            raise unknown("key", f"constraints.{name}", [f"constraints.{each}" for each in (*known, "latency_table")])
+        if name not in known:
+            raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
+        if least is not None and most is not None and least > most:
+            raise UserError(f"constraints.{name}.min={least:g} is more than constraints.{name}.max={most:g}")
+        found.append(Bound(name, known[name], least, most))
+    return found

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +49,12 @@ class Pool(ABC):
         class_names: one a class; the index is the label.
         splits: what there are outputs of: ``"validation"``, and ``"test"`` unless somebody else's outputs lack it.
         failed: models that were left out because they cannot be used, each with the reason; most pools refuse instead.
+        has_outputs: whether results follow from what it holds; not so for one that stands in for another in checks.
         fingerprint: SHA-256 of the weights, data and code of all models in their order, as hexadecimal digits: equal
             fingerprints, equal outputs but for rounding.
     """
+
+    has_outputs: ClassVar[bool] = True
 
     names: tuple[str, ...]
     groups: tuple[str, ...]

@@ -36,6 +36,7 @@ class NoPool(Pool):
 class Specimen(Pool):
     """Two invented models without outputs; what is built on it may say what its settings lack, but not be run."""
 
+    has_outputs = False
     names: tuple[str, ...] = ("first", "second")
     groups: tuple[str, ...] = ("specimen", "specimen")
     architectures: tuple[Mapping[str, Any], ...] = ({}, {})

@@ -17,12 +17,12 @@ from nas.files import expanded
 from nas.pool.base import SPLITS, Progress, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.run_fronts import RunNetwork, networks_of
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.pool.stored_pool import StoredPool, check_agreement
 from nas.run.finished import FinishedRun
 from nas.run.folder import short_names
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.joint import Several
+from nas.targets import NO_OTHERS, Allowed
 from nas.types import PositiveInt
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")

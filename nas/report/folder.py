@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from nas.errors import UserError
 from nas.files import write_json, write_text
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.report.data.comparison import Comparison
 from nas.report.data.runs import Run
 from nas.report.data.spaces import Spaces
@@ -20,6 +19,7 @@ from nas.report.page.tables import write_tables
 from nas.report.papers.exhibit_figures import write_exhibits
 from nas.report.papers.papers import Papers
 from nas.report.statistics.genes import row_texts
+from nas.targets import NO_OTHERS, Allowed
 
 MARK = "report.json"
 """The file by which a folder is known to be a report, which may be replaced."""

@@ -8,15 +8,17 @@ from typing import Any, final
 
 import torch
 
+from nas.cascade.joint_evaluator import JointEvaluator
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.experiment import Experiment
 from nas.pool.base import Progress
-from nas.pool.rebuilt import Rebuilt, networks_of
-from nas.pool.stored_parts import NO_OTHERS, Allowed
 from nas.run.archive import Archive
 from nas.run.folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
+from nas.supernet.joint import Networks, Several
+from nas.targets import NO_OTHERS, Allowed
 
 
 @final
@@ -88,7 +90,7 @@ class FinishedRun:
             nodes.append({**own, **moved})
         for node in nodes:
             try:
-                dataset = self._rebuilt.dataset(node)
+                dataset: Dataset = self._stored.part("dataset", node)
                 RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
                 return dataset
             except UserError as error:
@@ -101,7 +103,7 @@ class FinishedRun:
 
         UserError where the file that it came with holds others now.
         """
-        supernet = self._rebuilt.supernet(self.dataset.n_classes)
+        supernet = self.experiment.supernet
         if supernet.space.names != self.archive.gene_names:
             raise UserError(f"{self.config}: this version's search space has other genes than the run's")
         RunFolder(self.folder).check_data(checkpoint_fingerprint(supernet), self.dataset.sizes)
@@ -110,12 +112,14 @@ class FinishedRun:
     @property
     def runs_networks(self) -> bool:
         """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
-        return self._rebuilt.runs_networks
+        node = self.settings.get("evaluator")
+        on_images = SubnetEvaluator | JointEvaluator
+        return isinstance(node, Mapping) and issubclass(self._stored.kind("evaluator"), on_images)
 
     @cached_property
     def networks(self) -> Supernet:
         """What networks are cut out of: the supernet, or :class:`Networks` of several."""
-        return networks_of(self.supernet)
+        return Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
 
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, which are in its folder.
@@ -127,18 +131,24 @@ class FinishedRun:
             progress(done, total, activity)
 
         with self.as_it_ran():
-            kept = RunFolder(self.folder).kept()
-            training = self._rebuilt.training(self.dataset, self.supernet, kept)
+            training = self.experiment.changed(supernet=self.supernet, replica=None).training
             training.conclude(told)
             self.weights = training.weights
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        return self._rebuilt.evaluator(self.dataset, self.networks, self.measuring)
+        networks: dict[str, Any] = {"supernet": self.networks, "objectives": ()}
+        found: SubnetEvaluator = self.experiment.part("evaluator", self.measuring, **networks)
+        return found
 
     @cached_property
-    def _rebuilt(self) -> Rebuilt:
-        return Rebuilt(settings=self.settings, source=self.config, folder=self.folder, **self._places)
+    def experiment(self) -> Experiment:
+        """The run's parts, built anew; the images may have moved."""
+        return self._stored.changed(dataset=self.dataset)
+
+    @cached_property
+    def _stored(self) -> Experiment:
+        return Experiment.of_folder(self.settings, self.folder, **self._places)
 
     @contextmanager
     def as_it_ran(self) -> Iterator[None]:

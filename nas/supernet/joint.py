@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NoReturn, cast, final
 
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.parts import build
 from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.base import Supernet
-from nas.types import Architecture, PositiveInt
+from nas.types import Architecture
 
 SUPERNET = "supernet"
 """The key of an architecture's configuration that names its supernet."""
@@ -31,21 +29,18 @@ class Several(Supernet):
 
     space: ProductSpace
 
-    def __init__(self, *, members: dict[str, Callable[..., Supernet]], n_classes: PositiveInt, cache: Path) -> None:
-        """Build the supernets.
+    def __init__(self, *, members: Mapping[str, Supernet]) -> None:
+        """Take the supernets.
 
         Args:
-            members: constructors that wait for ``n_classes`` and ``cache``, by name.
-            n_classes: outputs of all classifiers.
-            cache: folder of published weights.
+            members: the supernets by name, their classifiers with the same outputs.
 
         Raises:
             UserError: if there are fewer than two.
         """
         if len(members) < 2:
             raise UserError(f"supernet=[{','.join(members)}] is too few: a cascade needs two supernets or more")
-        offers = {"n_classes": n_classes, "cache": cache}
-        self.members: Mapping[str, Supernet] = {name: build(make, offers) for name, make in members.items()}
+        self.members = members
         self.space = ProductSpace({name: each.space for name, each in self.members.items()})
         self.module = nn.ModuleDict({name: each.module for name, each in self.members.items()})
         self.trained = all(each.trained for each in self.members.values())

@@ -1,9 +1,7 @@
 """The surrogate that ranks best in cross-validation."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Literal, final
 
 import numpy as np
@@ -13,7 +11,6 @@ from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.space.base import SearchSpace
 from nas.surrogate.base import Surrogate, unique_rows
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
@@ -37,8 +34,6 @@ class Adaptive(Surrogate):
     def __init__(
         self,
         *,
-        space: SearchSpace,
-        device: str,
         candidates: tuple[Literal["rbf", "rbf_ensemble", "gp", "mlp", "cart", "additive_gp"], ...],
         folds: PositiveInt,
         seed: NonNegativeInt,
@@ -52,12 +47,10 @@ class Adaptive(Surrogate):
         """Set the candidates.
 
         Args:
-            space: for the candidates that need it.
-            device: for the candidates that need it.
             candidates: which of the surrogates below take part; the fast ones first.
             folds: of the cross-validation, 2 at least (published: 10).
             seed: of the division into folds.
-            rbf: a constructor that waits for ``space`` and ``device``, as the following do.
+            rbf: makes a new one, as the following do.
             rbf_ensemble: the same.
             gp: the same.
             mlp: the same.
@@ -82,8 +75,7 @@ class Adaptive(Surrogate):
             "cart": cart,
             "additive_gp": additive_gp,
         }
-        offers = {"space": space, "device": device}
-        self._make: dict[str, Factory] = {name: _bound(factories[name], offers) for name in candidates}
+        self._make: dict[str, Factory] = {name: factories[name] for name in candidates}
         self._candidates: tuple[str, ...] = candidates
         self._folds = folds
         self._seed = seed
@@ -181,10 +173,3 @@ def best_possible(taus: Sequence[float], n: int) -> float:
 def _tau(predicted: Floats, values: Floats) -> float:
     taus = [kendalltau(*columns).statistic for columns in zip(predicted.T, values.T, strict=True)]
     return float(np.mean(np.nan_to_num(taus)))
-
-
-def _bound(factory: Factory, offers: Mapping[str, object]) -> Factory:
-    """Return the constructor with those of the offered arguments that it names."""
-    named = inspect.signature(factory).parameters
-    given = {name: value for name, value in offers.items() if name in named}
-    return partial(factory, **given)

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from nas.errors import NasError, RunError, UserError
+from nas.experiment import Experiment, torch_device
 from nas.files import expanded
 from nas.pool.timm_models import model_names
 from nas.run.finished import FinishedRun
 from nas.run.folder import RunFolder
-from nas.task.base import Setup, Task
-from nas.task.device import torch_device
+from nas.task.base import Task
 from nas.task.forecast import Forecast, forecast
 from nas.task.made_up import MadeUpPool
 from nas.task.progress import shown
@@ -74,8 +74,8 @@ class EstimateTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
-        planned: Mapping[str, Sequence[Setup]],
+        experiment: Experiment,
+        planned: Mapping[str, Sequence[Experiment]],
         launcher: Mapping[str, Any],
         sweep: str | None,
         json: bool,
@@ -86,7 +86,7 @@ class EstimateTask(Task):
         """Take the runs.
 
         Args:
-            setup: what the command line says of this task.
+            experiment: what the command line says of this task.
             planned: the sweep's runs by kind.
             launcher: the settings of what would start them.
             sweep: what names it; ``None`` where the runs are those of the command line itself.
@@ -120,8 +120,8 @@ class EstimateTask(Task):
             return json.dumps(_record(self._sweep, kinds, warnings), indent=2)
         return "\n".join([*_table(kinds), *(f"note: {note}" for note in _notes(kinds)), *warnings])
 
-    def _kind(self, name: str, setups: Sequence[Setup]) -> Kind:
-        missing = [setup for setup in setups if not RunFolder(setup.paths.run).is_finished()]
+    def _kind(self, name: str, setups: Sequence[Experiment]) -> Kind:
+        missing = [experiment for experiment in setups if not RunFolder(experiment.paths.run).is_finished()]
         if not missing:
             return Kind(name, len(setups), len(setups), None, (), {})
         pool, notes = self._pool(missing[0])
@@ -133,26 +133,30 @@ class EstimateTask(Task):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RunError(f"{name} cannot be measured: {reason}") from error
         size = 0 if pool is None else pool.stored_bytes * (1 + (missing[0].choices["pool"] == "timm"))
-        pools = {json.dumps(setup.resolved["pool"]): size for setup in missing if size}
+        pools = {json.dumps(experiment.resolved["pool"]): size for experiment in missing if size}
         return Kind(name, len(setups), len(setups) - len(missing), each, notes, pools)
 
-    def _pool(self, setup: Setup) -> tuple[MadeUpPool | None, tuple[str, ...]]:
+    def _pool(self, experiment: Experiment) -> tuple[MadeUpPool | None, tuple[str, ...]]:
         """Return what stands for the pool of cascades, and what was assumed of it; nothing where a run has none."""
-        choice, settings = setup.choices.get("pool", "none"), setup.resolved["pool"]
+        choice, settings = experiment.choices.get("pool", "none"), experiment.resolved["pool"]
         networks, images, classes = self._assumed
         if choice == "none":
             return None, ()
         if choice == "timm":
-            return _timm(setup)
+            return _timm(experiment)
         if choice != "runs":
             pool = MadeUpPool(networks=networks * len(settings["folders"]), images=images, classes=classes)
             return pool, (f"pool={choice} is taken for {len(pool.names)} networks, {images} images, {classes} classes",)
-        device = torch_device(setup.settings.device)
+        device = experiment.device
         found, missing = [], 0
         for run in settings["runs"]:
             folder = expanded(run, "pool.runs")
             if RunFolder(folder).is_finished():
-                places: dict[str, Any] = {"device": device, "cache": setup.paths.cache, "allowed": setup.allowed}
+                places: dict[str, Any] = {
+                    "device": device,
+                    "cache": experiment.paths.cache,
+                    "allowed": experiment.allowed,
+                }
                 found.append(FinishedRun(folder, key="pool.runs", **places))
             else:
                 missing += 1
@@ -179,12 +183,10 @@ class EstimateTask(Task):
         ]
 
 
-def _timm(setup: Setup) -> tuple[MadeUpPool, tuple[str, ...]]:
-    from nas.task.search import SearchTask
-
-    settings = setup.resolved["pool"]
+def _timm(experiment: Experiment) -> tuple[MadeUpPool, tuple[str, ...]]:
+    settings = experiment.resolved["pool"]
     names = model_names(settings["models"])
-    dataset = SearchTask(setup=setup).offers()["dataset"]
+    dataset = experiment.dataset
     pool = MadeUpPool(
         networks=len(names) * len(settings["resolutions"] or [None]),
         images=len(dataset.split("validation")),

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
+from nas.experiment import Experiment
 from nas.export.base import Format, Images, Run, Source, about, summary
 from nas.export.check import Parity, compare, latencies, original
 from nas.export.graph import Preprocessed, output_names
@@ -24,7 +25,7 @@ from nas.model.base import Model, ModelSource
 from nas.model.find import Arch, ModelKeys, find_source
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
@@ -43,7 +44,7 @@ class ExportTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         format: Literal["onnx", "torchscript", "torch_export"],
         run: Path | None,
         arch: Arch,
@@ -63,7 +64,7 @@ class ExportTask(Task):
         """Take what to export.
 
         Args:
-            setup: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
+            experiment: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
                 count. The file is made and measured on the CPU; on ``device`` batch-norm statistics are computed.
             format: of the file.
             run: folder of a finished run, of which ``arch`` is a member or an architecture.
@@ -83,7 +84,7 @@ class ExportTask(Task):
             warmup: passes that do not count, of each.
             repeats: passes whose median counts, of each.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._format = format
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._preprocessing = preprocessing
@@ -109,7 +110,7 @@ class ExportTask(Task):
 
     def run(self) -> str:
         """Export, compare, measure, write, and return what was found."""
-        settings, form = self._setup.settings, FORMATS[self._format]
+        settings, form = self._experiment.settings, FORMATS[self._format]
         torch.set_num_threads(settings.threads)
         source, dataset = self._found()
         path = self._place(source)
@@ -130,7 +131,7 @@ class ExportTask(Task):
         return _told(path, report, parity)
 
     def _found(self) -> tuple[ModelSource, Dataset]:
-        given = given_by(self._setup)
+        given = given_by(self._experiment)
         source = find_source(self._keys, recalibrate=True, given=given)
         dataset = given.dataset or source.dataset()
         if dataset is None:
@@ -184,7 +185,7 @@ class ExportTask(Task):
             "parity": asdict(parity) | {"split": self._split, "tolerance": self._tolerance},
             "size_mb": {"file": size / 1e6, "original": sum(tensor.nbytes for tensor in tensors) / 1e6},
             "latency_ms": {str(size): dict(found) for size, found in times.items()},
-            "measured_on": {"hardware": hardware(torch.device("cpu")), "threads": self._setup.settings.threads},
+            "measured_on": {"hardware": hardware(torch.device("cpu")), "threads": self._experiment.settings.threads},
             "torch": torch.__version__,
         }
 

@@ -17,6 +17,7 @@ from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches
 from nas.errors import typed
 from nas.evaluator.accuracy import Metrics, measure
+from nas.experiment import Experiment
 from nas.finetuning.course import Best, Course, Row
 from nas.finetuning.teacher import Teacher
 from nas.finetuning.trainer import Trainer, TrainerReplica, as_bytes
@@ -25,11 +26,10 @@ from nas.model.find import Arch, ModelKeys
 from nas.model.folder import FolderSource, launch_command, write_into
 from nas.model.further import teacher_of, trained
 from nas.model.given import data_of
-from nas.parts import build
 from nas.pool.base import Progress
-from nas.pool.stored_parts import own_packages
 from nas.run.folder import RunFolder, revision
-from nas.task.base import Setup, Task
+from nas.targets import own_packages
+from nas.task.base import Task
 from nas.task.finetune_parts import FinetuneParts, Pupil, images_of, parts_of, pupil_of
 from nas.task.model import given_by
 from nas.task.progress import shown
@@ -53,7 +53,7 @@ class FinetuneTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         run: Path | None,
         arch: Arch,
         model: str | None,
@@ -63,29 +63,29 @@ class FinetuneTask(Task):
         """Take what is trained; see :class:`nas.model.find.ModelKeys`.
 
         Args:
-            setup: what the command line says.
+            experiment: what the command line says.
             run: folder of a finished run.
             arch: of it: an index of ``front.json``, ``"best"``, or an architecture as JSON or a file.
             model: instead: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
             weights: of a file or timm's model: a path, or ``"random"``.
             r: side of the square input in pixels, where the model does not say it.
         """
-        self._setup = setup
-        self._folder = RunFolder(setup.paths.run)
+        self._experiment = experiment
+        self._folder = RunFolder(experiment.paths.run)
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
 
     def check(self) -> None:
         """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
-        self._folder.check_settings(self._setup.resolved)
+        self._folder.check_settings(self._experiment.resolved)
         if self._is_done():
             self._check_finished()
         else:
             self._folder.check_free()
-            parts_of(self._keys, self._setup)
+            parts_of(self._keys, self._experiment)
 
     def _check_finished(self) -> None:
         """Compare the images with those that the model was trained on."""
-        given = given_by(self._setup)
+        given = given_by(self._experiment)
         dataset = given.dataset
         if dataset is None:  # it was its model's
             model = FolderSource(self._folder.path, device="cpu", cache=given.cache, allowed=given.allowed)
@@ -102,15 +102,15 @@ class FinetuneTask(Task):
         """Train, or go on with it, or say that it is finished; return what to tell the user."""
         if self._is_done():
             return f"This fine-tuning is finished: see {os.path.relpath(self._folder.path / 'summary.csv')}"
-        torch.set_num_threads(self._setup.settings.threads)
-        threads = threadpool_limits(self._setup.settings.threads)
+        torch.set_num_threads(self._experiment.settings.threads)
+        threads = threadpool_limits(self._experiment.settings.threads)
         with threads, self._folder.lease(), self._folder.status.kept():
-            self._folder.check_settings(self._setup.resolved)
-            parts = parts_of(self._keys, self._setup)
+            self._folder.check_settings(self._experiment.resolved)
+            parts = parts_of(self._keys, self._experiment)
             for note in parts.notes:
                 log.warning(note)
             with shown() as progress:
-                pupil = pupil_of(parts, self._setup, progress)
+                pupil = pupil_of(parts, self._experiment, progress)
                 teacher = None if parts.teacher is None else _teacher(parts.teacher, pupil.dataset, progress)
             fingerprints = {"dataset": pupil.dataset.fingerprint, "model": str(pupil.before.described["weights"])}
             self._folder.check_data(fingerprints, pupil.dataset.sizes)
@@ -131,11 +131,11 @@ class FinetuneTask(Task):
         self, parts: FinetuneParts, pupil: Pupil, teacher: Teacher | None
     ) -> Iterator[tuple[Trainer, Members | None]]:
         """Start the other processes, and end them."""
-        resolution, seed = int(pupil.described["resolution"]), self._setup.settings.seed
+        resolution, seed = int(pupil.described["resolution"]), self._experiment.settings.seed
         members, team, device = None, ALONE, torch.device(parts.device)
         if parts.recipe.processes > 1:
             place = self._folder.path / "config.yaml"
-            places: dict[str, Any] = {"cache": self._setup.paths.cache, "allowed": self._setup.allowed}
+            places: dict[str, Any] = {"cache": self._experiment.paths.cache, "allowed": self._experiment.allowed}
             replica = TrainerReplica(
                 network=as_bytes(pupil.network),
                 teacher=None if teacher is None else as_bytes(teacher),
@@ -191,7 +191,7 @@ class FinetuneTask(Task):
             dataset=pupil.node,
             data=data_of(pupil.dataset),
             source=source,
-            allowed=self._setup.allowed,
+            allowed=self._experiment.allowed,
         )
         write_into(self._folder.path, model)
         kind = "the average of the weights" if best.averaged else "the weights"
@@ -208,27 +208,27 @@ class FinetuneTask(Task):
         )
 
     def _status(self, epoch: int) -> None:
-        epochs = self._setup.resolved["finetuning"]["epochs"]
+        epochs = self._experiment.resolved["finetuning"]["epochs"]
         self._folder.write_status("running", epoch=epoch, epochs=epochs)
 
     @contextmanager
     def _tracked(self, parts: FinetuneParts, pupil: Pupil, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
         """Tell the run's tracker that it goes on, and how it ended."""
-        setup = self._setup
+        experiment = self._experiment
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, fingerprints, facts={"sizes": pupil.dataset.sizes()}),
-            group=setup.group,
-            name=f"{setup.group}-seed{setup.settings.seed}",
-            task=setup.choices["task"],
-            tags=(pupil.before.name, setup.choices["finetuning"]),
-            config=setup.resolved,
+            id=self._folder.begin(experiment.resolved, fingerprints, facts={"sizes": pupil.dataset.sizes()}),
+            group=experiment.group,
+            name=f"{experiment.group}-seed{experiment.settings.seed}",
+            task=experiment.choices["task"],
+            tags=(pupil.before.name, experiment.choices["finetuning"]),
+            config=experiment.resolved,
             objectives=(),
             steps=parts.recipe.epochs + 1,
             evaluations=0,
             revision=revision(self._folder.identity()),
         )
-        chosen = build(setup.parts["tracker"], {})
+        chosen = experiment.tracker
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # summary.csv is written anyway
         tracker = Together([log_tracker(), *on_screen])
         error: str | None = "killed"

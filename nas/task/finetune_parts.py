@@ -12,16 +12,15 @@ from nas.dataset.base import Dataset
 from nas.dataset.classes import Matched, Renormalised, matched
 from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.finetuning.recipe import Recipe
 from nas.model.base import Model, ModelSource
 from nas.model.find import ModelKeys, find_source, front_of
 from nas.model.further import teacher_source, to_train
 from nas.model.given import Given, dataset_of
 from nas.model.run import RunArchitecture
-from nas.parts import build
 from nas.pool.base import Progress
-from nas.pool.stored_parts import Allowed
-from nas.task.base import Setup
+from nas.targets import Allowed
 from nas.task.model import given_by
 
 
@@ -67,14 +66,14 @@ class Pupil:
     node: Mapping[str, Any]
 
 
-def parts_of(keys: ModelKeys, setup: Setup) -> FinetuneParts:
+def parts_of(keys: ModelKeys, experiment: Experiment) -> FinetuneParts:
     """Return what a command line names.
 
     Raises:
         UserError: if something is absent, or does not fit.
     """
-    recipe: Recipe = build(setup.parts["finetuning"], {})
-    given = given_by(setup)
+    recipe: Recipe = experiment.part("finetuning")
+    given = given_by(experiment)
     _check_processes(recipe, given.device)
     source = _source(keys, given, recipe)
     dataset = given.dataset or source.dataset()
@@ -111,7 +110,7 @@ def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched |
         raise UserError(f"{text}: name another data set, or add finetuning.new_classifier=true") from error
 
 
-def pupil_of(parts: FinetuneParts, setup: Setup, progress: Progress) -> Pupil:
+def pupil_of(parts: FinetuneParts, experiment: Experiment, progress: Progress) -> Pupil:
     """Load the model and return what is trained.
 
     Raises:
@@ -125,12 +124,12 @@ def pupil_of(parts: FinetuneParts, setup: Setup, progress: Progress) -> Pupil:
         std=parts.dataset.std,
         dropout=parts.recipe.dropout,
         drop_path=parts.recipe.drop_path,
-        seed=setup.settings.seed,
+        seed=experiment.settings.seed,
         keep_classifier=parts.keeps_classifier,
-        allowed=setup.allowed,
+        allowed=experiment.allowed,
     )
-    named = given_by(setup).names("dataset")
-    node: Mapping[str, Any] = setup.resolved["dataset"] if named else described["dataset"]
+    named = given_by(experiment).names("dataset")
+    node: Mapping[str, Any] = experiment.resolved["dataset"] if named else described["dataset"]
     return Pupil(network, model, described, _seen(parts.dataset, described), node)
 
 

@@ -1,10 +1,8 @@
 """What one run will take, told from a short measurement of its parts on this machine's device."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial, wraps
-from inspect import signature
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from time import perf_counter
 from typing import Any
@@ -14,14 +12,15 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.evaluator.base import ArrayEvaluator, Evaluator
+from nas.experiment import Experiment
 from nas.objective.timing import hardware
 from nas.run.archive import Archive, written
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.task.base import Setup
+from nas.supernet.joint import Several
 from nas.task.made_up import MadeUpPool, archive
-from nas.task.search import Parts, SearchTask
+from nas.task.search import check_parts
 from nas.types import Architecture
 
 SAMPLE = 8
@@ -68,40 +67,38 @@ class Forecast:
         return sum(self.seconds.values())
 
 
-def forecast(setup: Setup, pool: MadeUpPool | None) -> Forecast:
+def forecast(experiment: Experiment, pool: MadeUpPool | None) -> Forecast:
     """Measure the parts of a run, writing nothing but decoded images into the cache.
 
     Args:
-        setup: of the run. Its supernet gets random weights: times do not depend on them.
+        experiment: of the run. Its supernet gets random weights: times do not depend on them.
         pool: stands for the run's, of whatever size that will be; ``None`` where it has none.
 
     Raises:
         UserError: if the run's settings do not fit each other, or its images are not there.
     """
-    torch.set_num_threads(setup.settings.threads)
-    parts = dict(setup.parts) | {"supernet": _without_weights(setup.parts["supernet"])}
-    with threadpool_limits(setup.settings.threads):
-        if pool is None:
-            return _of_networks(replace(setup, parts=parts))
-        return _of_cascades(replace(setup, parts=parts | {"pool": lambda: pool}), pool)
+    torch.set_num_threads(experiment.settings.threads)
+    with threadpool_limits(experiment.settings.threads):
+        supernet = _without_weights(experiment)
+        there = experiment.changed(dataset=experiment.dataset, supernet=supernet)
+        there = there if pool is None else there.changed(pool=pool)
+        check_parts(there)
+        return _of_networks(there) if pool is None else _of_cascades(there, pool)
 
 
-def _of_networks(setup: Setup) -> Forecast:
-    search = SearchTask(setup=setup)
-    offers = search.offers()
-    parts = search.parts(offers)
-    algorithm, space, evaluator = parts.algorithm, parts.space, parts.evaluator
-    sample = space.sample_unseen(SAMPLE, space.largest[None], rng_for(setup.settings.seed, 0, "estimate"))
-    trial = parts.training.trial(sample)
+def _of_networks(experiment: Experiment) -> Forecast:
+    algorithm, space, evaluator = experiment.algorithm, experiment.space, experiment.evaluator
+    sample = space.sample_unseen(SAMPLE, space.largest[None], rng_for(experiment.settings.seed, 0, "estimate"))
+    trial = experiment.training.trial(sample)
     architectures = [space.decode(genome) for genome in (space.largest, *sample)]
     metrics, each = _evaluated(evaluator, architectures)
-    sizes = _batches(setup, algorithm.evaluations, algorithm.steps)
-    made = archive(space, parts.objectives, metrics, sizes[: max(1, len(sizes) // 2)], rng_for(0, 0, "estimate"))
-    proposal = _proposal(parts, made) if algorithm.steps > 1 else 0.0
-    front, (validation, test) = _front(algorithm.evaluations), _split_sizes(offers["dataset"])
-    again = float(parts.training.moves) + test / validation
-    again += (1 + test / validation) * setup.settings.store_outputs
-    outputs = front * (validation + test) * (2 * offers["dataset"].n_classes + 4)
+    sizes = _batches(experiment, algorithm.evaluations, algorithm.steps)
+    made = archive(space, experiment.objectives, metrics, sizes[: max(1, len(sizes) // 2)], rng_for(0, 0, "estimate"))
+    proposal = _proposal(experiment, made) if algorithm.steps > 1 else 0.0
+    front, (validation, test) = _front(algorithm.evaluations), _split_sizes(experiment.dataset)
+    again = float(experiment.training.moves) + test / validation
+    again += (1 + test / validation) * experiment.settings.store_outputs
+    outputs = front * (validation + test) * (2 * experiment.dataset.n_classes + 4)
     return Forecast(
         evaluations=algorithm.evaluations,
         seconds={
@@ -110,43 +107,41 @@ def _of_networks(setup: Setup) -> Forecast:
             "evaluate": algorithm.evaluations * each,
             "conclude": front * again * each,
         },
-        disk=_disk(made, sizes) | {"weights": trial.run_bytes, "outputs": outputs * setup.settings.store_outputs},
+        disk=_disk(made, sizes) | {"weights": trial.run_bytes, "outputs": outputs * experiment.settings.store_outputs},
         first=trial.first,
         first_bytes=trial.first_bytes,
         processes=trial.processes,
-        **_where(offers["device"]),
+        **_where(experiment.device),
     )
 
 
-def _of_cascades(setup: Setup, pool: MadeUpPool) -> Forecast:
+def _of_cascades(experiment: Experiment, pool: MadeUpPool) -> Forecast:
     """Time a short search on made-up outputs; GreedyCascade, whose time depends on the pool alone, as it is."""
-    settings = (
-        setup.resolved.get("optimizer", {}) if "optimizer" in signature(setup.parts["algorithm"]).parameters else {}
-    )
+    settings = experiment.resolved.get("optimizer", {}) if experiment.uses("optimizer") else {}
     whole = settings.get("evaluations") or settings.get("population", 0) * settings.get("generations", 0)
     short = min(whole, 2 * CASCADES)
     if "evaluations" in settings:
-        shorter = partial(setup.parts["optimizer"], evaluations=short)
-        setup = replace(setup, parts={**setup.parts, "optimizer": shorter})
+        experiment = experiment.changed({"optimizer": {"evaluations": short}})
     elif settings:
         short = whole
-    search = SearchTask(setup=setup)
-    offers = search.offers()
-    parts = search.parts(offers)
-    assert isinstance(parts.evaluator, ArrayEvaluator)
-    random = [parts.space.sample(CASCADES, rng_for(0, i, "estimate")) for i in range(2)]
-    parts.evaluator.measure(random[0], "validation")  # what is compiled, and laid out once
+    assert isinstance(experiment.evaluator, ArrayEvaluator)
+    random = [experiment.space.sample(CASCADES, rng_for(0, i, "estimate")) for i in range(2)]
+    experiment.evaluator.measure(random[0], "validation")  # what is compiled, and laid out once
     start = perf_counter()
-    metrics = parts.evaluator.measure(random[1], "validation")
+    metrics = experiment.evaluator.measure(random[1], "validation")
     each = (perf_counter() - start) / CASCADES
     made = archive(
-        parts.space, parts.objectives, metrics, [_front(whole or parts.algorithm.evaluations)], rng_for(0, 0, "")
+        experiment.space,
+        experiment.objectives,
+        metrics,
+        [_front(whole or experiment.algorithm.evaluations)],
+        rng_for(0, 0, ""),
     )
-    proposal = _proposal(parts, Archive(made.path, made.measures, made.gene_names), step=0)
+    proposal = _proposal(experiment, Archive(made.path, made.measures, made.gene_names), step=0)
     seconds = pool.share * proposal
     if whole:
         seconds = whole * (pool.share * each + max(0.0, proposal / short - each))
-    evaluations = whole or parts.algorithm.evaluations
+    evaluations = whole or experiment.algorithm.evaluations
     return Forecast(
         evaluations=evaluations,
         seconds={
@@ -159,7 +154,7 @@ def _of_cascades(setup: Setup, pool: MadeUpPool) -> Forecast:
         first={},
         first_bytes={},
         processes=1,
-        **_where(offers["device"]),
+        **_where(experiment.device),
     )
 
 
@@ -167,22 +162,25 @@ def _where(device: str) -> dict[str, str]:
     return {"device": device, "hardware": hardware(torch.device(device))}
 
 
-def _without_weights(make: Callable[..., Supernet]) -> Callable[..., Supernet]:
-    """Return a constructor of the same supernet that reads no weights, but counts as having what it would read."""
-    settings = getattr(make, "keywords", {})
-    if isinstance(settings.get("members"), dict):
-        return partial(make, members={name: _without_weights(each) for name, each in settings["members"].items()})
-    if "checkpoint" not in settings or settings["checkpoint"] == RANDOM:
-        return make
-    without = partial(make, checkpoint=RANDOM)
-
-    @wraps(without)
-    def built(**offers: Any) -> Supernet:
-        supernet = without(**offers)
-        supernet.trained = True
+def _without_weights(experiment: Experiment) -> Supernet:
+    """Return the supernet without reading weights, but counted as having those that it would read."""
+    node = experiment.resolved["supernet"]
+    if "members" in node:
+        members = {name: {**each, **_random(each)} for name, each in node["members"].items()}
+        supernet = experiment.changed({"supernet": {"members": members}}, dataset=experiment.dataset).supernet
+        assert isinstance(supernet, Several)
+        for name, each in supernet.members.items():
+            each.trained |= bool(_random(node["members"][name]))
+        supernet.trained = all(each.trained for each in supernet.members.values())
         return supernet
+    supernet = experiment.changed({"supernet": _random(node)}, dataset=experiment.dataset).supernet
+    supernet.trained |= bool(_random(node))
+    return supernet
 
-    return built
+
+def _random(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is changed in a supernet's settings so that its weights are random ones."""
+    return {"checkpoint": RANDOM} if node.get("checkpoint", RANDOM) != RANDOM else {}
 
 
 def _evaluated(
@@ -204,18 +202,18 @@ def _evaluated(
     return metrics, (perf_counter() - start) / len(metrics)
 
 
-def _proposal(parts: Parts, made: Archive, step: int | None = None) -> float:
+def _proposal(experiment: Experiment, made: Archive, step: int | None = None) -> float:
     """Return the seconds in which the algorithm proposes the step after an archive's last one."""
     chosen = made.next_step if step is None else step
     start = perf_counter()
     with threadpool_limits(1, user_api="blas"):
-        parts.algorithm.propose(made, chosen, rng_for(0, chosen, "propose"))
+        experiment.algorithm.propose(made, chosen, rng_for(0, chosen, "propose"))
     return perf_counter() - start
 
 
-def _batches(setup: Setup, evaluations: int, steps: int) -> list[int]:
+def _batches(experiment: Experiment, evaluations: int, steps: int) -> list[int]:
     """Return how many evaluations each step makes."""
-    each = int(setup.resolved["algorithm"].get("n_iter", 0)) if steps > 1 else 0
+    each = int(experiment.resolved["algorithm"].get("n_iter", 0)) if steps > 1 else 0
     return [evaluations - (steps - 1) * each] + [each] * (steps - 1)
 
 

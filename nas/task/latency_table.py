@@ -11,6 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
+from nas.experiment import Experiment, torch_device
 from nas.files import expanded, write_text
 from nas.objective.latency_file import content
 from nas.objective.latency_fit import accuracy, fit
@@ -20,10 +21,8 @@ from nas.seeding import rng_for
 from nas.space.base import new_rows
 from nas.supernet.base import Supernet
 from nas.supernet.elastic import layers
-from nas.task.base import Setup, Task
-from nas.task.device import torch_device
+from nas.task.base import Task
 from nas.task.progress import shown
-from nas.task.random_supernet import random_supernet
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt, Probability
 
 _MIN_CALIBRATION = 2
@@ -60,7 +59,7 @@ class LatencyTableTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         path: Path,
         overwrite: bool,
         classes: PositiveInt | None,
@@ -77,8 +76,7 @@ class LatencyTableTask(Task):
         """Take what to measure.
 
         Args:
-            setup: what the command line says; ``supernet``, ``device``, ``threads`` and, for its number of classes,
-                ``dataset`` count.
+            experiment: its ``supernet``, ``device``, ``threads`` and, for its number of classes, ``dataset`` count.
             path: of the table.
             overwrite: whether an existing file may be replaced.
             classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
@@ -93,7 +91,7 @@ class LatencyTableTask(Task):
             quantile: of all times of one thing, which counts; 0 is the shortest, 0.5 the median.
             seed: of the networks' choice and order.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._path = expanded(path, "path")
         self._overwrite = overwrite
         self._classes = classes
@@ -115,15 +113,15 @@ class LatencyTableTask(Task):
             raise UserError(f"path={self._path} is a folder; give a file, for example {self._path / 'table.json'}")
         if self._path.exists() and not self._overwrite:
             raise UserError(f"path={self._path} exists; add overwrite=true to replace it")
-        torch_device(self._setup.settings.device)
-        supernet, _ = random_supernet(self._setup, self._classes)
+        torch_device(self._experiment.settings.device)
+        supernet, _ = self._experiment.random_supernet(self._classes)
         self._networks(supernet, terms_of(supernet.space, supernet.costs()["macs"]))
 
     def run(self) -> str:
         """Measure, write the table, and return what it says of itself."""
-        settings = self._setup.settings
+        settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
-        supernet, n_classes = random_supernet(self._setup, self._classes)
+        supernet, n_classes = self._experiment.random_supernet(self._classes)
         terms = terms_of(supernet.space, supernet.costs()["macs"])
         networks = self._networks(supernet, terms)
         with threadpool_limits(settings.threads):
@@ -133,7 +131,7 @@ class LatencyTableTask(Task):
         predicted = found.table(networks.held_out)
         error = accuracy(predicted, whole[n:])
         about = {
-            "supernet": self._setup.choices["supernet"],
+            "supernet": self._experiment.choices["supernet"],
             "n_classes": n_classes,
             "measured": self._circumstances() | {"networks": len(segments), "spread_percent": spread},
             "calibration": {"networks": n, **asdict(found.calibration)},
@@ -154,8 +152,8 @@ class LatencyTableTask(Task):
     @property
     def _clock(self) -> Clock:
         """What does not count other programs' turns, where that is possible."""
-        settings = self._setup.settings
-        return "processor" if torch_device(settings.device) == "cpu" and settings.threads == 1 else "wall"
+        settings = self._experiment.settings
+        return "processor" if self._experiment.device == "cpu" and settings.threads == 1 else "wall"
 
     def _networks(self, supernet: Supernet, terms: Sequence[Term]) -> _Networks:
         rng = rng_for(self._seed, 0, "latency table")
@@ -187,7 +185,7 @@ class LatencyTableTask(Task):
         return times
 
     def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:
-        device = torch.device(torch_device(self._setup.settings.device))
+        device = torch.device(self._experiment.device)
         architecture = supernet.space.decode(genome)
         network = supernet.extract(architecture).to(device)
         return forward_times(
@@ -208,8 +206,8 @@ class LatencyTableTask(Task):
         return counting[:n_parts], np.concatenate(counting[n_parts:]), round(spread, 2)
 
     def _circumstances(self) -> dict[str, Any]:
-        settings = self._setup.settings
-        device = torch_device(settings.device)
+        settings = self._experiment.settings
+        device = self._experiment.device
         return {
             "device": device,
             "hardware": hardware(torch.device(device)),

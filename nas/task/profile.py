@@ -10,6 +10,7 @@ from typing import Any, final
 from torch import nn
 
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.files import expanded
 from nas.model.base import Model
 from nas.model.file import check_runs, encoded
@@ -18,15 +19,13 @@ from nas.model.given import Given
 from nas.model.net_config import NAMES, architectures, kind_of, outputs
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
-from nas.parts import build
 from nas.plotting.architecture import FORMATS, architecture_figure, layers_of, part_of
 from nas.pool.timm_models import counted
 from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.task.model import given_by
-from nas.task.random_supernet import random_supernet, refuse_several
 from nas.types import MILLION, Genomes, PositiveInt
 
 _EXACT = ("flops", "params")
@@ -68,7 +67,7 @@ class ProfileTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         run: Path | None,
         arch: Arch,
         model: str | None,
@@ -81,7 +80,7 @@ class ProfileTask(Task):
         """Take what to profile.
 
         Args:
-            setup: command line; ``supernet``, ``sec_obj`` and ``dataset`` count, the latter for its number of classes.
+            experiment: its ``supernet``, ``sec_obj`` and, for its number of classes, ``dataset`` count.
             run: folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
             model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
@@ -92,7 +91,7 @@ class ProfileTask(Task):
             picture: file of the picture of the network; ``None`` for none.
             json: whether to print one JSON object with numbers that are not rounded.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._keys = ModelKeys(run=run, arch=arch, model=model, r=r)
         self._resolution = r
         self._classes = classes
@@ -126,7 +125,7 @@ class ProfileTask(Task):
 
     @property
     def _given(self) -> Given:
-        return given_by(self._setup)
+        return given_by(self._experiment)
 
     def _subject(self) -> Subject:
         return find_subject(self._keys, self._given)
@@ -172,7 +171,7 @@ class ProfileTask(Task):
                 f"{_source(subject)} is a cascade: name one of its networks; of one over several supernets it is what "
                 f"stands under the supernet's name, without position and threshold"
             )
-        refuse_several(self._setup)
+        self._experiment.refuse_joint()
         side = self._side(subject)
         supernet, n_classes, label = self._supernet(subject, side)
         genome = encoded(supernet.space, {**subject.architecture, "r": side}, subject.file)
@@ -192,9 +191,11 @@ class ProfileTask(Task):
             name: {part: int(value[0]) for part, value in table.parts(genome[None]).items() if value[0]}
             for name, table in tables.items()
         }
-        offers = {"space": supernet.space, "tables": tables, "supernet": supernet, "device": "cpu"}
-        for part in self._costs().values():
-            cost: Cost = build(part, offers | {"n_classes": n_classes})
+        experiment = self._experiment.changed(
+            space=supernet.space, tables=tables, supernet=supernet, device="cpu", n_classes=n_classes
+        )
+        for node in self._costs().values():
+            cost: Cost = experiment.part("sec_obj", node)
             if cost.measure.name not in _EXACT:
                 found.others[cost.measure.name] = (float(cost(genome[None])[0]), cost.measure.unit)
             if isinstance(cost, LatencyTable):
@@ -202,8 +203,9 @@ class ProfileTask(Task):
         return found
 
     def _costs(self) -> dict[str, Any]:
-        """Return the constructors of the objectives that need no measurement, by name."""
-        return {name: part for name, part in self._setup.parts["sec_obj"].items() if issubclass(part.func, Cost)}
+        """Return the settings of the objectives that need no measurement, by name."""
+        nodes = self._experiment.resolved["sec_obj"]
+        return {name: node for name, node in nodes.items() if issubclass(self._experiment.kind("sec_obj", node), Cost)}
 
     def _side(self, subject: Subnet) -> int:
         side = self._resolution or subject.architecture.get("r")
@@ -215,7 +217,7 @@ class ProfileTask(Task):
 
     def _supernet(self, subject: Subnet, side: int) -> tuple[Supernet, int, str]:
         """Return the supernet with random weights for images of one size, its number of classes, and its name."""
-        given, choice = self._given, self._setup.choices["supernet"]
+        given, choice = self._given, self._experiment.choices["supernet"]
         n_classes = self._classes or subject.n_classes
         if subject.supernet is not None:
             node = dict(subject.supernet)
@@ -230,17 +232,17 @@ class ProfileTask(Task):
             raise UserError("which supernet the architecture is of is unknown: add supernet=NAME")
         if n_classes is None and given.dataset is not None:
             n_classes = given.dataset.n_classes
-        if n_classes is None and not {"checkpoint", "members"} & self._setup.resolved["supernet"].keys():
+        if n_classes is None and not {"checkpoint", "members"} & self._experiment.resolved["supernet"].keys():
             raise UserError("how many classes the network tells apart is unknown: add classes=10 or dataset=NAME")
-        supernet, n_classes = random_supernet(self._setup, n_classes, side)
+        supernet, n_classes = self._experiment.random_supernet(n_classes, side)
         return supernet, n_classes, f"supernet={choice}"
 
     def _mapped(self, model: Model) -> Subnet:
         """Return a network that a ``net.config`` describes as an architecture of the supernet that is named."""
         config, file = model.described["net_config"], Path(model.described["source"].get("net_config") or model.name)
         side, n_classes = self._resolution or int(model.described["resolution"]), int(model.described["n_classes"])
-        choice = self._setup.choices["supernet"]
-        supernet, _ = random_supernet(self._setup, n_classes, side)
+        choice = self._experiment.choices["supernet"]
+        supernet, _ = self._experiment.random_supernet(n_classes, side)
         wanted, found = outputs(config), list[int]()
         for meant in architectures(config, getattr(supernet.space, "widths", (1.0,)), file):
             try:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import ArchiveError, UserError, counted
+from nas.experiment import Experiment
 from nas.files import expanded
-from nas.parts import build
 from nas.run.archive import Archive
 from nas.run.box import recorded, stated
 from nas.run.folder import RunFolder, revision
 from nas.run.results import Metrics, Results
 from nas.run.status import observed
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.tracker.base import RunInfo, Tracker
 
 
@@ -20,14 +20,14 @@ from nas.tracker.base import RunInfo, Tracker
 class ReplayTask(Task):
     """Replays one run into the tracker that the command line names."""
 
-    def __init__(self, *, setup: Setup, run: Path) -> None:
+    def __init__(self, *, experiment: Experiment, run: Path) -> None:
         """Take what to replay.
 
         Args:
-            setup: what the command line says; only ``tracker`` counts.
+            experiment: what the command line says; only ``tracker`` counts.
             run: folder of a run, finished or not.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._run = expanded(run, "run")
 
     def check(self) -> None:
@@ -37,7 +37,7 @@ class ReplayTask(Task):
     def run(self) -> str:
         """Replay it, unless it goes on in another process."""
         with RunFolder(self._run).lease():
-            steps = replay(self._run, build(self._setup.parts["tracker"], {}))
+            steps = replay(self._run, self._experiment.tracker)
         return f"Replayed {counted(steps, 'step')} of {self._run}"
 
 

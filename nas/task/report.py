@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import ArchiveError, UserError, counted
+from nas.experiment import Experiment
 from nas.files import expanded
 from nas.report.data.comparison import Comparison, compare_runs
 from nas.report.data.runs import Run, find_runs, read_run
@@ -15,7 +16,7 @@ from nas.report.folder import check_place, write_report
 from nas.report.papers.hypotheses import read_hypotheses
 from nas.report.papers.papers import papers_of, printed_hypotheses
 from nas.run.folder import short_names
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +29,26 @@ class ReportTask(Task):
     """Reads run folders and writes a report; the folders stay as they are."""
 
     def __init__(
-        self, *, setup: Setup, runs: str | tuple[str, ...], path: str, hypotheses: str, published: bool, together: bool
+        self,
+        *,
+        experiment: Experiment,
+        runs: str | tuple[str, ...],
+        path: str,
+        hypotheses: str,
+        published: bool,
+        together: bool,
     ) -> None:
         """Take what to report.
 
         Args:
-            setup: what the command line says; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
+            experiment: what the command line says; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
             runs: run folders, folders that hold run folders, or globs of either.
             path: folder of the report; one that is there is replaced.
             hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/papers/hypotheses.yaml``.
             published: whether published networks of other methods are shown beside fronts on the same images.
             together: whether all groups on the same images are one experiment, whose tests are corrected together.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._patterns = [runs] if isinstance(runs, str) else list(runs)
         if not path.strip():
             raise UserError("path is empty; give a folder, for example path=outputs/report")
@@ -65,7 +73,7 @@ class ReportTask(Task):
         if not any(run.record is not None for run in runs):
             reason = "no run has a complete step" if len(folders) > 1 else f"{folders[0]} has no complete step"
             raise UserError(f"runs: there is nothing to report: {damaged[0] if damaged else reason}")
-        settings = self._setup.settings
+        settings = self._experiment.settings
         return runs, compare_runs(runs, settings.reference_point, settings.ideal_point), damaged
 
     def run(self) -> str:
@@ -75,7 +83,7 @@ class ReportTask(Task):
         for line in warnings:
             log.warning("%s", line)
         papers = papers_of(comparisons, self._hypotheses, self._published, self._together)
-        places: dict[str, Any] = {"cache": self._setup.paths.cache, "allowed": self._setup.allowed}
+        places: dict[str, Any] = {"cache": self._experiment.paths.cache, "allowed": self._experiment.allowed}
         write_report(self._path, runs, comparisons, papers=papers, warnings=warnings, **places)
         groups = sum(len(comparison.groups) for comparison in comparisons)
         files = ("index.html", "data", "figures")

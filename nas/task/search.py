@@ -1,13 +1,10 @@
 """``task=search``: one search, from its settings to the front on the test set."""
 
-import inspect
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -15,17 +12,13 @@ from threadpoolctl import threadpool_limits
 from nas.algorithm.base import Algorithm
 from nas.cache import check_cache
 from nas.cascade.joint_evaluator import JointEvaluator
-from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
-from nas.errors import UserError, unknown
-from nas.evaluator.base import ArrayEvaluator, Evaluator
+from nas.errors import UserError
+from nas.evaluator.base import ArrayEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.executor.base import Executor
-from nas.objective.base import TOP1_ERROR, Cost, Measurement, Objective
-from nas.objective.cost import TableCost
-from nas.parts import build
+from nas.experiment import Experiment, check_own_parts
+from nas.objective.base import TOP1_ERROR, Measurement
 from nas.pool.none import NoPool, Specimen
-from nas.pool.rebuilt import Rebuilt, check_way_back
 from nas.pool.runs import RunsPool
 from nas.run.archive import Archive
 from nas.run.box import Box, of_space, recorded, stated
@@ -33,16 +26,12 @@ from nas.run.finished import checkpoint_fingerprint
 from nas.run.folder import RunFolder, revision
 from nas.run.results import Results
 from nas.search import Search
-from nas.space.base import SearchSpace
-from nas.space.constrained import Bound, Constrained
-from nas.space.table import AdditiveTable
+from nas.settings import Settings
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.joint import Several
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
-from nas.task.base import Settings, Setup, Task
-from nas.task.device import torch_device
-from nas.task.replica import EvaluatorReplica, Replica, objectives_of, with_space
+from nas.task.base import Task
 from nas.tracker.base import RunInfo
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Timed, Together, log_tracker
@@ -53,106 +42,86 @@ from nas.training.none import NoTraining
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a search is made of."""
-
-    space: SearchSpace
-    objectives: list[Objective]
-    fingerprints: dict[str, str]
-    training: Training
-    evaluator: Evaluator | ArrayEvaluator
-    algorithm: Algorithm
-    executor: Executor
-
-
 @final
 class SearchTask(Task):
-    """Builds the parts in the order in which they need each other, and runs the loop."""
+    """Checks that the parts fit each other, and runs the loop."""
 
     has_run_folder = True
 
-    def __init__(self, *, setup: Setup) -> None:
-        """Take what the command line says."""
-        self._setup = setup
-        self._folder = RunFolder(setup.paths.run)
+    def __init__(self, *, experiment: Experiment) -> None:
+        """Take the experiment."""
+        self._experiment = experiment
+        self._folder = RunFolder(experiment.paths.run)
 
     def check(self) -> None:
         """Build every part but the trackers, and look at the run folder; nothing is trained or written."""
-        self._folder.check_settings(self._setup.resolved)
-        if self._is_done():
-            self._check_finished()
+        experiment = self._experiment
+        self._folder.check_settings(experiment.resolved)
+        if self._is_done():  # only the data may have changed since
+            self._folder.check_data({"dataset": experiment.dataset.fingerprint}, experiment.dataset.sizes)
             return
         self._folder.check_free()
-        self._check_way_back()
-        offers = self.offers()
-        if isinstance(offers["pool"], NoPool):
-            self._folder.check_data(self.parts(offers).fingerprints, offers["dataset"].sizes)
+        torch.set_num_threads(experiment.settings.threads)  # the name of trained weights says them
+        check_own_parts(experiment)
+        if isinstance(experiment.pool, NoPool):
+            check_parts(experiment)
+            self._folder.check_data(fingerprints(experiment), experiment.dataset.sizes)
         else:  # what is in it is known when its outputs are stored
-            self.parts(offers | {"pool": Specimen()})
-
-    def _check_way_back(self) -> None:
-        """Find own parts that could not be used any more after the search."""
-        setup, source = self._setup, Path("the command line")
-        places: dict[str, Any] = {"device": "cpu", "cache": setup.paths.cache, "allowed": setup.allowed}
-        check_way_back(Rebuilt(settings=setup.resolved, source=source, folder=self._folder.path, **places))
-
-    def _check_finished(self) -> None:
-        """Compare the data with the run's; code may have changed since."""
-        dataset = build(self._setup.parts["dataset"], {"cache": self._setup.paths.cache, "device": "cpu"})
-        self._folder.check_data({"dataset": dataset.fingerprint}, dataset.sizes)
+            check_parts(experiment.changed(dataset=experiment.dataset, pool=Specimen()))
 
     def run(self) -> str:
         """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
+        settings = self._experiment.settings
         if self._is_done():
-            self._folder.check_settings(self._setup.resolved)
-            if self._setup.settings.store_outputs:
-                self._store_outputs(self.offers())
+            self._folder.check_settings(self._experiment.resolved)
+            if settings.store_outputs:
+                self._store_outputs()
             return f"This run is finished: see {os.path.relpath(self._folder.path / 'front.json')}"
-        torch.set_num_threads(self._setup.settings.threads)
-        with threadpool_limits(self._setup.settings.threads), self._folder.lease():
-            self._folder.check_settings(self._setup.resolved)
+        torch.set_num_threads(settings.threads)
+        with threadpool_limits(settings.threads), self._folder.lease():
+            self._folder.check_settings(self._experiment.resolved)
             with self._folder.status.kept():
-                offers = self.offers()
-                offers["pool"].prepare(_stored)
-                parts = self.parts(offers)
-                self._tell_of_classes(offers["dataset"])
-                results, tracker, remark = self._search(parts, offers)
-            if self._setup.settings.store_outputs:
-                with parts.executor.device():
-                    self._store_outputs(offers)
+                self._experiment.pool.prepare(_stored)
+                check_parts(self._experiment)
+                self._tell_of_classes()
+                results, tracker, remark = self._search()
+            if settings.store_outputs:
+                with self._experiment.executor.device():
+                    self._store_outputs()
         return f"{results.conclusion(remark)}\n{tracker.conclusion()}"
 
-    def _tell_of_classes(self, dataset: Dataset) -> None:
+    def _tell_of_classes(self) -> None:
         """Warn where the classifier of published weights is kept for classes that may be in another order."""
-        node = self._setup.resolved["supernet"]
+        dataset, node = self._experiment.dataset, self._experiment.resolved["supernet"]
         if dataset.n_classes == IMAGENET_CLASSES and node.get("checkpoint", RANDOM) != RANDOM:
             note = taken_in_order("the published weights", dataset)
             if note:
                 log.warning(note)
 
-    def _search(self, parts: Parts, offers: Mapping[str, Any]) -> tuple[Results, Timed, str | None]:
+    def _search(self) -> tuple[Results, Timed, str | None]:
         """Run the loop; what it found is in the folder when this returns."""
-        self._folder.check_data(parts.fingerprints, offers["dataset"].sizes)
-        measures = [TOP1_ERROR, *(objective.measure for objective in parts.objectives)]
-        archive = Archive.resume(self._folder.path / "archive.jsonl", measures, parts.space.names)
-        facts = {**self._facts(parts, archive, offers), "sizes": offers["dataset"].sizes()}
+        experiment = self._experiment
+        identity = fingerprints(experiment)
+        self._folder.check_data(identity, experiment.dataset.sizes)
+        measures = [TOP1_ERROR, *(objective.measure for objective in experiment.objectives)]
+        archive = Archive.resume(self._folder.path / "archive.jsonl", measures, experiment.space.names)
+        facts = {**self._facts(archive), "sizes": experiment.dataset.sizes()}
         results = Results(archive, self._folder.path, recorded(facts["box"]), facts["images"])
-        with self._tracked(parts, archive, results, facts) as tracker:
+        with self._tracked(identity, archive, results, facts) as tracker:
             search = Search(
                 folder=self._folder,
                 archive=archive,
-                space=parts.space,
-                objectives=parts.objectives,
-                algorithm=parts.algorithm,
-                training=parts.training,
-                evaluator=parts.evaluator,
-                executor=parts.executor,
+                space=experiment.space,
+                objectives=experiment.objectives,
+                algorithm=experiment.algorithm,
+                training=experiment.training,
+                evaluator=experiment.evaluator,
+                executor=experiment.executor,
                 tracker=tracker,
                 results=results,
-                seed=self._setup.settings.seed,
+                seed=experiment.settings.seed,
             )
-            search.run(self._setup.settings.retry_failed)
+            search.run(experiment.settings.retry_failed)
             last = results.summary(archive.next_step - 1)
             self._folder.write_status(
                 "running",
@@ -164,144 +133,80 @@ class SearchTask(Task):
             )
         return results, tracker, search.remark()
 
-    def _store_outputs(self, offers: Mapping[str, Any]) -> None:
+    def _store_outputs(self) -> None:
         """Store what the front's networks answer, as far as that is not done."""
-        places = {name: offers[name] for name in ("device", "cache", "allowed")}
-        pool = RunsPool(runs=(self._folder.path,), workers=1, named=self._setup.resolved["dataset"], **places)
+        e = self._experiment
+        pool = RunsPool(
+            runs=(self._folder.path,), workers=1, named=e.named, device=e.device, cache=e.cache, allowed=e.allowed
+        )
         pool.prepare(_stored)
 
     def _is_done(self) -> bool:
-        return self._folder.is_finished() and not self._setup.settings.retry_failed
+        return self._folder.is_finished() and not self._experiment.settings.retry_failed
 
-    def offers(self) -> dict[str, Any]:
-        """Return the runtime arguments that need no networks."""
-        device = torch_device(self._setup.settings.device)
-        offers: dict[str, Any] = {"cache": self._setup.paths.cache, "device": device, "allowed": self._setup.allowed}
-        offers |= {"folder": self._folder.path, "kept": self._folder.kept(), "run_seed": self._setup.settings.seed}
-        offers["shares"] = 1
-        parts = self._setup.parts
-        replica = Replica(parts["dataset"], parts["supernet"], offers["cache"])
-        offers["replica"] = replica
-        offers["evaluator_replica"] = EvaluatorReplica(
-            replica, self._setup.settings.threads, parts["space"], parts["sec_obj"], parts["evaluator"]
-        )
-        dataset = build(self._setup.parts["dataset"], offers)
-        offers |= {"dataset": dataset, "n_classes": dataset.n_classes}
-        return offers | {"pool": build(self._setup.parts["pool"], offers)}
-
-    def parts(self, offers: dict[str, Any]) -> Parts:
-        """Return the parts of the run; ``offers`` gain what they offer each other."""
-        settings, parts = self._setup.settings, self._setup.parts
-        dataset, supernet = offers["dataset"], build(parts["supernet"], offers)
-        offers["supernet"] = supernet
-        offers |= with_space(parts["space"], offers)
-        source, objectives = offers["source"], objectives_of(parts["sec_obj"], offers)
-        if not objectives:
-            raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
-        _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
-        limits = bounds(settings.constraints, objectives, offers["tables"])
-        can_tell = not isinstance(offers["pool"], Specimen)  # whether an architecture keeps them
-        space = Constrained(source.space, limits) if limits and can_tell else source.space
-        offers |= {"objectives": objectives, "space": space}
-        used = inspect.signature(parts["algorithm"]).parameters
-        offers |= {
-            group: build(parts[group], offers) for group in ("surrogate", "optimizer", "selector") if group in used
-        }
-        evaluator = build(parts["evaluator"], offers | {"space": source.space})
-        if settings.store_outputs:
-            check_cache(offers["cache"])
-        if settings.store_outputs and not isinstance(evaluator, SubnetEvaluator | JointEvaluator):
-            raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
-        if isinstance(supernet, Several) and not isinstance(evaluator, JointEvaluator):
-            raise UserError("several supernets are measured as cascades: evaluator=joint")
-        offers["evaluator"] = evaluator
-        executor = build(parts["executor"], offers)
-        if executor.elsewhere and isinstance(evaluator, ArrayEvaluator):
-            raise UserError(
-                f"executor={self._setup.choices['executor']} would do nothing: evaluator="
-                f"{self._setup.choices['evaluator']} needs no other process; use executor=serial"
-            )
-        training, algorithm = build(parts["training"], offers), build(parts["algorithm"], offers)
-        _check_weights(supernet, training, algorithm)
-        measured = [objective.measure.name for objective in objectives if isinstance(objective, Measurement)]
-        if measured and isinstance(evaluator, ArrayEvaluator):
-            raise UserError(
-                f"sec_obj={measured[0]} is measured on networks, and evaluator={self._setup.choices['evaluator']} runs "
-                "none: choose sec_obj=[flops]"
-            )
-        fingerprints = {"dataset": dataset.fingerprint, **checkpoint_fingerprint(supernet)}
-        fingerprints |= {"supernet": supernet.fingerprint, "space": source.fingerprint}
-        return Parts(
-            space=space,
-            objectives=objectives,
-            fingerprints=fingerprints,
-            training=training,
-            evaluator=evaluator,
-            algorithm=algorithm,
-            executor=executor,
-        )
-
-    def _facts(self, parts: Parts, archive: Archive, offers: Mapping[str, Any]) -> dict[str, Any]:
+    def _facts(self, archive: Archive) -> dict[str, Any]:
         """Return what is fixed when the run begins: the box of its hypervolumes, what is searched, sizes of splits.
 
         A run that was begun before boxes were recorded keeps its own.
         """
         known = self._folder.known()
         if archive.commits and known:
-            said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
+            said = stated(self._experiment.settings.reference_point, self._experiment.settings.ideal_point)
             box = known.get("box") or (None if said is None else said.record())
             return {"box": box, "about": known.get("about", {}), "images": known.get("images", {})}
-        setup, source, pool = self._setup, offers["source"], offers["pool"]
-        found = self._box(parts, offers)
-        looked_up = isinstance(parts.evaluator, ArrayEvaluator) and isinstance(pool, NoPool)
-        images = {} if looked_up else split_sizes(offers["dataset"], pool)
-        name = f"pool of {len(pool.names):,} networks" if pool.names else setup.choices["dataset"]
-        steps, evaluations = parts.algorithm.steps, parts.algorithm.evaluations
+        experiment, source, pool = self._experiment, self._experiment.source, self._experiment.pool
+        found = self._box()
+        looked_up = isinstance(experiment.evaluator, ArrayEvaluator) and isinstance(pool, NoPool)
+        images = {} if looked_up else split_sizes(experiment.dataset, pool)
+        name = f"pool of {len(pool.names):,} networks" if pool.names else experiment.choices["dataset"]
+        steps, evaluations = experiment.algorithm.steps, experiment.algorithm.evaluations
         about = {
-            "data": data_line(name, source.n_classes or offers["n_classes"], images),
-            "space": space_line(source.space, setup.settings.constraints),
+            "data": data_line(name, source.n_classes or experiment.n_classes, images),
+            "space": space_line(source.space, experiment.settings.constraints),
             "minimised": minimised_line(archive.measures),
             "budget": f"{evaluations:,} evaluations in {steps:,} steps" if steps > 1 else "one search",
             "hypervolume": box_line(found, archive.measures),
         }
         return {"box": None if found is None else found.record(), "about": about, "images": images}
 
-    def _box(self, parts: Parts, offers: Mapping[str, Any]) -> Box | None:
+    def _box(self) -> Box | None:
         """Return the box that all runs of the experiment have; ``None`` where nothing says where it ends."""
-        ranges = []
-        for objective in parts.objectives:
-            limits, constraint = objective.limits(), self._setup.settings.constraints.get(objective.measure.name, {})
+        settings, ranges = self._experiment.settings, []
+        for objective in self._experiment.objectives:
+            limits, constraint = objective.limits(), settings.constraints.get(objective.measure.name, {})
             least, most = constraint.get("min"), constraint.get("max")
             if limits is not None:
                 low, high = limits
                 limits = (low if least is None else max(low, least), high if most is None else min(high, most))
             ranges.append(limits)
-        said = stated(self._setup.settings.reference_point, self._setup.settings.ideal_point)
-        return said or of_space(offers["source"].n_classes or offers["n_classes"], ranges)
+        said = stated(settings.reference_point, settings.ideal_point)
+        return said or of_space(self._experiment.source.n_classes or self._experiment.n_classes, ranges)
 
     @contextmanager
-    def _tracked(self, parts: Parts, archive: Archive, results: Results, facts: Mapping[str, Any]) -> Iterator[Timed]:
+    def _tracked(
+        self, identity: Mapping[str, str], archive: Archive, results: Results, facts: Mapping[str, Any]
+    ) -> Iterator[Timed]:
         """Tell the run's trackers that it goes on, and how it ended."""
-        setup = self._setup
-        names = [setup.choices[group] for group in ("dataset", "supernet", "algorithm")]
+        experiment = self._experiment
+        names = [experiment.choices[group] for group in ("dataset", "supernet", "algorithm")]
         labels: dict[str, Any] = {
-            "group": setup.group,
-            "name": f"{setup.group}-seed{setup.settings.seed}",
-            "task": setup.choices["task"],
-            "tags": (*names, *setup.parts["sec_obj"]),
+            "group": experiment.group,
+            "name": f"{experiment.group}-seed{experiment.settings.seed}",
+            "task": experiment.choices["task"],
+            "tags": (*names, *experiment.resolved["sec_obj"]),
         }
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(setup.resolved, parts.fingerprints, labels, facts),
+            id=self._folder.begin(experiment.resolved, identity, labels, facts),
             **labels,
-            config=setup.resolved,
+            config=experiment.resolved,
             objectives=archive.measures,
-            steps=parts.algorithm.steps,
-            evaluations=parts.algorithm.evaluations,
+            steps=experiment.algorithm.steps,
+            evaluations=experiment.algorithm.evaluations,
             about=facts["about"],
             revision=revision(self._folder.identity()),
         )
-        chosen = build(setup.parts["tracker"], {})
+        chosen = experiment.tracker
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]
         tracker = Timed(Together([CsvTracker(), log_tracker(), *on_screen]))
         error: str | None = "killed"
@@ -320,6 +225,49 @@ class SearchTask(Task):
 
 def _stored(done: int, total: int, name: str) -> None:
     log.info("stored outputs of %d of %d models: %s", done, total, name)
+
+
+def fingerprints(experiment: Experiment) -> dict[str, str]:
+    """Return what identifies data, weights and space of a run."""
+    found = {"dataset": experiment.dataset.fingerprint, **checkpoint_fingerprint(experiment.supernet)}
+    return found | {"supernet": experiment.supernet.fingerprint, "space": experiment.source.fingerprint}
+
+
+def check_parts(experiment: Experiment) -> None:
+    """Build all parts of a search but its tracker; UserError if they do not fit each other.
+
+    What their classes alone say is looked at first: the supernet's weights may have to be downloaded.
+    """
+    _check_kinds(experiment)
+    settings, objectives = experiment.settings, experiment.objectives
+    _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
+    algorithm, evaluator = experiment.algorithm, experiment.evaluator
+    if settings.store_outputs:
+        check_cache(experiment.cache)
+    experiment.executor  # noqa: B018 -- built
+    _check_weights(experiment.supernet, experiment.training, algorithm)
+    measured = [objective.measure.name for objective in objectives if isinstance(objective, Measurement)]
+    if measured and isinstance(evaluator, ArrayEvaluator):
+        raise UserError(
+            f"sec_obj={measured[0]} is measured on networks, and evaluator={experiment.choices['evaluator']} runs "
+            f"none: choose sec_obj=[flops]"
+        )
+
+
+def _check_kinds(experiment: Experiment) -> None:
+    """Raise UserError if the classes of the parts do not fit each other."""
+    choices, evaluator = experiment.choices, experiment.kind("evaluator")
+    if not experiment.resolved["sec_obj"]:
+        raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
+    if experiment.settings.store_outputs and not issubclass(evaluator, SubnetEvaluator | JointEvaluator):
+        raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
+    if issubclass(experiment.kind("supernet"), Several) and not issubclass(evaluator, JointEvaluator):
+        raise UserError("several supernets are measured as cascades: evaluator=joint")
+    if experiment.kind("executor").elsewhere and issubclass(evaluator, ArrayEvaluator):
+        raise UserError(
+            f"executor={choices['executor']} would do nothing: evaluator={choices['evaluator']} needs no other "
+            f"process; use executor=serial"
+        )
 
 
 def _check_weights(supernet: Supernet, training: Training, algorithm: Algorithm) -> None:
@@ -352,45 +300,3 @@ def _check_points(settings: Settings, names: Sequence[str]) -> None:
     for ideal, worst, name in zip(settings.ideal_point, settings.reference_point, names, strict=True):
         if ideal >= worst:
             raise UserError(f"ideal_point's {name}, {ideal:g}, must be below reference_point's, {worst:g}")
-
-
-def bounds(
-    constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]],
-    objectives: Sequence[Objective],
-    tables: Mapping[str, AdditiveTable],
-) -> list[Bound]:
-    """Return the limits of exact costs that constraints say.
-
-    Args:
-        constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
-        objectives: of the run; their costs may be constrained.
-        tables: of the supernet: FLOPs and parameters may be constrained in any run.
-
-    Raises:
-        UserError: if a constraint is on no exact cost, or its limits contradict each other.
-    """
-    costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
-    measured = {TOP1_ERROR.name, "latency", *(o.measure.name for o in objectives if not isinstance(o, Cost))}
-    known: dict[str, Cost] = {name: cost for name, cost in costs.items() if cost.exact}
-    known |= {o.measure.name: o for o in objectives if isinstance(o, Cost)}
-    found = []
-    for name, limits in constraints.items():
-        least, most = limits.get("min"), limits.get("max")
-        if least is None and most is None:
-            continue
-        if name in costs and name not in known:
-            raise UserError(f"constraints.{name} bounds exact costs; those of cascades depend on what networks answer")
-        if name in measured:
-            raise UserError(
-                f"constraints.{name}: {name} is measured, and only costs that are known before an architecture is "
-                f"evaluated can be bounded ({', '.join(known)}); leave the bound out, and choose among the results: "
-                "task=select"
-            )
-        if name not in known and name != "latency_table":
-            raise unknown("key", f"constraints.{name}", [f"constraints.{each}" for each in (*known, "latency_table")])
-        if name not in known:
-            raise UserError(f"constraints.{name} needs sec_obj={name}, which says where its values come from")
-        if least is not None and most is not None and least > most:
-            raise UserError(f"constraints.{name}.min={least:g} is more than constraints.{name}.max={most:g}")
-        found.append(Bound(name, known[name], least, most))
-    return found

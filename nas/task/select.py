@@ -11,12 +11,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.files import expanded, read_json
 from nas.model.base import MODEL_FILE, Front, ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
 from nas.pareto import achievements, non_dominated, trade_offs
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import NonNegativeFloat, PositiveInt
@@ -37,7 +38,7 @@ class SelectTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         run: Path,
         n: PositiveInt,
         prefer: dict[str, NonNegativeFloat | None],
@@ -47,7 +48,7 @@ class SelectTask(Task):
         """Take what to choose.
 
         Args:
-            setup: what the command line says; ``device``, and for results of the original tool ``supernet``,
+            experiment: what the command line says; ``device``, and for results of the original tool ``supernet``,
                 ``dataset``, ``evaluator`` and ``sec_obj`` count.
             run: folder of a finished run, or of the original tool's results.
             n: members to choose beside the most accurate one.
@@ -56,7 +57,7 @@ class SelectTask(Task):
             path: folder of the models' folders; ``None`` for ``selected/`` in the run's.
             overwrite: whether models that are there may be replaced.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._run = expanded(run, "run")
         self._n = n
         self._wanted = {name: value for name, value in prefer.items() if value is not None}
@@ -73,7 +74,7 @@ class SelectTask(Task):
 
     def run(self) -> str:
         """Write the models, and return what was chosen and where it is."""
-        settings = self._setup.settings
+        settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
         front = self._front()
         lines = [reason(front, self._n, self._wanted)]
@@ -92,8 +93,8 @@ class SelectTask(Task):
         return "\n".join(lines)
 
     def _front(self) -> Front:
-        given = given_by(self._setup)
-        second = next(iter(self._setup.parts["sec_obj"]), "flops")
+        given = given_by(self._experiment)
+        second = next(iter(self._experiment.resolved["sec_obj"]), "flops")
         return front_of(self._run, recalibrate=True, given=given, second=second)
 
     def _chosen(self, front: Front) -> dict[str, tuple[int, ModelSource]]:

@@ -2,8 +2,9 @@
 
 from typing import final
 
+from nas.experiment import Experiment
 from nas.sweep import find_sweep, table
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.tracker.console import terminal_width
 
 
@@ -13,15 +14,15 @@ class StatusTask(Task):
 
     needs_parts = False
 
-    def __init__(self, *, setup: Setup, sweep: str) -> None:
+    def __init__(self, *, experiment: Experiment, sweep: str) -> None:
         """Take which sweep.
 
         Args:
-            setup: what the command line says; only ``paths.outputs`` counts.
+            experiment: what the command line says; only ``paths.outputs`` counts.
             sweep: the sweep's folder, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
                 end, or the file of settings that it was started with.
         """
-        self._sweeps = setup.paths.outputs / "sweeps"
+        self._sweeps = experiment.paths.outputs / "sweeps"
         self._name = sweep
 
     def check(self) -> None:

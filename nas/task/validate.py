@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from nas.dataset.base import Dataset
 from nas.dataset.classes import Matched, matched
 from nas.errors import UserError
+from nas.experiment import Experiment
 from nas.files import check_can_be_written, expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
 from nas.model.file import own_statistics
@@ -23,7 +24,7 @@ from nas.model.given import Given
 from nas.model.measure import Tally, answers_of
 from nas.plotting.confusion import confusion_figure
 from nas.supernet.checkpoint import weights_digest
-from nas.task.base import Setup, Task
+from nas.task.base import Task
 from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import PositiveInt
@@ -41,7 +42,7 @@ class ValidateTask(Task):
     def __init__(
         self,
         *,
-        setup: Setup,
+        experiment: Experiment,
         run: Path | None,
         arch: Arch,
         model: str | None,
@@ -56,7 +57,7 @@ class ValidateTask(Task):
         """Take what to measure.
 
         Args:
-            setup: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
+            experiment: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
                 count.
             run: folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
@@ -70,7 +71,7 @@ class ValidateTask(Task):
             batch_size: images at once.
             bins: of confidence, for the calibration error.
         """
-        self._setup = setup
+        self._experiment = experiment
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
         self._split = split
         self._recalibrate = recalibrate
@@ -87,7 +88,7 @@ class ValidateTask(Task):
 
     def run(self) -> str:
         """Measure, write the results, and return the main ones."""
-        settings = self._setup.settings
+        settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
         source, found = self._found()
         dataset, device = found.dataset, self._given.device
@@ -116,7 +117,7 @@ class ValidateTask(Task):
 
     @property
     def _given(self) -> Given:
-        return given_by(self._setup)
+        return given_by(self._experiment)
 
     def _found(self) -> tuple[ModelSource, Matched]:
         given = self._given
@@ -130,11 +131,11 @@ class ValidateTask(Task):
         """Return the folder of the results; its name says what was measured, so that others are not overwritten."""
         if self._path is not None:
             return self._path
-        named = [self._setup.choices["dataset"]] if self._given.names("dataset") else []
+        named = [self._experiment.choices["dataset"]] if self._given.names("dataset") else []
         statistics = {None: [], True: ["recalibrated"], False: ["inherited"]}[self._recalibrate]
         words = "-".join([*named, self._split, *statistics])
         if source.home is None:
-            return self._setup.paths.outputs / "validation" / source.name.replace("/", "-") / words
+            return self._experiment.paths.outputs / "validation" / source.name.replace("/", "-") / words
         within = [source.name] if self._keys.run is not None else []
         return source.home.joinpath("validation", *within, words)
 
@@ -142,7 +143,7 @@ class ValidateTask(Task):
         """Return a model with batch-norm statistics of the data set's training images."""
         if model.network is None:
             raise UserError("recalibrate=true is for networks; the statistics of a cascade's are its runs'")
-        evaluator = self._setup.resolved["evaluator"] | {"crop": model.described["crop"]}
+        evaluator = self._experiment.resolved["evaluator"] | {"crop": model.described["crop"]}
         own_statistics(model.network, dataset, evaluator, int(model.described["resolution"]), self._given.device)
         digest = weights_digest(model.network.state_dict())
         return Model(model.name, model.network, model.ready, {**model.described, "weights": digest})
@@ -157,7 +158,9 @@ class ValidateTask(Task):
             "images": {
                 "split": self._split,
                 "number": tally.n_images,
-                "dataset": self._setup.resolved["dataset"] if self._given.names("dataset") else described["dataset"],
+                "dataset": self._experiment.resolved["dataset"]
+                if self._given.names("dataset")
+                else described["dataset"],
                 "fingerprint": dataset.fingerprint,
                 "resolution": described.get("resolution"),
             },
@@ -169,7 +172,7 @@ class ValidateTask(Task):
                 "images_per_second": tally.images_per_second(),
                 "batch_size": self._batch_size,
                 "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
-                "threads": self._setup.settings.threads,
+                "threads": self._experiment.settings.threads,
             },
             "peak_memory_mib": _peak_memory(device),
             "peak_memory_of": "tensors on the device" if device.startswith("cuda") else "the process",

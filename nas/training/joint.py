@@ -6,9 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
-from nas.dataset.base import Dataset
 from nas.errors import UserError
-from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.joint import Several
@@ -30,11 +28,7 @@ class JointTraining(Training):
         self,
         *,
         supernet: Supernet,
-        dataset: Dataset,
-        device: str,
-        cache: Path,
         folder: Path,
-        kept: Mapping[Path, str],
         run_seed: int,
         member: Callable[..., Training],
     ) -> None:
@@ -42,36 +36,26 @@ class JointTraining(Training):
 
         Args:
             supernet: several.
-            dataset: its training split.
-            device: where.
-            cache: folder of supernets that are trained from scratch.
             folder: of the run.
-            kept: digests of the weights that the run began with, by file.
             run_seed: of all trainings; each gets one of its own that follows from it.
-            member: training of each supernet; a supernet that comes with weights is not trained from scratch.
+            member: makes the training of a supernet; takes ``supernet``, ``folder``, ``run_seed``, ``replica`` and
+                ``shares``. A supernet that comes with weights is not trained from scratch.
 
         Raises:
-            UserError: if there is one supernet alone, or more processes were to train it.
+            UserError: if there is one supernet alone.
         """
         if not isinstance(supernet, Several):
             raise UserError("training=joint trains several supernets: supernet=[a,b], or training=supernet for one")
-        if getattr(member, "keywords", {}).get("processes", 1) > 1:
-            raise UserError("training.member.processes must be 1: several supernets are trained by one process")
         self._space = supernet.space
         self._trainings: dict[str, Training] = {}
         for number, (name, each) in enumerate(supernet.members.items()):
-            offers = {
-                "supernet": each,
-                "dataset": dataset,
-                "device": device,
-                "cache": cache,
-                "folder": folder / "supernets" / name,
-                "kept": kept,
-                "run_seed": int(rng_for(run_seed, number, "supernets").integers(2**31)),
-                "replica": None,
-                "shares": len(supernet.members),
-            }
-            training = build(member, offers)
+            training = member(
+                supernet=each,
+                folder=folder / "supernets" / name,
+                run_seed=int(rng_for(run_seed, number, "supernets").integers(2**31)),
+                replica=None,
+                shares=len(supernet.members),
+            )
             self._trainings[name] = NoTraining(supernet=each) if each.trained and not training.moves else training
         self.moves = any(training.moves for training in self._trainings.values())
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
-from nas.parts import build
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
@@ -44,14 +43,12 @@ class NatTraining(Training):
         supernet: what is trained.
         dataset: its training split.
         device: where.
-        cache: folder of a supernet that is trained from scratch first.
         folder: of the run; weights are kept below ``weights/`` in it.
-        kept: digests of the weights that the run began with, by file.
         run_seed: of order, augmentation and the choice of architectures.
         replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
         shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
             whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
-        initial: training of a supernet that comes without weights.
+        initial: makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
         iterations: of the search after its initial design.
         epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
             share them together.
@@ -79,9 +76,7 @@ class NatTraining(Training):
     supernet: Supernet
     dataset: Dataset
     device: str
-    cache: Path
     folder: Path
-    kept: Mapping[Path, str]
     run_seed: int
     replica: Callable[[str], tuple[Dataset, Supernet]] | None
     shares: PositiveInt
@@ -116,6 +111,8 @@ class NatTraining(Training):
                 raise UserError(
                     f"training.member.{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}"
                 )
+        if shares > 1 and self.processes > 1:
+            raise UserError("training.member.processes must be 1: several supernets are trained by one process")
         self._device = torch.device(self.device)
         last = (self._device.index or 0) + self.processes
         if self.replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
@@ -123,9 +120,7 @@ class NatTraining(Training):
                 f"training.processes={self.processes} needs as many GPUs; found {torch.cuda.device_count()}"
             )
         self._own_epochs, self._own_warmup = self.epochs // shares, self.warmup_epochs // shares
-        names = ("supernet", "dataset", "device", "cache", "folder", "kept")
-        offers = {name: getattr(self, name) for name in names}
-        self._initial = None if self.supernet.trained else build(self.initial, offers)
+        self._initial = None if self.supernet.trained else self.initial(supernet=self.supernet, folder=self.folder)
         self._snapshots = Snapshots(self.folder / "weights", self.checkpoint_every)
         self._settings = AdaptationSettings(
             batch_size=self.batch_size,

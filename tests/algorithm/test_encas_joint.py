@@ -1,6 +1,5 @@
 import csv
 import json
-from functools import partial
 
 import numpy as np
 import pytest
@@ -89,8 +88,10 @@ class Cascades(Evaluator):
 
 
 def surrogate(source, errors="combined"):
-    parts = dict.fromkeys(("member", "combining", "cost"), partial(RBFEnsemble, members=20, seed=0))
-    return CascadeSurrogate(source=source, device="cpu", errors=errors, **parts)
+    def rbf(**_):
+        return RBFEnsemble(members=20, seed=0, device="cpu")
+
+    return CascadeSurrogate(source=source, errors=errors, member=rbf, combining=rbf(), cost=rbf())
 
 
 def algorithm(source, reevaluate=True, **changes):

@@ -1,11 +1,9 @@
-from functools import partial
-
 import numpy as np
 import pytest
 
 from nas.cascade.joint_surrogate import CascadeSurrogate
 from nas.errors import UserError
-from nas.space.base import SpaceSource
+from nas.space.base import SearchSpace, SpaceSource
 from nas.space.supernet import SupernetSpace
 from nas.surrogate.gp import GP
 from nas.surrogate.rbf_ensemble import RBFEnsemble
@@ -13,8 +11,16 @@ from tests.products import several
 from tests.small import tiny
 
 
-def rbf(members: int = 60) -> partial:
-    return partial(RBFEnsemble, members=members, seed=0)
+def rbf(members: int = 60) -> RBFEnsemble:
+    return RBFEnsemble(members=members, seed=0, device="cpu")
+
+
+def rbf_of(space: SearchSpace) -> RBFEnsemble:
+    return rbf()
+
+
+def gp_of(space: SearchSpace) -> GP:
+    return GP(kernel="matern")
 
 
 def source() -> SpaceSource:
@@ -22,8 +28,8 @@ def source() -> SpaceSource:
 
 
 def surrogate(errors: str = "combined", **changes) -> CascadeSurrogate:
-    parts = {"member": rbf(), "combining": rbf(), "cost": rbf()} | changes
-    return CascadeSurrogate(source=source(), device="cpu", errors=errors, **parts)
+    parts = {"member": rbf_of, "combining": rbf(), "cost": rbf()} | changes
+    return CascadeSurrogate(source=source(), errors=errors, **parts)
 
 
 def truth(genomes: np.ndarray) -> np.ndarray:
@@ -92,13 +98,10 @@ def test_the_parts_see_what_was_published():
             seen[self.key] = genomes, values
             super().fit(genomes, values)
 
-    def watching(key: str):
-        def make(*, device: str) -> RBFEnsemble:
-            made = Watching(members=5, seed=0, device=device)
-            made.key = key
-            return made
-
-        return make
+    def watching(key: str) -> RBFEnsemble:
+        made = Watching(members=5, seed=0, device="cpu")
+        made.key = key
+        return made
 
     genomes, values, _ = data(40)
     subject = surrogate(combining=watching("combining"), cost=watching("cost"))
@@ -129,7 +132,7 @@ def test_a_network_is_predicted_the_same_in_all_its_cascades():
 
 def test_a_supernets_surrogate_may_be_of_another_kind():
     genomes, values, points = data(40)
-    subject = surrogate(member=partial(GP, kernel="matern"))
+    subject = surrogate(member=gp_of)
     subject.fit(genomes, values)
     assert subject.predict(points).shape == (60, 5)
     assert subject.metrics == ("thin_error", "plain_error", "wide_error")
@@ -139,8 +142,8 @@ def test_a_supernets_surrogate_may_be_of_another_kind():
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"surrogate=cascade predicts cascades of several supernets: choose them"):
         CascadeSurrogate(
-            source=SupernetSpace(supernet=tiny()), device="cpu", errors="combined", member=rbf(), combining=rbf(),
+            source=SupernetSpace(supernet=tiny()), errors="combined", member=rbf_of, combining=rbf(),
             cost=rbf(),
         )  # fmt: skip
     with pytest.raises(UserError, match=r"surrogate\.cost must be rbf_ensemble"):
-        surrogate(cost=partial(GP, kernel="matern"))
+        surrogate(cost=GP(kernel="matern"))

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -45,7 +43,7 @@ def test_fewer_than_two_are_refused() -> None:
     with pytest.raises(UserError, match=r"supernet=\[thin\] is too few: a cascade needs two supernets or more"):
         several("thin")
     with pytest.raises(UserError, match="too few"):
-        Several(members={}, n_classes=4, cache=Path("nowhere"))
+        Several(members={})
 
 
 def test_there_is_no_network_of_all() -> None:

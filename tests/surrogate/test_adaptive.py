@@ -32,7 +32,7 @@ class Noisy(Surrogate):
 
 def adaptive(space, *, candidates=("rbf", "gp", "cart"), folds=10, **factories):
     unused = dict.fromkeys(("rbf", "rbf_ensemble", "gp", "mlp", "cart", "additive_gp"), partial(Noisy, "unused", 0.0))
-    settings = {"space": space, "device": "cpu", "candidates": candidates, "folds": folds, "seed": 0}
+    settings = {"candidates": candidates, "folds": folds, "seed": 0}
     return Adaptive(**settings, **(unused | factories))
 
 

@@ -45,8 +45,6 @@ def additive_gp(space: OfaSpace = SPACE) -> AdditiveGP:
 
 def adaptive() -> Adaptive:
     return Adaptive(
-        space=SPACE,
-        device="cpu",
         candidates=("rbf", "gp", "cart"),
         folds=5,
         seed=0,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nas.errors import RunError, UserError
-from nas.pool.stored_parts import NO_OTHERS
 from nas.run.folder import RunFolder
+from nas.targets import NO_OTHERS
 from nas.task import estimate
 from nas.task.estimate import EstimateTask
 from nas.task.forecast import Forecast
@@ -24,13 +24,14 @@ ONE = Forecast(
 )
 
 
-def setup(folder: Any, **pool: Any) -> Any:
+def experiment(folder: Any, **pool: Any) -> Any:
     return SimpleNamespace(
         choices={"task": "search", "pool": pool.pop("choice", "none")},
         resolved={"pool": pool},
         settings=SimpleNamespace(device="cpu"),
         allowed=NO_OTHERS,
         paths=SimpleNamespace(run=folder, cache=folder / "cache"),
+        device="cpu",
     )
 
 
@@ -48,7 +49,7 @@ def task(monkeypatch, tmp_path):
 
     def make(planned: Any, launcher: Any = None, json: bool = False) -> EstimateTask:
         made = EstimateTask(
-            setup=setup(tmp_path),
+            experiment=experiment(tmp_path),
             planned=planned,
             launcher=launcher or {},
             sweep="x",
@@ -67,8 +68,8 @@ def task(monkeypatch, tmp_path):
 def test_one_run_of_each_kind_is_measured_and_what_they_share_counts_once(task, tmp_path):
     (tmp_path / "done").mkdir()
     planned = {
-        "algorithm=nat": [setup(tmp_path / "done"), setup(tmp_path / "b"), setup(tmp_path / "c")],
-        "algorithm=random": [setup(tmp_path / "pair")],
+        "algorithm=nat": [experiment(tmp_path / "done"), experiment(tmp_path / "b"), experiment(tmp_path / "c")],
+        "algorithm=random": [experiment(tmp_path / "pair")],
     }
     header, nat, random, first, total, last = task(planned).run().splitlines()
     assert header.split() == ["run", "runs", "done", "evaluations", "disk", "hours", "a", "run", "CPU", "hours"]
@@ -81,7 +82,7 @@ def test_one_run_of_each_kind_is_measured_and_what_they_share_counts_once(task, 
 
 
 def test_finished_runs_take_nothing_and_are_not_measured(task, tmp_path):
-    found = json.loads(task({"x": [setup(tmp_path)] * 3}, json=True).run())
+    found = json.loads(task({"x": [experiment(tmp_path)] * 3}, json=True).run())
     assert found["total"] == {"runs": 3, "done": 3, "evaluations": 0, "disk": 0, "hours": 0}
     assert found["kinds"][0]["one_run"] is None
     assert task.measured == []
@@ -97,7 +98,7 @@ def test_finished_runs_take_nothing_and_are_not_measured(task, tmp_path):
 )
 def test_a_time_limit_that_is_too_small(minutes, requeues, end, task, tmp_path):
     launcher = {"timeout_min": minutes, "max_num_timeout": requeues}
-    lines = task({"x": [setup(tmp_path / "a")]}, launcher).run().splitlines()
+    lines = task({"x": [experiment(tmp_path / "a")]}, launcher).run().splitlines()
     warnings = [line for line in lines if line.startswith("warning")]
     expected = (
         f"warning: one run of x takes about 2.5 h, a job at most 1 h (hydra.launcher.timeout_min={minutes}): {end}"
@@ -107,7 +108,10 @@ def test_a_time_limit_that_is_too_small(minutes, requeues, end, task, tmp_path):
 
 def test_pools_of_runs_that_do_not_exist_are_made_up_and_shared_by_kinds(task, tmp_path):
     kinds = {
-        name: [setup(tmp_path / f"{name}{seed}", choice="runs", runs=[f"nat_{seed}", f"ofa_{seed}"]) for seed in (0, 1)]
+        name: [
+            experiment(tmp_path / f"{name}{seed}", choice="runs", runs=[f"nat_{seed}", f"ofa_{seed}"])
+            for seed in (0, 1)
+        ]
         for name in ("encas", "greedy")
     }
     subject = task(kinds, json=True)
@@ -124,7 +128,7 @@ def test_pools_of_runs_that_do_not_exist_are_made_up_and_shared_by_kinds(task, t
 @pytest.mark.slow
 def test_pools_of_runs_that_exist_are_as_large_as_these(task, tmp_path, runs):
     folder = runs / "alone"
-    kind = [setup(tmp_path / "a", choice="runs", runs=[str(folder), "absent"])]
+    kind = [experiment(tmp_path / "a", choice="runs", runs=[str(folder), "absent"])]
     found = json.loads(task({"x": kind}, json=True).run())
     pool = task.measured[0][1]
     front = len(RunFolder(folder).front()["front"])
@@ -134,7 +138,7 @@ def test_pools_of_runs_that_exist_are_as_large_as_these(task, tmp_path, runs):
 
 
 def test_what_is_no_search_is_refused(task, tmp_path):
-    other = setup(tmp_path)
+    other = experiment(tmp_path)
     other.choices["task"] = "finetune"
     with pytest.raises(UserError, match="x is no search but task=finetune, which cannot be estimated"):
         task({"x": [other]})
@@ -146,4 +150,4 @@ def test_a_network_that_does_not_fit_is_named_in_one_line(task, tmp_path, monkey
 
     monkeypatch.setattr(estimate, "forecast", fails)
     with pytest.raises(RunError, match=r"^x cannot be measured: CUDA out of memory. Tried to allocate 3 GiB$"):
-        task({"x": [setup(tmp_path / "a")]}).run()
+        task({"x": [experiment(tmp_path / "a")]}).run()

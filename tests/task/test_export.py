@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 import nas
-from nas.dataset.digits import Digits
 from nas.export.onnx import Onnx
-from nas.pool.stored_parts import part_from
+from nas.run.finished import FinishedRun
 from nas.task import export
 
 SCRIPT = """
@@ -41,9 +39,8 @@ def place(runs, tmp_path) -> Path:
 
 def pixels(place: Path) -> np.ndarray:
     """Return test images, float32, scaled to 0..1."""
-    path = place / "alone" / "config.yaml"
-    dataset = part_from(yaml.safe_load(path.read_text()), "dataset", Digits, {"cache": place / "cache"}, path)
-    return dataset.split("test").pixels[:].astype(np.float32) / 255
+    run = FinishedRun(place / "alone", key="run", device="cpu", cache=place / "cache")
+    return run.dataset.split("test").pixels[:].astype(np.float32) / 255
 
 
 def by_script(file: Path, images: np.ndarray, folder: Path) -> tuple[dict[str, np.ndarray], str]:

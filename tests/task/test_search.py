@@ -1,15 +1,17 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
+from nas.experiment import Experiment
 from nas.objective.base import Cost, Measurement
+from nas.objective.cost import bounds
 from nas.pool.runs import RunsPool
 from nas.run.folder import RunFolder
-from nas.task.search import SearchTask, bounds
+from nas.settings import Paths
+from nas.task.search import SearchTask
 from nas.types import Measure
 from tests.small import Bars
 
@@ -78,12 +80,12 @@ def test_outputs_of_the_front_are_stored_on_request(launch, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(("checkpoint", "told"), [(None, True), ("random", False)])
 def test_published_weights_for_a_thousand_other_classes_are_told(checkpoint, told, tmp_path, caplog):
-    setup = SimpleNamespace(
-        resolved={"supernet": {"checkpoint": checkpoint}}, paths=SimpleNamespace(run=tmp_path / "run")
-    )
     dataset = Bars()
     dataset.class_names = tuple(f"name {i:03}" for i in range(1000))
-    SearchTask(setup=setup)._tell_of_classes(dataset)
+    paths = Paths(cache=tmp_path, outputs=tmp_path, networks=tmp_path, run=tmp_path / "run")
+    node = {"_target_": "nas.supernet.ofa_mobilenet.OfaMobileNet", "checkpoint": checkpoint}
+    experiment = Experiment({"supernet": node}, paths=paths, parts={"dataset": dataset})
+    SearchTask(experiment=experiment)._tell_of_classes()
     text = "the names of the classes of the published weights are unknown: its outputs are taken for the data set's"
     assert (text in caplog.text) == told
 

@@ -46,13 +46,9 @@ RECIPE: dict[str, Any] = {
 def training(folder: Path, supernet: Several | None = None, member: Any = None, **changes: Any) -> JointTraining:
     return JointTraining(
         supernet=supernet or several(*NAMES),
-        dataset=Bars(),
-        device="cpu",
-        cache=folder,
         folder=folder,
-        kept={},
         run_seed=3,
-        member=member or partial(NatTraining, **(RECIPE | changes)),
+        member=member or partial(NatTraining, dataset=Bars(), device="cpu", **(RECIPE | changes)),
     )
 
 
@@ -86,9 +82,7 @@ def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Pa
             supernet=alone.members[name],
             dataset=Bars(),
             device="cpu",
-            cache=folder,
             folder=folder / "alone" / name,
-            kept={},
             run_seed=int(rng_for(3, number, "supernets").integers(2**31)),
             replica=None,
             shares=2,
@@ -137,7 +131,7 @@ def test_supernets_share_the_steps_and_each_follows_the_whole_learning_rate(tmp_
     n = 4  # steps an epoch: 48 images in batches of 12
     alone, shared = (
         NatTraining(
-            supernet=tiny(), dataset=Bars(), device="cpu", cache=tmp_path, folder=tmp_path, kept={}, run_seed=0,
+            supernet=tiny(), dataset=Bars(), device="cpu", folder=tmp_path, run_seed=0,
             replica=None, shares=shares, **RECIPE,
         )
         for shares in (1, 2)
@@ -163,10 +157,14 @@ def test_supernets_may_stay_as_they_are(tmp_path: Path) -> None:
     supernet = several(*NAMES)
     supernet.members["wide"].trained = True
     before = weights_digest(supernet.members["wide"].module.state_dict())
-    member = partial(
-        SupernetTraining, epochs=1, warmup_epochs=0, batch_size=12, lr=0.01, weight_decay=0.0, clip_norm=5.0,
-        label_smoothing=0.0, random_subnets=1, checkpoint_every=1, seed=0,
-    )  # fmt: skip
+
+    def member(*, supernet: Supernet, folder: Path, **_: Any) -> SupernetTraining:
+        return SupernetTraining(
+            supernet=supernet, dataset=Bars(), device="cpu", cache=tmp_path, folder=folder, kept={}, epochs=1,
+            warmup_epochs=0, batch_size=12, lr=0.01, weight_decay=0.0, clip_norm=5.0, label_smoothing=0.0,
+            random_subnets=1, checkpoint_every=1, seed=0,
+        )  # fmt: skip
+
     subject = training(tmp_path, supernet, member)
     assert not subject.moves
     first = weights_digest(supernet.members["thin"].module.state_dict())
@@ -175,7 +173,7 @@ def test_supernets_may_stay_as_they_are(tmp_path: Path) -> None:
     assert weights_digest(supernet.members["wide"].module.state_dict()) == before
     assert weights_digest(supernet.members["thin"].module.state_dict()) != first
     assert set(told) == {"training the supernet: thin"}
-    assert training(tmp_path, supernet, NoTraining).moves is False
+    assert training(tmp_path, supernet, one.no_initial).moves is False
 
 
 def test_one_supernet_alone_or_more_processes_are_refused(tmp_path: Path) -> None:
@@ -206,9 +204,9 @@ def test_a_trial_adds_up_those_of_all_supernets(tmp_path: Path) -> None:
 
 def test_each_supernet_keeps_the_weights_of_its_training(tmp_path: Path) -> None:
     class Kept(NoTraining):
-        def __init__(self, *, supernet: Supernet, folder: Path, kept: dict[Path, str]) -> None:
+        def __init__(self, *, supernet: Supernet, folder: Path, **_: Any) -> None:
             super().__init__(supernet=supernet)
-            self._path, self.known = folder / "w.pt", kept
+            self._path = folder / "w.pt"
 
         def keep(self) -> dict[Path, str]:
             return {self._path: str(self.weights)}

@@ -36,8 +36,6 @@ def replica(device: str) -> tuple[Bars, Tiny]:
 def training(folder: Path, supernet: Tiny | None = None, **changes: Any) -> NatTraining:
     settings: dict[str, Any] = {
         "device": "cpu",
-        "cache": folder,
-        "kept": {},
         "run_seed": 3,
         "replica": replica,
         "shares": 1,

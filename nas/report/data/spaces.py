@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.cascade.space import CascadeSpace, GapCascadeSpace, Goal
-from nas.pool.stored_parts import NO_OTHERS, Allowed, part_from
+from nas.experiment import Experiment
 from nas.report.data.runs import Run
 from nas.run.record import Record
 from nas.space.base import SearchSpace
 from nas.space.cells import CellSpace
 from nas.supernet.base import Supernet
+from nas.targets import NO_OTHERS, Allowed
 
 CLASSES = 1000
 """Of the networks that are built before the number of classes is known."""
@@ -31,10 +33,9 @@ class Spaces:
         settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
         key = json.dumps(node, sort_keys=True, default=str)
         if key not in self._supernets:
-            offers = {"cache": self._cache, "device": "cpu", "n_classes": CLASSES}
-            source = run.folder / "config.yaml"
-            kind, allowed = Supernet, self._allowed
-            self._supernets[key] = part_from(settings, "supernet", kind, offers, source, allowed=allowed)  # type: ignore[type-abstract]
+            places: dict[str, Any] = {"device": "cpu", "cache": self._cache, "allowed": self._allowed}
+            experiment = Experiment.of_folder(settings, run.folder, **places, parts={"n_classes": CLASSES})
+            self._supernets[key] = experiment.supernet
         return self._supernets[key]
 
     def space(self, run: Run) -> SearchSpace | None:

@@ -1,18 +1,18 @@
-"""Parts rebuilt from the settings that a run folder holds: data that somebody else may have written."""
+"""Classes that settings name by ``_target_``: those of ``nas``, and those that the command line allows.
+
+Settings of a folder are data that somebody else may have written, so that only these are ever imported and called.
+"""
 
 import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from nas.errors import NasError, UserError
-
-T = TypeVar("T")
+from nas.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -73,88 +73,6 @@ def names_own(node: Any) -> bool:
     return bool(own_packages(node))
 
 
-def part_from(
-    settings: Mapping[str, Any],
-    group: str,
-    kind: type[T],
-    offers: Mapping[str, object],
-    source: Path,
-    *,
-    allowed: Allowed = NO_OTHERS,
-) -> T:
-    """Build one part from its node; only classes of ``nas.<group>`` and allowed ones are ever called.
-
-    Args:
-        settings: a run's, resolved.
-        group: the node's key, which is also the name of the package below ``nas``.
-        kind: what the part must be.
-        offers: runtime arguments by name; the constructor gets those that it names.
-        source: the file that the settings were read from, for messages.
-        allowed: classes from outside ``nas`` that may be named.
-
-    Raises:
-        UserError: if the node is none, names anything else, or does not fit the constructor.
-    """
-    node = settings.get(group)
-    if not isinstance(node, Mapping):
-        raise UserError(f"{source} has no settings of a {group}")
-    target = class_of(node, group, source, allowed)
-    if not issubclass(target, kind):
-        raise UserError(f"{source}: {group}._target_={node['_target_']} is no {kind.__name__}")
-    arguments = {
-        key: _value(value, group, source, allowed)
-        for key, value in node.items()
-        if key not in ("_target_", "_partial_")
-    }
-    parameters = inspect.signature(target).parameters
-    names = set(parameters)
-    unread = sorted(arguments.keys() - names)
-    if unread:
-        raise UserError(f"{source}: {group}.{unread[0]} is unknown to this version; make the run anew")
-    arguments |= {name: value for name, value in offers.items() if name in names}
-    required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
-    absent = sorted(required - arguments.keys())
-    if absent and names_own(node):
-        raise UserError(
-            f"{source} names {node['_target_']} as {group}, which takes '{absent[0]}', but is given "
-            f"{', '.join(sorted(arguments))}: give it a default"
-        )
-    if absent:
-        raise UserError(f"{source}: {group}.{absent[0]} is missing, which this version needs; make the run anew")
-    try:
-        return target(**arguments)
-    except NasError:
-        raise
-    except Exception as error:
-        if names_own(node):  # its code may raise anything
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            name = node["_target_"]
-            raise UserError(f"{source} names {name} as {group}, which cannot be built ({reason})") from error
-        if isinstance(error, TypeError | ValueError | AttributeError):  # values of wrong types
-            raise UserError(f"{source}: the settings of the {group} are damaged ({error})") from error
-        raise
-
-
-def _value(value: Any, group: str, source: Path, allowed: Allowed) -> Any:
-    """Return a setting, with nodes in it, at any depth, replaced by what they describe."""
-    if isinstance(value, list):
-        return [_value(item, group, source, allowed) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    settings = {
-        key: _value(item, group, source, allowed) for key, item in value.items() if key not in ("_target_", "_partial_")
-    }
-    if "_target_" not in value:
-        return settings
-    target = class_of(value, group, source, allowed)
-    if value.get("_partial_"):
-        return partial(target, **settings)  # type: ignore[misc]
-    try:
-        return target(**settings)
-    except TypeError as error:
-        raise UserError(f"{source}: the settings of the {group} do not fit this version ({error})") from error
-
-
 def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed) -> type[Any]:
     """Return the class that a node names: one that is defined in a module of ``nas.<group>``, or an allowed one.
 
@@ -164,7 +82,8 @@ def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed
     name = str(node.get("_target_"))
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and not _is_closed(name):
         return _own_class(name, group, source, allowed)
-    matched = re.fullmatch(rf"(nas\.(?:{re.escape(group)}|cascade)\.[a-z][a-z0-9_]*)\.([A-Z]\w*)", name)
+    package = "objective" if group == "sec_obj" else group
+    matched = re.fullmatch(rf"(nas\.(?:{re.escape(package)}|cascade)\.[a-z][a-z0-9_]*)\.([A-Z]\w*)", name)
     found = None
     if matched:
         try:
@@ -172,7 +91,7 @@ def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed
         except ModuleNotFoundError:
             found = None
     if not inspect.isclass(found) or matched is None or found.__module__ != matched[1]:
-        raise UserError(f"{source}: {group}._target_={name!r} is no class of nas.{group}; only those are used")
+        raise UserError(f"{source}: {group}._target_={name!r} is no class of nas.{package}; only those are used")
     return found
 
 

@@ -5,7 +5,8 @@ import pytest
 from nas.dataset.base import Augmentation, Dataset
 from nas.dataset.digits import Digits
 from nas.errors import UserError
-from nas.pool.stored_parts import NO_OTHERS, Allowed, allowed_by, part_from
+from nas.experiment import Experiment
+from nas.targets import NO_OTHERS, Allowed, allowed_by
 from tests.own_parts import importable, write_package
 
 SOURCE = Path("config.yaml")
@@ -23,8 +24,8 @@ DIGITS = {
 }
 
 
-def part(node: object, **offers: object) -> Dataset:
-    return part_from({"dataset": node}, "dataset", Dataset, offers, SOURCE)  # type: ignore[type-abstract]
+def part(node: object, **parts: object) -> Dataset:
+    return own_part(node, NO_OTHERS, **parts)
 
 
 def test_a_part_is_what_its_node_says():
@@ -47,7 +48,7 @@ def test_a_part_is_what_its_node_says():
         ({"_target_": "nas.dataset.digits.Digits\n"}, "is no class of nas.dataset"),
         (DIGITS | {"colour": 1}, "dataset.colour is unknown to this version"),
         ({key: DIGITS[key] for key in DIGITS if key != "mean"}, "dataset.mean is missing"),
-        (DIGITS | {"augmentation": AUGMENTATION | {"hue": 1}}, "the settings of the dataset do not fit this version"),
+        (DIGITS | {"augmentation": AUGMENTATION | {"hue": 1}}, "dataset.hue is unknown to this version"),
         (DIGITS | {"vld_size": "x"}, "the settings of the dataset are damaged"),
     ],
 )
@@ -66,8 +67,9 @@ def imported(tmp_path):
         yield write_package(tmp_path)
 
 
-def own_part(node: object, allowed: Allowed) -> Dataset:
-    return part_from({"dataset": node}, "dataset", Dataset, {"device": "cpu"}, SOURCE, allowed=allowed)  # type: ignore[type-abstract]
+def own_part(node: object, allowed: Allowed, **parts: object) -> Dataset:
+    places = {"device": "cpu", "cache": Path("cache"), "allowed": allowed, "origin": SOURCE}
+    return Experiment.of_folder({"dataset": node}, Path("run"), **places, parts=parts).dataset
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,555 @@
+"""Experiments: settings, and the parts that they describe, each built once, when it is first asked for."""
+
+from __future__ import annotations  # types of parts are not imported before they are needed
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import cached_property, partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final, get_args, get_origin, get_type_hints
+
+import yaml
+
+from nas.errors import NasError, UserError
+from nas.run.folder import RunFolder
+from nas.settings import GROUPS, PROVIDED, Paths, Settings
+from nas.targets import Allowed, allowed_by, class_of, names_own
+
+if TYPE_CHECKING:  # what is not asked for is not imported either: torch takes seconds
+    from nas.algorithm.base import Algorithm
+    from nas.dataset.base import Dataset
+    from nas.evaluator.base import ArrayEvaluator, Evaluator
+    from nas.executor.base import Executor
+    from nas.objective.base import Objective
+    from nas.optimizer.base import Optimizer
+    from nas.pool.base import Pool
+    from nas.selector.base import Selector
+    from nas.space.base import SearchSpace, SpaceSource
+    from nas.space.table import AdditiveTable
+    from nas.supernet.base import Supernet
+    from nas.surrogate.base import Surrogate
+    from nas.tracker.base import Tracker
+    from nas.training.base import Training
+
+BASES = {
+    "algorithm": ("nas.algorithm.base", "Algorithm"),
+    "dataset": ("nas.dataset.base", "Dataset"),
+    "evaluator": ("nas.evaluator.base", "Evaluator", "ArrayEvaluator"),
+    "executor": ("nas.executor.base", "Executor"),
+    "finetuning": ("nas.finetuning.recipe", "Recipe"),
+    "optimizer": ("nas.optimizer.base", "Optimizer"),
+    "pool": ("nas.pool.base", "Pool"),
+    "sec_obj": ("nas.objective.base", "Objective"),
+    "selector": ("nas.selector.base", "Selector"),
+    "space": ("nas.space.base", "SpaceSource"),
+    "supernet": ("nas.supernet.base", "Supernet"),
+    "surrogate": ("nas.surrogate.base", "Surrogate"),
+    "task": ("nas.task.base", "Task"),
+    "tracker": ("nas.tracker.base", "Tracker"),
+    "training": ("nas.training.base", "Training"),
+}
+"""Where the base classes of a group are: module and names."""
+
+COMMAND_LINE = Path("the command line")
+"""Where settings are from that no file holds, for messages."""
+
+
+@final
+class Experiment:
+    """Settings, and the parts that they describe.
+
+    A part is built when it is first asked for, and then stays. A constructor gets the settings of its node; where it
+    names something else that an experiment has (``PROVIDED``), such as ``dataset`` or ``space``, it gets that. So
+    parts build each other in the order in which they need each other.
+
+    Example:
+        >>> experiment = Experiment(
+        ...     {"optimizer": {"_target_": "nas.optimizer.nsga2.NSGA2", "population": 20, "generations": 5}},
+        ...     paths=Paths(cache=Path("cache"), outputs=Path("out"), networks=Path("nets"), run=Path("run")),
+        ... )
+        >>> type(experiment.optimizer).__name__
+        'NSGA2'
+
+    Attributes:
+        resolved: all settings as plain values.
+        settings: those that belong to no group.
+        paths: where things are.
+        choices: the word chosen for each group; empty where settings are from a folder.
+        group: short name of the settings without the seed; runs that differ by the seed alone share it.
+        allowed: classes from outside ``nas`` that settings may name.
+        origin: the file that the settings are from, for messages.
+    """
+
+    def __init__(
+        self,
+        resolved: Mapping[str, Any],
+        *,
+        paths: Paths,
+        choices: Mapping[str, str] | None = None,
+        group: str = "",
+        allowed: Allowed | None = None,
+        origin: Path = COMMAND_LINE,
+        parts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the settings; nothing is built yet.
+
+        Args:
+            resolved: all settings as plain values, nodes of parts by group; groups that nobody asks for may lack.
+            paths: where things are.
+            choices: the word chosen for each group.
+            group: short name of the settings without the seed.
+            allowed: classes from outside ``nas`` that settings may name; ``None`` for those that they name themselves.
+            origin: the file that the settings are from, for messages.
+            parts: what is used in place of what settings describe, by the attribute's name.
+        """
+        self.resolved = resolved
+        known = {each.name for each in fields(Settings)} & resolved.keys()
+        self.settings = Settings(**{name: resolved[name] for name in known})
+        self.paths = paths
+        self.choices = {} if choices is None else choices
+        self.group = group
+        self.allowed = allowed_by(resolved) if allowed is None else allowed
+        self.origin = origin
+        self._parts = {} if parts is None else dict(parts)
+        self.__dict__.update(self._parts)
+
+    @classmethod
+    def of_folder(
+        cls,
+        settings: Mapping[str, Any],
+        folder: Path,
+        *,
+        device: str,
+        cache: Path,
+        allowed: Allowed,
+        origin: Path | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> Experiment:
+        """Return an experiment of settings that a folder holds.
+
+        Args:
+            settings: of a run or a model, as far as they are there.
+            folder: of the run.
+            device: where networks are.
+            cache: folder of trained supernets, downloaded files and decoded images.
+            allowed: classes from outside ``nas`` that the settings may name.
+            origin: their file, for messages; ``None`` for the folder's ``config.yaml``.
+            parts: what is used in place of what settings describe.
+        """
+        paths = Paths(cache=cache, outputs=folder.parent, networks=folder.parent, run=folder)
+        return cls(
+            settings,
+            paths=paths,
+            allowed=allowed,
+            origin=folder / "config.yaml" if origin is None else origin,
+            parts={"device": device, **({} if parts is None else parts)},
+        )
+
+    def changed(self, settings: Mapping[str, Mapping[str, Any]] | None = None, **parts: Any) -> Experiment:
+        """Return a new experiment with some settings or parts replaced; other parts are built anew.
+
+        Args:
+            settings: new values by group and key.
+            parts: what is used in place of what settings describe.
+        """
+        nodes = {group: {**self.resolved[group], **values} for group, values in (settings or {}).items()}
+        return Experiment(
+            {**self.resolved, **nodes},
+            paths=self.paths,
+            choices=self.choices,
+            group=self.group,
+            allowed=self.allowed,
+            origin=self.origin,
+            parts={**self._parts, **parts},
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send settings to another process, which builds the parts anew."""
+        keys = ("paths", "choices", "group", "allowed", "origin")
+        settings = {key: getattr(self, key) for key in keys} | {"parts": self._parts}
+        return partial(Experiment, **settings), (self.resolved,)
+
+    # What parts are told.
+
+    @cached_property
+    def device(self) -> str:
+        """Where networks are, for example ``"cpu"``; UserError if it is not there."""
+        return torch_device(self.settings.device)
+
+    @cached_property
+    def cache(self) -> Path:
+        """Folder of trained supernets, downloaded files and decoded images."""
+        return self.paths.cache
+
+    @cached_property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.paths.run
+
+    @cached_property
+    def kept(self) -> Mapping[Path, str]:
+        """Digests of the weights that the run began with, by file."""
+        return RunFolder(self.folder).kept()
+
+    @cached_property
+    def run_seed(self) -> int:
+        """The seed of the search."""
+        return self.settings.seed
+
+    @cached_property
+    def shares(self) -> int:
+        """How many supernets share the epochs of a training: one has them alone."""
+        return 1
+
+    @cached_property
+    def named(self) -> Mapping[str, Any] | None:
+        """Settings of the data set, for pools of runs whose images have moved."""
+        node: Mapping[str, Any] | None = self.resolved.get("dataset")
+        return node
+
+    @property
+    def experiment(self) -> Experiment:
+        """Itself, for tasks."""
+        return self
+
+    def replica(self, device: str) -> tuple[Dataset, Supernet]:
+        """Build data set and supernet anew for a device, in a process of its own."""
+        there = self.changed(device=device)
+        return there.dataset, there.supernet
+
+    def evaluator_replica(self, device: str) -> Evaluator:
+        """Build the evaluator anew for a device, with the weights that the supernet comes with.
+
+        Numbers of threads are the process's: it should do nothing else.
+        """
+        import torch
+        from threadpoolctl import threadpool_limits
+
+        torch.set_num_threads(self.settings.threads)
+        threadpool_limits(self.settings.threads)
+        if device.startswith("cuda"):
+            torch.cuda.set_device(device)
+        found: Any = self.changed(device=device, pool=None).evaluator
+        evaluator: Evaluator = found  # what knows arrays is never sent
+        return evaluator
+
+    # Parts, in the order in which they need each other.
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Images and labels."""
+        found: Dataset = self.part("dataset")
+        return found
+
+    @cached_property
+    def n_classes(self) -> int:
+        """Outputs of the supernet's classifier."""
+        return self.dataset.n_classes
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Trained networks whose stored outputs cascades are made of."""
+        found: Pool = self.part("pool")
+        return found
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The networks to choose from, with the weights that they come with."""
+        found: Supernet = self.part("supernet")
+        return found
+
+    @cached_property
+    def source(self) -> SpaceSource:
+        """Where the search space is from."""
+        found: SpaceSource = self.part("space")
+        return found
+
+    @cached_property
+    def tables(self) -> Mapping[str, AdditiveTable]:
+        """Exact costs of architectures, by name."""
+        return self.source.costs()
+
+    @cached_property
+    def objectives(self) -> list[Objective]:
+        """What is minimised beside the error."""
+        from nas.objective.cost import expected
+        from nas.objective.latency import tabulated
+
+        nodes = self.resolved["sec_obj"]
+        built = [self.part("sec_obj", node, space=self.source.space) for node in nodes.values()]
+        return [expected(tabulated(objective, self.tables)) for objective in built]
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """What is searched: the source's space, within the constraints."""
+        from nas.objective.cost import bounds
+        from nas.space.constrained import Constrained
+
+        limits = bounds(self.settings.constraints, self.objectives, self.tables)
+        whole = self.source.space
+        return Constrained(whole, limits) if limits and self.pool.has_outputs else whole
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """What predicts the objectives that have to be measured."""
+        found: Surrogate = self.part("surrogate")
+        return found
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """What searches for candidates on the surrogate."""
+        found: Optimizer = self.part("optimizer")
+        return found
+
+    @cached_property
+    def selector(self) -> Selector:
+        """What chooses the candidates that are evaluated."""
+        found: Selector = self.part("selector")
+        return found
+
+    @cached_property
+    def evaluator(self) -> Evaluator | ArrayEvaluator:
+        """What measures architectures, of the whole space."""
+        found: Evaluator | ArrayEvaluator = self.part("evaluator", space=self.source.space)
+        return found
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Where evaluations happen."""
+        found: Executor = self.part("executor")
+        return found
+
+    @cached_property
+    def training(self) -> Training:
+        """How the supernet gets its weights."""
+        found: Training = self.part("training")
+        return found
+
+    @cached_property
+    def algorithm(self) -> Algorithm:
+        """What to evaluate next."""
+        found: Algorithm = self.part("algorithm")
+        return found
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """Where the run reports to."""
+        found: Tracker = self.part("tracker")
+        return found
+
+    # Parts that a task needs beside these.
+
+    def random_supernet(self, classes: int | None, resolution: int | None = None) -> tuple[Supernet, int]:
+        """Return the supernet with random weights, for tasks about costs, and its number of classes.
+
+        Args:
+            classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's for
+                one that is trained from scratch.
+            resolution: the only side of the square input, in pixels; ``None`` for the supernet's own choices.
+
+        Raises:
+            UserError: if there are several supernets.
+        """
+        from nas.dataset.classes import IMAGENET_CLASSES
+        from nas.supernet.checkpoint import RANDOM
+
+        self.refuse_joint()
+        node = dict(self._node("supernet"))
+        given: dict[str, Any] = {}
+        if "checkpoint" in node:
+            node["checkpoint"] = RANDOM
+            classes = IMAGENET_CLASSES if classes is None else classes
+        if resolution is not None:
+            given["resolutions"] = (resolution,)
+            node.pop("resolutions", None)
+        n_classes = self.n_classes if classes is None else classes
+        return self.part("supernet", node, n_classes=n_classes, **given), n_classes
+
+    def refuse_joint(self) -> None:
+        """Raise UserError if the settings name several supernets."""
+        if "members" in self._node("supernet"):
+            raise UserError(f"task={self.choices['task']} takes one supernet, not several")
+
+    # Building.
+
+    def uses(self, name: str) -> bool:
+        """Return whether the algorithm takes a part of this name."""
+        return name in inspect.signature(self.kind("algorithm")).parameters
+
+    def kind(self, group: str, node: Mapping[str, Any] | None = None) -> type[Any]:
+        """Return the class that a node names; UserError if it may not be used."""
+        return class_of(self._node(group) if node is None else node, group, self.origin, self.allowed)
+
+    def part(self, group: str, node: Mapping[str, Any] | None = None, **given: Any) -> Any:
+        """Build a part, which is not kept.
+
+        Args:
+            group: of the part.
+            node: its settings; ``None`` for those of the group.
+            given: what the constructor gets in place of what this experiment has.
+
+        Returns:
+            An object of a base class of the group.
+
+        Raises:
+            UserError: if the node is none, names anything else, or does not fit the constructor.
+        """
+        chosen = self._node(group) if node is None else node
+        module, *names = BASES[group]
+        kinds = tuple(getattr(import_module(module), name) for name in names)
+        if not issubclass(self.kind(group, chosen), kinds):
+            raise UserError(f"{self.origin}: {group}._target_={chosen['_target_']} is no {names[0]}")
+        return self._built(group, chosen, given)
+
+    def _node(self, group: str) -> Mapping[str, Any]:
+        node = self.resolved.get(group)
+        if not isinstance(node, Mapping):
+            raise UserError(f"{self.origin} has no settings of a {group}")
+        return node
+
+    def _built(self, group: str, node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+        target = self.kind(group, node)
+        parameters, hints = inspect.signature(target).parameters, _hints(target)
+        arguments = {
+            key: self._value(group, value, hints.get(key, Any), given)
+            for key, value in node.items()
+            if key not in ("_target_", "_partial_")
+        }
+        for name in sorted(arguments.keys() - parameters.keys()):
+            raise UserError(f"{self.origin}: {group}.{name} is unknown to this version; make the run anew")
+        for name in [each for each in parameters if each not in arguments]:
+            if name in given:
+                arguments[name] = given[name]
+            elif self._provides(name):
+                arguments[name] = getattr(self, name)
+        self._check_complete(group, node, parameters, arguments)
+        try:
+            return target(**arguments)
+        except NasError:
+            raise
+        except Exception as error:
+            if names_own(node):  # its code may raise anything
+                name, reason = node["_target_"], " ".join(f"{type(error).__name__}: {error}".split())
+                raise UserError(f"{self.origin} names {name} as {group}, which cannot be built ({reason})") from error
+            if self.origin != COMMAND_LINE and isinstance(error, TypeError | ValueError | AttributeError):
+                raise UserError(f"{self.origin}: the settings of the {group} are damaged ({error})") from error
+            raise
+
+    def _provides(self, name: str) -> bool:
+        """Return whether a constructor that names an argument gets it from here."""
+        if name in self._parts:
+            return True
+        needed = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
+        return name in PROVIDED and hasattr(type(self), name) and (needed not in GROUPS or needed in self.resolved)
+
+    def _value(self, group: str, value: Any, hint: Any, given: Mapping[str, Any]) -> Any:
+        """Return a setting, with nodes in it, at any depth, replaced by what they describe.
+
+        Where the constructor wants a callable it gets a function that builds the part, each time anew, and takes what
+        is to be used in place of what the experiment has.
+        """
+        if isinstance(value, list):
+            return [self._value(group, item, Any, given) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        if "_target_" not in value:
+            inner = get_args(hint)[-1] if get_args(hint) else Any
+            return {key: self._value(group, item, inner, given) for key, item in value.items()}
+        if get_origin(hint) is Callable or (hint is Any and value.get("_partial_")):
+            return lambda **more: self._built(group, value, {**given, **more})
+        return self._built(group, value, given)
+
+    def _check_complete(
+        self,
+        group: str,
+        node: Mapping[str, Any],
+        parameters: Mapping[str, inspect.Parameter],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        """Raise UserError if arguments are missing."""
+        required = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+        absent = sorted(required - arguments.keys())
+        if absent and names_own(node):
+            raise UserError(
+                f"{self.origin} names {node['_target_']} as {group}, which takes '{absent[0]}', but is given "
+                f"{', '.join(sorted(arguments))}: give it a default"
+            )
+        if absent:
+            raise UserError(
+                f"{self.origin}: {group}.{absent[0]} is missing, which this version needs; make the run anew"
+            )
+
+
+def _hints(target: type[Any]) -> Mapping[str, Any]:
+    """Return the types of a constructor's arguments, as far as they can be told."""
+    try:
+        return get_type_hints(target.__init__)
+    except Exception:  # of code from outside nas
+        return {}
+
+
+def torch_device(name: str) -> str:
+    """Return the device that ``device=`` names; UserError if it is not there."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"device={name} is unknown; choices: auto, cpu, cuda, cuda:<n>")
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if index >= torch.cuda.device_count():
+            raise UserError(
+                f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu"
+            )
+    return name
+
+
+def check_own_parts(experiment: Experiment) -> None:
+    """Raise UserError if parts from outside ``nas`` could not be built again from what a run's folder will hold.
+
+    Nothing is built where there are none.
+    """
+    from nas.dataset.base import Dataset
+    from nas.supernet.base import Supernet
+    from nas.supernet.checkpoint import RANDOM
+
+    settings = experiment.resolved
+    own = {name for name in ("dataset", "supernet", "training", "evaluator") if names_own(settings.get(name))}
+    if not own:
+        return
+    written = yaml.safe_load(yaml.safe_dump(dict(settings)))
+    places: dict[str, Any] = {"folder": experiment.folder, "device": "cpu", "cache": experiment.cache}
+    places |= {"allowed": experiment.allowed, "origin": COMMAND_LINE}
+    again = Experiment.of_folder(written, **places)
+    if "dataset" in own:
+        _check_contract(again.dataset, Dataset, "dataset", settings)
+        if again.changed().dataset.fingerprint != again.dataset.fingerprint:
+            raise UserError(
+                f"{_own_name(settings, 'dataset')} is another data set each time that it is built: its fingerprint "
+                f"must follow from its settings"
+            )
+    if "supernet" in own:
+        node = again.resolved["supernet"]
+        random = {"checkpoint": RANDOM} if "checkpoint" in node else {}  # folders of models have weights of their own
+        alone = Experiment.of_folder({"supernet": {**node, **random}}, **places, parts={"n_classes": again.n_classes})
+        _check_contract(alone.supernet, Supernet, "supernet", settings)
+        again = again.changed(dataset=again.dataset, supernet=alone.supernet)
+    if "training" in own:
+        again.changed(supernet=again.supernet, kept={}, replica=None).training  # noqa: B018 -- built
+    if "evaluator" in own:
+        again.changed(supernet=again.supernet, objectives=(), pool=None).evaluator  # noqa: B018 -- built
+
+
+def _check_contract(part: object, kind: type[Any], group: str, settings: Mapping[str, Any]) -> None:
+    """Raise UserError if a part lacks what its base class says that there is."""
+    for name in kind.__annotations__:
+        if not hasattr(part, name):
+            raise UserError(f"{_own_name(settings, group)} has no '{name}', which every {kind.__name__} has")
+
+
+def _own_name(settings: Mapping[str, Any], group: str) -> str:
+    return f"{group}._target_={settings[group]['_target_']}"
