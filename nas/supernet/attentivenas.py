@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.space.attentivenas import AttentiveNasSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
 from nas.supernet.base import VERSION, Supernet
@@ -149,7 +149,7 @@ class AttentiveNas(Supernet):
         load_cut(subnet, self.module)
         return subnet.eval()
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
         return {
             "macs": self._table(lambda part, side: part.macs(side)),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.ofa import fingerprint, first_weights, load
@@ -89,7 +89,7 @@ class Nat(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture.config)
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         return mobile_tables(self.space, self._subnets, self.space.n_genes, last=None)
 

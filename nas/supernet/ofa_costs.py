@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.supernet.ofa_mobile import MobileSubnets
 
 Measure = Literal["macs", "params"]
@@ -31,7 +31,7 @@ def term(axes: Sequence[Axis], cost: Callable[[Choice], int]) -> tuple[list[int]
 
 def mobile_tables(
     space: OfaSpace, subnets: Sequence[MobileSubnets], n_genes: int, last: tuple[Axis, Axis] | None
-) -> Mapping[str, AdditiveTable]:
+) -> Mapping[str, CostTable]:
     """Return the tables of ``"macs"`` and ``"params"`` of networks of inverted residuals.
 
     Args:

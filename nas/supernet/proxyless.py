@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.space.ofa import OfaSpace
 from nas.space.proxyless import ProxylessSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.ofa import OFA_NETS, fingerprint, first_weights, load
@@ -95,7 +95,7 @@ class Proxyless(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._subnets.extract(architecture.config)
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         space = self.space
         last = (

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.supernet.base import VERSION, Supernet
 from nas.supernet.elastic import load_cut, tensors_of
 from nas.supernet.layout import Block, Conv, Layout, make_divisible
@@ -117,7 +117,7 @@ class Tiny(Supernet):
         load_cut(subnet, self.module)
         return subnet.eval()
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
         return {
             "macs": self._table(lambda part, side: part.macs(side)),
