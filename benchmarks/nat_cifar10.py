@@ -33,7 +33,7 @@ from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed
 from nas.task.replica import Replica
 from nas.team import ALONE
-from nas.training.adaptation import Adaptation, Descent
+from nas.training.adaptation import Adaptation, AdaptationSettings
 
 HERE = Path(__file__).parent
 RUN = HERE.parent / "outputs" / "benchmark_nat_cifar10"
@@ -118,7 +118,7 @@ def parts(settings: list[str]) -> tuple[Dataset, Supernet, int]:
 def speeds(dataset: Dataset, supernet: Supernet, batch_size: int) -> dict[str, float]:
     """Return images a second of training the largest subnet, ordinarily and in the supernet."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    descent = Descent(
+    settings = AdaptationSettings(
         batch_size=batch_size,
         momentum=0.9,
         weight_decay=4e-5,
@@ -128,7 +128,7 @@ def speeds(dataset: Dataset, supernet: Supernet, batch_size: int) -> dict[str, f
         amp=True,
         seed=0,
     )
-    adaptation = Adaptation(supernet=supernet, dataset=dataset, device=device, team=ALONE, descent=descent)
+    adaptation = Adaptation(supernet=supernet, dataset=dataset, device=device, team=ALONE, settings=settings)
     largest = supernet.space.decode(supernet.space.largest)
     network = supernet.extract(largest).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=4e-5)

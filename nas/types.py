@@ -28,6 +28,8 @@ Genomes = npt.NDArray[np.int64]
 
 Floats = npt.NDArray[np.float64]
 
+MILLION = 1e6
+"""What multiply-adds and parameters are given in."""
 
 WORDS = {"top1_error": "top-1 error", "flops": "FLOPs", "latency_table": "latency from table"}
 """Quantities whose names on the command line are no words."""

@@ -22,9 +22,8 @@ from nas.space.joint import EACH_MACS
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.joint import Several, of_supernet
-from nas.types import Architecture, Floats, Genomes, PositiveInt
+from nas.types import MILLION, Architecture, Floats, Genomes, PositiveInt
 
-MILLION = 1e6
 Probabilities = npt.NDArray[np.float16]
 Network = tuple[str, tuple[int, ...]]
 """A network: the name of its supernet, and its genome there."""

@@ -16,7 +16,7 @@ from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
 from nas.space.table import CostTable
 from nas.supernet.checkpoint import Published, locate, read_state_dict
-from nas.types import Architecture, Floats, Genomes
+from nas.types import MILLION, Architecture, Floats, Genomes
 
 PUBLISHED = Published(
     name="ofa_mbv3_acc_predictor.pth",
@@ -28,7 +28,6 @@ EXPAND_RATIOS = (3, 4, 6)
 RESOLUTIONS = tuple(range(112, 225, 16))
 N_STAGES, MAX_DEPTH = 5, 4
 HIDDEN = 400
-MILLION = 1e6
 
 
 @final

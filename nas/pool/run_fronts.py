@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluator.subnet import MILLION
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
 from nas.run.archive import Archive, Entry
 from nas.supernet.base import Supernet
 from nas.supernet.joint import Several, of_supernet
-from nas.types import Architecture
+from nas.types import MILLION, Architecture
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class RunNetwork:
     """A network on a front.
 
     Attributes:
-        name, group: see :class:`nas.pool.model.Model`.
+        name, group: see :class:`nas.pool.model.PoolModel`.
         architecture: for the evaluator.
         costs: of one image that the run knows, by name.
         top1: accuracy on the validation images, percent, with the weights that the run left; ``None`` where the run

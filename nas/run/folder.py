@@ -20,7 +20,7 @@ from uuid import uuid4
 import yaml
 
 from nas.errors import InUseError, NasError, UserError
-from nas.files import read_sealed, sealed, write_json, write_text
+from nas.files import check_can_be_written, read_sealed, sealed, write_json, write_text
 from nas.run.archive import Archive
 from nas.run.lease import holder, lease
 from nas.run.status import StatusFile
@@ -130,9 +130,7 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
-        place = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            raise UserError(f"the run folder {self.path} cannot be written: {place} is not a folder you may write to")
+        check_can_be_written(self.path, f"the run folder {self.path}")
         if self.path.exists() and not (self.path / "config.yaml").exists():
             own = ("run.log", "status.json")  # a run that waits for its turn has no more
             others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name not in own)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
-from nas.model.base import Progress
+from nas.pool.base import Progress
 from nas.tracker.console import rough
 
 LINE_SECONDS = 10.0

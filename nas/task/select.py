@@ -13,10 +13,9 @@ from threadpoolctl import threadpool_limits
 from nas.errors import UserError
 from nas.experiment import Experiment
 from nas.files import expanded, read_json
-from nas.model.base import MODEL_FILE, ModelSource
+from nas.model.base import MODEL_FILE, Front, ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
-from nas.model.front import Front
 from nas.pareto import achievements, non_dominated, trade_offs
 from nas.task.base import Task
 from nas.task.model import given_by
