@@ -21,7 +21,7 @@ from nas.pool.model import probabilities_of
 from nas.space.joint import EACH_MACS
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Several, of_supernet
+from nas.supernet.joint import JointSupernet, of_supernet
 from nas.types import MILLION, Architecture, Floats, Genomes, PositiveInt
 
 Probabilities = npt.NDArray[np.float16]
@@ -81,7 +81,7 @@ class JointEvaluator(Evaluator):
         Raises:
             UserError: if there is one supernet alone, or an objective that cascades do not have.
         """
-        if not isinstance(supernet, Several):
+        if not isinstance(supernet, JointSupernet):
             raise UserError(
                 "evaluator=joint measures cascades of several supernets: supernet=[a,b], or evaluator=subnet for one"
             )

@@ -21,7 +21,7 @@ from nas.model.run import RunFront
 from nas.pool.timm_models import counted
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import PUBLISHED_CLASSES, weights_digest
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.targets import NO_OTHERS, Allowed
 
 
@@ -180,7 +180,7 @@ def teacher_of(model: Model, class_names: tuple[str, ...] | None, dataset: Datas
 
 def _largest(front: Front | None, given: Given, dataset: Dataset) -> ModelSource:
     if isinstance(front, RunFront):
-        if isinstance(front.run.supernet, Several):
+        if isinstance(front.run.supernet, JointSupernet):
             raise UserError(
                 f"{_KEY}={SUPERNET}: the run has several supernets, {', '.join(front.run.supernet.members)}; name the "
                 f"folder of a model, or timm:NAME"

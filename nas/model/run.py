@@ -35,7 +35,7 @@ from nas.run.folder import short_names
 from nas.space.joint import OWN
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import SUPERNET, Several, of_supernet
+from nas.supernet.joint import SUPERNET, JointSupernet, of_supernet
 from nas.types import MILLION, Architecture, Genomes
 
 log = logging.getLogger(__name__)
@@ -86,13 +86,13 @@ class RunFront(Front):
         """
         self._check_networks()
         supernet = self.run.supernet
-        if isinstance(supernet, Several) and SUPERNET in config:
+        if isinstance(supernet, JointSupernet) and SUPERNET in config:
             return RunArchitecture(self, _of_several(supernet, config), name, None)
         architecture = _decoded(supernet, config)
         known = next(
             (i for i, each in enumerate(self.run.members) if tuple(each["genome"]) == architecture.genome), None
         )
-        if isinstance(supernet, Several):
+        if isinstance(supernet, JointSupernet):
             return JointCascade(self, architecture, name, known)
         return RunArchitecture(self, architecture, name, known)
 
@@ -425,7 +425,7 @@ class JointCascade(RunCascade):
     def routing(self, progress: Progress) -> Routing:
         """Return the networks by descending position."""
         several = self._front.run.supernet
-        assert isinstance(several, Several)
+        assert isinstance(several, JointSupernet)
         (order,), (limits,) = several.space.order(self._genome), several.space.limits(self._genome)
         genes = several.space.split(self._genome)
         names, sources, costs = [], [], []
@@ -448,7 +448,7 @@ def _decoded(supernet: Supernet, config: Mapping[str, Any]) -> Architecture:
     return supernet.space.decode(supernet.space.encode(config))
 
 
-def _of_several(several: Several, config: Mapping[str, Any]) -> Architecture:
+def _of_several(several: JointSupernet, config: Mapping[str, Any]) -> Architecture:
     """Return the architecture of the supernet that a network names."""
     own = dict(config)
     which = str(own.pop(SUPERNET))

@@ -21,7 +21,7 @@ from nas.pool.stored_pool import StoredPool, check_agreement
 from nas.run.finished import FinishedRun
 from nas.run.folder import short_names
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.targets import NO_OTHERS, Allowed
 from nas.types import PositiveInt
 
@@ -129,7 +129,7 @@ class _Run:
     def limits(self) -> dict[str, tuple[float, float]]:
         """Return the least and the largest cost in the supernet's space, or in any of several, in millions."""
         supernet = self._run.supernet
-        members = supernet.members.values() if isinstance(supernet, Several) else [supernet]
+        members = supernet.members.values() if isinstance(supernet, JointSupernet) else [supernet]
         found = {}
         for name, table in (("flops", "macs"), ("params", "params")):
             ends = [member.costs()[table].extremes() for member in members]

@@ -41,8 +41,8 @@ MOVED_CLASSES = {
     "nas.evaluator.gap_cascade.GapCascades": "nas.cascade.source.GapCascades",
     "nas.evaluator.joint.JointEvaluator": "nas.cascade.joint_evaluator.JointEvaluator",
     "nas.evaluator.pooled.PooledCascades": "nas.cascade.source.PooledCascades",
-    "nas.supernet.several.Several": "nas.supernet.joint.Several",
-    "nas.surrogate.cascade.CascadeSurrogate": "nas.cascade.joint_surrogate.CascadeSurrogate",
+    "nas.supernet.several.Several": "nas.supernet.joint.JointSupernet",
+    "nas.surrogate.cascade.CascadeSurrogate": "nas.cascade.joint_surrogate.JointSurrogate",
 }
 """Classes that settings of earlier versions name otherwise: name then, name now."""
 
