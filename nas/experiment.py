@@ -442,8 +442,10 @@ class Experiment:
         """Return whether a constructor that names an argument gets it from here."""
         if name in self._parts:
             return True
-        needed = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
-        return name in PROVIDED and hasattr(type(self), name) and (needed not in GROUPS or needed in self.resolved)
+        if name not in PROVIDED or not hasattr(type(self), name):
+            return False
+        group = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
+        return group not in GROUPS or group in self.resolved or group in self._parts
 
     def _value(self, group: str, value: Any, hint: Any, given: Mapping[str, Any]) -> Any:
         """Return a setting, with nodes in it, at any depth, replaced by what they describe.

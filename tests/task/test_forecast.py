@@ -18,8 +18,8 @@ from tests.small import Bars
 from tests.tabular import Tabular
 
 OFA: dict[str, Any] = {
-    "_target_": "nas.supernet.ofa_mobilenet.OfaMobileNet", "width": 1.0, "resolutions": [64], "checkpoint": "absent.pth",
-    "dropout": 0.0, "drop_path": 0.0, "gradient_checkpointing": False, "seed": 0,
+    "_target_": "nas.supernet.ofa_mobilenet.OfaMobileNet", "width": 1.0, "resolutions": [64],
+    "checkpoint": "absent.pth", "dropout": 0.0, "drop_path": 0.0, "gradient_checkpointing": False, "seed": 0,
 }  # fmt: skip
 
 
