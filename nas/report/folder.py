@@ -12,9 +12,9 @@ from nas.report.data.comparison import Comparison
 from nas.report.data.runs import Run
 from nas.report.data.spaces import Spaces
 from nas.report.page.animation import write_animation
+from nas.report.page.figures import write_figures
 from nas.report.page.page import render_page
 from nas.report.page.pictures import chosen_architectures
-from nas.report.page.printed import write_figures
 from nas.report.page.tables import write_tables
 from nas.report.papers.exhibit_figures import write_exhibits
 from nas.report.papers.papers import Papers

@@ -14,7 +14,7 @@ MARGIN = 1.01
 
 
 @dataclass(frozen=True)
-class Progress:
+class FrontHistory:
     """A run after some of its steps.
 
     Attributes:
@@ -44,7 +44,7 @@ class Progress:
         return places, np.array([born[p] for p in places.tolist()], dtype=np.int64), np.array(gone, dtype=np.int64)
 
 
-def progress(record: Record, most: int) -> Progress:
+def progress(record: Record, most: int) -> FrontHistory:
     """Return the fronts after at most ``most`` steps, evenly spaced where there are more."""
     steps, last = np.unique(record.step[::-1], return_index=True)
     counts = len(record.step) - last
@@ -59,7 +59,7 @@ def progress(record: Record, most: int) -> Progress:
         done = counts[len(fronts) - 1]
         places = np.concatenate([fronts[-1], done + np.flatnonzero(record.ok[done:count])])
         fronts.append(places[non_dominated(record.objectives[places])])
-    return Progress(steps, counts, fronts)
+    return FrontHistory(steps, counts, fronts)
 
 
 def thinned(n: int, most: int) -> Integers:
@@ -79,7 +79,7 @@ def first_step(record: Record) -> int:
     return int(record.step[record.ok].min())
 
 
-def hypervolumes(record: Record, course: Progress, reference: Floats, ideal: Floats) -> Floats:
+def hypervolumes(record: Record, course: FrontHistory, reference: Floats, ideal: Floats) -> Floats:
     """Return the share of the box from ``ideal`` to ``reference`` that each front dominates, shape (k,)."""
     return np.array([hypervolume(record.objectives[front], reference, ideal) for front in course.fronts])
 
@@ -96,11 +96,3 @@ def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) ->
     place = np.searchsorted(evaluations, grid, side="right") - 1
     found = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
     return np.where((grid > evaluations[-1]) & (not holds), np.nan, found)
-
-
-def spread(curves: Floats) -> Floats:
-    """Return minimum, lower quartile, median, upper quartile and maximum over curves, (r, g) -> (5, g)."""
-    found = np.full((5, curves.shape[1]), np.nan)
-    some = ~np.isnan(curves).all(axis=0)
-    found[:, some] = np.nanquantile(curves[:, some], [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
-    return found

@@ -1,13 +1,11 @@
-"""Empirical attainment: what share of several runs reached which trade-offs."""
+"""Fronts and curves of several runs put together: surfaces of empirical attainment, quartiles."""
 
 from collections.abc import Sequence
 
 import moocore
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
 
 from nas.pareto import non_dominated
-from nas.run.record import Integers, Record
 from nas.types import Floats
 
 LEVELS = ("best", "median", "worst")
@@ -36,48 +34,9 @@ def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
     return surfaces
 
 
-FEW = 40
-"""Candidates of a step up to which all their pairs are looked at, for all steps at once; with more, step by step."""
-
-
-def surrogate_quality(record: Record) -> tuple[Integers, Floats]:
-    """Return how the predictions of new candidates agreed with their evaluations, step by step.
-
-    Returns:
-        The steps with at least two predicted candidates, shape (s,), and root-mean-square error (in the unit of the
-        first objective), Spearman's rho and Kendall's tau-b of each, shape (s, 3); correlations are not-a-number
-        where nothing varies.
-    """
-    used = record.ok & record.fresh & ~np.isnan(record.predicted)
-    steps, place, counts = np.unique(record.step[used], return_inverse=True, return_counts=True)
-    pairs = np.full((len(steps), int(counts.max(initial=0)), 2), np.nan)
-    column = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-    pairs[place, column, 0] = record.predicted[used]
-    pairs[place, column, 1] = record.objectives[used, 0]
-    enough = counts >= 2
-    return steps[enough], _quality(pairs[enough, :, 0], pairs[enough, :, 1])
-
-
-def _quality(predicted: Floats, actual: Floats) -> Floats:
-    """Return error, rho and tau of each row, (s, n) and (s, n) -> (s, 3); not-a-number fills short rows."""
-    found = np.full((len(predicted), 3), np.nan)
-    if len(predicted) == 0:
-        return found
-    found[:, 0] = np.sqrt(np.nanmean((predicted - actual) ** 2, axis=1))
-    if predicted.shape[1] > FEW:
-        for row in range(len(predicted)):
-            x, y = (values[row][~np.isnan(values[row])] for values in (predicted, actual))
-            if np.ptp(x) > 0 and np.ptp(y) > 0:
-                found[row, 1:] = spearmanr(x, y).statistic, kendalltau(x, y).statistic
-        return found
-    signs = [np.nan_to_num(np.sign(v[:, :, None] - v[:, None, :])) for v in (predicted, actual)]
-    found[:, 1] = _ratio(*(sign.sum(axis=2) for sign in signs))  # twice the ranks less their mean, ties sharing theirs
-    found[:, 2] = _ratio(*(sign.reshape(len(sign), -1) for sign in signs))
-    return found
-
-
-def _ratio(x: Floats, y: Floats) -> Floats:
-    """Return the correlation of rows whose means are 0."""
-    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    found: Floats = np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0)
+def spread(curves: Floats) -> Floats:
+    """Return minimum, lower quartile, median, upper quartile and maximum over curves, (r, g) -> (5, g)."""
+    found = np.full((5, curves.shape[1]), np.nan)
+    some = ~np.isnan(curves).all(axis=0)
+    found[:, some] = np.nanquantile(curves[:, some], [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
     return found

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.report.data.progress import along, hypervolumes, progress, reference_point, spread, thinned
+from nas.report.data.progress import along, hypervolumes, progress, reference_point, thinned
 from nas.run.results import Results
 from tests.report.made import made_run, whole_archive
 
@@ -48,10 +48,3 @@ def test_curves_hold_or_end():
     assert along(*curve, grid, holds=True).tolist()[1:] == [0.5, 0.5, 0.6, 0.6]
     ended = along(*curve, grid, holds=False)
     assert np.isnan(ended[[0, 4]]).all() and ended[1:4].tolist() == [0.5, 0.5, 0.6]
-
-
-def test_spread_leaves_out_what_is_not_there():
-    curves = np.array([[np.nan, 1.0, 2.0], [np.nan, 3.0, np.nan]])
-    found = spread(curves)
-    assert np.isnan(found[:, 0]).all()
-    assert found[:, 1].tolist() == [1.0, 1.5, 2.0, 2.5, 3.0] and found[:, 2].tolist() == [2.0] * 5
