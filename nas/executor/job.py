@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from nas.executor.base import EvaluatorReplica
 from nas.executor.workers import Limits, Weights, Workers, split_up
-from nas.files import read_json, write_json
+from nas.files import read_sealed, sealed, write_json
 from nas.lifetime import end_with
 from nas.types import Architecture, Evaluation
 
@@ -39,7 +39,7 @@ class ResultFiles:
         """Write a result; its file is whole or absent."""
         content = self._facts | {"genome": list(architecture.genome), "metrics": dict(evaluation.metrics)}
         content |= {"error": evaluation.error}
-        write_json(self._path(architecture), content | {"sha256": _checksum(content)})
+        write_json(self._path(architecture), sealed(content))
 
     def names(self) -> set[str]:
         """Return the names of all files that are there."""
@@ -51,13 +51,12 @@ class ResultFiles:
         if path.name not in names:
             return None
         try:
-            content: dict[str, Any] = read_json(path)
-            good = content.pop("sha256") == _checksum(content)
-            if good and content.items() >= (self._facts | {"genome": list(architecture.genome)}).items():
+            content = read_sealed(path)
+            if content.items() >= (self._facts | {"genome": list(architecture.genome)}).items():
                 return Evaluation(content["metrics"], error=content["error"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, TypeError):
             pass
         log.warning("%s is damaged; the architecture is evaluated again", path)
         path.unlink(missing_ok=True)
@@ -71,10 +70,6 @@ class ResultFiles:
     def _path(self, architecture: Architecture) -> Path:
         name = hashlib.sha256(json.dumps(list(architecture.genome)).encode()).hexdigest()[:32]
         return self._folder / f"{name}.json"
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 LOOKS = 2  # one after the other that must not see a job: its files may arrive later than its end

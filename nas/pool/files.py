@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
-from nas.files import expanded
-from nas.pool.array_file import ArrayFile
-from nas.pool.array_folder import file_digest
+from nas.files import expanded, file_digest
 from nas.pool.base import Progress, Split
-from nas.pool.model import Computed, Model, SplitOutputs, from_logits, from_probabilities
-from nas.pool.output_folder import ModelFiles, models_in
+from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits, from_probabilities
+from nas.pool.output_folder import ArrayFile, ModelFiles, models_in
 from nas.pool.stored_pool import StoredPool
 from nas.run.folder import short_names
 from nas.types import PositiveInt
@@ -65,7 +63,7 @@ class FilesPool(StoredPool):
             if path is not None
         }
         self._sizes: dict[Split, tuple[str, int]] = {}  # of the first model, and its name
-        self._found: list[Model] = []
+        self._found: list[PoolModel] = []
         for group, place in zip(short_names(places, "pool.folders"), places, strict=True):
             self._found += self._models_of(group, place, models_in(place, suffix))
         names = [model.name for model in self._found]
@@ -73,10 +71,10 @@ class FilesPool(StoredPool):
         if repeated is not None:
             raise UserError(f"pool.folders: two models are called {repeated}")
 
-    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+    def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
         return self._found, {}
 
-    def _models_of(self, group: str, folder: Path, found: Sequence[ModelFiles]) -> list[Model]:
+    def _models_of(self, group: str, folder: Path, found: Sequence[ModelFiles]) -> list[PoolModel]:
         shared = dict(self._given)
         for split in ("validation", "test"):
             stored = ArrayFile(folder / LABELS, split)
@@ -87,7 +85,7 @@ class FilesPool(StoredPool):
 
     def _model(
         self, group: str, folder: Path, files: ModelFiles, shared: Mapping[Split, Labels], classes: list[str] | None
-    ) -> Model:
+    ) -> PoolModel:
         name = f"{group}/{files.name}"
         shapes = {split: file.shape() for split, file in files.outputs.items()}
         labels: dict[Split, Labels] = {}
@@ -113,7 +111,7 @@ class FilesPool(StoredPool):
             raise UserError(f"'{folder / CLASSES}' has {len(classes)} names, {name} has {n_classes} classes")
         arrays = [*files.outputs.values(), *files.gaps.values()]
         stamps = [[str(a.path), a.member, a.path.stat().st_size, a.path.stat().st_mtime_ns] for a in arrays]
-        return Model(
+        return PoolModel(
             name=name,
             group=group,
             architecture=files.architecture,

@@ -53,7 +53,7 @@ class Computed:
 
 
 @dataclass(frozen=True)
-class Model:
+class PoolModel:
     """A model that can be run.
 
     Attributes:

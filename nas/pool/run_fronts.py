@@ -20,7 +20,7 @@ class RunNetwork:
     """A network on a front.
 
     Attributes:
-        name, group: see :class:`nas.pool.model.Model`.
+        name, group: see :class:`nas.pool.model.PoolModel`.
         architecture: for the evaluator.
         costs: of one image that the run knows, by name.
         top1: accuracy on the validation images, percent, with the weights that the run left; ``None`` where the run

@@ -15,7 +15,7 @@ from torch import Tensor
 from nas.evaluator import accuracy
 from nas.files import expanded
 from nas.pool.base import SPLITS, Progress, Split
-from nas.pool.model import Computed, Model, SplitOutputs, from_logits
+from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_pool import StoredPool, check_agreement
 from nas.run.finished import FinishedRun
@@ -82,7 +82,7 @@ class RunsPool(StoredPool):
         ends = {name: [limits[name] for limits in each] for name in names & set(self.costs)}
         return {name: (min(low for low, _ in found), max(high for _, high in found)) for name, found in ends.items()}
 
-    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+    def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
         same = len({run.data_fingerprint for run in self._runs}) == 1
         data: list[Mapping[str, Any]] = [{} if same else run.data for run in self._runs]
         check_agreement([run.models(part, {})[0] for run, part in zip(self._runs, data, strict=True)])
@@ -154,17 +154,17 @@ class _Run:
             "torch": [torch.__version__, str(self._device).partition(":")[0], self._run.threads],
         }
 
-    def models(self, data: Mapping[str, Any], identity: Mapping[str, Any]) -> list[Model]:
+    def models(self, data: Mapping[str, Any], identity: Mapping[str, Any]) -> list[PoolModel]:
         """Return the networks on the front, ascending in error.
 
         Args:
-            data: what the networks of other runs must agree with, see :class:`nas.pool.model.Model`.
+            data: what the networks of other runs must agree with, see :class:`nas.pool.model.PoolModel`.
             identity: of the run.
         """
         dataset = self._run.dataset
         labels: dict[Split, Any] = {split: dataset.split(split).labels for split in SPLITS}
         return [
-            Model(
+            PoolModel(
                 name=network.name,
                 group=network.group,
                 architecture={"run": network.group} | dict(network.architecture.config),

@@ -23,7 +23,7 @@ from nas.pool.array_folder import (
     write_arrays,
 )
 from nas.pool.base import SPLITS, Outputs, Pool, Progress, Split
-from nas.pool.model import Computed, Model
+from nas.pool.model import Computed, PoolModel
 from nas.types import PositiveInt
 
 BLOCK_BYTES = 2**26
@@ -53,11 +53,11 @@ class StoredPool(Pool):
         self._workers = workers
         check_cache(cache)
         self._skip_failed = skip_failed
-        self._chosen: list[Model] = []
+        self._chosen: list[PoolModel] = []
         self._digests: list[Mapping[str, str]] = []  # of their files
 
     @abstractmethod
-    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+    def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
         """Return the models, and those that cannot be used with the reason; ``progress`` as in :meth:`prepare`."""
 
     def prepare(self, progress: Progress) -> None:
@@ -99,10 +99,10 @@ class StoredPool(Pool):
         """Return how many images a split has, without a look at the outputs."""
         return len(self._chosen[0].labels[split])
 
-    def _run_missing(self, models: Sequence[Model], progress: Progress) -> dict[str, Facts]:
+    def _run_missing(self, models: Sequence[PoolModel], progress: Progress) -> dict[str, Facts]:
         """Return what is stored about each model by name, after running those of which nothing is."""
         facts: dict[str, Facts] = {}
-        waiting: list[Model] = []
+        waiting: list[PoolModel] = []
         for model in models:
             known = read_facts(self._folder / model.key, thorough=False)
             if known is None:
@@ -121,7 +121,7 @@ class StoredPool(Pool):
                 raise
         return facts
 
-    def _finished(self, started: Mapping[Future[Facts], Model]) -> Iterator[tuple[str, Facts | None]]:
+    def _finished(self, started: Mapping[Future[Facts], PoolModel]) -> Iterator[tuple[str, Facts | None]]:
         """Yield each model's name and facts when it is finished; ``None`` for one that failed and may."""
         for future in as_completed(started):
             name = started[future].name
@@ -135,7 +135,7 @@ class StoredPool(Pool):
                 self.failed = {**self.failed, name: reason}
                 yield name, None
 
-    def _run(self, model: Model) -> Facts:
+    def _run(self, model: PoolModel) -> Facts:
         """Run a model and store its outputs, unless another process did just now."""
         folder = self._folder / model.key
         with locked(folder):
@@ -150,7 +150,7 @@ class StoredPool(Pool):
             write_arrays(folder, arrays, facts)
             return cast(Facts, read_facts(folder, thorough=False))
 
-    def _describe(self, models: Sequence[Model], facts: Sequence[Facts]) -> None:
+    def _describe(self, models: Sequence[PoolModel], facts: Sequence[Facts]) -> None:
         """Set what the pool says about itself."""
         self.names = tuple(model.name for model in models)
         self.groups = tuple(model.group for model in models)
@@ -192,7 +192,7 @@ class StoredPool(Pool):
         write_arrays(folder, {"probabilities": probabilities, "gaps": gaps}, {"models": list(self.names)})
 
 
-def _check_shapes(model: Model, computed: Computed) -> None:
+def _check_shapes(model: PoolModel, computed: Computed) -> None:
     """Raise RunError if outputs do not fit the labels."""
     for split, labels in model.labels.items():
         found, expected = computed.splits[split].probabilities.shape, (len(labels), len(model.class_names))
@@ -200,7 +200,7 @@ def _check_shapes(model: Model, computed: Computed) -> None:
             raise RunError(f"its outputs on the {split} split have the shape {found}, must have {expected}")
 
 
-def check_agreement(models: Sequence[Model]) -> None:
+def check_agreement(models: Sequence[PoolModel]) -> None:
     """Raise UserError, naming two models, if they differ in classes, data, splits, sizes or labels."""
     first = models[0]
     for other in models[1:]:
@@ -209,7 +209,7 @@ def check_agreement(models: Sequence[Model]) -> None:
             raise UserError(f"the pool's models {first.name} and {other.name} do not fit each other: {difference}")
 
 
-def _difference(first: Model, other: Model) -> str | None:
+def _difference(first: PoolModel, other: PoolModel) -> str | None:
     """Return what two models disagree about; ``None`` if nothing."""
     if len(first.class_names) != len(other.class_names):
         return f"{len(first.class_names):,} and {len(other.class_names):,} classes"
@@ -222,7 +222,7 @@ def _difference(first: Model, other: Model) -> str | None:
     return _labels(first, other)
 
 
-def _labels(first: Model, other: Model) -> str | None:
+def _labels(first: PoolModel, other: PoolModel) -> str | None:
     """Return what two models disagree about in their splits; ``None`` if nothing."""
     if first.labels.keys() != other.labels.keys():
         return f"outputs on {', '.join(first.labels)} and on {', '.join(other.labels)}"

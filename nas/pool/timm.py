@@ -16,7 +16,7 @@ from nas.dataset.file_rows import FileRows
 from nas.errors import UserError
 from nas.files import expanded
 from nas.pool.base import SPLITS, Progress, Split
-from nas.pool.model import Computed, Model, SplitOutputs, from_logits
+from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.stored_pool import StoredPool
 from nas.pool.timm_models import HUB, RANDOM, MultiplyAdds, make_model, model_names, transform_of, weights_identity
 from nas.supernet.checkpoint import weights_digest
@@ -77,7 +77,7 @@ class TimmPool(StoredPool):
         self._dataset = dataset
         self._device = torch.device(device)
 
-    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+    def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
         note = None if self._weights == RANDOM else taken_in_order("timm's models", self._dataset)
         if note:
             logger.warning(note)
@@ -93,7 +93,7 @@ class TimmPool(StoredPool):
                 continue
             for resolution in self._resolutions:
                 models.append(
-                    Model(
+                    PoolModel(
                         name=f"timm/{name}" + ("" if resolution is None else f"@{resolution}"),
                         group="timm",
                         architecture={"timm": name, "r": resolution},

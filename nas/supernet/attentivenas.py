@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.files import file_digest
 from nas.seeding import rng_for
 from nas.space.attentivenas import AttentiveNasSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
 from nas.supernet.base import VERSION, Supernet
-from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
+from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_state_dict
 from nas.supernet.elastic import bind, load_cut
 from nas.supernet.layout import Conv
 from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability

@@ -13,9 +13,10 @@ from ofa.imagenet_classification.elastic_nn.modules.dynamic_op import DynamicSep
 from ofa.utils import init_models
 from torch import Tensor, nn
 
+from nas.files import file_digest
 from nas.seeding import rng_for
 from nas.supernet.base import VERSION
-from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
+from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_state_dict
 from nas.supernet.elastic import cut
 
 OFA_NETS = "https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_nets/"

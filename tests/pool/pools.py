@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas.pool.base import Progress, Split
-from nas.pool.model import Computed, Model, from_logits
+from nas.pool.model import Computed, PoolModel, from_logits
 from nas.pool.stored_pool import StoredPool
 
 SIZES: dict[Split, int] = {"validation": 40, "test": 30}
@@ -46,7 +46,7 @@ class Invented(StoredPool):
         self._told = told
         self._lock = Lock()
 
-    def _models(self, progress: Progress) -> tuple[Sequence[Model], Mapping[str, str]]:
+    def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
         models = []
         for seed in range(self._k):
             settings: dict[str, Any] = {
@@ -60,7 +60,7 @@ class Invented(StoredPool):
                 "costs": {"latency": 0.5},
                 "run": partial(self._computed, seed),
             }
-            models.append(Model(**(settings | dict(self._changes.get(seed, {})))))
+            models.append(PoolModel(**(settings | dict(self._changes.get(seed, {})))))
         return models, {}
 
     def _computed(self, seed: int) -> Computed:
