@@ -20,6 +20,7 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from nas.cache import locked
 from nas.errors import UserError
+from nas.files import file_digest
 
 ATTEMPTS = 5
 """Connections made for one download, each where the one before broke."""

@@ -104,7 +104,7 @@ def arguments(target: Callable[..., Any], *, ranges: bool) -> dict[str, inspect.
         target: the class, or a function that makes a part.
         ranges: whether types keep their ranges, ``Annotated[int, Gt(0)]``.
     """
-    hints = get_type_hints(target.__init__, include_extras=ranges)  # type: ignore[misc]
+    hints = get_type_hints(target.__init__, include_extras=ranges)
     found: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(target).parameters.items():
         hint = hints.get(name, Any)

@@ -27,7 +27,7 @@ class ClassFolders(FileDataset):
         vld_size: PositiveInt,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        **files: Unpack[FileOptions],
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
@@ -39,7 +39,7 @@ class ClassFolders(FileDataset):
             vld_size: number of validation images, which are taken from the training images.
             test_size: number of test images; all if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            files: see :class:`FileOptions`.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folder does not hold what the splits need.
@@ -47,4 +47,4 @@ class ClassFolders(FileDataset):
         root = expanded(path, "dataset.path")
         listing = list_folders(root, train_folders, test_folder, "dataset.path")
         splits = split_listing(listing, train_size=train_size, vld_size=vld_size, test_size=test_size, seed=split_seed)
-        super().__init__(root=root, listing=listing, splits=splits, **files)
+        super().__init__(root=root, listing=listing, splits=splits, **options)

@@ -19,7 +19,7 @@ class Digits(ArrayDataset):
         split_seed: NonNegativeInt,
         vld_size: PositiveInt,
         test_size: PositiveInt,
-        **arrays: Unpack[ArrayOptions],
+        **options: Unpack[ArrayOptions],
     ) -> None:
         """Load and split the images.
 
@@ -27,7 +27,7 @@ class Digits(ArrayDataset):
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
             vld_size: number of validation images.
             test_size: number of test images.
-            arrays: see :class:`ArrayOptions`.
+            options: see :class:`ArrayOptions`.
 
         Raises:
             UserError: if the splits do not leave an image of every class to each other.
@@ -39,4 +39,4 @@ class Digits(ArrayDataset):
         pixels, labels = np.repeat(gray[:, None], 3, axis=1), data.target.astype(np.int64)
         names = tuple(str(name) for name in data.target_names)
         splits = stratified(labels, names, {"test": test_size, "validation": vld_size}, split_seed)
-        super().__init__(pixels=pixels, labels=labels, class_names=names, splits=splits, **arrays)
+        super().__init__(pixels=pixels, labels=labels, class_names=names, splits=splits, **options)

@@ -36,7 +36,7 @@ class ImageFolder(FileDataset):
         vld_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        **files: Unpack[FileOptions],
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
@@ -46,7 +46,7 @@ class ImageFolder(FileDataset):
                 all if ``None``; otherwise of the training images, a fifth if ``None``.
             test_size: number of test images where there is no test folder; a fifth of all images if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            files: see :class:`FileOptions`.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
@@ -54,7 +54,7 @@ class ImageFolder(FileDataset):
         root = expanded(path, "dataset.path")  # settings arrive as text
         listing, validation = _list_images(root)
         splits = _split(listing, validation, vld_size, test_size, split_seed)
-        super().__init__(root=root, listing=listing, splits=splits, **files)
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:

@@ -33,7 +33,7 @@ class ImageNetV2(FileDataset):
         train_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        **files: Unpack[FileOptions],
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
@@ -44,7 +44,7 @@ class ImageNetV2(FileDataset):
             train_size: number of training images; all if ``None``.
             test_size: number of test images; all if ``None``.
             split_seed: of the choice of training and test images.
-            files: see :class:`FileOptions`.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folders do not hold what they must.
@@ -67,7 +67,7 @@ class ImageNetV2(FileDataset):
             "validation": np.arange(len(known.paths), len(listing.paths)),
             "test": sample(listing, np.flatnonzero(known.test), "test", test_size, split_seed),
         }
-        super().__init__(root=root, listing=listing, splits=splits, **files)
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str], list[int]]:

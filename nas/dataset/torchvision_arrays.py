@@ -37,7 +37,7 @@ class TorchvisionArrays(ArrayDataset):
         download: bool,
         vld_size: PositiveInt,
         split_seed: NonNegativeInt,
-        **arrays: Unpack[ArrayOptions],
+        **options: Unpack[ArrayOptions],
     ) -> None:
         """Read the images, downloading them if needed.
 
@@ -47,7 +47,7 @@ class TorchvisionArrays(ArrayDataset):
             download: whether to download what is absent.
             vld_size: number of validation images, which are taken from the training images.
             split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            arrays: see :class:`ArrayOptions`.
+            options: see :class:`ArrayOptions`.
 
         Raises:
             UserError: if the files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -59,7 +59,7 @@ class TorchvisionArrays(ArrayDataset):
         splits = stratified(labels[0], names, {"validation": vld_size}, split_seed)
         splits["test"] = np.arange(len(labels[0]), len(labels[0]) + len(labels[1]))
         whole = {"pixels": np.concatenate(pixels), "labels": np.concatenate(labels)}
-        super().__init__(**whole, class_names=names, splits=splits, **arrays)
+        super().__init__(**whole, class_names=names, splits=splits, **options)
 
 
 def _arrays(part: Any) -> tuple[Pixels, Indices]:

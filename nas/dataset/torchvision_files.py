@@ -37,7 +37,7 @@ class TorchvisionFiles(FileDataset):
         download: bool,
         vld_size: PositiveInt,
         split_seed: NonNegativeInt,
-        **files: Unpack[FileOptions],
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files, downloading them if needed.
 
@@ -47,7 +47,7 @@ class TorchvisionFiles(FileDataset):
             download: whether to download what is absent.
             vld_size: number of validation images, which are taken from the published training and validation parts.
             split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            files: see :class:`FileOptions`.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -57,7 +57,7 @@ class TorchvisionFiles(FileDataset):
         parts = open_parts(source, root, {part: {"split": part} for part in (*train, "test")}, download)
         listing = _listing(parts, files, root)
         splits = split_listing(listing, train_size=None, vld_size=vld_size, test_size=None, seed=split_seed)
-        super().__init__(root=root, listing=listing, splits=splits, **files)
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _listing(parts: Mapping[str, Any], files: str, root: Path) -> Listing:

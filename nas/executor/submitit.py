@@ -96,7 +96,7 @@ class Submitit(Executor):
         self._cluster = cluster
         self._chunk = chunk
         self._limits = Limits(retries, timeout, start_timeout)
-        self._machine = {"gpu": gpus > 0, "cpus": cpus, "workers_per_gpu": workers_per_gpu}
+        self._machine: dict[str, Any] = {"gpu": gpus > 0, "cpus": cpus, "workers_per_gpu": workers_per_gpu}
         self._poll = poll
         self._queue: Queue | None = None
         self._digest: str | None = None
