@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # what is not asked for is not imported either: torch takes s
     from nas.pool.base import Pool
     from nas.selector.base import Selector
     from nas.space.base import SearchSpace, SpaceSource
-    from nas.space.table import AdditiveTable
+    from nas.space.table import CostTable
     from nas.supernet.base import Supernet
     from nas.surrogate.base import Surrogate
     from nas.tracker.base import Tracker
@@ -268,7 +268,7 @@ class Experiment:
         return found
 
     @cached_property
-    def tables(self) -> Mapping[str, AdditiveTable]:
+    def tables(self) -> Mapping[str, CostTable]:
         """Exact costs of architectures, by name."""
         return self.source.costs()
 

@@ -13,7 +13,8 @@ from nas.algorithm.base import Algorithm, timed
 from nas.errors import RunError
 from nas.evaluator.base import ArrayEvaluator, Evaluator
 from nas.executor.base import Executor, Work
-from nas.objective.base import Objective, values
+from nas.executor.serial import Serial
+from nas.objective.base import TOP1_ERROR, Objective, values
 from nas.run.archive import Archive, Commit, Entry
 from nas.run.batch_folder import BatchFolder, last_line
 from nas.run.folder import RunFolder
@@ -21,6 +22,7 @@ from nas.run.results import Results, quality_of_parts, quality_with_archive
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
 from nas.tracker.base import Tracker
+from nas.tracker.together import Together
 from nas.training.base import Training
 from nas.types import Architecture, Batch, Evaluation
 
@@ -39,31 +41,48 @@ class Search:
         self,
         *,
         folder: RunFolder,
-        archive: Archive,
         space: SearchSpace,
         objectives: Sequence[Objective],
         algorithm: Algorithm,
         training: Training,
         evaluator: Evaluator | ArrayEvaluator,
-        executor: Executor,
-        tracker: Tracker,
-        results: Results,
-        seed: int,
+        executor: Executor | None = None,
+        tracker: Tracker | None = None,
+        results: Results | None = None,
+        seed: int = 0,
     ) -> None:
-        """Put the parts together; the archive may hold steps of an earlier process."""
+        """Put the parts together.
+
+        Args:
+            folder: of the run; where it holds steps of an earlier process, the search goes on with them.
+            space: what is searched.
+            objectives: what is minimised beside the error.
+            algorithm: what to evaluate next.
+            training: how the supernet gets its weights.
+            evaluator: what measures architectures.
+            executor: where; ``None`` for one after the other in this process, on the CPU.
+            tracker: who is told; ``None`` for nobody.
+            results: archive and summaries of the run; ``None`` for those of the folder, with hypervolumes as shares of
+                a box from the initial design.
+            seed: of the search, 0 or more.
+        """
         self._folder = folder
-        self._archive = archive
+        if results is None:
+            measures = [TOP1_ERROR, *(objective.measure for objective in objectives)]
+            archive = Archive.resume(folder.path / "archive.jsonl", measures, space.names)
+            results = Results(archive, folder.path, None)
+        self._archive = results.archive
         self._space = space
         self._objectives = objectives
         self._algorithm = algorithm
         self._training = training
         self._evaluator = evaluator
-        self._executor = executor
-        self._tracker = tracker
+        self._executor = Serial(device="cpu", workers_per_gpu=None) if executor is None else executor
+        self._tracker = Together([]) if tracker is None else tracker
         self._results = results
         self._seed = seed
 
-    def run(self, retry_failed: bool) -> None:
+    def run(self, retry_failed: bool = False) -> None:
         """Go through all steps that are missing, then measure the final front on the test set.
 
         Args:
@@ -154,7 +173,7 @@ class Search:
             )
         quality = quality_with_archive(entries, batch.fitted, batch.known)
         parts = quality_of_parts(entries, self._archive.genomes(), batch.parts)
-        self._training.settle()
+        self._training.wait_until_saved()  # the archive may say only then that these weights exist
         self._archive.extend(Commit(step, batch.surrogate, batch.winner, *quality, parts=parts), entries)
         self._results.forget_failures()
 

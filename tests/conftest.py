@@ -148,7 +148,6 @@ def make_search(
         archive = Archive.resume(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], space.names)
         search = Search(
             folder=RunFolder(folder),
-            archive=archive,
             space=space,
             objectives=[objective],
             algorithm=make_algorithm(name, space=space, **budget),

@@ -1,6 +1,5 @@
 """Three small supernets that are searched together."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,9 @@ def several(*names: str) -> Several:
 
 def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) -> JointEvaluator:
     images = dataset or Bars()
-    networks = partial(
-        SubnetEvaluator,
+    networks = SubnetEvaluator(
+        supernet=supernet,
+        objectives=(),
         dataset=images,
         device="cpu",
         batch_size=20,

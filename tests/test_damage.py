@@ -183,7 +183,7 @@ def test_weights(tmp_path, caplog, damage, place):
     content = {"state": {"weights": {"a": torch.arange(500.0)}}}
     for step in (1, 2):
         snapshots.save(step, genomes, content)
-    snapshots.settle()
+    snapshots.wait_until_saved()
     snapshots.save_part(3, genomes, content)
     snapshots.save_final(content["state"]["weights"])
     checkpoint.save(tmp_path / "supernet.pt", content)

@@ -111,7 +111,6 @@ def _search(folder, experiment, surrogate, predictor):
     archive = Archive.open(folder / "archive.jsonl", [TOP1_ERROR, objective.measure], SPACE.names)
     return Search(
         folder=RunFolder(folder),
-        archive=archive,
         space=SPACE,
         objectives=[objective],
         algorithm=MSuNAS(

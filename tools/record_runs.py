@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +53,7 @@ CASCADES = ("dataset=none", "tracker=csv", "device=cpu", "paths.cache=cache", "p
 SURROGATES = ("rbf", "pysot_rbf", "rbf_ensemble", "gp", "additive_gp", "mlp", "cart", "adaptive")
 QUICK = {"mlp": ("surrogate.epochs=5",), "cart": ("surrogate.trees=50",), "rbf_ensemble": ("surrogate.members=40",)}
 
-VOLATILE = ("times.jsonl", "status.json", "run.json", "run.log", ".lease", "hydra.yaml")
+VOLATILE = ("times.jsonl", "times.parquet", "times.csv", "status.json", "run.json", "run.log", ".lease", "hydra.yaml")
 """Files that say where and when a run was."""
 
 
@@ -142,7 +143,12 @@ def _after_the_search() -> list[Row]:
     tuned = ("task=finetune", "run=alone", "device=cpu", "paths.cache=cache", "tracker=csv", "finetuning.epochs=2")
     found.append(Row("finetune", (*tuned, "paths.run=finetuned"), ("finetuned",), ("alone",)))
     found.append(
-        Row("profile", ("task=profile", "arch=alone/iter_0/net_0.subnet", "detail=true", *SMALL), (), ("alone",))
+        Row(
+            "profile",
+            ("task=profile", "run=alone", "arch=0", "detail=true", "device=cpu", "paths.cache=cache"),
+            (),
+            ("alone",),
+        )
     )
     found.append(
         Row("report", ("task=report", "runs=[alone,random]", "path=report"), ("report/data",), ("alone", "random"))
@@ -219,8 +225,7 @@ def plain(line: str, folder: Path) -> str:
     """Return a printed line without what differs from run to run; nothing of a line that is about time alone."""
     if line.startswith("Tracking: ") or "images/s" in line:
         return ""
-    line = line.replace(str(folder), "FOLDER").replace(str(ROOT), "ROOT")
-    return re.sub(r"\b\d+(\.\d+)? ?(ms|s|min|h)\b", "TIME", line)
+    return re.sub(r"\b\d+(\.\d+)? ?(ms|s|min|h|MB)\b", "SIZE", _moved(line, folder))
 
 
 def digest(path: Path, folder: Path) -> str:
@@ -232,17 +237,23 @@ def digest(path: Path, folder: Path) -> str:
     content = path.read_bytes()
     if path.suffix in (".png", ".pdf"):
         content = b"a picture"
-    elif path.suffix in (".onnx", ".pt", ".pt2", ".ts"):
+    elif path.suffix in (".onnx", ".pt", ".pt2", ".torchscript"):
         content = _tensors(path)
     elif path.suffix == ".csv":
-        content = _without(path.read_text(), "seconds")
+        content = _without(_moved(path.read_text(), folder), "seconds")
     elif path.suffix == ".json":
-        content = _without_modules(json.dumps(_without_times(json.loads(content))))
+        content = _without_modules(_moved(json.dumps(_without_times(json.loads(content))), folder))
     elif path.suffix == ".yaml":
         content = _without_modules(json.dumps(_without_times(yaml.safe_load(content)), sort_keys=True, default=str))
+    elif path.suffix == ".parquet":
+        content = _moved(repr(pyarrow.parquet.read_table(path).to_pydict()), folder).encode()
     elif path.suffix in (".md", ".html", ".txt", ".svg"):
         content = plain(path.read_text(), folder).encode()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _moved(text: str, folder: Path) -> str:
+    return text.replace(str(folder), "FOLDER").replace(str(ROOT), "ROOT")
 
 
 def _without_modules(text: str) -> bytes:
@@ -263,7 +274,7 @@ def _tensors(path: Path) -> bytes:
         return b"".join(np.ascontiguousarray(a).tobytes() for a in session.run(None, {"images": images}))
     if path.suffix == ".pt2":
         answers = torch.export.load(path).module()(torch.from_numpy(images))
-    elif path.suffix == ".ts":
+    elif path.suffix == ".torchscript":
         answers = torch.jit.load(path)(torch.from_numpy(images))
     else:
         answers = torch.load(path, weights_only=True)
@@ -278,7 +289,7 @@ def _without(table: str, word: str) -> bytes:
 
 def _without_times(value: Any) -> Any:
     volatile = ("seconds", "latency_ms", "images_per_second", "time", "host", "versions", "peak_memory_mib", "git")
-    volatile += ("_partial_", "path", "run", "measured_on", "files")
+    volatile += ("_partial_", "path", "run", "measured_on", "size_mb")
     if isinstance(value, dict):
         return {k: _without_times(v) for k, v in value.items() if k not in volatile}
     return [_without_times(each) for each in value] if isinstance(value, list) else value

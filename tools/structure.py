@@ -4,13 +4,16 @@
     python tools/structure.py --walk dataset=digits supernet=tiny              # runs launch.py in this process as well
     python tools/structure.py --walk task=export run=FOLDER format=onnx
 
-A walk counts the files of ``nas/`` with a function that was called, how many of them were on the stack at once, and how
-often Hydra composed settings. It ends where the search's loop begins, or the command ends.
+A walk is what a reader follows from the command line to the parts that it names: the files of ``nas/`` that are on the
+stack when a part's constructor is called (a class that ``conf`` names by ``_target_``) or the search's loop begins.
+Beside it are counted all files with a called function, the most files on the stack at once, and how often Hydra
+composed settings. It ends where the search's loop begins, or the command ends.
 """
 
 import argparse
 import ast
 import inspect
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -66,8 +69,10 @@ def _constants(tree: ast.Module) -> Iterator[str]:
 def walk(words: list[str]) -> dict[str, object]:
     """Run a command line in this process and return what it passed through."""
     called: dict[str, None] = {}
+    passed: dict[str, None] = {}
     deepest: list[str] = []
     compositions = 0
+    parts = _named_classes()
 
     def follow(frame: FrameType, event: str, _: Any) -> None:
         nonlocal compositions, deepest
@@ -78,10 +83,13 @@ def walk(words: list[str]) -> dict[str, object]:
         file = _of_nas(frame)
         if file is None:
             return
-        if file == "nas/search.py" and frame.f_code.co_qualname == "Search.run":
+        stack = _stack(frame)
+        loop_begins = file == "nas/search.py" and frame.f_code.co_qualname == "Search.run"
+        if loop_begins or frame.f_code.co_qualname.removesuffix(".__init__") in parts:
+            passed.update(dict.fromkeys(reversed(stack)))
+        if loop_begins:
             raise LoopReached
         called.setdefault(file)
-        stack = _stack(frame)
         if len(stack) > len(deepest):
             deepest = stack
 
@@ -98,9 +106,16 @@ def walk(words: list[str]) -> dict[str, object]:
         sys.setprofile(None)
     return {
         "compositions of settings": compositions,
+        f"files from the command line to its parts: {len(passed)}": list(passed),
         f"files with a function that was called: {len(called)}": list(called),
         f"most files on the stack at once: {len(deepest)}": deepest,
     }
+
+
+def _named_classes() -> set[str]:
+    """Return the names of the classes that files of ``conf`` name."""
+    texts = (path.read_text() for path in (ROOT / "conf").rglob("*.yaml"))
+    return {name for text in texts for name in re.findall(r"_target_: nas\.[\w.]+\.(\w+)", text)}
 
 
 def _of_nas(frame: FrameType) -> str | None:

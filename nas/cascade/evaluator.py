@@ -6,9 +6,10 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from nas.cascade.source import CascadeSource, Split
+from nas.cascade.source import CascadeSource
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
+from nas.pool.base import Split
 from nas.space.base import SpaceSource
 from nas.types import Floats, Genomes
 

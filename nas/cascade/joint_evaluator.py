@@ -1,7 +1,7 @@
 """``evaluator=joint``: cascades of several supernets' networks, on images."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -21,7 +21,7 @@ from nas.pool.model import probabilities_of
 from nas.space.joint import EACH_MACS
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Networks, Several, of_supernet
+from nas.supernet.joint import Several, of_supernet
 from nas.types import Architecture, Floats, Genomes, PositiveInt
 
 MILLION = 1e6
@@ -60,7 +60,7 @@ class JointEvaluator(Evaluator):
         dataset: Dataset,
         device: str,
         objectives: Sequence[Objective],
-        networks: Callable[..., SubnetEvaluator],
+        networks: SubnetEvaluator,
         cascades_at_once: PositiveInt,
         outputs_mib: PositiveInt,
         threads: PositiveInt,
@@ -72,7 +72,7 @@ class JointEvaluator(Evaluator):
             dataset: what is evaluated on.
             device: where.
             objectives: of the search; none of them is measured on a network.
-            networks: makes the evaluator of single networks; takes ``supernet`` and ``objectives``.
+            networks: evaluator of single networks, of the same supernets.
             cascades_at_once: cascades that are evaluated together.
             outputs_mib: most memory for what networks answer on a split; the oldest go first.
             threads: of cascades on the CPU; results do not depend on them.
@@ -90,7 +90,7 @@ class JointEvaluator(Evaluator):
                     f"sec_obj={objective.measure.name} is measured on single networks, not on cascades: "
                     "choose sec_obj=[flops]"
                 )
-        self._networks = networks(supernet=Networks(supernet), objectives=())
+        self._networks = networks
         self._supernet = supernet
         self._space = supernet.space
         self._tables = supernet.costs()

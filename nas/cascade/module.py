@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -23,100 +23,6 @@ class Routed:
     predictions: Tensor
     stages: Tensor
     costs: Tensor
-
-
-class _Networks(nn.Module):
-    """Networks in order, what each costs, and a number between each two that an image's answer has to exceed."""
-
-    def __init__(self, networks: Sequence[nn.Module], limits: Sequence[float], costs: Sequence[float]) -> None:
-        super().__init__()
-        if not len(networks) == len(costs) == len(limits) + 1:
-            raise ValueError(
-                f"{len(networks)} networks need as many costs and a threshold less, "
-                f"got {len(costs)} costs and {len(limits)} thresholds"
-            )
-        self.networks = nn.ModuleList(networks)
-        self.register_buffer("thresholds", torch.tensor([float(limit) for limit in limits], dtype=torch.float32))
-        self.register_buffer("costs", torch.tensor([float(cost) for cost in costs], dtype=torch.float64))
-        self.thresholds: Tensor
-        self.costs: Tensor
-
-    def _routed(self, probabilities: Tensor, stages: Tensor) -> Routed:
-        return Routed(probabilities, probabilities.argmax(dim=1), stages, self.costs.cumsum(dim=0)[stages])
-
-
-@final
-class Cascade(_Networks):
-    """Networks in order and a threshold between each two (ENCAS, Chebykin et al. 2022, section 3).
-
-    An image goes on to the next network unless the largest of its averaged probabilities exceeds the threshold. Each
-    network gets the images that reach it as one batch.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module], thresholds: Sequence[float], costs: Sequence[float]) -> None:
-        """Put the networks together.
-
-        Args:
-            networks: images, (n, 3, height, width), to logits, (n, c), in eval mode.
-            thresholds: one fewer than networks; infinite ones make an ensemble.
-            costs: of each network for one image, for example in millions of multiply-adds.
-
-        Raises:
-            ValueError: if the lengths do not fit.
-        """
-        super().__init__(networks, thresholds, costs)
-
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Routed:
-        """Return what the cascade says about images, shape (n, 3, height, width)."""
-        mean = self.networks[0](images).float().softmax(dim=1)
-        stages = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        rows = torch.arange(len(images), device=images.device)
-        for stage in range(1, len(self.networks)):
-            rows = rows[~(mean[rows].amax(dim=1) > self.thresholds[stage - 1])]
-            if len(rows) == 0:
-                break
-            new = self.networks[stage](images[rows]).float().softmax(dim=1)
-            mean[rows] = stage / (stage + 1) * mean[rows] + 1 / (stage + 1) * new
-            stages[rows] = stage
-        return self._routed(mean, stages)
-
-
-@final
-class GapCascade(_Networks):
-    """Networks in order, each of which answers what it is confident of (GreedyCascade, Streeter 2018).
-
-    An image goes on to the next network unless the network's largest logit exceeds the second largest by more than
-    the gap between the two networks. The last network answers the rest.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module], gaps: Sequence[float], costs: Sequence[float]) -> None:
-        """Put the networks together.
-
-        Args:
-            networks: images, (n, 3, height, width), to logits, (n, c), in eval mode.
-            gaps: one fewer than networks.
-            costs: of each network for one image, for example in millions of multiply-adds.
-
-        Raises:
-            ValueError: if the lengths do not fit.
-        """
-        super().__init__(networks, gaps, costs)
-
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Routed:
-        """Return what the cascade says about images, shape (n, 3, height, width)."""
-        logits = self.networks[0](images).float()
-        stages = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        rows = torch.arange(len(images), device=images.device)
-        for stage in range(1, len(self.networks)):
-            highest = logits[rows].topk(2, dim=1).values
-            rows = rows[~(highest[:, 0] - highest[:, 1] > self.thresholds[stage - 1])]
-            if len(rows) == 0:
-                break
-            logits[rows] = self.networks[stage](images[rows]).float()
-            stages[rows] = stage
-        return self._routed(logits.softmax(dim=1), stages)
 
 
 OUTPUTS = ("probabilities", "predictions", "stages", "costs")
@@ -147,23 +53,96 @@ def confidences(values: Tensor, averaging: bool) -> Tensor:
     return confidence
 
 
+class Cascade(nn.Module):
+    """Networks in order and a threshold between each two (ENCAS, Chebykin et al. 2022, section 3).
+
+    An image goes on to the next network unless the largest of its averaged probabilities exceeds the threshold. Each
+    network gets the images that reach it as one batch.
+
+    Attributes:
+        averaging: whether the networks that were asked answer together, or the last one alone.
+        networks: images, (n, 3, height, width), to logits, (n, c), in eval mode.
+        thresholds: what an answer has to exceed, one between each two networks.
+        costs: of each network for one image.
+    """
+
+    averaging: ClassVar[bool] = True
+    thresholds: Tensor
+    costs: Tensor
+
+    def __init__(self, networks: Sequence[nn.Module], limits: Sequence[float], costs: Sequence[float]) -> None:
+        """Put the networks together.
+
+        Args:
+            networks: see the attributes.
+            limits: thresholds, one fewer than networks; infinite ones make an ensemble.
+            costs: of each network for one image, for example in millions of multiply-adds.
+
+        Raises:
+            ValueError: if the lengths do not fit.
+        """
+        super().__init__()
+        if not len(networks) == len(costs) == len(limits) + 1:
+            raise ValueError(
+                f"{len(networks)} networks need as many costs and a threshold less, "
+                f"got {len(costs)} costs and {len(limits)} thresholds"
+            )
+        self.networks = nn.ModuleList(networks)
+        self.register_buffer("thresholds", torch.tensor([float(limit) for limit in limits], dtype=torch.float32))
+        self.register_buffer("costs", torch.tensor([float(cost) for cost in costs], dtype=torch.float64))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Routed:
+        """Return what the cascade says about images, shape (n, 3, height, width)."""
+        values = first_values(self.networks[0](images), self.averaging)
+        stages = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        rows = torch.arange(len(images), device=images.device)
+        for stage in range(1, len(self.networks)):
+            rows = rows[~(confidences(values[rows], self.averaging) > self.thresholds[stage - 1])]
+            if len(rows) == 0:
+                break
+            values[rows] = later_values(values[rows], self.networks[stage](images[rows]), stage, self.averaging)
+            stages[rows] = stage
+        probabilities = values if self.averaging else values.softmax(dim=1)
+        return Routed(probabilities, probabilities.argmax(dim=1), stages, self.costs.cumsum(dim=0)[stages])
+
+
 @final
-class Stages(nn.Module):
-    """A :class:`Cascade` or :class:`GapCascade` for torch.export, each later stage a branch of ``torch.cond``.
+class GapCascade(Cascade):
+    """Networks in order, each of which answers what it is confident of (GreedyCascade, Streeter 2018).
+
+    An image goes on to the next network unless the network's largest logit exceeds the second largest by more than
+    the gap between the two networks. The last network answers the rest.
+    """
+
+    averaging = False
+
+
+class _Compiled(nn.Module):
+    """What both compiled forms of a cascade have: its thresholds, and costs of the networks up to each."""
+
+    thresholds: Tensor
+    costs: Tensor
+
+    def __init__(self, cascade: Cascade) -> None:
+        super().__init__()
+        self.averaging = cascade.averaging
+        self.register_buffer("thresholds", cascade.thresholds.detach().clone())
+        self.register_buffer("costs", cascade.costs.detach().cumsum(dim=0))
+
+
+@final
+class Stages(_Compiled):
+    """A :class:`Cascade` for torch.export, each later stage a branch of ``torch.cond``.
 
     A branch gathers the images that reach its network and scatters the answers. Where no image does, the other
     branch, which computes nothing, is taken.
     """
 
-    def __init__(self, cascade: Cascade | GapCascade, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, cascade: Cascade, networks: Sequence[nn.Module]) -> None:
         """Take thresholds and costs from a cascade, and networks that compute what its own do."""
-        super().__init__()
+        super().__init__(cascade)
         self.networks = nn.ModuleList(networks)
-        self.averaging = isinstance(cascade, Cascade)
-        self.register_buffer("thresholds", cascade.thresholds.detach().clone())
-        self.register_buffer("costs", cascade.costs.detach().cumsum(dim=0))
-        self.thresholds: Tensor
-        self.costs: Tensor
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return ``OUTPUTS`` for images, (n, 3, height, width)."""
@@ -194,19 +173,14 @@ def _answered(images: Tensor, values: Tensor, stages: Tensor, going: Tensor) -> 
 
 
 @final
-class ScriptedStages(nn.Module):
+class ScriptedStages(_Compiled):
     """The same for TorchScript, which compiles ordinary conditions."""
 
-    def __init__(self, cascade: Cascade | GapCascade, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, cascade: Cascade, networks: Sequence[nn.Module]) -> None:
         """Take thresholds and costs from a cascade, and compiled networks that compute what its own do."""
-        super().__init__()
+        super().__init__(cascade)
         self.first = networks[0]
         self.networks = nn.ModuleList(networks[1:])
-        self.averaging = isinstance(cascade, Cascade)
-        self.register_buffer("thresholds", cascade.thresholds.detach().clone())
-        self.register_buffer("costs", cascade.costs.detach().cumsum(dim=0))
-        self.thresholds: Tensor
-        self.costs: Tensor
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return ``OUTPUTS`` for images, (n, 3, height, width)."""

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
-from typing import Literal, Protocol, cast, final
+from typing import final
 
 import numba
 import numpy as np
@@ -13,44 +13,10 @@ import numpy.typing as npt
 from nas.cascade.outputs import StoredOutputs, TorchOutputs
 from nas.cascade.space import CascadeSpace, GapCascadeSpace, Goal
 from nas.errors import UserError
+from nas.pool.base import Pool, Split
 from nas.space.base import SpaceSource
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Floats, Genomes, PositiveInt
-
-Split = Literal["validation", "test"]
-
-
-class StoredArrays(Protocol):
-    """Outputs of k networks on the n images of a split, see :class:`nas.pool.base.Outputs`."""
-
-    @property
-    def probabilities(self) -> npt.NDArray[np.float16]:
-        """Shape (k, n, c)."""
-
-    @property
-    def gaps(self) -> npt.NDArray[np.float32]:
-        """Shape (k, n)."""
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Shape (n,)."""
-
-
-class PoolOfNetworks(Protocol):
-    """What is asked of a pool, see :class:`nas.pool.base.Pool`."""
-
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
-    costs: Mapping[str, Floats]
-    class_names: tuple[str, ...]
-    fingerprint: str
-
-    @property
-    def limits(self) -> Mapping[str, tuple[float, float]]:
-        """Least and largest cost of a network by name."""
-
-    def outputs(self, split: Split) -> StoredArrays:
-        """Return the stored outputs."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +45,7 @@ class CascadeSource(SpaceSource):
 
     longest: int
 
-    def __init__(self, pool: PoolOfNetworks) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Take a pool whose outputs are stored.
 
         Raises:
@@ -103,16 +69,16 @@ class CascadeSource(SpaceSource):
             self._last = split, genomes.copy(), self._evaluate(genomes, split)
         return self._last[2]
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return what genomes, (p, d), cost on the validation images, (p,), as tables do.
 
         ``"macs"``, multiply-adds of an image on average; ``"params"`` of all different networks together and
         ``"latency"``, nanoseconds of an image on average, where the pool knows them.
         """
-        known = {"macs": _AverageCost(self, "flops"), "params": _AverageCost(self, "params")}
+        known: dict[str, CostTable] = {"macs": _AverageCost(self, "flops"), "params": _AverageCost(self, "params")}
         if "latency" in self._pool.costs:
             known["latency"] = _AverageCost(self, "latency")
-        return cast("Mapping[str, AdditiveTable]", known)  # a call is all that is asked of a table
+        return known
 
     def extremes(self, name: str) -> tuple[float, float]:
         """Return bounds of a cost of cascades in the pool's unit: one of the cheapest network, all of the dearest.
@@ -152,7 +118,8 @@ class CascadeSource(SpaceSource):
         return result
 
 
-class _AverageCost:
+@final
+class _AverageCost(CostTable):
     """A cost that depends on what the cascades' networks answer."""
 
     def __init__(self, source: CascadeSource, name: str) -> None:
@@ -179,7 +146,7 @@ class PooledCascades(CascadeSource):
     def __init__(
         self,
         *,
-        pool: PoolOfNetworks,
+        pool: Pool,
         device: str,
         search_goal: Goal,
         size: PositiveInt,
@@ -226,7 +193,7 @@ that both have the same box. The number of networks in the pool, which depends o
 class GapCascades(CascadeSource):
     """Cascades of Streeter (2018, *Approximation Algorithms for Cascading Prediction Models*)."""
 
-    def __init__(self, *, pool: PoolOfNetworks) -> None:
+    def __init__(self, *, pool: Pool) -> None:
         """Describe the space of cascades from a pool whose outputs are stored."""
         super().__init__(pool)
         self.longest = LONGEST

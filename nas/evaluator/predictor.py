@@ -14,7 +14,7 @@ from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.checkpoint import Published, locate, read_state_dict
 from nas.types import Architecture, Floats, Genomes
 
@@ -44,7 +44,7 @@ class PredictorEvaluator(ArrayEvaluator):
         self,
         *,
         space: SearchSpace,
-        tables: Mapping[str, AdditiveTable],
+        tables: Mapping[str, CostTable],
         cache: Path,
         checkpoint: str | None,
     ) -> None:

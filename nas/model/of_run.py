@@ -181,7 +181,7 @@ class RunArchitecture(ModelSource):
             if front.recalibrate:
                 network = run.evaluator().network(self._architecture)
             else:
-                network = run.networks.extract(self._architecture).to(front.given.device)
+                network = run.supernet.extract(self._architecture).to(front.given.device)
         described = self._described() | {"weights": weights_digest(network.state_dict())}
         return Model(self.name, network, preparation(network, described).to(front.given.device).eval(), described)
 

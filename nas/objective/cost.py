@@ -9,7 +9,7 @@ from nas.errors import UserError, unknown
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.space.constrained import Bound
 from nas.space.joint import EACH_MACS, MemberTables
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Floats, Genomes, Measure
 
 _TABLES = {
@@ -26,7 +26,7 @@ class TableCost(Cost):
         exact: whether the search space has a table of it. What cascades cost has to be measured.
     """
 
-    def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, AdditiveTable]) -> None:
+    def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, CostTable]) -> None:
         """Choose the table.
 
         Args:
@@ -84,7 +84,7 @@ def expected(objective: Objective) -> Objective:
 def bounds(
     constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]],
     objectives: Sequence[Objective],
-    tables: Mapping[str, AdditiveTable],
+    tables: Mapping[str, CostTable],
 ) -> list[Bound]:
     """Return the limits of exact costs that constraints say.
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from nas.objective.base import Cost, Measurement, Objective
 from nas.objective.timing import forward_times, noise
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Floats, Genomes, Measure, NonNegativeInt, PositiveInt
 
 
@@ -60,7 +60,7 @@ class BenchmarkLatency(Cost):
 
     measure = Latency.measure
 
-    def __init__(self, *, tables: Mapping[str, AdditiveTable]) -> None:
+    def __init__(self, *, tables: Mapping[str, CostTable]) -> None:
         """Take the benchmark's tables, see :meth:`nas.space.base.SpaceSource.costs`."""
         self._table = tables[TABLE]
 
@@ -75,6 +75,6 @@ class BenchmarkLatency(Cost):
         return nanoseconds / 1e6
 
 
-def tabulated(objective: Objective, tables: Mapping[str, AdditiveTable]) -> Objective:
+def tabulated(objective: Objective, tables: Mapping[str, CostTable]) -> Objective:
     """Return the benchmark's latency in place of a measured one, where the tables have it; else the objective."""
     return BenchmarkLatency(tables=tables) if isinstance(objective, Latency) and TABLE in tables else objective

@@ -15,7 +15,7 @@ import numpy as np
 from nas.errors import UserError
 from nas.objective.latency_terms import Term
 from nas.space.base import SearchSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.types import Floats
 
 FORMAT = "nas latency table"
@@ -58,7 +58,7 @@ def table_of(
     content: Mapping[str, Any],
     path: Path,
     space: SearchSpace,
-    macs: AdditiveTable,
+    macs: CostTable,
     n_classes: int,
 ) -> AdditiveTable:
     """Return the table of milliseconds that a file holds, for a space whose resolutions are some of the file's.
@@ -122,7 +122,7 @@ def _additive(space: SearchSpace, terms: Sequence[Any], which: str, rows: Sequen
     return AdditiveTable(space.n_genes, selected, [name for name, *_ in terms])
 
 
-def _same(space: SearchSpace, one: AdditiveTable, two: AdditiveTable) -> bool:
+def _same(space: SearchSpace, one: CostTable, two: CostTable) -> bool:
     """Return whether two tables have the same terms, as many genomes show."""
     random = space.sample(_PROBES, np.random.default_rng(0))
     genomes = np.concatenate([random, space.smallest[None], space.largest[None]])

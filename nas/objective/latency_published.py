@@ -16,7 +16,7 @@ import numpy as np
 from nas.errors import UserError
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 
 STEM, FIRST, WIDTHS = 16, 16, (24, 40, 80, 112, 160)
 PUBLISHED_WIDTHS = (1.0, 1.2)
@@ -77,7 +77,7 @@ def is_note10(lut: Lut) -> bool:
     return any(str(key).startswith("expanded_conv-") for key in lut)
 
 
-def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, macs: AdditiveTable) -> AdditiveTable:
+def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, macs: CostTable) -> AdditiveTable:
     """Return the table of milliseconds of a space's architectures.
 
     Args:

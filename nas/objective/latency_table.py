@@ -13,7 +13,7 @@ from nas.objective.base import Cost
 from nas.objective.latency_file import FORMAT, table_of
 from nas.objective.latency_published import is_i7, is_note10, published_table
 from nas.space.base import SearchSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Floats, Genomes, Measure
 
 _SETTING = "sec_obj.latency_table.path"
@@ -37,7 +37,7 @@ class LatencyTable(Cost):
         *,
         path: Path,
         space: SearchSpace,
-        tables: Mapping[str, AdditiveTable],
+        tables: Mapping[str, CostTable],
         n_classes: int,
     ) -> None:
         """Read a table.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.space.base import SearchSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Floats, Genomes
 
 ABSENT = -1
@@ -70,13 +70,13 @@ class Term:
         return np.where(self.kinds == ABSENT, 0.0, of_kinds[self.kinds])
 
 
-def terms_of(space: SearchSpace, macs: AdditiveTable) -> list[Term]:
+def terms_of(space: SearchSpace, macs: CostTable) -> list[Term]:
     """Return the terms of a supernet's table of multiply-adds, in the order of the network's blocks."""
     genes = _genes_of(space, macs)
     return [Term(name, which, _spread(space, macs, name, which)) for name, which in genes.items()]
 
 
-def _genes_of(space: SearchSpace, macs: AdditiveTable) -> dict[str, tuple[int, ...]]:
+def _genes_of(space: SearchSpace, macs: CostTable) -> dict[str, tuple[int, ...]]:
     """Return, by name, the genes on which each term depends: those that change it in some of many genomes."""
     rng = np.random.default_rng(0)
     random = rng.integers(space.lower, space.upper, size=(_PROBES, space.n_genes), endpoint=True)
@@ -93,7 +93,7 @@ def _genes_of(space: SearchSpace, macs: AdditiveTable) -> dict[str, tuple[int, .
     return {name: tuple(genes) for name, genes in found.items()}
 
 
-def _spread(space: SearchSpace, macs: AdditiveTable, name: str, genes: Sequence[int]) -> npt.NDArray[np.int64]:
+def _spread(space: SearchSpace, macs: CostTable, name: str, genes: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return a term's values for all choices of its genes; 0 for choices that no canonical genome makes."""
     shape = tuple(int(space.upper[gene]) + 1 for gene in genes)
     genomes = np.zeros((int(np.prod(shape)), space.n_genes), dtype=np.int64)

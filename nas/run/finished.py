@@ -17,7 +17,6 @@ from nas.pool.base import Progress
 from nas.run.archive import Archive
 from nas.run.folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
-from nas.supernet.joint import Networks, Several
 from nas.targets import NO_OTHERS, Allowed
 
 
@@ -116,11 +115,6 @@ class FinishedRun:
         on_images = SubnetEvaluator | JointEvaluator
         return isinstance(node, Mapping) and issubclass(self._stored.kind("evaluator"), on_images)
 
-    @cached_property
-    def networks(self) -> Supernet:
-        """What networks are cut out of: the supernet, or :class:`Networks` of several."""
-        return Networks(self.supernet) if isinstance(self.supernet, Several) else self.supernet
-
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, which are in its folder.
 
@@ -137,7 +131,7 @@ class FinishedRun:
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
-        networks: dict[str, Any] = {"supernet": self.networks, "objectives": ()}
+        networks: dict[str, Any] = {"supernet": self.supernet, "objectives": ()}
         found: SubnetEvaluator = self.experiment.part("evaluator", self.measuring, **networks)
         return found
 

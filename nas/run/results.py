@@ -69,7 +69,11 @@ class StepSummary:
 
 
 class Results:
-    """Derives summaries and files from an archive."""
+    """Summaries and files that follow from an archive.
+
+    Attributes:
+        archive: the run's.
+    """
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class Results:
                 values of its initial design, as in the paper.
             images: how many images of a split results are of, by the split's name, as far as that is known.
         """
-        self._archive = archive
+        self.archive = archive
         self._folder = folder
         self._box = box
         self._images = dict(images or {})
@@ -102,13 +106,13 @@ class Results:
         """What hypervolumes are a share of; a run's own is known after its initial design."""
         if self._box is not None:
             return self._box
-        reference = self._archive.reference_point().tolist()
+        reference = self.archive.reference_point().tolist()
         return Box(tuple(reference), (0.0,) * len(reference), "initial design")
 
     def hypervolume(self, step: int) -> float:
         """Return the normalised hypervolume, 0 to 1, of the front after ``step``."""
-        front = np.array([entry.objectives for entry in self._archive.front(step)], dtype=np.float64)
-        return hypervolume(front.reshape(-1, len(self._archive.measures)), *self.box.corners())
+        front = np.array([entry.objectives for entry in self.archive.front(step)], dtype=np.float64)
+        return hypervolume(front.reshape(-1, len(self.archive.measures)), *self.box.corners())
 
     def record_seconds(self, step: int, seconds: Mapping[str, float]) -> None:
         """Write what a completed step took, in seconds by activity, into ``times.jsonl``, a line a step.
@@ -123,14 +127,14 @@ class Results:
 
     def summary(self, step: int) -> StepSummary:
         """Return the summary of a completed step."""
-        commit = self._archive.commit_of(step)
-        entries = self._archive.entries(step)
-        front = self._archive.front(step)
+        commit = self.archive.commit_of(step)
+        entries = self.archive.entries(step)
+        front = self.archive.front(step)
         values = np.array([entry.objectives for entry in front], dtype=np.float64)
-        rmse, rho, tau = surrogate_quality(self._archive.fresh(step))
+        rmse, rho, tau = surrogate_quality(self.archive.fresh(step))
         return StepSummary(
             step=step,
-            evaluations=self._archive.n_evaluations(step),
+            evaluations=self.archive.n_evaluations(step),
             failed=sum(entry.objectives is None for entry in entries),
             hypervolume=self.hypervolume(step),
             front_size=len(front),
@@ -149,11 +153,11 @@ class Results:
 
     def write_step(self, step: int) -> None:
         """Write ``iter_<step>.stats`` with the keys and layout of NSGANetV2's tool."""
-        commit = self._archive.commit_of(step)
-        entries = [entry for entry in self._archive.entries(step) if entry.objectives is not None]
+        commit = self.archive.commit_of(step)
+        entries = [entry for entry in self.archive.entries(step) if entry.objectives is not None]
         rows = [[entry.architecture.config, *(entry.objectives or ())] for entry in entries]
         candidates = [row for row, entry in zip(rows, entries, strict=True) if entry.step == step]
-        rmse, rho, tau = surrogate_quality(self._archive.fresh(step))
+        rmse, rho, tau = surrogate_quality(self.archive.fresh(step))
         names = {"model": commit.surrogate, "name": commit.surrogate, "winner": commit.winner}
         surrogate = names | {"rmse": rmse, "rho": rho, "tau": tau}
         surrogate |= {f"rho_{name}": value for name, value in commit.parts.items()}
@@ -169,9 +173,9 @@ class Results:
             test: metrics on the test set; empty before the end.
         """
         self.measured(final, test)
-        step = self._archive.next_step - 1
+        step = self.archive.next_step - 1
         members = []
-        for entry in self._archive.front():
+        for entry in self.archive.front():
             genome = entry.architecture.genome
             found = {"metrics": entry.metrics, "predicted": entry.predicted, "weights": entry.weights}
             found |= {
@@ -181,8 +185,8 @@ class Results:
         front = {
             "finished": finished,
             "step": step,
-            "evaluations": self._archive.n_evaluations(),
-            "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self._archive.measures],
+            "evaluations": self.archive.n_evaluations(),
+            "objectives": [{"name": m.name, "unit": m.unit, "minimised": True} for m in self.archive.measures],
             **self.box.record(),
             "hypervolume": self.hypervolume(step),
             "images": self._images,
@@ -192,7 +196,7 @@ class Results:
 
     def forget_failures(self) -> None:
         """Remove from ``failed/`` what has succeeded since; what is still there has no other result."""
-        good = {f"it_{e.step}_net_{e.index}" for e in self._archive.entries() if e.objectives is not None}
+        good = {f"it_{e.step}_net_{e.index}" for e in self.archive.entries() if e.objectives is not None}
         for path in (self._folder / "failed").glob("it_*"):
             if path.name.removesuffix(".traceback") in good:
                 path.unlink()
@@ -213,10 +217,10 @@ class Results:
         front's architectures with their errors on the split, and ``<split>/images`` the split's size; ``final`` is the
         validation split with the weights that the search leaves, where they moved since.
         """
-        front = self._archive.front()
+        front = self.archive.front()
         found = {f"{split}/images": float(n) for split, n in self._images.items()}
         found |= {"validation/top1_error": _objectives(front[0])[0]}
-        found |= {"validation/hypervolume": self.hypervolume(self._archive.next_step - 1)}
+        found |= {"validation/hypervolume": self.hypervolume(self.archive.next_step - 1)}
         for name, metrics in (("final", self._final), ("test", self._test)):
             values = [self._with_error(entry, metrics) for entry in front if entry.architecture.genome in metrics]
             if values:
@@ -235,17 +239,17 @@ class Results:
         Args:
             remark: one more line, on why the run ended.
         """
-        front = np.array([entry.objectives for entry in self._archive.front()], dtype=np.float64)
-        measures = self._archive.measures
+        front = np.array([entry.objectives for entry in self.archive.front()], dtype=np.float64)
+        measures = self.archive.measures
         lowest, highest = front.min(axis=0), front.max(axis=0)
         ranges = [
             f"{m.words} {lowest[i]:.4g} to {highest[i]:.4g} {m.short_unit}" for i, m in enumerate(measures) if i > 0
         ]
-        failed = sum(entry.objectives is None for entry in self._archive.entries())
-        n, drawn = self._archive.n_evaluations(), ["hypervolume.png"] if self._archive.next_step > 1 else []
+        failed = sum(entry.objectives is None for entry in self.archive.entries())
+        n, drawn = self.archive.n_evaluations(), ["hypervolume.png"] if self.archive.next_step > 1 else []
         files = ["front.png", *drawn, "front.json", "metrics.csv"]
-        noun = noun_of(self._archive.front()[0].architecture.config)
-        whole = len(front) == n and self._archive.next_step == 1  # a search whose archive holds its front alone
+        noun = noun_of(self.archive.front()[0].architecture.config)
+        whole = len(front) == n and self.archive.next_step == 1  # a search whose archive holds its front alone
         lines = [
             f"Front: {counted(len(front), noun.removesuffix('s'))}"
             + ("" if whole else f" after {counted(n, 'evaluation')}")
@@ -253,7 +257,7 @@ class Results:
             *([f"  {remark}"] if remark else []),
             f"  most accurate: {self._errors()}",
             f"  {'; '.join(ranges)}",
-            f"  hypervolume {self.hypervolume(self._archive.next_step - 1):.4f} of the box {self.box.words(measures)}",
+            f"  hypervolume {self.hypervolume(self.archive.next_step - 1):.4f} of the box {self.box.words(measures)}",
             "Open:",
             *(f"  {os.path.relpath(self._folder / name)}" for name in files),
         ]
@@ -287,12 +291,12 @@ class Results:
                 log.warning("the figures cannot be drawn (%s: %s); the run goes on", type(error).__name__, error)
 
     def _draw(self, test: Metrics) -> None:
-        good = [entry for entry in self._archive.entries() if entry.objectives is not None]
-        last = self._archive.next_step - 1
-        tested = [self._with_error(entry, test) for entry in self._archive.front() if entry.architecture.genome in test]
+        good = [entry for entry in self.archive.entries() if entry.objectives is not None]
+        last = self.archive.next_step - 1
+        tested = [self._with_error(entry, test) for entry in self.archive.front() if entry.architecture.genome in test]
         front_figure(
             self._folder / "front.png",
-            objectives=self._archive.measures,
+            objectives=self.archive.measures,
             values=np.array([entry.objectives for entry in good], dtype=np.float64),
             steps=np.array([entry.step for entry in good]),
             hypervolume=self.hypervolume(last),
@@ -302,12 +306,12 @@ class Results:
         if last > 0:  # a search for cascades archives its last front alone, which is one point
             hypervolume_figure(
                 self._folder / "hypervolume.png",
-                evaluations=np.array([self._archive.n_evaluations(step) for step in range(last + 1)]),
+                evaluations=np.array([self.archive.n_evaluations(step) for step in range(last + 1)]),
                 hypervolume=np.array([self.hypervolume(step) for step in range(last + 1)]),
             )
 
     def _described(self, entry: Entry) -> dict[str, Any]:
-        names = [measure.name for measure in self._archive.measures]
+        names = [measure.name for measure in self.archive.measures]
         objectives = dict(zip(names, entry.objectives or (), strict=True))
         return {"architecture": entry.architecture.config, "step": entry.step, "objectives": objectives}
 

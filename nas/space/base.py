@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError, unknown
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Architecture, Floats, Genomes
 
 _CHUNK = 1000
@@ -182,7 +182,7 @@ class SpaceSource(ABC):
     n_classes: int | None = None
 
     @abstractmethod
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return tables of exact costs.
 
         They are ``"macs"``, multiply-adds of one image, ``"params"``, weights and biases, and ``"latency"``,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.space.base import SearchSpace, choice_index
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Architecture, Floats, Genomes
 
 N_THRESHOLDS = 10
@@ -134,10 +134,10 @@ def is_cascade(config: Mapping[str, Any]) -> bool:
     return "networks" in config or (bool(config) and all(isinstance(part, Mapping) for part in config.values()))
 
 
-class MemberTables:
+class MemberTables(CostTable):
     """A cost of each network of a cascade, looked up for whole populations at once."""
 
-    def __init__(self, space: ProductSpace, tables: Sequence[AdditiveTable]) -> None:
+    def __init__(self, space: ProductSpace, tables: Sequence[CostTable]) -> None:
         """Take a table for each of the product's spaces, in their order."""
         self._space = space
         self._tables = tables

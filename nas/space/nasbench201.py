@@ -16,7 +16,7 @@ from nas.files import expanded, write_atomic
 from nas.space.base import SpaceSource
 from nas.space.cells import EDGES, KEY, OPERATIONS, CellSpace
 from nas.space.nasbench201_files import Results, read_cells
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.types import Floats, Genomes
 
 EPOCHS = (12, 200)
@@ -90,7 +90,7 @@ class NasBench201(SpaceSource):
         content = np.column_stack([*self._found.values(), self._cost])
         self.fingerprint = sha256(np.ascontiguousarray(content).tobytes()).hexdigest()
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return ``"macs"``, ``"params"`` and, where all cells have it, ``"latency"``, see the base class.
 
         Operations that no path connects to the output count, as in the benchmark.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol, final
 
 from nas.space.base import SearchSpace, SpaceSource
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 
 
 class HasSpace(Protocol):
@@ -13,7 +13,7 @@ class HasSpace(Protocol):
     space: SearchSpace
     fingerprint: str
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return tables of exact costs."""
 
 
@@ -27,6 +27,6 @@ class SupernetSpace(SpaceSource):
         self.fingerprint = supernet.fingerprint
         self._costs = supernet.costs()
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return the supernet's tables."""
         return self._costs

@@ -1,8 +1,9 @@
-"""Costs that are sums over parts of a network, looked up for whole populations at once."""
+"""Costs of genomes, looked up for whole populations at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,24 @@ Choice = tuple[Any, ...]
 """One choice of each axis."""
 
 
-class AdditiveTable:
+class CostTable(ABC):
+    """A cost of each genome, in multiply-adds, parameters or nanoseconds: millionths of what objectives are in."""
+
+    @abstractmethod
+    def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
+        """Return the cost of canonical genomes, (n, d) -> (n,)."""
+
+    @abstractmethod
+    def extremes(self) -> tuple[float, float]:
+        """Return bounds of the cost; not-a-number where nothing says them."""
+
+    def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
+        """Return what adds up to the cost by name, (n,) each: here the whole alone."""
+        return {"whole": self(genomes)}
+
+
+@final
+class AdditiveTable(CostTable):
     """The sum of terms, each an array indexed by a few genes of the genome.
 
     One term per block of the network, indexed by the genes that its cost depends on (depth, kernel size,

@@ -9,7 +9,7 @@ from typing import TypedDict
 from torch import Tensor, nn
 
 from nas.space.base import SearchSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
 
 VERSION = 1
@@ -77,7 +77,7 @@ class Supernet(ABC):
         Its batch-norm statistics are the supernet's and must be recalibrated before it is evaluated.
         """
 
-    def costs(self) -> Mapping[str, AdditiveTable]:
+    def costs(self) -> Mapping[str, CostTable]:
         """Return exact integer cost tables, built once; no network is built for them.
 
         They are ``"macs"``, multiply-adds of convolutions and linear layers of one image, and ``"params"``, weights
@@ -86,9 +86,9 @@ class Supernet(ABC):
         return self._tables
 
     @cached_property
-    def _tables(self) -> Mapping[str, AdditiveTable]:
+    def _tables(self) -> Mapping[str, CostTable]:
         return self._cost_tables()
 
     @abstractmethod
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Build what :meth:`costs` returns."""

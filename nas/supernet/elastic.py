@@ -9,7 +9,7 @@ from ofa.utils.layers import ResidualBlock, ResNetBottleneckBlock
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.space.table import AdditiveTable
+from nas.space.table import AdditiveTable, CostTable
 from nas.supernet.attentivenas_network import ResidualBottleneck
 from nas.supernet.base import Supernet
 from nas.supernet.mobile import InvertedResidual
@@ -87,7 +87,7 @@ class ElasticSupernet(Supernet):
         load_cut(subnet, self.module)
         return subnet.eval()
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
         return {
             "macs": self._table(lambda part, side: part.macs(side)),

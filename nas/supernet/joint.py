@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import NoReturn, cast, final
+from typing import final
 
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.types import Architecture
 
@@ -21,7 +21,8 @@ SUPERNET = "supernet"
 class Several(Supernet):
     """Supernets by name; they share nothing but the data.
 
-    Its architectures are cascades, and no network of one supernet: what trains or measures networks asks ``members``.
+    Its architectures are cascades; what trains asks ``members``. What it runs and cuts out are networks of one supernet
+    each, which their configuration names, see :func:`of_supernet`.
 
     Attributes:
         members: the supernets.
@@ -50,54 +51,30 @@ class Several(Supernet):
         ).hexdigest()
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Raise UserError."""
-        _single()
-
-    def extract(self, architecture: Architecture) -> nn.Module:
-        """Raise UserError."""
-        _single()
-
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
-        """Return ``"params"`` of all networks of a cascade together, and ``"each_macs"``; there are no ``"macs"``."""
-        tables = {
-            key: MemberTables(self.space, [each.costs()[own] for each in self.members.values()])
-            for key, own in (("params", "params"), (EACH_MACS, "macs"))
-        }
-        return cast("Mapping[str, AdditiveTable]", tables)  # calls and parts are all that is asked of a table
-
-
-def _single() -> NoReturn:
-    raise UserError(
-        "several supernets have no network in common: choose algorithm=encas_joint, which searches cascades of theirs, "
-        "or a single supernet"
-    )
-
-
-@final
-class Networks(Supernet):
-    """The networks of several supernets as those of one; an architecture says which supernet it is of."""
-
-    def __init__(self, several: Several) -> None:
-        """Take the supernets."""
-        self._members = several.members
-        self.module, self.fingerprint, self.trained = several.module, several.fingerprint, several.trained
-
-    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        """Run a network of one supernet in place, (n, 3, r, r) -> (n, classes); its configuration says which."""
         return self._of(architecture).forward(images, architecture)
 
     def extract(self, architecture: Architecture) -> nn.Module:
-        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        """Return a standalone network of one supernet, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture)
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
-        """Return nothing: each supernet has tables of its own."""
-        return {}
-
     def _of(self, architecture: Architecture) -> Supernet:
-        return self._members[architecture.config[SUPERNET]]
+        """Return the supernet that an architecture names; UserError for a cascade, which has networks of all."""
+        if SUPERNET in architecture.config:
+            return self.members[architecture.config[SUPERNET]]
+        raise UserError(
+            "several supernets have no network in common: choose algorithm=encas_joint, which searches cascades of "
+            "theirs, or a single supernet"
+        )
+
+    def _cost_tables(self) -> Mapping[str, CostTable]:
+        """Return ``"params"`` of all networks of a cascade together, and ``"each_macs"``; there are no ``"macs"``."""
+        return {
+            key: MemberTables(self.space, [each.costs()[own] for each in self.members.values()])
+            for key, own in (("params", "params"), (EACH_MACS, "macs"))
+        }
 
 
 def of_supernet(name: str, architecture: Architecture) -> Architecture:
-    """Return an architecture that says which supernet it is of, for :class:`Networks`."""
+    """Return an architecture that says which supernet it is of, as pools name it."""
     return Architecture(architecture.genome, {**architecture.config, SUPERNET: name})

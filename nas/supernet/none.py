@@ -6,7 +6,7 @@ from typing import NoReturn, final
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.types import Architecture
 
@@ -35,7 +35,7 @@ class NoSupernet(Supernet):
         """Raise UserError."""
         raise _nothing()
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Raise UserError."""
         raise _nothing()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable, Axis, Choice, term
+from nas.space.table import AdditiveTable, Axis, Choice, CostTable, term
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.layout import Block, make_divisible
@@ -170,7 +170,7 @@ class MobileSupernet(Supernet):
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
         return self._of(architecture).extract(architecture.config)
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         assert isinstance(self.space, OfaSpace)
         return mobile_tables(self.space, self._subnets, self.space.n_genes, last=None)
@@ -190,7 +190,7 @@ def elastic_stages(resolutions: Sequence[int], widths: Sequence[float]) -> OfaSp
 
 def mobile_tables(
     space: OfaSpace, subnets: Sequence[MobileSubnets], n_genes: int, last: tuple[Axis, Axis] | None
-) -> Mapping[str, AdditiveTable]:
+) -> Mapping[str, CostTable]:
     """Return the tables of ``"macs"`` and ``"params"`` of networks of inverted residuals.
 
     Args:

@@ -20,7 +20,7 @@ from nas.space.ofa_resnet50 import (
     WIDTHS,
     OfaResnet50Space,
 )
-from nas.space.table import AdditiveTable, Axis, Choice, term
+from nas.space.table import AdditiveTable, Axis, Choice, CostTable, term
 from nas.supernet.base import PublishedOptions, Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.layout import Conv, make_divisible
@@ -91,7 +91,7 @@ class OfaResnet50(Supernet):
         network: nn.Module = subnet.eval()
         return network
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         return {str(measure): self._table(measure) for measure in MEASURES}
 

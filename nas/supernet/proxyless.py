@@ -7,7 +7,7 @@ from typing import Unpack, final
 from ofa.imagenet_classification.elastic_nn.networks import OFAProxylessNASNets
 
 from nas.space.proxyless import ProxylessSpace
-from nas.space.table import AdditiveTable
+from nas.space.table import CostTable
 from nas.supernet.base import PublishedOptions
 from nas.supernet.checkpoint import Published
 from nas.supernet.ofa import OFA_NETS
@@ -53,7 +53,7 @@ class Proxyless(MobileSupernet):
         build = partial(OFAProxylessNASNets, width_mult=WIDTH)
         self._take("proxyless", [build], [checkpoint], [PUBLISHED], {**options, **last, "checkpoint": checkpoint})
 
-    def _cost_tables(self) -> Mapping[str, AdditiveTable]:
+    def _cost_tables(self) -> Mapping[str, CostTable]:
         """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
         space = self.space
         last = (

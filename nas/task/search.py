@@ -110,7 +110,6 @@ class SearchTask(Task):
         with self._tracked(identity, archive, results, facts) as tracker:
             search = Search(
                 folder=self._folder,
-                archive=archive,
                 space=experiment.space,
                 objectives=experiment.objectives,
                 algorithm=experiment.algorithm,

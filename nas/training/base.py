@@ -53,7 +53,7 @@ class Training(ABC):
         """
         return Trial()
 
-    def settle(self) -> None:  # noqa: B027
+    def wait_until_saved(self) -> None:  # noqa: B027
         """Wait until the weights of the last step are where a later process finds them."""
 
     def close(self) -> None:  # noqa: B027

@@ -90,10 +90,10 @@ class JointTraining(Training):
         parts = zip(self._space.split(genomes), self._trainings.values(), strict=True)
         return sum((training.trial(part) for part, training in parts), Trial())
 
-    def settle(self) -> None:
+    def wait_until_saved(self) -> None:
         """Wait until all weights are on disk."""
         for training in self._trainings.values():
-            training.settle()
+            training.wait_until_saved()
 
     def close(self) -> None:
         """Close all trainings."""

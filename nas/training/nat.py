@@ -239,9 +239,9 @@ class NatTraining(Training):
             processes=self._processes,
         )
 
-    def settle(self) -> None:
+    def wait_until_saved(self) -> None:
         """Wait until the weights are on disk."""
-        self._snapshots.settle()
+        self._snapshots.wait_until_saved()
 
     def close(self) -> None:
         """End the team's other processes."""
@@ -262,7 +262,7 @@ class NatTraining(Training):
                 raise UserError(f"{self._snapshots.final_path} and the weights beside it are absent or damaged")
             final = last["mean"] or last["state"]["weights"] | last["state"]["ema"]
             self._snapshots.save_final(final)
-        self._snapshots.settle()
+        self._snapshots.wait_until_saved()
         self._supernet.module.load_state_dict(final)
         self._supernet.module.to(self._device).eval()
         self._digest = None

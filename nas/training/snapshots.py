@@ -40,24 +40,24 @@ class Snapshots:
             genomes: that the step evaluates, (n, d).
             content: nested dictionaries and lists of tensors and plain values; not to be changed any more.
         """
-        self.settle()
+        self.wait_until_saved()
         whole = {"genomes": torch.from_numpy(genomes.copy()), "content": content}
         self._writing = self._writer.submit(self._write, step, whole)
 
     def load(self, step: int, genomes: Genomes) -> dict[str, Any] | None:
         """Return what was saved of a step with these genomes; ``None`` where that is absent or damaged."""
-        self.settle()
+        self.wait_until_saved()
         return _of(genomes, checkpoint.load(self._path(step)))
 
     def last(self, step: int) -> dict[str, Any] | None:
         """Return what was saved of a step, whatever its genomes; ``None`` where that is absent or damaged."""
-        self.settle()
+        self.wait_until_saved()
         stored = checkpoint.load(self._path(step))
         return None if stored is None else stored["content"]
 
     def save_part(self, step: int, genomes: Genomes, content: Mapping[str, Any]) -> None:
         """Write what a step goes on from that is not complete."""
-        self.settle()
+        self.wait_until_saved()
         checkpoint.save(
             self._part, {"step": step, "genomes": torch.from_numpy(genomes.copy()), "content": dict(content)}
         )
@@ -69,7 +69,7 @@ class Snapshots:
 
     def save_final(self, weights: Mapping[str, Tensor]) -> None:
         """Write the weights that the search leaves."""
-        self.settle()
+        self.wait_until_saved()
         checkpoint.save(self.final_path, {"weights": dict(weights)})
 
     def load_final(self) -> dict[str, Tensor] | None:
@@ -77,7 +77,7 @@ class Snapshots:
         stored = checkpoint.load(self.final_path)
         return None if stored is None else stored["weights"]
 
-    def settle(self) -> None:
+    def wait_until_saved(self) -> None:
         """Wait until everything is on disk; an error while writing is raised here."""
         writing, self._writing = self._writing, None
         if writing is not None:

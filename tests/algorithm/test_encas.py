@@ -94,7 +94,6 @@ def search(folder, monkeypatch=None, kill_at=None):
     archive = Archive.open(folder / "archive.jsonl", [TOP1_ERROR, problem.cost.measure], problem.space.names)
     return Search(
         folder=RunFolder(folder),
-        archive=archive,
         space=problem.space,
         objectives=[problem.cost],
         algorithm=problem.algorithm,

@@ -121,7 +121,6 @@ def make(folder, fails=lambda _: False, seed=0, chosen=None):
     tracker.start(run, [results.summary(step) for step in range(archive.next_step)])
     search = Search(
         folder=RunFolder(folder),
-        archive=archive,
         space=source.space,
         objectives=objectives,
         algorithm=chosen or algorithm(source),

@@ -11,7 +11,7 @@ from nas.cascade.joint_evaluator import JointEvaluator
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.base import Measurement
-from nas.supernet.joint import Networks, Several, of_supernet
+from nas.supernet.joint import Several, of_supernet
 from nas.types import Architecture, Measure
 from tests.evaluator import test_subnet as single
 from tests.products import evaluator, sampled, several
@@ -149,13 +149,12 @@ def test_what_does_not_fit_in_memory_runs_again(supernet: Several, monkeypatch: 
 
 
 def test_networks_of_one_resolution_share_a_pass_over_the_images(supernet: Several) -> None:
-    networks = Networks(supernet)
     own = [of_supernet(name, each.space.decode(each.space.largest)) for name, each in supernet.members.items()]
-    found = single.evaluator(networks).all_logits(own, "validation")  # type: ignore[arg-type]
+    found = single.evaluator(supernet).all_logits(own, "validation")  # type: ignore[arg-type]
     for name, logits, architecture in zip(supernet.members, found, own, strict=True):
         alone = single.evaluator(supernet.members[name]).logits(architecture, "validation")  # type: ignore[arg-type]
         assert torch.equal(logits, alone)
-        assert torch.equal(networks.forward(torch.ones(2, 3, 8, 8), architecture)[0].isfinite(), torch.ones(4) > 0)
+        assert torch.equal(supernet.forward(torch.ones(2, 3, 8, 8), architecture)[0].isfinite(), torch.ones(4) > 0)
 
 
 def test_answers_that_are_no_numbers_fail_and_are_not_kept() -> None:

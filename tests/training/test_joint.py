@@ -113,7 +113,7 @@ def test_killed_in_any_supernets_training_it_ends_with_the_same_weights(
     with pytest.raises(one.Killed):
         for step in range(STEPS):
             first.adapt(genomes(step), step)
-    first.settle()
+    first.wait_until_saved()
     told: list[Any] = []
     second = training(tmp_path)
     second.prepare(lambda *progress: told.append(progress))

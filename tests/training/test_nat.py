@@ -306,7 +306,7 @@ def test_two_processes_train_as_one_and_go_on_after_a_kill(changes: dict[str, An
             team.prepare(silent)
             team.restore([genomes(done) for done in range(step)])
             team.adapt(genomes(step), step)
-            team.settle()
+            team.wait_until_saved()
         finally:
             team.close()
     assert 0 < float((flat(alone) - flat(supernet)).norm() / flat(alone).norm()) < 1e-5

@@ -19,7 +19,7 @@ def content(step):
 def save(snapshots, steps):
     for step in steps:
         snapshots.save(step, genomes(step), content(step))
-    snapshots.settle()
+    snapshots.wait_until_saved()
 
 
 def files(folder):
@@ -78,7 +78,7 @@ def test_errors_while_writing_are_raised(tmp_path, monkeypatch):
     snapshots = Snapshots(tmp_path, None)
     snapshots.save(0, genomes(0), content(0))
     with pytest.raises(OSError, match="No space left"):
-        snapshots.settle()
+        snapshots.wait_until_saved()
 
 
 def test_final_weights(tmp_path):
