@@ -53,6 +53,8 @@ class JointEvaluator(Evaluator):
     of a pool do. A result depends on the cascade and the supernets' weights alone.
     """
 
+    runs_networks = True
+
     def __init__(
         self,
         *,

@@ -1,8 +1,8 @@
-"""What an architecture is worth."""
+"""Base classes for evaluators of architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,13 @@ from nas.types import Architecture, Floats, Genomes
 
 
 class Evaluator(ABC):
-    """Measures networks."""
+    """Measures networks.
+
+    Attributes:
+        runs_networks: whether it runs subnets on images, alone or in cascades.
+    """
+
+    runs_networks: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
@@ -38,6 +44,8 @@ class Evaluator(ABC):
 
 class ArrayEvaluator(ABC):
     """Knows results without running a network: whole arrays at once, in this process, and no files between."""
+
+    runs_networks: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:

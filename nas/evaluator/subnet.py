@@ -37,6 +37,8 @@ class SubnetEvaluator(Evaluator):
     latency, differs from one time to the next.
     """
 
+    runs_networks = True
+
     def __init__(
         self,
         *,

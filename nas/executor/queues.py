@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
 
-import nas
 from nas.errors import RunError, UserError
 from nas.executor.job import EvaluationJob
 
@@ -196,7 +195,7 @@ def _environment() -> Iterator[None]:
     for name in before:
         if name.startswith(JOB_VARIABLES) and name != "SLURM_CONF":
             del os.environ[name]
-    root = str(Path(nas.__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [before.get("PYTHONPATH")])])
     try:
         yield

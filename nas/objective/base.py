@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from nas.types import Floats, Genomes, Measure
+
+if TYPE_CHECKING:  # algorithms see objectives, and never load torch
+    from torch import nn
 
 TOP1_ERROR = Measure("top1_error", "%")
 """The first objective of every search: 100 minus the top-1 accuracy on the validation split."""
@@ -55,7 +58,7 @@ class Measurement(Objective):
     """An objective that is measured on each evaluated network; surrogates predict it for all others."""
 
     @abstractmethod
-    def of(self, network: nn.Module, resolution: int) -> float:
+    def of(self, network: "nn.Module", resolution: int) -> float:
         """Return the network's value in the measure's unit.
 
         Args:

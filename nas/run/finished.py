@@ -8,7 +8,6 @@ from typing import Any, final
 
 import torch
 
-from nas.cascade.joint_evaluator import JointEvaluator
 from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
@@ -112,8 +111,7 @@ class FinishedRun:
     def runs_networks(self) -> bool:
         """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
         node = self.settings.get("evaluator")
-        on_images = SubnetEvaluator | JointEvaluator
-        return isinstance(node, Mapping) and issubclass(self._stored.kind("evaluator"), on_images)
+        return isinstance(node, Mapping) and bool(self._stored.kind("evaluator").runs_networks)
 
     def train(self, progress: Progress) -> None:
         """Give the supernet the weights that the run left, which are in its folder.

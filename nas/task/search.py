@@ -15,7 +15,6 @@ from nas.cascade.joint_evaluator import JointEvaluator
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
-from nas.evaluator.subnet import SubnetEvaluator
 from nas.experiment import Experiment, check_own_parts
 from nas.objective.base import TOP1_ERROR, Measurement
 from nas.pool.none import NoPool, Specimen
@@ -258,7 +257,7 @@ def _check_kinds(experiment: Experiment) -> None:
     choices, evaluator = experiment.choices, experiment.kind("evaluator")
     if not experiment.resolved["sec_obj"]:
         raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
-    if experiment.settings.store_outputs and not issubclass(evaluator, SubnetEvaluator | JointEvaluator):
+    if experiment.settings.store_outputs and not evaluator.runs_networks:
         raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
     if issubclass(experiment.kind("supernet"), Several) and not issubclass(evaluator, JointEvaluator):
         raise UserError("several supernets are measured as cascades: evaluator=joint")
