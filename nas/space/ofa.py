@@ -10,6 +10,12 @@ from nas.errors import UserError
 from nas.space.base import SearchSpace, check_keys, choice_index
 from nas.types import Architecture, Genomes, PositiveFloat, PositiveInt
 
+N_STAGES = 5
+DEPTHS = (2, 3, 4)
+KERNEL_SIZES = (3, 5, 7)
+EXPAND_RATIOS = (3, 4, 6)
+"""What published weights were trained for: stages, layers of one, sides of kernels, hidden over input channels."""
+
 KEYS = ("ks", "e", "d", "r", "w")
 
 

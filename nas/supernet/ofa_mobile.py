@@ -10,7 +10,7 @@ from ofa.utils import MyNetwork, SEModule
 from torch import Tensor, nn
 
 from nas.space.base import SearchSpace
-from nas.space.ofa import OfaSpace
+from nas.space.ofa import DEPTHS, EXPAND_RATIOS, KERNEL_SIZES, N_STAGES, OfaSpace
 from nas.space.table import AdditiveTable, Axis, Choice, CostTable, term
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import Published
@@ -19,14 +19,8 @@ from nas.supernet.ofa import fill, fingerprint, first_weights, load, static
 from nas.supernet.ofa_modules import regularize
 from nas.types import Architecture
 
-N_STAGES = 5
-DEPTHS = (2, 3, 4)
-KERNEL_SIZES = (3, 5, 7)
-EXPAND_RATIOS = (3, 4, 6)
-"""What the published weights were trained for: stages, layers of one, sides of kernels, hidden over input channels."""
-
 CHOICES = {"depth_list": list(DEPTHS), "ks_list": list(KERNEL_SIZES), "expand_ratio_list": list(EXPAND_RATIOS)}
-"""The same as the package's constructors take it."""
+"""What the published weights were trained for, as the package's constructors take it."""
 
 
 Measure = Literal["macs", "params"]

@@ -10,10 +10,17 @@ import numpy as np
 import yaml
 
 from nas.errors import UserError
+from nas.report.data.fronts import (
+    FrontHistory,
+    along,
+    attainment_surfaces,
+    hypervolumes,
+    progress,
+    reference_point,
+    thinned,
+)
 from nas.report.data.groups import Group, group_runs
-from nas.report.data.progress import FrontHistory, along, hypervolumes, progress, reference_point, thinned
 from nas.report.data.runs import Run, decisive
-from nas.report.statistics.attainment import attainment_surfaces
 from nas.report.statistics.genes import GeneShares, gene_shares
 from nas.report.statistics.predictions import prediction_quality
 from nas.run.record import Integers, Record

@@ -8,7 +8,7 @@ import numpy as np
 
 from nas.pareto import hypervolume
 from nas.report.data.comparison import Comparison
-from nas.report.data.progress import along
+from nas.report.data.fronts import along
 from nas.report.data.runs import Run
 from nas.report.statistics.tests import Difference, compare_all
 

@@ -14,10 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from nas.plotting.architecture import architecture_figure
 from nas.plotting.style import COLOURS, STYLE, add_legend, logarithmic, look, printed_style, save_printed
 from nas.report.data.comparison import Comparison
+from nas.report.data.fronts import LEVELS, spread
 from nas.report.page.payload import front_line, hypervolume_panels, quality_bins, views
 from nas.report.page.pictures import Picture
 from nas.report.page.summary import mean_seconds
-from nas.report.statistics.attainment import LEVELS, spread
 from nas.report.statistics.genes import RowTexts
 from nas.report.statistics.tests import number
 from nas.types import Floats

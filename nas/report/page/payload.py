@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from nas.pareto import non_dominated
 from nas.report.data.comparison import Comparison
+from nas.report.data.fronts import first_step, spread, thinned
 from nas.report.data.groups import Group
-from nas.report.data.progress import first_step, thinned
 from nas.report.data.runs import Run
 from nas.report.page.pictures import Picture
 from nas.report.papers.published import PublishedMethod, flops_column, published_for
-from nas.report.statistics.attainment import spread
 from nas.report.statistics.genes import GeneShares, RowTexts
 from nas.run.record import Record
 from nas.types import Floats

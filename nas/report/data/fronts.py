@@ -1,16 +1,15 @@
-"""How the fronts of runs grew, and how large a share of one common box they dominate."""
+"""Fronts of runs: how they grew, how large a share of one box they dominate, and what several of them attained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import moocore
 import numpy as np
 
 from nas.pareto import hypervolume, non_dominated
+from nas.run.box import MARGIN
 from nas.run.record import Integers, Record
 from nas.types import Floats
-
-MARGIN = 1.01
-"""The reference point is the worst of the initial designs times this, as in NSGANetV2."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +95,37 @@ def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) ->
     place = np.searchsorted(evaluations, grid, side="right") - 1
     found = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
     return np.where((grid > evaluations[-1]) & (not holds), np.nan, found)
+
+
+LEVELS = ("best", "median", "worst")
+"""Attained by at least one run, by at least half of them, and by all."""
+
+
+def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
+    """Return the surfaces of the empirical attainment function of two objectives (Grunert da Fonseca et al. 2001).
+
+    Args:
+        fronts: of each run, shape (n_i, 2), minimised.
+
+    Returns:
+        By the names in ``LEVELS`` the corners of each surface, shape (k, 2), ascending in the first objective.
+    """
+    runs = len(fronts)
+    points = np.vstack([front[non_dominated(front)] for front in fronts])
+    owners = np.repeat(np.arange(runs), [len(non_dominated(front)) for front in fronts])
+    wanted = {"best": 1, "median": -(-runs // 2), "worst": runs}
+    percentiles = sorted({100.0 * count / runs for count in wanted.values()})
+    found = moocore.eaf(points, sets=owners, percentiles=percentiles)
+    surfaces = {}
+    for name, count in wanted.items():
+        surface = found[np.isclose(found[:, 2], 100.0 * count / runs), :2]
+        surfaces[name] = surface[np.lexsort((surface[:, 1], surface[:, 0]))]
+    return surfaces
+
+
+def spread(curves: Floats) -> Floats:
+    """Return minimum, lower quartile, median, upper quartile and maximum over curves, (r, g) -> (5, g)."""
+    found = np.full((5, curves.shape[1]), np.nan)
+    some = ~np.isnan(curves).all(axis=0)
+    found[:, some] = np.nanquantile(curves[:, some], [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)
+    return found
