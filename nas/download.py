@@ -1,6 +1,5 @@
 """Files from the internet in a cache: downloads go on where they broke off, are checked, and happen once."""
 
-import hashlib
 import logging
 import os
 import re
@@ -21,6 +20,7 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from nas.cache import locked
 from nas.errors import UserError
+from nas.files import file_digest
 
 ATTEMPTS = 5
 """Connections made for one download, each where the one before broke."""
@@ -59,7 +59,7 @@ def download(url: str, target: Path, sha256: str | None) -> Path:
             if not target.exists():
                 _fetch(url, target, sha256)
                 return target
-    actual = _digest(target)
+    actual = file_digest(target)
     if sha256 not in (None, actual):
         raise UserError(f"'{target}' has the SHA-256 {actual}, but must have {sha256}: remove it to download it again")
     return target
@@ -74,7 +74,7 @@ def _fetch(url: str, target: Path, sha256: str | None) -> None:
             _from_google_drive(url, part)
         else:
             _from_server(url, part)
-        actual = _digest(part)
+        actual = file_digest(part)
     except (OSError, HTTPException) as error:
         raise UserError(
             f"cannot download {url} ({_reason(error)}): try again, or put the file at '{target}' by hand"
@@ -169,11 +169,6 @@ def _progress(name: str, done: int, total: int | None) -> Iterator[Callable[[int
             logger.info("%s: %d %% of %.1f MB", name, 100 * done // total, total / 1e6)
 
     yield advance
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: Exception) -> str:

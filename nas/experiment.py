@@ -9,13 +9,13 @@ from dataclasses import fields
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, final, get_args, get_origin
 
 import yaml
 
 from nas.errors import NasError, UserError
 from nas.run.folder import RunFolder
-from nas.settings import GROUPS, PROVIDED, Paths, Settings
+from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
 from nas.targets import Allowed, allowed_by, class_of, names_own
 
 if TYPE_CHECKING:  # what is not asked for is not imported either: torch takes seconds
@@ -412,9 +412,9 @@ class Experiment:
 
     def _built(self, group: str, node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
         target = self.kind(group, node)
-        parameters, hints = inspect.signature(target).parameters, _hints(target)
+        parameters = _arguments(target)
         arguments = {
-            key: self._value(group, value, hints.get(key, Any), given)
+            key: self._value(group, value, parameters[key].annotation if key in parameters else Any, given)
             for key, value in node.items()
             if key not in ("_target_", "_partial_")
         }
@@ -485,12 +485,13 @@ class Experiment:
             )
 
 
-def _hints(target: type[Any]) -> Mapping[str, Any]:
-    """Return the types of a constructor's arguments, as far as they can be told."""
+def _arguments(target: type[Any]) -> Mapping[str, inspect.Parameter]:
+    """Return a constructor's arguments with their types, as far as they can be told."""
     try:
-        return get_type_hints(target.__init__)
+        return arguments(target, ranges=False)
     except Exception:  # of code from outside nas
-        return {}
+        found = inspect.signature(target).parameters
+        return {name: parameter.replace(annotation=Any) for name, parameter in found.items()}
 
 
 def torch_device(name: str) -> str:

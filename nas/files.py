@@ -1,11 +1,11 @@
 """Files that are either whole or absent: written beside their place, flushed, then renamed into it."""
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -149,7 +149,7 @@ def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
     if SEAL not in value:
         return value
     plain = {key: item for key, item in value.items() if key != SEAL}
-    if value[SEAL] != _checksum(plain):
+    if value[SEAL] not in (_checksum(plain), _checksum(plain, ordered=True)):
         raise ValueError("it does not match its checksum")
     return plain
 
@@ -167,5 +167,12 @@ def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
-def _checksum(value: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(value, allow_nan=False).encode()).hexdigest()
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checksum(value: Mapping[str, Any], ordered: bool = False) -> str:
+    """Return the checksum of plain values; with their keys in order, as earlier versions did for some files."""
+    return hashlib.sha256(json.dumps(value, allow_nan=False, sort_keys=ordered).encode()).hexdigest()

@@ -1,8 +1,10 @@
 """Settings: groups of parts, values that belong to no group, and what constructors are given beside settings."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Unpack, get_args, get_origin, get_type_hints
 
 from annotated_types import Gt, Le
 
@@ -90,3 +92,26 @@ class Paths:
     outputs: Path
     networks: Path
     run: Path
+
+
+def arguments(target: Callable[..., Any], *, ranges: bool) -> dict[str, inspect.Parameter]:
+    """Return the keyword arguments of a constructor with their types, those of a family's shared options among them.
+
+    Options that several classes share stand in a ``TypedDict``: ``**options: Unpack[Options]`` counts as an argument
+    for each of its keys.
+
+    Args:
+        target: the class, or a function that makes a part.
+        ranges: whether types keep their ranges, ``Annotated[int, Gt(0)]``.
+    """
+    hints = get_type_hints(target.__init__, include_extras=ranges)
+    found: dict[str, inspect.Parameter] = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        hint = hints.get(name, Any)
+        if parameter.kind is parameter.VAR_KEYWORD and get_origin(hint) is Unpack:
+            options = get_type_hints(get_args(hint)[0], include_extras=ranges)
+            only = inspect.Parameter.KEYWORD_ONLY
+            found |= {key: inspect.Parameter(key, only, annotation=kind) for key, kind in options.items()}
+        else:
+            found[name] = parameter.replace(annotation=hint)
+    return found

@@ -1,8 +1,5 @@
 """Processes that train one network together: each computes its part of every batch, and all have the same weights."""
 
-import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
@@ -10,8 +7,6 @@ from typing import Any, final
 import torch
 from torch import Tensor, distributed
 from torch.overrides import TorchFunctionMode
-
-PARENT_SECONDS = 1.0  # between two looks at whether the process that started a member is still there
 
 
 @final
@@ -89,17 +84,6 @@ def leave() -> None:
     """Dissolve the team of this process."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process when the one that started it, of this id, is gone, whatever it is waiting for."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Sum(torch.autograd.Function):

@@ -1,11 +1,10 @@
 """Checks of composed settings against the constructors that will read them."""
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
@@ -14,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nas.errors import UserError, nearest, unknown
-from nas.settings import GROUPS, PROVIDED, Paths, Settings
+from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
 from nas.task.base import Task
 
 _PLAIN = {"": Settings, "paths": Paths}
@@ -126,18 +125,18 @@ def _reason(target: str, error: Exception) -> str:
 
 def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozenset[str] = frozenset()) -> None:
     """Compare a node's keys and values with the keyword arguments of ``target`` that are not ``offered`` to it."""
-    hints = get_type_hints(target.__init__, include_extras=True)
-    parameters = [p for p in inspect.signature(target).parameters.values() if p.name not in offered]
-    names = {parameter.name for parameter in parameters}
+    parameters = {name: p for name, p in arguments(target, ranges=True).items() if name not in offered}
     prefix = f"{path}." if path else ""
     for key, value in node.items():
         if key in ("_target_", "_partial_"):
             continue
-        if key not in names:
-            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names] + ([] if path else [*GROUPS]))
+        if key not in parameters:
+            raise unknown(
+                "key", f"{prefix}{key}", [f"{prefix}{name}" for name in parameters] + ([] if path else [*GROUPS])
+            )
         if not _is_part(value):
-            _check_value(f"{prefix}{key}", value, hints.get(key, Any))
-    for parameter in parameters:
+            _check_value(f"{prefix}{key}", value, parameters[key].annotation)
+    for parameter in parameters.values():
         if parameter.name not in node and parameter.default is parameter.empty:
             raise UserError(f"{prefix}{parameter.name} must be given: it was removed or never set")
 

@@ -25,7 +25,7 @@ from nas.cli.spelling import spelled_out
 from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
 from nas.errors import InUseError, NasError, UserError
 from nas.files import writing
-from nas.launcher.supervision import end_with_parent
+from nas.launcher.supervision import stop_with_watcher
 from nas.tracker.console import fitted, terminal_width
 
 _CONFIG_NAME = "config"
@@ -39,7 +39,7 @@ def main(conf: Path) -> None:
     Exit codes: 0 all is well; 1 a run failed, or what a task without a folder printed could not be written; 2 the
     command line is wrong, and nothing was done or written; 130 interrupted.
     """
-    end_with_parent()
+    stop_with_watcher()
     arguments = get_args_parser().parse_intermixed_args()
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
     arguments.overrides = [word for override in arguments.overrides for word in spelled_out(_quoted_json(override))]

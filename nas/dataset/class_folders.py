@@ -1,13 +1,10 @@
 """Published data sets that come as class folders: CINIC-10 and ImageNet."""
 
 from pathlib import Path
-from typing import final
+from typing import Unpack, final
 
-from nas.dataset.base import Augmentation
-from nas.dataset.file_dataset import FileDataset, Storage
-from nas.dataset.image_cache import Corrupt
+from nas.dataset.file_dataset import FileDataset, FileOptions
 from nas.dataset.listing import list_folders, split_listing
-from nas.dataset.summary import Channels, Std
 from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
 
@@ -26,18 +23,11 @@ class ClassFolders(FileDataset):
         path: Path,
         train_folders: tuple[str, ...],
         test_folder: str,
-        size: PositiveInt,
         train_size: PositiveInt | None,
         vld_size: PositiveInt,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        storage: Storage,
-        corrupt: Corrupt,
-        mean: Channels | None,
-        std: Std | None,
-        resolutions: tuple[PositiveInt, ...],
-        augmentation: Augmentation,
-        cache: Path,
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
@@ -45,18 +35,11 @@ class ClassFolders(FileDataset):
             path: the data set's folder.
             train_folders: folders in it; training and validation images are taken from all of them.
             test_folder: folder in it of the test images.
-            size: side in pixels to which images are decoded.
             train_size: number of training images; all that are left by the validation split if ``None``.
             vld_size: number of validation images, which are taken from the training images.
             test_size: number of test images; all if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            storage: whether decoded images are kept, see :class:`FileDataset`.
-            corrupt: whether to refuse or to skip images that cannot be read.
-            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-            std: likewise.
-            resolutions: recommended sides of a network's input, in pixels.
-            augmentation: what training images go through.
-            cache: where decoded images are kept.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folder does not hold what the splits need.
@@ -64,16 +47,4 @@ class ClassFolders(FileDataset):
         root = expanded(path, "dataset.path")
         listing = list_folders(root, train_folders, test_folder, "dataset.path")
         splits = split_listing(listing, train_size=train_size, vld_size=vld_size, test_size=test_size, seed=split_seed)
-        super().__init__(
-            root=root,
-            listing=listing,
-            splits=splits,
-            size=size,
-            storage=storage,
-            corrupt=corrupt,
-            mean=mean,
-            std=std,
-            resolutions=resolutions,
-            augmentation=augmentation,
-            cache=cache,
-        )
+        super().__init__(root=root, listing=listing, splits=splits, **options)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -15,14 +15,40 @@ from nas.dataset.file_rows import CachedRows, FileRows
 from nas.dataset.image_cache import Corrupt, decoded_images
 from nas.dataset.listing import Listing
 from nas.dataset.splits import Indices
-from nas.dataset.summary import Channels, channel_sums, channels, file_digest, fingerprint, mean_and_std
+from nas.dataset.summary import Channels, Std, channel_sums, channels, file_digest, fingerprint, mean_and_std
 from nas.errors import UserError
+from nas.types import PositiveInt
 
 Storage = Literal["cache", "files"]
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 SAMPLE = 1000
 """Training images that mean and standard deviation are computed from where decoded images are not kept."""
+
+
+class FileOptions(TypedDict):
+    """Settings that all data sets of image files have.
+
+    Attributes:
+        size: side in pixels to which images are decoded.
+        storage: whether decoded images are kept, see :class:`FileDataset`.
+        corrupt: whether to refuse or to skip images that cannot be read.
+        mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand of
+            them where decoded images are not kept.
+        std: likewise.
+        resolutions: recommended sides of a network's input, in pixels.
+        augmentation: what training images go through.
+        cache: where decoded images are kept.
+    """
+
+    size: PositiveInt
+    storage: Storage
+    corrupt: Corrupt
+    mean: Channels | None
+    std: Std | None
+    resolutions: tuple[PositiveInt, ...]
+    augmentation: Augmentation
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -45,14 +71,7 @@ class FileDataset(Dataset):
         root: Path,
         listing: Listing,
         splits: Mapping[str, Indices],
-        size: int,
-        storage: Storage,
-        corrupt: Corrupt,
-        mean: Channels | None,
-        std: Channels | None,
-        resolutions: tuple[int, ...],
-        augmentation: Augmentation,
-        cache: Path,
+        **options: Unpack[FileOptions],
     ) -> None:
         """Describe the data set; no image is read yet.
 
@@ -60,32 +79,24 @@ class FileDataset(Dataset):
             root: the data set's folder.
             listing: its files.
             splits: indices of files by split, disjoint.
-            size: side in pixels to which images are decoded.
-            storage: whether decoded images are kept.
-            corrupt: whether to refuse or to leave out images that cannot be read.
-            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a
-                thousand of them where decoded images are not kept.
-            std: likewise.
-            resolutions: recommended sides of a network's input, in pixels.
-            augmentation: what training images go through.
-            cache: where decoded images are kept.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if images shall be left out that are known only once all are decoded.
         """
-        if storage == "files" and corrupt == "skip":
+        if options["storage"] == "files" and options["corrupt"] == "skip":
             raise UserError("dataset.corrupt=skip needs dataset.storage=cache: only decoding shows what is unreadable")
         self.class_names = listing.class_names
-        self.augmentation = augmentation
-        self.resolutions = tuple(resolutions)
+        self.augmentation = options["augmentation"]
+        self.resolutions = tuple(options["resolutions"])
         self._root = root
         self._listing = listing
         self._rows = dict(splits)
-        self._size = size
-        self._storage = storage
-        self._corrupt = corrupt
-        self._given = (mean, std)
-        self._cache = cache
+        self._size = options["size"]
+        self._storage = options["storage"]
+        self._corrupt = options["corrupt"]
+        self._given = (options["mean"], options["std"])
+        self._cache = options["cache"]
 
     @cached_property
     def mean(self) -> Channels:  # type: ignore[override]

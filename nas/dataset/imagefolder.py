@@ -4,18 +4,15 @@ import logging
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Unpack, final
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.dataset.base import Augmentation
-from nas.dataset.file_dataset import FileDataset, Storage
-from nas.dataset.image_cache import Corrupt
+from nas.dataset.file_dataset import FileDataset, FileOptions
 from nas.dataset.listing import Listing, class_folders, image_files, sample
 from nas.dataset.split_folders import split_folders
 from nas.dataset.splits import Indices, fewest, stratified
-from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
 from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
@@ -36,34 +33,20 @@ class ImageFolder(FileDataset):
         self,
         *,
         path: Path,
-        size: PositiveInt,
         vld_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        storage: Storage,
-        corrupt: Corrupt,
-        mean: Channels | None,
-        std: Std | None,
-        resolutions: tuple[PositiveInt, ...],
-        augmentation: Augmentation,
-        cache: Path,
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
         Args:
             path: the folder.
-            size: side in pixels to which images are decoded.
             vld_size: number of validation images: of the validation folder where there are three folders of splits,
                 all if ``None``; otherwise of the training images, a fifth if ``None``.
             test_size: number of test images where there is no test folder; a fifth of all images if ``None``.
             split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            storage: whether decoded images are kept, see :class:`FileDataset`.
-            corrupt: whether to refuse or to skip images that cannot be read.
-            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-            std: likewise.
-            resolutions: recommended sides of a network's input, in pixels.
-            augmentation: what training images go through.
-            cache: where decoded images are kept.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
@@ -71,19 +54,7 @@ class ImageFolder(FileDataset):
         root = expanded(path, "dataset.path")  # settings arrive as text
         listing, validation = _list_images(root)
         splits = _split(listing, validation, vld_size, test_size, split_seed)
-        super().__init__(
-            root=root,
-            listing=listing,
-            splits=splits,
-            size=size,
-            storage=storage,
-            corrupt=corrupt,
-            mean=mean,
-            std=std,
-            resolutions=resolutions,
-            augmentation=augmentation,
-            cache=cache,
-        )
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:

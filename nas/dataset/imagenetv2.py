@@ -4,15 +4,12 @@ import os
 from collections import defaultdict
 from hashlib import sha256
 from pathlib import Path
-from typing import final
+from typing import Unpack, final
 
 import numpy as np
 
-from nas.dataset.base import Augmentation
-from nas.dataset.file_dataset import FileDataset, Storage
-from nas.dataset.image_cache import Corrupt
+from nas.dataset.file_dataset import FileDataset, FileOptions
 from nas.dataset.listing import Listing, class_folders, image_files, list_folders, sample
-from nas.dataset.summary import Channels, Std
 from nas.errors import UserError
 from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
@@ -33,17 +30,10 @@ class ImageNetV2(FileDataset):
         path: Path,
         imagenet: Path,
         sets: tuple[str, ...],
-        size: PositiveInt,
         train_size: PositiveInt | None,
         test_size: PositiveInt | None,
         split_seed: NonNegativeInt,
-        storage: Storage,
-        corrupt: Corrupt,
-        mean: Channels | None,
-        std: Std | None,
-        resolutions: tuple[PositiveInt, ...],
-        augmentation: Augmentation,
-        cache: Path,
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files.
 
@@ -51,17 +41,10 @@ class ImageNetV2(FileDataset):
             path: folder of ImageNetV2's sets, each with folders named by the class's number.
             imagenet: folder of ImageNet, with ``train`` and ``val``.
             sets: folders in ``path``; an image that is in several is taken from the first.
-            size: side in pixels to which images are decoded.
             train_size: number of training images; all if ``None``.
             test_size: number of test images; all if ``None``.
             split_seed: of the choice of training and test images.
-            storage: whether decoded images are kept, see :class:`FileDataset`.
-            corrupt: whether to refuse or to skip images that cannot be read.
-            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-            std: likewise.
-            resolutions: recommended sides of a network's input, in pixels.
-            augmentation: what training images go through.
-            cache: where decoded images are kept.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if the folders do not hold what they must.
@@ -84,19 +67,7 @@ class ImageNetV2(FileDataset):
             "validation": np.arange(len(known.paths), len(listing.paths)),
             "test": sample(listing, np.flatnonzero(known.test), "test", test_size, split_seed),
         }
-        super().__init__(
-            root=root,
-            listing=listing,
-            splits=splits,
-            size=size,
-            storage=storage,
-            corrupt=corrupt,
-            mean=mean,
-            std=std,
-            resolutions=resolutions,
-            augmentation=augmentation,
-            cache=cache,
-        )
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str], list[int]]:

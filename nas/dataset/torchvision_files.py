@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, Unpack, final
 
 import numpy as np
 
-from nas.dataset.base import Augmentation
-from nas.dataset.file_dataset import FileDataset, Storage
-from nas.dataset.image_cache import Corrupt
+from nas.dataset.file_dataset import FileDataset, FileOptions
 from nas.dataset.listing import Listing, split_listing
-from nas.dataset.summary import Channels, Std
 from nas.dataset.torchvision_source import open_parts
 from nas.files import expanded
 from nas.types import NonNegativeInt, PositiveInt
@@ -38,16 +35,9 @@ class TorchvisionFiles(FileDataset):
         name: Literal["aircraft", "dtd", "flowers102", "pets"],
         path: Path,
         download: bool,
-        size: PositiveInt,
         vld_size: PositiveInt,
         split_seed: NonNegativeInt,
-        storage: Storage,
-        corrupt: Corrupt,
-        mean: Channels | None,
-        std: Std | None,
-        resolutions: tuple[PositiveInt, ...],
-        augmentation: Augmentation,
-        cache: Path,
+        **options: Unpack[FileOptions],
     ) -> None:
         """List the files, downloading them if needed.
 
@@ -55,16 +45,9 @@ class TorchvisionFiles(FileDataset):
             name: which data set.
             path: the folder that holds the data set's own folder, as torchvision expects it.
             download: whether to download what is absent.
-            size: side in pixels to which images are decoded.
             vld_size: number of validation images, which are taken from the published training and validation parts.
             split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            storage: whether decoded images are kept, see :class:`FileDataset`.
-            corrupt: whether to refuse or to skip images that cannot be read.
-            mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-            std: likewise.
-            resolutions: recommended sides of a network's input, in pixels.
-            augmentation: what training images go through.
-            cache: where decoded images are kept.
+            options: see :class:`FileOptions`.
 
         Raises:
             UserError: if files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -74,19 +57,7 @@ class TorchvisionFiles(FileDataset):
         parts = open_parts(source, root, {part: {"split": part} for part in (*train, "test")}, download)
         listing = _listing(parts, files, root)
         splits = split_listing(listing, train_size=None, vld_size=vld_size, test_size=None, seed=split_seed)
-        super().__init__(
-            root=root,
-            listing=listing,
-            splits=splits,
-            size=size,
-            storage=storage,
-            corrupt=corrupt,
-            mean=mean,
-            std=std,
-            resolutions=resolutions,
-            augmentation=augmentation,
-            cache=cache,
-        )
+        super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _listing(parts: Mapping[str, Any], files: str, root: Path) -> Listing:

@@ -13,7 +13,7 @@ from torch import nn
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
 from nas.space.base import SearchSpace
-from nas.space.ofa import OfaSpace
+from nas.space.ofa import DEPTHS, EXPAND_RATIOS, KERNEL_SIZES, N_STAGES, OfaSpace
 from nas.space.table import CostTable
 from nas.supernet.checkpoint import Published, locate, read_state_dict
 from nas.types import MILLION, Architecture, Floats, Genomes
@@ -23,10 +23,8 @@ PUBLISHED = Published(
     url="https://raw.githubusercontent.com/han-cai/files/master/ofa/acc_predictor.pth",
     sha256=None,
 )
-KERNEL_SIZES = (3, 5, 7)
-EXPAND_RATIOS = (3, 4, 6)
 RESOLUTIONS = tuple(range(112, 225, 16))
-N_STAGES, MAX_DEPTH = 5, 4
+MAX_DEPTH = max(DEPTHS)
 HIDDEN = 400
 
 

@@ -11,8 +11,7 @@ import torch
 from nas.errors import UserError
 from nas.executor.base import EvaluatorReplica, Executor, Work
 from nas.executor.gpu_slots import gpu_slot
-from nas.executor.places import cores, devices, split_up
-from nas.executor.workers import Limits, Weights, Workers
+from nas.executor.workers import Limits, Weights, Workers, cores, devices, split_up
 from nas.objective.base import Measurement, Objective
 from nas.training import checkpoint
 from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveInt, Seconds

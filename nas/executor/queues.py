@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import RunError, UserError
-from nas.executor.job import Job
+from nas.executor.job import EvaluationJob
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Queue(ABC):
     """Takes jobs and says which of them are still to be expected."""
 
     @abstractmethod
-    def submit(self, jobs: Sequence[Job]) -> list[str]:
+    def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
         """Start jobs, or let them wait; return their names."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ class _Submitit(Queue):
         self._executor.update_parameters(**parameters)
         self._jobs: dict[str, Any] = {}
 
-    def _start(self, jobs: Sequence[Job]) -> list[Any]:
+    def _start(self, jobs: Sequence[EvaluationJob]) -> list[Any]:
         with _environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with self._executor.batch():
@@ -88,7 +88,7 @@ class SlurmQueue(_Submitit):
         super().__init__(folder, "slurm", {"name": name, **parameters})
         self._name = name
 
-    def submit(self, jobs: Sequence[Job]) -> list[str]:
+    def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
         """Submit an array; while the controller is away, try again.
 
         Raises:
@@ -133,11 +133,11 @@ class LocalQueue(_Submitit):
         """Take the folder for submitit's files, how many jobs run at a time, and submitit's parameters."""
         super().__init__(folder, "local", parameters)
         self._most = most
-        self._waiting: deque[tuple[str, Job]] = deque()
+        self._waiting: deque[tuple[str, EvaluationJob]] = deque()
         self._running: dict[str, Any] = {}
         self._n = 0
 
-    def submit(self, jobs: Sequence[Job]) -> list[str]:
+    def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
         """Let jobs wait for their turn."""
         names = [str(self._n + index) for index in range(len(jobs))]
         self._n += len(jobs)

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, final
@@ -15,9 +15,8 @@ import torch
 
 from nas.errors import UserError
 from nas.executor.base import EvaluatorReplica, Executor, Work
-from nas.executor.job import Job
+from nas.executor.job import EvaluationJob, Outstanding, ResultFiles, chunks
 from nas.executor.queues import LocalQueue, Queue, SlurmQueue, check_slurm
-from nas.executor.submitit_results import Outstanding, ResultFiles, chunks
 from nas.executor.workers import Limits
 from nas.training import checkpoint
 from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, PositiveInt, Seconds
@@ -89,33 +88,23 @@ class Submitit(Executor):
         Raises:
             UserError: if there is no SLURM or no such partition, or jobs would lack a GPU.
         """
-        if device.startswith("cuda") and gpus == 0:
-            raise UserError(f"executor.gpus=0: jobs would compute on the CPU, but device={device}; give them a GPU")
-        if cluster == "slurm":
-            check_slurm(partition)
+        _check(device, gpus, cluster, partition)
         self._replica = evaluator_replica
         self._folder = folder.absolute() / "jobs"
-        self._results = self._folder / "results"
-        self._parameters: dict[str, Any] = {"timeout_min": time, "cpus_per_task": cpus, "mem_gb": mem_gb}
-        self._parameters |= {"gpus_per_node": gpus} if gpus else {}
-        self._slurm: dict[str, Any] = {
-            "slurm_array_parallelism": array_parallelism,
-            "slurm_setup": list(setup_commands),
-        }
-        self._slurm |= {"slurm_additional_parameters": {"requeue": True, **parameters}}
-        self._slurm |= {"slurm_partition": partition} if partition else {}
+        self._parameters = _of_job(time, cpus, gpus, mem_gb)
+        self._slurm = _of_slurm(partition, array_parallelism, setup_commands, parameters)
         self._cluster = cluster
-        self._at_a_time = array_parallelism
         self._chunk = chunk
-        self._gpu = gpus > 0
-        self._cpus = cpus
-        self._workers_per_gpu = workers_per_gpu
-        self._retries = retries
         self._limits = Limits(retries, timeout, start_timeout)
+        self._machine: dict[str, Any] = {"gpu": gpus > 0, "cpus": cpus, "workers_per_gpu": workers_per_gpu}
         self._poll = poll
         self._queue: Queue | None = None
         self._digest: str | None = None
         self._names: list[str] = []  # of all jobs
+
+    @property
+    def _results(self) -> Path:
+        return self._folder / "results"
 
     def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
         """Yield (index, evaluation) as jobs finish them."""
@@ -136,7 +125,7 @@ class Submitit(Executor):
                 yield from outstanding.found(failures=True)  # what they finished before they went
                 again: list[list[int]] = []
                 for name in gone:
-                    failed, parts = outstanding.bury(name, self._retries)
+                    failed, parts = outstanding.bury(name, self._limits.retries)
                     again += parts
                     if failed or parts:
                         log.warning(
@@ -177,7 +166,7 @@ class Submitit(Executor):
                 self._queue = SlurmQueue(pickles, name, self._parameters | self._slurm)
                 self._queue.cancel()
             else:
-                self._queue = LocalQueue(pickles, self._at_a_time, self._parameters)
+                self._queue = LocalQueue(pickles, self._slurm["slurm_array_parallelism"], self._parameters)
         return self._queue
 
     def _clear(self) -> None:
@@ -210,17 +199,15 @@ class Submitit(Executor):
             outstanding.jobs[name] = part
             self._names.append(name)
 
-    def _job(self, groups: list[list[Architecture]], work: Work, weights: Path | None) -> Job:
-        return Job(
+    def _job(self, groups: list[list[Architecture]], work: Work, weights: Path | None) -> EvaluationJob:
+        return EvaluationJob(
             replica=self._replica,
             groups=groups,
             split=work.split,
             digest=work.weights,
             weights=weights,
             results=self._results,
-            gpu=self._gpu,
-            workers_per_gpu=self._workers_per_gpu,
-            cpus=self._cpus,
+            **self._machine,
             threads=torch.get_num_threads(),
             limits=self._limits,
             run=os.getpid() if self._cluster == "local" else None,
@@ -237,6 +224,28 @@ class Submitit(Executor):
             checkpoint.save(path, work.evaluator.weights())
             self._digest = work.weights
         return path
+
+
+def _check(device: str, gpus: int, cluster: str, partition: str | None) -> None:
+    if device.startswith("cuda") and gpus == 0:
+        raise UserError(f"executor.gpus=0: jobs would compute on the CPU, but device={device}; give them a GPU")
+    if cluster == "slurm":
+        check_slurm(partition)
+
+
+def _of_job(minutes: int, cpus: int, gpus: int, mem_gb: float) -> dict[str, Any]:
+    """Return submitit's parameters of what a job may take."""
+    taken = {"timeout_min": minutes, "cpus_per_task": cpus, "mem_gb": mem_gb}
+    return taken | ({"gpus_per_node": gpus} if gpus else {})
+
+
+def _of_slurm(
+    partition: str | None, parallelism: int, setup: Sequence[str], options: Mapping[str, str | int | bool]
+) -> dict[str, Any]:
+    """Return submitit's parameters that SLURM alone has."""
+    found: dict[str, Any] = {"slurm_array_parallelism": parallelism, "slurm_setup": list(setup)}
+    found |= {"slurm_additional_parameters": {"requeue": True, **options}}
+    return found | ({"slurm_partition": partition} if partition else {})
 
 
 def _error(queue: Queue, name: str) -> str:

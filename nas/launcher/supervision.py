@@ -1,6 +1,5 @@
 """One run as a child process that is watched, and started again when it dies without a word."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,12 +8,17 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from nas.lifetime import signal_from_parent
 from nas.run.folder import RunFolder
 from nas.run.lease import holder
 from nas.sweep import PlannedRun
 
 _ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 """Signals that people and SLURM stop runs with; any other one is an accident."""
+
+
+PARENT = "NAS_PARENT"
+"""Environment variable of a watched process: the one that watches it."""
 
 
 class Supervised:
@@ -123,13 +127,7 @@ def _death(code: int) -> str:
     return f"killed by {name}{hint}"
 
 
-PARENT = "NAS_PARENT"
-"""Environment variable of a watched process: the one that watches it."""
-
-_PR_SET_PDEATHSIG = 1
-
-
-def end_with_parent() -> None:
+def stop_with_watcher() -> None:
     """Have the system stop this process when the one that watches it dies; nothing where none does.
 
     Otherwise a run would go on outside the SLURM job that it was part of, and nobody would know. Linux only.
@@ -137,6 +135,6 @@ def end_with_parent() -> None:
     parent = os.environ.pop(PARENT, None)
     if parent is None or sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal_from_parent(signal.SIGTERM)
     if os.getppid() != int(parent):  # it died before
         os.kill(os.getpid(), signal.SIGTERM)

@@ -90,7 +90,7 @@ def calibrate(sums: Floats, measured: Floats) -> Calibration:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class FitAccuracy:
     """How well latencies of networks are predicted.
 
     Attributes:
@@ -105,9 +105,9 @@ class Accuracy:
     kendall: float
 
 
-def accuracy(predicted: Floats, measured: Floats) -> Accuracy:
+def accuracy(predicted: Floats, measured: Floats) -> FitAccuracy:
     """Compare predicted and measured latencies, both in milliseconds, shape (n,)."""
-    return Accuracy(
+    return FitAccuracy(
         networks=len(measured),
         mean_error=float(100 * np.mean(np.abs(predicted - measured) / measured)),
         spearman=float(spearmanr(predicted, measured).statistic),

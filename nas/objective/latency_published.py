@@ -2,7 +2,8 @@
 
 Two layouts exist: NSGANetV2's ``i7-8700K_lut.yaml`` (Lu et al. 2020), one file for all resolutions and both widths,
 and OFA's tables of a Note 10 (Cai et al. 2020), one file a resolution, of width 1.2. A key names a part of a network
-with the shapes of its input and output; its ``mean`` is in milliseconds for one image.
+with the shapes of its input and output; its ``mean`` is in milliseconds for one image. The classifier that was
+measured has ImageNet's classes; one of another size differs by a constant that no choice changes.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.dataset.classes import IMAGENET_CLASSES
 from nas.errors import UserError
 from nas.space.base import SearchSpace
 from nas.space.ofa import OfaSpace
@@ -26,9 +28,6 @@ EXPANDED, FEATURES = 960, 1280
 STRIDES = (2, 2, 2, 1, 2)
 SQUEEZE = (False, True, False, True, True)
 HARD_SWISH = (False, False, True, True, True)
-CLASSES = 1000
-"""The classifier that was measured; those of other sizes differ by a constant that no choice changes."""
-
 _DIVISOR = 8
 _PROBES = 64
 _STEM_KEY = re.compile(r"(?:first_conv|Conv)-input:(\d+)x\1x3-output:\d+x\d+x(\d+)")
@@ -197,11 +196,11 @@ def _ends(lut: Lut, resolution: int, width: float) -> float:
     mix = f"{_shape('input', 1, expanded)}-{_shape('output', 1, features)}"
     if i7:
         keys = [f"first_conv-{conv}", f"final_expand_layer-{expand}", f"feature_mix_layer-{mix}"]
-        keys.append(f"classifier-input:{features}-output:{CLASSES}")
+        keys.append(f"classifier-input:{features}-output:{IMAGENET_CLASSES}")
     else:
         pool = f"{_shape('input', last.side, expanded)}-{_shape('output', 1, expanded)}"
         keys = [f"Conv-{conv}", f"Conv_1-{expand}", f"AvgPool2D-{pool}", f"Conv_2-{mix}"]
-        keys.append(f"Logits-{_shape('input', 1, features)}-output:{CLASSES}")
+        keys.append(f"Logits-{_shape('input', 1, features)}-output:{IMAGENET_CLASSES}")
     return _mean(lut, first) + sum(float(lut[key]["mean"]) for key in keys)
 
 

@@ -20,7 +20,7 @@ _MUTATED = (1, 2, 4)
 
 
 @final
-class EHVI(Optimizer):
+class EHVISearch(Optimizer):
     """Maximises the expected hypervolume improvement over the front of the initial genomes, in niches of cost.
 
     Where models say how sure they are (``Problem.deviation``), what a genome is worth is not its predicted place but

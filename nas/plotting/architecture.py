@@ -15,9 +15,9 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor, nn
 
 from nas.files import write_atomic
+from nas.plotting.style import INK
 
 KERNELS = {1: "#d9d9d9", 3: "#bcd7ee", 5: "#5b9bd0", 7: "#1d4f7c"}
-INK = "#444444"
 COST = "#c8501e"
 FORMATS = ("png", "pdf", "svg")
 IMAGE_CHANNELS = 3

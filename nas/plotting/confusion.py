@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from nas.files import write_atomic
+from nas.plotting.style import INK
 
-INK = "#444444"
 SHADES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#bcd7ee", "#2b6ca3", "#0d2a45"])
 NAMED, NUMBERED = 40, 15
 """How many classes there may be for their names, and for the numbers in the cells, to be readable."""

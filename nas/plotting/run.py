@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from nas.files import write_atomic
 from nas.pareto import non_dominated
+from nas.plotting.style import INK, logarithmic
 from nas.types import Floats, Measure
 
 SIZE = (6.4, 4.6)
@@ -27,7 +27,7 @@ DPI = 144
 LEFT, BOTTOM, RIGHT, TOP, BETWEEN = 0.72, 0.86, 0.78, 0.36, 0.6
 """Inches around axes, and between two, the same at every step: the legend is below, the steps' colours at the right."""
 INITIAL, EARLY, LATE = "#b8b8b8", "#bcd7ee", "#2b6ca3"
-FRONT, TEST, INK = "#c8501e", "#1a1a1a", "#444444"
+FRONT, TEST = "#c8501e", "#1a1a1a"
 STEPS = LinearSegmentedColormap.from_list("steps", [to_rgb(EARLY), to_rgb(LATE)])
 
 
@@ -200,8 +200,7 @@ def _limits(axes: Axes, values: Floats, front: npt.NDArray[np.int64], test: Floa
     shown = values if test is None else np.vstack([values, test])
     cost, error = shown[:, 1], shown[:, 0]
     if cost.min() > 0 and cost.max() > 10 * cost.min():
-        axes.set_xscale("log")
-        _plain_log_ticks(axes.xaxis)
+        logarithmic(axes)
         axes.set_xlim(cost.min() / 1.15, cost.max() * 1.15)
     else:
         room = 0.04 * np.ptp(cost) or 0.05 * abs(cost.max()) or 1.0
@@ -214,13 +213,6 @@ def _limits(axes: Axes, values: Floats, front: npt.NDArray[np.int64], test: Floa
     high = min(float(error.max()), low + 1.2 * (high - low))
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)
-
-
-def _plain_log_ticks(axis: Axis) -> None:
-    """Label 1, 2 and 5 of each decade as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _title(axes: Axes, left: str, right: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas import cache
-from nas.files import read_json, write_atomic, write_json
+from nas.files import file_digest, read_sealed, sealed, write_atomic, write_json
 
 RECORD = "record.json"
 
@@ -57,7 +57,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, Array | Stream], facts: Mapp
     (folder / RECORD).unlink(missing_ok=True)
     files = {name: _write(folder / f"{name}.npy", array) for name, array in arrays.items()}
     record = {"facts": dict(facts), "files": files}
-    write_json(folder / RECORD, record | {"sha256": _checksum(record)})
+    write_json(folder / RECORD, sealed(record))
 
 
 def read_facts(folder: Path, *, thorough: bool) -> dict[str, Any] | None:
@@ -91,12 +91,6 @@ def digest_of(array: Array) -> str:
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def plain_digest(value: object) -> str:
@@ -134,12 +128,10 @@ def _bytes(stream: Stream) -> Iterator[bytes | memoryview]:
 def _record(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD
     try:
-        record: dict[str, Any] = read_json(path)
-        if record.pop("sha256") == _checksum(record):
-            return record
+        return read_sealed(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError):
         pass
     log.warning("%s is damaged: what it describes is made anew", path)
     return None
@@ -155,7 +147,3 @@ def _damage(path: Path, stored: Mapping[str, Any], thorough: bool) -> str | None
     except OSError as error:
         return str(error.strerror)
     return None
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return plain_digest({"facts": record["facts"], "files": record["files"]})

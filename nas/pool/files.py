@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import UserError
-from nas.files import expanded
-from nas.pool.array_file import ArrayFile
-from nas.pool.array_folder import file_digest
+from nas.files import expanded, file_digest
 from nas.pool.base import Progress, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits, from_probabilities
-from nas.pool.output_folder import ModelFiles, models_in
+from nas.pool.output_folder import ArrayFile, ModelFiles, models_in
 from nas.pool.stored_pool import StoredPool
 from nas.run.folder import short_names
 from nas.types import PositiveInt

@@ -22,8 +22,7 @@ from nas.dataset.base import Images
 from nas.dataset.file_rows import FileRows
 from nas.dataset.per_image import seeded
 from nas.errors import UserError, nearest
-from nas.files import expanded
-from nas.pool.array_folder import file_digest
+from nas.files import expanded, file_digest
 from nas.pool.prepared import Crop, Prepared
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import read_state_dict

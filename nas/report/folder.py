@@ -1,7 +1,8 @@
 """The folder of a report: the page, the tables, the figures and the animation, all of it or nothing."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -12,9 +13,9 @@ from nas.report.data.comparison import Comparison
 from nas.report.data.runs import Run
 from nas.report.data.spaces import Spaces
 from nas.report.page.animation import write_animation
+from nas.report.page.figures import write_figures
 from nas.report.page.page import render_page
 from nas.report.page.pictures import chosen_architectures
-from nas.report.page.printed import write_figures
 from nas.report.page.tables import write_tables
 from nas.report.papers.exhibit_figures import write_exhibits
 from nas.report.papers.papers import Papers
@@ -52,30 +53,33 @@ def write_report(
         cache: folder of what supernets download.
         allowed: classes from outside ``nas`` that settings of runs may name.
     """
-    path = path.absolute()
+    with _replacing(path.absolute()) as folder:
+        _write(folder, runs, comparisons, papers, warnings, Spaces(cache, allowed))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a folder that takes the place of ``path`` at the end, or is removed on any error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        _write(temporary, runs, comparisons, papers=papers, warnings=warnings, cache=cache, allowed=allowed)
+        yield temporary
         _exchange(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _write(
+def _write(  # noqa: PLR0917
     folder: Path,
     runs: Sequence[Run],
     comparisons: Sequence[Comparison],
-    *,
     papers: Papers,
     warnings: Sequence[str],
-    cache: Path,
-    allowed: Allowed = NO_OTHERS,
+    spaces: Spaces,
 ) -> None:
     for name in ("data", "figures"):
         (folder / name).mkdir(parents=True)
-    spaces = Spaces(cache, allowed)
     pictures = [chosen_architectures(comparison, spaces) for comparison in comparisons]
     texts = [
         [

@@ -41,6 +41,7 @@ MOVED_CLASSES = {
     "nas.evaluator.gap_cascade.GapCascades": "nas.cascade.source.GapCascades",
     "nas.evaluator.joint.JointEvaluator": "nas.cascade.joint_evaluator.JointEvaluator",
     "nas.evaluator.pooled.PooledCascades": "nas.cascade.source.PooledCascades",
+    "nas.optimizer.ehvi.EHVI": "nas.optimizer.ehvi.EHVISearch",
     "nas.supernet.several.Several": "nas.supernet.joint.JointSupernet",
     "nas.surrogate.cascade.CascadeSurrogate": "nas.cascade.joint_surrogate.JointSurrogate",
 }

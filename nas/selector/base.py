@@ -17,14 +17,8 @@ class Selector(ABC):
 
     uses_covariance: bool = False
 
-    @abstractmethod
     def select(
-        self,
-        candidates: Floats,
-        front: Floats,
-        n: int,
-        rng: np.random.Generator,
-        covariance: Floats | None = None,
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None = None
     ) -> npt.NDArray[np.int64]:
         """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
 
@@ -36,3 +30,12 @@ class Selector(ABC):
             covariance: of the candidates' errors, shape (k, k), where the model says how sure it is; selectors that
                 take predictions as they are do not look at it.
         """
+        if len(candidates) <= n:
+            return np.arange(len(candidates), dtype=np.int64)
+        return self.choose(candidates, front, n, rng, covariance)
+
+    @abstractmethod
+    def choose(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
+    ) -> npt.NDArray[np.int64]:
+        """Do what :meth:`select` says, where there are more candidates than ``n``."""

@@ -32,17 +32,10 @@ class EHVI(Selector):
         """
         self._margin = margin
 
-    def select(
-        self,
-        candidates: Floats,
-        front: Floats,
-        n: int,
-        rng: np.random.Generator,
-        covariance: Floats | None = None,
+    def choose(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
     ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
-        if len(candidates) <= n:
-            return np.arange(len(candidates), dtype=np.int64)
         order = rng.permutation(len(candidates))  # equal candidates have equal chances
         reference = reference_beyond(front, self._margin)
         points = candidates[order]

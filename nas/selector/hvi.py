@@ -30,17 +30,10 @@ class HVI(Selector):
         """
         self._margin = margin
 
-    def select(
-        self,
-        candidates: Floats,
-        front: Floats,
-        n: int,
-        rng: np.random.Generator,
-        covariance: Floats | None = None,
+    def choose(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
     ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
-        if len(candidates) <= n:
-            return np.arange(len(candidates), dtype=np.int64)
         known = np.concatenate([front, candidates[non_dominated(candidates)]])
         low, span = known.min(axis=0), np.ptp(known, axis=0)
         span = np.where(span > 0, span, 1.0)

@@ -30,17 +30,10 @@ class Reference(Selector):
         """
         self._directions = directions
 
-    def select(
-        self,
-        candidates: Floats,
-        front: Floats,
-        n: int,
-        rng: np.random.Generator,
-        covariance: Floats | None = None,
+    def choose(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
     ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
-        if len(candidates) <= n:
-            return np.arange(len(candidates), dtype=np.int64)
         ranks = moocore.pareto_rank(candidates)
         last = np.sort(ranks)[n - 1]  # the front that does not fit as a whole
         chosen, waiting = np.flatnonzero(ranks < last), np.flatnonzero(ranks == last)

@@ -19,17 +19,10 @@ class Subset(Selector):
     least sum of squared gaps is wanted, and that is a shortest path over the sorted values.
     """
 
-    def select(
-        self,
-        candidates: Floats,
-        front: Floats,
-        n: int,
-        rng: np.random.Generator,
-        covariance: Floats | None = None,
+    def choose(
+        self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
     ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
-        if len(candidates) <= n:
-            return np.arange(len(candidates), dtype=np.int64)
         values = np.concatenate([front[:, 1], candidates[:, 1]])
         order = np.argsort(values, kind="stable")
         chosen = _even_spacing(values[order], order < len(front), n)

@@ -5,8 +5,8 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace, choice_index
+from nas.errors import UserError
+from nas.space.base import SearchSpace, check_keys, choice_index
 from nas.types import Architecture, Genomes, PositiveInt
 
 KEYS = ("r", "w", "d", "ks", "e")
@@ -118,12 +118,7 @@ class AttentiveNasSpace(SearchSpace):
         Raises:
             UserError: if it is none of this space; the message names the key and the choices.
         """
-        for key in config:
-            if key not in KEYS:
-                raise unknown("key of an architecture", str(key), KEYS)
-        for key in KEYS:
-            if key not in config:
-                raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
+        check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)
         genome[self.resolution_gene] = choice_index("r", config["r"], self.choices[self.resolution_gene])
         for key, (first, length) in self._lists().items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.space.table import CostTable
 from nas.types import Architecture, Floats, Genomes
 
@@ -156,6 +156,16 @@ class SearchSpace(ABC):
                 f"gene {gene} ({self.names[gene]}) is {genomes[row, gene]}, "
                 f"allowed are {self.lower[gene]} to {self.upper[gene]}"
             )
+
+
+def check_keys(config: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raise UserError unless an architecture's description has these keys and no others."""
+    for key in config:
+        if key not in keys:
+            raise unknown("key of an architecture", str(key), keys)
+    for key in keys:
+        if key not in config:
+            raise UserError(f"the architecture has no '{key}' (keys: {', '.join(keys)})")
 
 
 class SpaceSource(ABC):

@@ -6,9 +6,15 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace, choice_index
+from nas.errors import UserError
+from nas.space.base import SearchSpace, check_keys, choice_index
 from nas.types import Architecture, Genomes, PositiveFloat, PositiveInt
+
+N_STAGES = 5
+DEPTHS = (2, 3, 4)
+KERNEL_SIZES = (3, 5, 7)
+EXPAND_RATIOS = (3, 4, 6)
+"""What published weights were trained for: stages, layers of one, sides of kernels, hidden over input channels."""
 
 KEYS = ("ks", "e", "d", "r", "w")
 
@@ -154,13 +160,8 @@ class OfaSpace(SearchSpace):
         Raises:
             UserError: if it is none of this space; the message names the key and the choices.
         """
-        for key in config:
-            if key not in KEYS:
-                raise unknown("key of an architecture", str(key), KEYS)
         values = {"w": self.widths[0], **config} if self.width_gene is None else dict(config)
-        for key in KEYS:
-            if key not in values:
-                raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
+        check_keys(values, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)
         depths = _sequence("d", values["d"], self.n_stages, "stages")
         for s, depth in enumerate(depths):

@@ -6,8 +6,8 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.errors import UserError, unknown
-from nas.space.base import SearchSpace, choice_index
+from nas.errors import UserError
+from nas.space.base import SearchSpace, check_keys, choice_index
 from nas.types import Architecture, Genomes, PositiveInt
 
 KEYS = ("d", "e", "w", "r")
@@ -133,12 +133,7 @@ class OfaResnet50Space(SearchSpace):
         Raises:
             UserError: if it is none of this space; the message names the key and the choices.
         """
-        for key in config:
-            if key not in KEYS:
-                raise unknown("key of an architecture", str(key), KEYS)
-        for key in KEYS:
-            if key not in config:
-                raise UserError(f"the architecture has no '{key}' (keys: {', '.join(KEYS)})")
+        check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)
         depths = _sequence("d", config["d"], (1 + N_STAGES,))
         genome[self.stem_gene] = choice_index("d[0]", depths[0], STEM_DEPTHS)

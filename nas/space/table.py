@@ -2,12 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from nas.types import Genomes
+
+Axis = tuple[int | None, Sequence[Any]]
+"""A gene and its choices; no gene where there is one choice alone."""
+
+Choice = tuple[Any, ...]
+"""One choice of each axis."""
 
 
 class CostTable(ABC):
@@ -96,6 +103,13 @@ class AdditiveTable(CostTable):
             whole = sum(_spread(*term, [gene, *others]) for term in terms if gene in term[0])
             terms = [term for term in terms if gene not in term[0]]
             terms.append((tuple(others), np.asarray(reduced(whole, axis=0))))
+
+
+def term(axes: Sequence[Axis], cost: Callable[[Choice], int]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    """Build a term of an additive table."""
+    values = [cost(choice) for choice in product(*(choices for _, choices in axes))]
+    shape = [len(choices) for gene, choices in axes if gene is not None]
+    return [gene for gene, _ in axes if gene is not None], np.array(values, dtype=np.int64).reshape(shape)
 
 
 def _union(groups: Iterable[Sequence[int]]) -> list[int]:

@@ -5,8 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
-from pathlib import Path
-from typing import Literal, final
+from typing import Literal, Unpack, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.files import file_digest
 from nas.seeding import rng_for
 from nas.space.attentivenas import AttentiveNasSpace
-from nas.space.table import AdditiveTable, CostTable
+from nas.space.table import AdditiveTable
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Design, Head
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
-from nas.supernet.base import VERSION, Supernet
-from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
-from nas.supernet.elastic import bind, load_cut
+from nas.supernet.base import VERSION, PublishedOptions
+from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_state_dict
+from nas.supernet.elastic import ElasticSupernet, bind, check_stages
 from nas.supernet.layout import Conv
-from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
+from nas.types import Architecture, PositiveInt
 
 PUBLISHED = {
     "attentivenas": Published(
@@ -41,11 +41,17 @@ CLASSIFIER = ("classifier.linear.linear.weight", "classifier.linear.linear.bias"
 DROP_PATH_STAGES = 2  # the last ones, as in the published training
 SHARED_MOMENTUM = 0.0  # shared batch-norm statistics are nobody's: the published training leaves them alone
 
+_DECISIVE = (
+    *("n_classes", "checkpoint", "resolutions", "widths", "depths", "kernel_sizes", "expand_ratios", "stem_stride"),
+    *("strides", "squeeze_excite", "dropout", "drop_path", "gradient_checkpointing", "seed"),
+)
+"""The settings that the fingerprint is of, in this order."""
+
 Term = tuple[list[int], npt.NDArray[np.int64]]
 
 
 @final
-class AttentiveNas(Supernet):
+class AttentiveNas(ElasticSupernet):
     """Elastic width, depth, kernel size, expansion and resolution on one set of weights.
 
     Trained by attentive sampling (AttentiveNAS, Wang et al. 2021, CVPR) or with the alpha-divergence (AlphaNet, Wang
@@ -58,11 +64,8 @@ class AttentiveNas(Supernet):
     def __init__(
         self,
         *,
-        n_classes: PositiveInt,
-        cache: Path,
         weights: Literal["attentivenas", "alphanet"],
         checkpoint: str | None,
-        resolutions: tuple[PositiveInt, ...],
         widths: tuple[tuple[PositiveInt, ...], ...],
         depths: tuple[tuple[PositiveInt, ...], ...],
         kernel_sizes: tuple[tuple[PositiveInt, ...], ...],
@@ -70,19 +73,13 @@ class AttentiveNas(Supernet):
         stem_stride: Literal[1, 2],
         strides: tuple[Literal[1, 2], ...],
         squeeze_excite: tuple[bool, ...],
-        dropout: Probability,
-        drop_path: Probability,
-        gradient_checkpointing: bool,
-        seed: NonNegativeInt,
+        **options: Unpack[PublishedOptions],
     ) -> None:
         """Build the network and load its weights.
 
         Args:
-            n_classes: outputs of the classifier; where the checkpoint has others, the classifier stays random.
-            cache: folder; downloaded weights are kept below ``checkpoints/`` in it.
             weights: which published ones, where ``checkpoint`` does not say otherwise.
             checkpoint: a path; ``None`` for the published weights; ``"random"`` for none.
-            resolutions: side of the square input, pixels.
             widths: channels after the first convolution, after each stage, and after the last convolution.
             depths: layers of each stage.
             kernel_sizes: of the depthwise convolutions of each stage, odd.
@@ -90,24 +87,17 @@ class AttentiveNas(Supernet):
             stem_stride: of the first convolution.
             strides: of each stage's first layer.
             squeeze_excite: whether the layers of each stage have it.
-            dropout: probability that a feature is zeroed in training.
-            drop_path: in training, the probability that a layer is dropped for an image; it grows linearly with the
-                layer's position, to this value after the last one, and is 0 before the last two stages.
-            gradient_checkpointing: whether training computes each layer a second time instead of storing what lies
-                inside it.
-            seed: of the random weights.
+            options: see :class:`nas.supernet.base.PublishedOptions`; no layer is dropped before the last two stages.
 
         Raises:
             UserError: if settings do not fit each other, or the checkpoint does not fit the network.
         """
-        settings = {k: v for k, v in locals().items() if k not in {"self", "__class__", "cache", "weights"}}
-        for name, values in (("strides", strides), ("squeeze_excite", squeeze_excite)):
-            if len(values) != len(depths):
-                raise UserError(f"{name} has {len(values)} values; depths has {len(depths)}, one a stage")
+        settings = {**locals(), **options}
+        check_stages("depths", depths, {"strides": strides, "squeeze_excite": squeeze_excite})
         if any(kernel % 2 == 0 for choices in kernel_sizes for kernel in choices):
             raise UserError(f"kernel_sizes must be odd, got {[list(choices) for choices in kernel_sizes]}")
         self.space = AttentiveNasSpace(
-            resolutions=resolutions,
+            resolutions=options["resolutions"],
             widths=widths,
             depths=depths,
             kernel_sizes=kernel_sizes,
@@ -117,14 +107,14 @@ class AttentiveNas(Supernet):
             stem_stride=stem_stride,
             strides=tuple(strides),
             squeeze_excite=tuple(squeeze_excite),
-            n_classes=n_classes,
+            n_classes=options["n_classes"],
         )
-        self._dropout = dropout
-        self._drop_path = drop_path
-        self._gradient_checkpointing = gradient_checkpointing
+        self._dropout = options["dropout"]
+        self._drop_path = options["drop_path"]
+        self._gradient_checkpointing = options["gradient_checkpointing"]
         self._positions = np.cumsum([0, *(max(choices) for choices in depths)]).tolist()
-        self.module = self._largest(seed)
-        path = locate(checkpoint, PUBLISHED[weights], cache)
+        self.module = self._largest(options["seed"])
+        path = locate(checkpoint, PUBLISHED[weights], options["cache"])
         if path is not None:
             load_into(self.module, read_state_dict(path), head=CLASSIFIER, path=path)
         self.checkpoints = (RANDOM if path is None else file_digest(path),)
@@ -142,19 +132,6 @@ class AttentiveNas(Supernet):
         bind(subnet, self.module)
         logits: Tensor = subnet(images)
         return logits
-
-    def extract(self, architecture: Architecture) -> nn.Module:
-        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
-        subnet = self._on_meta(architecture)
-        load_cut(subnet, self.module)
-        return subnet.eval()
-
-    def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
-        return {
-            "macs": self._table(lambda part, side: part.macs(side)),
-            "params": self._table(lambda part, side: part.params),
-        }
 
     def _table(self, cost: Callable[[Conv | Bottleneck | Head, int], int]) -> AdditiveTable:
         """Sum a term for the stem, one a layer and one for the head; ``cost`` is a part's for its input's side."""
@@ -234,6 +211,7 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _fingerprint(settings: dict[str, object]) -> str:
+def _fingerprint(settings: Mapping[str, object]) -> str:
     """Hash what decides the network and its weights: of a checkpoint that is its content, wherever it lies."""
-    return hashlib.sha256(json.dumps(["attentivenas", VERSION, settings]).encode()).hexdigest()
+    decisive = {name: settings[name] for name in _DECISIVE}
+    return hashlib.sha256(json.dumps(["attentivenas", VERSION, decisive]).encode()).hexdigest()

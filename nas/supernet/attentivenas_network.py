@@ -64,7 +64,7 @@ class Swish(nn.Module):
         return silu(x) if self.training else x * torch.sigmoid(x)
 
 
-class SqueezeExcite(nn.Module):
+class AttentiveSqueezeExcite(nn.Module):
     """Scales each channel by a gate computed from all channels' means (Hu et al. 2018)."""
 
     def __init__(self, squeeze: Conv, excite: Conv) -> None:
@@ -124,7 +124,7 @@ class ResidualBottleneck(nn.Module):
         super().__init__()
         depthwise = _layer(block.depthwise)
         if block.excite:
-            depthwise.add_module("se", SqueezeExcite(*block.excite))
+            depthwise.add_module("se", AttentiveSqueezeExcite(*block.excite))
         self.mobile_inverted_conv = _named(
             inverted_bottleneck=_layer(block.expand) if block.expand is not None else None,
             depth_conv=depthwise,

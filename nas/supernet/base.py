@@ -3,15 +3,41 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
+from typing import TypedDict
 
 from torch import Tensor, nn
 
 from nas.space.base import SearchSpace
 from nas.space.table import CostTable
-from nas.types import Architecture
+from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
 
 VERSION = 1
 """Raised whenever the same settings give other networks or other first weights: it is part of every fingerprint."""
+
+
+class PublishedOptions(TypedDict):
+    """Settings of supernets with published weights.
+
+    Attributes:
+        n_classes: outputs of the classifier; where the checkpoint has others, the classifier stays random.
+        cache: folder; the published weights are kept in it.
+        resolutions: side of the square input, pixels.
+        dropout: probability that a feature is zeroed in training.
+        drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
+            first layer to this value after the last one.
+        gradient_checkpointing: whether training computes each layer a second time instead of storing what lies inside
+            it.
+        seed: of the random weights.
+    """
+
+    n_classes: PositiveInt
+    cache: Path
+    resolutions: tuple[PositiveInt, ...]
+    dropout: Probability
+    drop_path: Probability
+    gradient_checkpointing: bool
+    seed: NonNegativeInt
 
 
 class Supernet(ABC):

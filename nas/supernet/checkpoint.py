@@ -120,12 +120,6 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def load_into(module: nn.Module, state: Mapping[str, Tensor], *, head: tuple[str, ...], path: Path) -> LoadReport:
     """Copy tensors into a module; it is left as it was if that fails.
 

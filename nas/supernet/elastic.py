@@ -1,13 +1,19 @@
 """Subnets whose tensors are parts of a larger network's tensors of the same names."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from ofa.utils.layers import ResidualBlock, ResNetBottleneckBlock
 from torch import Tensor, nn
 
+from nas.errors import UserError
+from nas.space.table import AdditiveTable, CostTable
 from nas.supernet.attentivenas_network import ResidualBottleneck
+from nas.supernet.base import Supernet
 from nas.supernet.mobile import InvertedResidual
+from nas.types import Architecture
 
 KERNEL_AXES = 2  # a convolution's weight has shape (outputs, inputs, height, width)
 
@@ -62,3 +68,35 @@ def layers(network: nn.Module, n: int) -> list[nn.Module]:
     Layers before those belong to what every network of the supernet starts with.
     """
     return [module for module in network.modules() if isinstance(module, LAYERS)][-n:]
+
+
+class ElasticSupernet(Supernet):
+    """Supernets whose subnets' tensors are parts of those of ``module``, the network of the largest architecture."""
+
+    @abstractmethod
+    def _on_meta(self, architecture: Architecture) -> nn.Module:
+        """Return the network of an architecture without memory for its tensors."""
+
+    @abstractmethod
+    def _table(self, cost: Callable[[Any, int], int]) -> AdditiveTable:
+        """Return the table of a cost, which is a part's, for the side of its input."""
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        subnet = self._on_meta(architecture)
+        load_cut(subnet, self.module)
+        return subnet.eval()
+
+    def _cost_tables(self) -> Mapping[str, CostTable]:
+        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
+        return {
+            "macs": self._table(lambda part, side: part.macs(side)),
+            "params": self._table(lambda part, side: part.params),
+        }
+
+
+def check_stages(what: str, stages: Sequence[object], per_stage: Mapping[str, Sequence[object]]) -> None:
+    """Raise UserError unless settings have one value for each of the stages, which the setting ``what`` lists."""
+    for name, values in per_stage.items():
+        if len(values) != len(stages):
+            raise UserError(f"{name} has {len(values)} values; {what} has {len(stages)}, one a stage")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,22 @@ from ofa.imagenet_classification.elastic_nn.modules.dynamic_op import DynamicSep
 from ofa.utils import init_models
 from torch import Tensor, nn
 
+from nas.files import file_digest
 from nas.seeding import rng_for
 from nas.supernet.base import VERSION
-from nas.supernet.checkpoint import RANDOM, Published, file_digest, load_into, locate, read_state_dict
+from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_state_dict
 from nas.supernet.elastic import cut
 
 OFA_NETS = "https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_nets/"
 """Where the weights are that the package downloads."""
 
 DynamicSeparableConv2d.KERNEL_TRANSFORM_MODE = 1  # smaller kernels are linear maps of the larger ones' centres
+
+_DECISIVE = (
+    *("n_classes", "width", "resolutions", "last_kernel_sizes", "last_expand_ratios"),
+    *("checkpoint", "dropout", "drop_path", "gradient_checkpointing", "seed"),
+)
+"""The settings that a fingerprint is of, in this order."""
 
 _REPEATED = re.compile(r"\.(conv|bn|linear)(?:\.\1)+\.")
 _BLOCK = re.compile(r"(blocks|input_stem)\.(\d+)\.")
@@ -74,9 +81,15 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
     return file_digest(path)
 
 
-def fingerprint(kind: str, settings: Mapping[str, Any], weights: list[str]) -> str:
+def fingerprint(kind: str, settings: Mapping[str, Any], weights: Sequence[str]) -> str:
     """Return the SHA-256 of all that decides a network: its kind, its settings, and what identifies its weights."""
-    decisive = [kind, VERSION, settings, weights, version("ofa")]
+    decisive = [
+        kind,
+        VERSION,
+        {name: settings[name] for name in _DECISIVE if name in settings},
+        weights,
+        version("ofa"),
+    ]
     return hashlib.sha256(json.dumps(decisive, default=str).encode()).hexdigest()
 
 

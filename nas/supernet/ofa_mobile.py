@@ -1,23 +1,30 @@
 """OFA's networks of inverted residuals, MobileNetV3 and ProxylessNAS: in place and cut out."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import product
+from typing import Any, Literal
 
 from ofa.imagenet_classification.networks import MobileNetV3, ProxylessNASNets
 from ofa.utils import MyNetwork, SEModule
 from torch import Tensor, nn
 
+from nas.space.base import SearchSpace
+from nas.space.ofa import DEPTHS, EXPAND_RATIOS, KERNEL_SIZES, N_STAGES, OfaSpace
+from nas.space.table import AdditiveTable, Axis, Choice, CostTable, term
+from nas.supernet.base import Supernet
+from nas.supernet.checkpoint import Published
 from nas.supernet.layout import Block, make_divisible
-from nas.supernet.ofa import fill, static
+from nas.supernet.ofa import fill, fingerprint, first_weights, load, static
 from nas.supernet.ofa_modules import regularize
-
-DEPTHS = (2, 3, 4)
-KERNEL_SIZES = (3, 5, 7)
-EXPAND_RATIOS = (3, 4, 6)
-"""What the published weights were trained for: layers of a stage, sides of kernels, hidden over input channels."""
+from nas.types import Architecture
 
 CHOICES = {"depth_list": list(DEPTHS), "ks_list": list(KERNEL_SIZES), "expand_ratio_list": list(EXPAND_RATIOS)}
-"""The same as the package's constructors take it."""
+"""What the published weights were trained for, as the package's constructors take it."""
+
+
+Measure = Literal["macs", "params"]
+MEASURES: tuple[Measure, ...] = ("macs", "params")
 
 
 class MobileSubnets:
@@ -108,6 +115,118 @@ class MobileSubnets:
         elastic: int = sum(p.numel() for block in self.network.blocks[1:] for p in block.parameters())
         whole: int = sum(p.numel() for p in self.network.parameters())
         return whole - elastic
+
+
+class MobileSupernet(Supernet):
+    """One network of the package or several, which share no weights; ``module`` is the network, or lists them."""
+
+    space: SearchSpace
+
+    def _take(
+        self,
+        kind: str,
+        builds: Sequence[Callable[..., Any]],
+        checkpoints: Sequence[str | None],
+        published: Sequence[Published],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Build the networks and load their weights.
+
+        Args:
+            kind: name of the supernet in its fingerprint.
+            builds: the package's constructors, one a network.
+            checkpoints: of each a path, ``"random"``, or ``None`` for the published weights.
+            published: of each.
+            settings: those of :class:`nas.supernet.base.PublishedOptions`, and the supernet's own.
+
+        Raises:
+            UserError: if a checkpoint does not fit.
+        """
+        common = {"n_classes": settings["n_classes"], "dropout_rate": settings["dropout"], **CHOICES}
+        networks = [first_weights(partial(build, **common), settings["seed"]) for build in builds]
+        self.checkpoints = tuple(
+            load(*each, settings["cache"]) for each in zip(networks, checkpoints, published, strict=True)
+        )
+        self.fingerprint = fingerprint(kind, settings, self.checkpoints)
+        regular = settings["drop_path"], settings["gradient_checkpointing"]
+        self._subnets = tuple(MobileSubnets(network, *regular) for network in networks)
+        self.module = networks[0] if len(networks) == 1 else nn.ModuleList(networks).eval()
+
+    def _of(self, architecture: Architecture) -> MobileSubnets:
+        """Return the network that has an architecture."""
+        return self._subnets[0]
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        return self._of(architecture).forward(images, architecture.config)
+
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
+        return self._of(architecture).extract(architecture.config)
+
+    def _cost_tables(self) -> Mapping[str, CostTable]:
+        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
+        assert isinstance(self.space, OfaSpace)
+        return mobile_tables(self.space, self._subnets, self.space.n_genes, last=None)
+
+
+def elastic_stages(resolutions: Sequence[int], widths: Sequence[float]) -> OfaSpace:
+    """Return the space of the stages that the published weights were trained for."""
+    return OfaSpace(
+        n_stages=N_STAGES,
+        depths=DEPTHS,
+        kernel_sizes=KERNEL_SIZES,
+        expand_ratios=EXPAND_RATIOS,
+        resolutions=tuple(resolutions),
+        widths=tuple(widths),
+    )
+
+
+def mobile_tables(
+    space: OfaSpace, subnets: Sequence[MobileSubnets], n_genes: int, last: tuple[Axis, Axis] | None
+) -> Mapping[str, CostTable]:
+    """Return the tables of ``"macs"`` and ``"params"`` of networks of inverted residuals.
+
+    Args:
+        space: the stages of elastic depth; their genes are the genome's first ones.
+        subnets: of each of its widths.
+        n_genes: the genome's length.
+        last: kernel size and expansion of the layer that follows these stages, where there is one.
+    """
+    width: Axis = (space.width_gene, subnets)
+    tables = {}
+    for measure in MEASURES:
+        # Parameters do not depend on the resolution: any one will do.
+        side: Axis = (space.resolution_gene, space.resolutions) if measure == "macs" else (None, space.resolutions[:1])
+        terms = [term([side, width], partial(_ends, measure))]
+        names = ["stem, features, classifier"]
+        for stage, layer in product(range(space.n_stages), range(space.max_depth)):
+            depth: Axis = (space.depth_gene(stage), space.depths)
+            kernel: Axis = (space.kernel_gene(stage, layer), space.kernel_sizes)
+            expand: Axis = (space.expand_gene(stage, layer), space.expand_ratios)
+            terms.append(term([depth, kernel, expand, side, width], partial(_layer, measure, stage, layer)))
+            names.append(f"stage{stage + 1}.layer{layer + 1}")
+        if last is not None:
+            terms.append(term([(None, (1,)), *last, side, width], partial(_layer, measure, space.n_stages, 0)))
+            names.append(f"stage{space.n_stages + 1}.layer1")
+        tables[str(measure)] = AdditiveTable(n_genes, terms, names)
+    return tables
+
+
+def _ends(measure: Measure, choice: Choice) -> int:
+    resolution: int
+    subnets: MobileSubnets
+    resolution, subnets = choice
+    return subnets.ends_macs(resolution) if measure == "macs" else subnets.ends_params()
+
+
+def _layer(measure: Measure, stage: int, layer: int, choice: Choice) -> int:
+    subnets: MobileSubnets
+    depth, kernel, expand, resolution, subnets = choice
+    if layer >= depth:
+        return 0
+    block = subnets.layer(stage, layer, kernel, expand)
+    return block.macs(subnets.side(resolution, stage, layer)) if measure == "macs" else block.params
 
 
 def _after(side: int, stride: int) -> int:

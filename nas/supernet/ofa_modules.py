@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-class DropPath(nn.Module):
+class DropResidual(nn.Module):
     """Drops a block's residual for some images in training (Huang et al. 2016), and scales it up for the others."""
 
     def __init__(self, probability: float) -> None:
@@ -74,6 +74,6 @@ def regularize(
     """
     for place, block, residual in blocks:
         if drop_path > 0 and residual is not None:
-            residual.add_module("drop_path", DropPath(drop_path * place))
+            residual.add_module("drop_path", DropResidual(drop_path * place))
         if gradient_checkpointing:
             block.forward = Recomputed(block)

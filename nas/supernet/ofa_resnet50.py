@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, final
+from typing import Any, Unpack, final
 
 from ofa.imagenet_classification.elastic_nn.networks import OFAResNets
 from ofa.imagenet_classification.networks import ResNets
@@ -21,14 +20,14 @@ from nas.space.ofa_resnet50 import (
     WIDTHS,
     OfaResnet50Space,
 )
-from nas.space.table import AdditiveTable, CostTable
-from nas.supernet.base import Supernet
+from nas.space.table import AdditiveTable, Axis, Choice, CostTable, term
+from nas.supernet.base import PublishedOptions, Supernet
 from nas.supernet.checkpoint import Published
 from nas.supernet.layout import Conv, make_divisible
 from nas.supernet.ofa import fill, fingerprint, first_weights, load, static
-from nas.supernet.ofa_costs import MEASURES, Axis, Choice, Measure, term
+from nas.supernet.ofa_mobile import MEASURES, Measure
 from nas.supernet.ofa_modules import regularize
-from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
+from nas.types import Architecture
 
 PUBLISHED = Published(
     name="ofa_resnet50_d0-1-2_e0.2-0.25-0.35_w0.65-0.8-1.0",
@@ -49,44 +48,25 @@ class OfaResnet50(Supernet):
 
     space: OfaResnet50Space
 
-    def __init__(
-        self,
-        *,
-        n_classes: PositiveInt,
-        cache: Path,
-        resolutions: tuple[PositiveInt, ...],
-        checkpoint: str | None,
-        dropout: Probability,
-        drop_path: Probability,
-        gradient_checkpointing: bool,
-        seed: NonNegativeInt,
-    ) -> None:
+    def __init__(self, *, checkpoint: str | None, **options: Unpack[PublishedOptions]) -> None:
         """Build the network and load its weights.
 
         Args:
-            n_classes: outputs of the classifier; where the checkpoint has others, the classifier stays random.
-            cache: folder; the published weights are kept in it.
-            resolutions: side of the square input, pixels.
             checkpoint: path of weights; ``None`` for the published ones; ``"random"`` for none.
-            dropout: probability that a feature is zeroed in training.
-            drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at
-                the first layer to this value after the last one.
-            gradient_checkpointing: whether training computes each layer a second time instead of storing what lies
-                inside it.
-            seed: of the random weights.
+            options: see :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
             UserError: if the checkpoint does not fit.
         """
-        settings = {key: value for key, value in locals().items() if key not in {"self", "__class__", "cache"}}
-        self.space = OfaResnet50Space(resolutions=resolutions)
-        network = first_weights(partial(OFAResNets, n_classes=n_classes, dropout_rate=dropout, **CHOICES), seed)
-        weights = load(network, checkpoint, PUBLISHED, cache)
+        self.space = OfaResnet50Space(resolutions=options["resolutions"])
+        self._n_classes = options["n_classes"]
+        build = partial(OFAResNets, n_classes=self._n_classes, dropout_rate=options["dropout"], **CHOICES)
+        network = first_weights(build, options["seed"])
+        weights = load(network, checkpoint, PUBLISHED, options["cache"])
         self.checkpoints = (weights,)
-        self.fingerprint = fingerprint("ofa_resnet50", settings, [weights])
-        self._n_classes = n_classes
-        self._drop_path = drop_path
-        self._gradient_checkpointing = gradient_checkpointing
+        self.fingerprint = fingerprint("ofa_resnet50", {**options, "checkpoint": checkpoint}, [weights])
+        self._drop_path = options["drop_path"]
+        self._gradient_checkpointing = options["gradient_checkpointing"]
         self._network: Any = network
         self.module: nn.Module = network
         self._regularize(network, range(len(network.blocks)))

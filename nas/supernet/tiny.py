@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import product
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.space.ofa import OfaSpace
-from nas.space.table import AdditiveTable, CostTable
-from nas.supernet.base import VERSION, Supernet
-from nas.supernet.elastic import load_cut, tensors_of
+from nas.space.table import AdditiveTable
+from nas.supernet.base import VERSION
+from nas.supernet.elastic import ElasticSupernet, check_stages, tensors_of
 from nas.supernet.layout import Block, Conv, Layout, make_divisible
 from nas.supernet.mobile import InvertedResidual, MobileNetwork
 from nas.types import Architecture, NonNegativeInt, PositiveFloat, PositiveInt, Probability
@@ -25,8 +25,17 @@ DIVISOR = 4  # every number of channels is a multiple of this
 SQUEEZE = 4  # hidden channels over the channels of squeeze-excite's bottleneck
 
 
+class Stage(NamedTuple):
+    """One stage: the channels of its layers, the stride of the first one, and what layers have."""
+
+    width: int
+    stride: int
+    squeeze_excite: bool
+    hard_swish: bool
+
+
 @final
-class Tiny(Supernet):
+class Tiny(ElasticSupernet):
     """Elastic depth, kernel size, expansion, width and resolution on one set of weights.
 
     A smaller layer uses the first channels and the centre of the kernels of the largest one (Once-for-All,
@@ -79,9 +88,7 @@ class Tiny(Supernet):
         """
         settings = {key: value for key, value in locals().items() if key not in {"self", "__class__"}}
         per_stage = {"strides": strides, "squeeze_excite": squeeze_excite, "hard_swish": hard_swish}
-        for name, values in per_stage.items():
-            if len(values) != len(stage_widths):
-                raise UserError(f"{name} has {len(values)} values; stage_widths has {len(stage_widths)}, one a stage")
+        check_stages("stage_widths", stage_widths, per_stage)
         if any(kernel % 2 == 0 for kernel in kernel_sizes):
             raise UserError(f"kernel_sizes must be odd, got {list(kernel_sizes)}")
         self.space = OfaSpace(
@@ -92,15 +99,9 @@ class Tiny(Supernet):
             resolutions=resolutions,
             widths=widths,
         )
-        self._n_classes = n_classes
-        self._stem_width = stem_width
-        self._stem_stride = stem_stride
-        self._stage_widths = tuple(stage_widths)
-        self._strides = tuple(strides)
-        self._squeeze_excite = tuple(squeeze_excite)
-        self._hard_swish = tuple(hard_swish)
-        self._feature_width = feature_width
-        self._dropout = dropout
+        self._stem_width, self._stem_stride, self._feature_width = stem_width, stem_stride, feature_width
+        self._stages = [Stage(*each) for each in zip(stage_widths, strides, squeeze_excite, hard_swish, strict=True)]
+        self._n_classes, self._dropout = n_classes, dropout
         self.fingerprint = hashlib.sha256(json.dumps(["tiny", VERSION, settings]).encode()).hexdigest()
         self.module = self._on_meta(self.space.decode(self.space.largest)).to_empty(device="cpu")
         _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
@@ -111,26 +112,13 @@ class Tiny(Supernet):
         logits: Tensor = torch.func.functional_call(subnet, tensors_of(self.module, subnet), (images,))
         return logits
 
-    def extract(self, architecture: Architecture) -> nn.Module:
-        """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
-        subnet = self._on_meta(architecture)
-        load_cut(subnet, self.module)
-        return subnet.eval()
-
-    def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
-        return {
-            "macs": self._table(lambda part, side: part.macs(side)),
-            "params": self._table(lambda part, side: part.params),
-        }
-
     def _table(self, cost: Callable[[Conv | Block, int], int]) -> AdditiveTable:
         """Sum one term for stem and head and one a layer; ``cost`` is a part's for the side of its input."""
         space = self.space
         ends = [[self._ends(cost, r, w) for w in space.widths] for r in space.resolutions]
         terms = [self._term([], np.array(ends))]
         names = ["stem, features, classifier"]
-        for stage, layer in product(range(len(self._stage_widths)), range(space.max_depth)):
+        for stage, layer in product(range(len(self._stages)), range(space.max_depth)):
             choices = product(space.kernel_sizes, space.expand_ratios, space.resolutions, space.widths)
             layers = np.array(
                 [cost(self._block(w, stage, layer, k, e), self._side(r, stage, layer)) for k, e, r, w in choices]
@@ -154,13 +142,13 @@ class Tiny(Supernet):
     def _ends(self, cost: Callable[[Conv | Block, int], int], resolution: int, width: float) -> int:
         """Return the cost of what every architecture has: stem, features and classifier."""
         features, classifier = self._head(width)
-        last = self._side(resolution, len(self._strides), 0)
+        last = self._side(resolution, len(self._stages), 0)
         return cost(self._stem(width), resolution) + cost(features, last) + cost(classifier, 1)
 
     def _side(self, resolution: int, stage: int, layer: int) -> int:
         """Return the side of a layer's input, pixels."""
         side = resolution
-        for stride in (self._stem_stride, *self._strides[: stage + (layer > 0)]):
+        for stride in (self._stem_stride, *(each.stride for each in self._stages[: stage + (layer > 0)])):
             side = (side - 1) // stride + 1
         return side
 
@@ -168,7 +156,7 @@ class Tiny(Supernet):
         return MobileNetwork(self._layout(architecture), self._dropout, device="meta")
 
     def _channels(self, width: float, stage: int) -> int:
-        return make_divisible(self._stage_widths[stage] * width, DIVISOR)
+        return make_divisible(self._stages[stage].width * width, DIVISOR)
 
     def _stem(self, width: float) -> Conv:
         return Conv(3, make_divisible(self._stem_width * width, DIVISOR), norm=True, kernel=3, stride=self._stem_stride)
@@ -183,14 +171,14 @@ class Tiny(Supernet):
             hidden=hidden,
             outputs=outputs,
             kernel=kernel,
-            stride=self._strides[stage] if layer == 0 else 1,
-            squeeze=make_divisible(hidden / SQUEEZE, DIVISOR) if self._squeeze_excite[stage] else 0,
-            hard_swish=self._hard_swish[stage],
+            stride=self._stages[stage].stride if layer == 0 else 1,
+            squeeze=make_divisible(hidden / SQUEEZE, DIVISOR) if self._stages[stage].squeeze_excite else 0,
+            hard_swish=self._stages[stage].hard_swish,
         )
 
     def _head(self, width: float) -> tuple[Conv, Conv]:
         features = make_divisible(self._feature_width * width, DIVISOR)
-        last = self._channels(width, len(self._stage_widths) - 1)
+        last = self._channels(width, len(self._stages) - 1)
         return Conv(last, features, norm=True), Conv(features, self._n_classes, norm=False)
 
     def _layout(self, architecture: Architecture) -> Layout:

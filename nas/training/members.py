@@ -16,7 +16,8 @@ import torch
 from torch import multiprocessing
 
 from nas.errors import RunError
-from nas.team import Team, end_with_parent, join, leave
+from nas.lifetime import end_with_parent
+from nas.team import Team, join, leave
 
 
 class Part(Protocol):

@@ -121,7 +121,7 @@ def test_output_goes_to_the_log(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_a_run_ends_when_the_process_that_watches_it_is_killed(tmp_path):
-    run = planned(tmp_path / "run", "from nas.launcher.supervision import end_with_parent; end_with_parent()\n"
+    run = planned(tmp_path / "run", "from nas.launcher.supervision import stop_with_watcher; stop_with_watcher()\n"
                   "(folder / 'ready').write_text(''); time.sleep(60)")  # fmt: skip
     watch = (
         "import sys; from pathlib import Path\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.optimizer.ehvi import EHVI
+from nas.optimizer.ehvi import EHVISearch
 from nas.optimizer.mo_gomea import MOGOMEA
 from nas.optimizer.nsga2 import NSGA2
 from nas.optimizer.nsga3 import NSGA3
@@ -29,7 +29,7 @@ OPTIMIZERS = {
     ),
     "random": RandomSampling(evaluations=BUDGET, population=50),
     "mo_gomea": MOGOMEA(evaluations=BUDGET, population=16, archive_capacity=100),
-    "ehvi": EHVI(population=20, generations=20, niches=10, survivors=2, margin=0.1),
+    "ehvi": EHVISearch(population=20, generations=20, niches=10, survivors=2, margin=0.1),
 }
 # Share of the true front's hypervolume that is found, mean of seeds 0 to 4, when this was written.
 GOLDEN = {"nsga2": 0.968, "nsga3": 0.949, "random": 0.964, "mo_gomea": 0.991, "ehvi": 0.978}

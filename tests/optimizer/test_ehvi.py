@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from nas.improvement import ExpectedImprovement, reference_beyond
-from nas.optimizer.ehvi import EHVI
+from nas.optimizer.ehvi import EHVISearch
 from nas.pareto import non_dominated
 from tests.optimizer.problems import Conflict, every_genome
 
 
 def optimizer(niches=10):
-    return EHVI(population=60, generations=25, niches=niches, survivors=4, margin=0.1)
+    return EHVISearch(population=60, generations=25, niches=niches, survivors=4, margin=0.1)
 
 
 def front_of(space, rng, n=60):

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas.supernet.ofa_modules import DropPath, Recomputed, regularize
+from nas.supernet.ofa_modules import DropResidual, Recomputed, regularize
 
 
 def test_dropped_paths_keep_the_mean() -> None:
-    layer = DropPath(0.25)
+    layer = DropResidual(0.25)
     x = torch.ones(4000, 2, 3, 3)
     torch.manual_seed(0)
     y = layer(x)
@@ -57,4 +57,4 @@ def test_probability_grows_with_depth_and_needs_a_shortcut() -> None:
     blocks = [(place, nn.Identity(), nn.Sequential()) for place in (0.0, 0.5)]
     regularize([*blocks, (0.75, nn.Identity(), None)], drop_path=0.4, gradient_checkpointing=False)
     layers = [residual[0] for _, _, residual in blocks]
-    assert [layer.probability for layer in layers if isinstance(layer, DropPath)] == [0.0, 0.2]
+    assert [layer.probability for layer in layers if isinstance(layer, DropResidual)] == [0.0, 0.2]

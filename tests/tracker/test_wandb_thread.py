@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nas.tracker.wandb_folders import logged_steps
+from nas.tracker.wandb_run import logged_steps
 from tests.tracker.wandb_runs import has_server, offline_runs, reads_offline_runs, tool
 
 ROOT = Path(__file__).parents[2]

@@ -10,11 +10,19 @@ import numpy as np
 import yaml
 
 from nas.errors import UserError
+from nas.report.data.fronts import (
+    FrontHistory,
+    along,
+    attainment_surfaces,
+    hypervolumes,
+    progress,
+    reference_point,
+    thinned,
+)
 from nas.report.data.groups import Group, group_runs
-from nas.report.data.progress import Progress, along, hypervolumes, progress, reference_point, thinned
 from nas.report.data.runs import Run, decisive
-from nas.report.statistics.attainment import attainment_surfaces, surrogate_quality
 from nas.report.statistics.genes import GeneShares, gene_shares
+from nas.report.statistics.predictions import prediction_quality
 from nas.run.record import Integers, Record
 from nas.types import Floats, Measure
 
@@ -30,7 +38,7 @@ COLUMNS = 40
 
 
 @dataclass(frozen=True)
-class Box:
+class CommonBox:
     """What hypervolumes are a share of.
 
     Attributes:
@@ -59,7 +67,7 @@ class Comparison:
     measures: tuple[Measure, ...]
     data: str
     groups: Sequence[Group]
-    box: Box
+    box: CommonBox
     corners: tuple[Sequence[float] | None, Sequence[float] | None]
     whole: "Comparison | None" = None
 
@@ -69,7 +77,7 @@ class Comparison:
         return replace(self, groups=groups, box=_box(runs, *self.corners), whole=self.whole or self)
 
     @cached_property
-    def courses(self) -> Mapping[str, Progress]:
+    def courses(self) -> Mapping[str, FrontHistory]:
         """How the front of each run grew, by its name."""
         if self.whole is not None:
             return self.whole.courses
@@ -101,8 +109,8 @@ class Comparison:
 
     @cached_property
     def qualities(self) -> Mapping[str, tuple[Integers, Floats]]:
-        """How the surrogate's predictions agreed with evaluations, by the run's name: see ``surrogate_quality``."""
-        return {run.name: surrogate_quality(record) for run, record in self.evaluated}
+        """How the surrogate's predictions agreed with evaluations, by the run's name: see ``prediction_quality``."""
+        return {run.name: prediction_quality(record) for run, record in self.evaluated}
 
     @cached_property
     def genes(self) -> Sequence[GeneShares]:
@@ -203,7 +211,7 @@ def compare_runs(
     ]
 
 
-def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None) -> Box:
+def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None) -> CommonBox:
     records = [run.record for run in runs if run.record is not None]
     measures = records[0].measures
     for name, point in (("reference_point", reference), ("ideal_point", ideal)):
@@ -218,7 +226,7 @@ def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence
     best = np.array(ideal or _agreed(runs, "ideal_point") or np.zeros(len(measures)), dtype=np.float64)
     if np.any(best >= worst):
         raise UserError(f"ideal_point {best.tolist()} must be below reference_point {worst.tolist()}")
-    return Box(worst, best, origin)
+    return CommonBox(worst, best, origin)
 
 
 def _agreed(runs: Sequence[Run], key: str) -> list[float] | None:

@@ -8,13 +8,13 @@ import numpy as np
 
 from nas.pareto import hypervolume
 from nas.report.data.comparison import Comparison
-from nas.report.data.progress import along
+from nas.report.data.fronts import along
 from nas.report.data.runs import Run
 from nas.report.statistics.tests import Difference, compare_all
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """One number for each run.
 
     Attributes:
@@ -34,7 +34,7 @@ class Outcome:
         return compare_all({group: {s: sign * v for s, v in found.items()} for group, found in self.values.items()})
 
 
-def outcomes(comparison: Comparison) -> list[Outcome]:
+def outcomes(comparison: Comparison) -> list[RunOutcome]:
     """Return what is compared: hypervolumes and lowest errors, on the validation and the test split.
 
     On the test split the error is that of the architecture with the lowest error on the validation split: nothing is
@@ -56,7 +56,7 @@ def outcomes(comparison: Comparison) -> list[Outcome]:
     return [outcome for outcome in found if any(outcome.values.values())]
 
 
-def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"]) -> tuple[Outcome, Outcome]:
+def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"]) -> tuple[RunOutcome, RunOutcome]:
     """Return what the papers compare by, more being better: the hypervolume and the highest accuracy on a split.
 
     On the test split the accuracy is that of the architecture with the highest one on the validation split.
@@ -79,7 +79,7 @@ def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"])
 
 def _outcome(
     comparison: Comparison, name: str, unit: str, more_is_better: bool, value: Callable[[Run], float]
-) -> Outcome:
+) -> RunOutcome:
     values: dict[str, dict[int, float]] = {}
     for group in comparison.groups:
         seeds = values.setdefault(group.label, {})
@@ -87,7 +87,7 @@ def _outcome(
             number = value(run)
             if np.isfinite(number):
                 seeds.setdefault(run.seed, number)
-    return Outcome(name, unit, more_is_better, values)
+    return RunOutcome(name, unit, more_is_better, values)
 
 
 def _common_evaluations(comparison: Comparison) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas.cascade.space import CascadeSpace, GapCascadeSpace, Goal
+from nas.dataset.classes import IMAGENET_CLASSES
 from nas.experiment import Experiment
 from nas.report.data.runs import Run
 from nas.run.record import Record
@@ -14,9 +15,6 @@ from nas.space.base import SearchSpace
 from nas.space.cells import CellSpace
 from nas.supernet.base import Supernet
 from nas.targets import NO_OTHERS, Allowed
-
-CLASSES = 1000
-"""Of the networks that are built before the number of classes is known."""
 
 
 class Spaces:
@@ -28,13 +26,13 @@ class Spaces:
         self._supernets: dict[str, Supernet] = {}
 
     def supernet(self, run: Run) -> Supernet:
-        """Return the supernet of a run, with random weights and ``CLASSES`` classes."""
+        """Return the supernet of a run, with random weights and ImageNet's number of classes."""
         node = run.settings["supernet"]
         settings = {"supernet": node | {"checkpoint": "random"} if "checkpoint" in node else node}
         key = json.dumps(node, sort_keys=True, default=str)
         if key not in self._supernets:
             places: dict[str, Any] = {"device": "cpu", "cache": self._cache, "allowed": self._allowed}
-            experiment = Experiment.of_folder(settings, run.folder, **places, parts={"n_classes": CLASSES})
+            experiment = Experiment.of_folder(settings, run.folder, **places, parts={"n_classes": IMAGENET_CLASSES})
             self._supernets[key] = experiment.supernet
         return self._supernets[key]
 

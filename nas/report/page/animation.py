@@ -7,11 +7,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nas.plotting.style import add_legend, look, printed_style
 from nas.report.data.comparison import Comparison
-from nas.report.data.progress import thinned
+from nas.report.data.fronts import thinned
 from nas.report.data.runs import Run
+from nas.report.page.figures import front_axes
 from nas.report.page.payload import front_line
-from nas.report.page.printed import add_legend, front_axes, look, printed_style
 from nas.types import Floats
 
 FRAMES = 30

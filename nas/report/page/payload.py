@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from nas.pareto import non_dominated
 from nas.report.data.comparison import Comparison
+from nas.report.data.fronts import first_step, spread, thinned
 from nas.report.data.groups import Group
-from nas.report.data.progress import first_step, spread, thinned
 from nas.report.data.runs import Run
 from nas.report.page.pictures import Picture
-from nas.report.papers.published import Published, flops_column, published_for
+from nas.report.papers.published import PublishedMethod, flops_column, published_for
 from nas.report.statistics.genes import GeneShares, RowTexts
 from nas.run.record import Record
 from nas.types import Floats
@@ -37,7 +37,7 @@ APART = 10.0
 
 
 def chart_data(
-    comparison: Comparison, pictures: Sequence[Picture], texts: Sequence[RowTexts], methods: Sequence[Published]
+    comparison: Comparison, pictures: Sequence[Picture], texts: Sequence[RowTexts], methods: Sequence[PublishedMethod]
 ) -> dict[str, Any]:
     """Return the values behind all charts of a comparison.
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from nas.dataset.classes import IMAGENET_CLASSES
 from nas.pareto import non_dominated
 from nas.plotting.architecture import Layer, layers_of
 from nas.report.data.comparison import Comparison
 from nas.report.data.runs import Run
-from nas.report.data.spaces import CLASSES, Spaces
+from nas.report.data.spaces import Spaces
 from nas.run.record import Record
 from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
@@ -89,7 +90,7 @@ def _layers(supernet: Supernet, record: Record, place: int) -> Sequence[Layer]:
     layers = layers_of(supernet.extract(architecture), int(config["r"]))
     head = layers[-1]
     more = 1e6 * metrics["params"] - float(supernet.costs()["params"](record.genomes[place][None])[0])
-    classes = CLASSES + more / (head.inputs + 1)
+    classes = IMAGENET_CLASSES + more / (head.inputs + 1)
     if classes < 1 or abs(classes - round(classes)) > 1e-3:
         raise ValueError("with these settings it has another number of parameters now")
     return [*layers[:-1], replace(head, outputs=round(classes), macs=head.inputs * round(classes))]

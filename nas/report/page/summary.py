@@ -9,11 +9,12 @@ import numpy as np
 from nas.errors import counted
 from nas.report.data.comparison import Comparison, experiments, images_of
 from nas.report.data.groups import Group
-from nas.report.data.outcomes import Outcome, outcomes
+from nas.report.data.outcomes import RunOutcome, outcomes
 from nas.report.data.runs import Run, differing, flat_settings
 from nas.report.page.payload import hypervolume_panels
 from nas.report.page.pictures import Picture
-from nas.report.statistics.tests import ALPHA, DECIMALS, Difference, pairs_needed
+from nas.report.papers.papers import Table
+from nas.report.statistics.tests import ALPHA, Difference, number, p_value, pairs_needed
 from nas.tracker.base import ACTIVITIES
 
 PARTS = (
@@ -31,9 +32,6 @@ PARTS = (
 
 APART_NEEDED = 4
 """Values in each of two groups from which on a rank-sum test can give a p value below ``ALPHA``."""
-
-Table = dict[str, Any]
-"""``head``, ``rows`` and which columns are ``numbers``."""
 
 
 def said_of(
@@ -86,16 +84,6 @@ def title_of(comparison: Comparison) -> str:
     return f"{', '.join(m.words for m in comparison.measures)} on {comparison.data}"
 
 
-def number(value: float) -> str:
-    """Return a number with four digits that count, a dash where there is none; what is left of rounding is 0."""
-    return f"{round(value, DECIMALS) + 0.0:.4g}" if np.isfinite(value) else "-"
-
-
-def p_value(p: float) -> str:
-    """Return a p value with four places."""
-    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
-
-
 def _corners(comparison: Comparison) -> str:
     box = comparison.box
     corners = [
@@ -112,7 +100,7 @@ def _box(comparison: Comparison) -> str:
     )
 
 
-def _overview(comparison: Comparison, found: Sequence[Outcome]) -> Table:
+def _overview(comparison: Comparison, found: Sequence[RunOutcome]) -> Table:
     head = ["group", "runs", "finished", "evaluations", *(_outcome_name(outcome) for outcome in found), "front"]
     rows = []
     for group in comparison.groups:
@@ -125,7 +113,7 @@ def _overview(comparison: Comparison, found: Sequence[Outcome]) -> Table:
     return {"head": head, "rows": rows, "numbers": range(1, len(head))}
 
 
-def _outcome_name(outcome: Outcome) -> str:
+def _outcome_name(outcome: RunOutcome) -> str:
     return f"{outcome.name} ({outcome.unit})" if outcome.unit else outcome.name
 
 
@@ -196,7 +184,7 @@ def _alone(parts: Sequence[Comparison]) -> str:
     return f"Alone in their experiment: {'; '.join(alone)}. together=true compares all groups with each other."
 
 
-def _table(outcome: Outcome) -> Table:
+def _table(outcome: RunOutcome) -> Table:
     found = outcome.differences()
     sign = 1.0 if outcome.more_is_better else -1.0
     head = ["first", "second", "runs", "difference", f"p, Holm (of {counted(len(found), 'test')})", "p", "A12",
@@ -207,7 +195,7 @@ def _table(outcome: Outcome) -> Table:
     return {"name": _outcome_name(outcome), "head": head, "rows": rows, "numbers": range(3, 9)}
 
 
-def _missing(found: Sequence[Outcome]) -> str:
+def _missing(found: Sequence[RunOutcome]) -> str:
     """Return why groups are not compared, empty where all of them are."""
     sizes = [len(values) for outcome in found for values in outcome.values.values() if values]
     pairs = [len([values for values in outcome.values.values() if values]) for outcome in found]

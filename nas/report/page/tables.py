@@ -16,7 +16,7 @@ from nas.report.data.outcomes import outcomes
 from nas.report.data.runs import Run, differing, flat_settings
 from nas.report.papers.exhibits import highest_accuracies, split_of
 from nas.report.papers.papers import Papers
-from nas.report.papers.published import Published, published_for
+from nas.report.papers.published import PublishedMethod, published_for
 from nas.report.statistics.genes import RowTexts
 from nas.run.record import Record
 from nas.types import LARGEST
@@ -221,7 +221,7 @@ def _accuracies(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield {"method": row.role, "group": row.group} | found
 
 
-def _published(methods: Sequence[Published]) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
+def _published(methods: Sequence[PublishedMethod]) -> Callable[[Comparison], Iterator[dict[str, Any]]]:
     def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         for method in published_for(comparison, methods):
             for name, (error, flops) in zip(method.names, method.values.tolist(), strict=True):

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
+from nas.plotting.style import add_legend, logarithmic, look, printed_style, save_printed
 from nas.report.data.comparison import Comparison
-from nas.report.page.printed import STYLE, add_legend, look
 from nas.report.papers.exhibits import (
     Fronts,
     Line,
@@ -24,7 +22,7 @@ from nas.report.papers.exhibits import (
     middle_run,
     split_of,
 )
-from nas.report.papers.published import Published, flops_column
+from nas.report.papers.published import PublishedMethod, flops_column
 from nas.types import Floats
 
 SIZE = (3.5, 2.8)
@@ -41,7 +39,7 @@ class Drawn:
 
 
 def write_exhibits(
-    folder: Path, comparison: Comparison, methods: Sequence[Published], suffix: str
+    folder: Path, comparison: Comparison, methods: Sequence[PublishedMethod], suffix: str
 ) -> tuple[dict[str, str], list[Drawn]]:
     """Write what the papers show and these runs allow, as PDF and PNG.
 
@@ -55,20 +53,17 @@ def write_exhibits(
         What each shows, by the name of its files, and the same for the page.
     """
     said, drawn = {}, []
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "nas"}):
+    with printed_style(**{"svg.hashsalt": "nas"}):
         for name, title, figure in _figures(comparison, methods):
-            FigureCanvasAgg(figure)
-            for kind in ("pdf", "png"):
-                figure.savefig(folder / f"{name}{suffix}.{kind}")
+            said[save_printed(figure, folder, f"{name}{suffix}")] = title
             with io.BytesIO() as buffer:
                 figure.savefig(buffer, format="svg", metadata={"Date": None})
                 address = f"data:image/svg+xml;base64,{b64encode(buffer.getvalue()).decode()}"
-            said[f"{name}{suffix}.pdf, .png"] = title
             drawn.append(Drawn(title, address))
     return said, drawn
 
 
-def _figures(comparison: Comparison, methods: Sequence[Published]) -> Iterator[tuple[str, str, Figure]]:
+def _figures(comparison: Comparison, methods: Sequence[PublishedMethod]) -> Iterator[tuple[str, str, Figure]]:
     for fronts in figures_of(comparison, methods):
         yield fronts.exhibit.name, fronts.exhibit.title, _fronts(comparison, fronts)
     lines = impact_of_supernets(comparison)
@@ -116,14 +111,14 @@ def spread_over_seeds(fronts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]
     return costs, best.min(axis=0), best.max(axis=0)
 
 
-def _published(axes: Axes, methods: Sequence[Published]) -> None:
+def _published(axes: Axes, methods: Sequence[PublishedMethod]) -> None:
     for i, method in enumerate(methods):
         axes.plot(method.values[:, 1], method.values[:, 0], ":", color=PUBLISHED_COLOURS[i % 5], linewidth=0.6,
                   marker=PUBLISHED_MARKERS[i % 5], markersize=3.2, markerfacecolor="none", markeredgewidth=0.7,
                   label=f"{method.method} (published)", zorder=2)  # fmt: skip
 
 
-def _limits(axes: Axes, comparison: Comparison, fronts: Sequence[Floats], methods: Sequence[Published]) -> None:
+def _limits(axes: Axes, comparison: Comparison, fronts: Sequence[Floats], methods: Sequence[PublishedMethod]) -> None:
     """End the error above its 90th percentile, and the costs with the runs', or just behind published networks."""
     errors, costs = np.vstack(fronts).T
     low, high = float(errors.min()), float(np.percentile(errors, 90))
@@ -136,10 +131,7 @@ def _limits(axes: Axes, comparison: Comparison, fronts: Sequence[Floats], method
     axes.set_ylim(low - room, high + 2 * room)
     least, most = float(costs.min()), float(costs.max())
     if least > 0 and most > 10 * least:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes)
         axes.set_xlim(least / 1.12, most * 1.12)
     else:
         axes.set_xlim(least - 0.04 * (most - least or least), most + 0.04 * (most - least or least))

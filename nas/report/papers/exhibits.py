@@ -9,11 +9,11 @@ import numpy as np
 from nas.pareto import hypervolume
 from nas.report.data.comparison import Comparison
 from nas.report.data.groups import Group
-from nas.report.data.outcomes import Outcome, paper_outcomes
+from nas.report.data.outcomes import RunOutcome, paper_outcomes
 from nas.report.data.roles import Role
 from nas.report.data.runs import Run
 from nas.report.papers.hypotheses import Side, chosen
-from nas.report.papers.published import Published, published_for
+from nas.report.papers.published import PublishedMethod, published_for
 from nas.types import Floats
 
 Split = Literal["test", "validation"]
@@ -109,7 +109,7 @@ class Fronts:
 
     exhibit: Exhibit
     shown: Sequence[Shown]
-    published: Sequence[Published]
+    published: Sequence[PublishedMethod]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class MethodAccuracy:
     """The highest accuracy of each run of a group, percent, and the hypervolume, by seed, shape (n,) each."""
 
     role: str
@@ -151,7 +151,7 @@ def middle_run(comparison: Comparison, group: Group, split: Split) -> Run:
     return group.counted[int(np.argsort(volumes, kind="stable")[len(volumes) // 2])]
 
 
-def figures_of(comparison: Comparison, methods: Sequence[Published]) -> Iterator[Fronts]:
+def figures_of(comparison: Comparison, methods: Sequence[PublishedMethod]) -> Iterator[Fronts]:
     """Yield the figures of fronts that the papers have and these runs allow."""
     roles = {group.label: group.role for group in comparison.groups}
     volume = paper_outcomes(comparison, split_of(comparison))[0]
@@ -211,11 +211,11 @@ def impact_of_supernets(comparison: Comparison) -> list[Line]:
     return lines if any(len(line.supernets) > 1 for line in lines) else []
 
 
-def highest_accuracies(comparison: Comparison) -> list[Accuracy]:
+def highest_accuracies(comparison: Comparison) -> list[MethodAccuracy]:
     """Return a row for each group that has a part in the papers, the highest accuracy first."""
     volume, accuracy = paper_outcomes(comparison, split_of(comparison))
     rows = [
-        Accuracy(str(group.role), group.label, list(accuracy.values[group.label]),
+        MethodAccuracy(str(group.role), group.label, list(accuracy.values[group.label]),
                  _values(accuracy, group.label), _values(volume, group.label))
         for group in comparison.groups
         if group.role.method and accuracy.values[group.label] and volume.values[group.label]
@@ -223,5 +223,5 @@ def highest_accuracies(comparison: Comparison) -> list[Accuracy]:
     return sorted(rows, key=lambda row: -float(np.median(row.accuracy)))
 
 
-def _values(outcome: Outcome, label: str) -> Floats:
+def _values(outcome: RunOutcome, label: str) -> Floats:
     return np.array(list(outcome.values[label].values()))

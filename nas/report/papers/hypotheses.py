@@ -17,7 +17,7 @@ import yaml
 from nas.errors import UserError
 from nas.files import expanded
 from nas.report.data.comparison import Comparison, experiments
-from nas.report.data.outcomes import Outcome, paper_outcomes
+from nas.report.data.outcomes import RunOutcome, paper_outcomes
 from nas.report.data.roles import METHODS, Role
 from nas.report.statistics.tests import ALPHA, a12, holm, median_difference, pairs_needed, signed_rank
 from nas.types import Floats
@@ -55,7 +55,7 @@ class Hypothesis:
     split: Literal["test", "validation"]
     source: str
 
-    def pairs(self, comparison: Comparison, volume: Outcome) -> list[tuple[str, str, str]]:
+    def pairs(self, comparison: Comparison, volume: RunOutcome) -> list[tuple[str, str, str]]:
         """Return the groups to compare: what the hypothesis says of them, and their labels.
 
         Args:
@@ -181,7 +181,7 @@ def _side(entry: Mapping[str, Any]) -> Side:
     )
 
 
-def chosen(side: Side, roles: Mapping[str, Role], volume: Outcome) -> list[str]:
+def chosen(side: Side, roles: Mapping[str, Role], volume: RunOutcome) -> list[str]:
     """Return the labels of the groups that are meant, of those that have a hypervolume.
 
     Args:

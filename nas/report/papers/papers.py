@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nas.errors import counted
 from nas.report.data.comparison import Comparison
-from nas.report.page.summary import Table, number, p_value
 from nas.report.papers.exhibits import highest_accuracies, split_of
 from nas.report.papers.hypotheses import LEAST_PAIRS, TOGETHER, Tested, Untested, examine, read_hypotheses
-from nas.report.papers.published import Published, published_methods
-from nas.report.statistics.tests import ALPHA
+from nas.report.papers.published import PublishedMethod, published_methods
+from nas.report.statistics.tests import ALPHA, number, p_value
 from nas.types import Floats
 
 HEAD = ("hypothesis", "by", "found", "p, Holm", "family", "tests", "p", "pairs", "difference", "A12",
         "median of first", "median of second", "first", "second")  # fmt: skip
 PRINTED = ("hypothesis", "by", "found", "p, Holm", "family", "tests", "pairs", "difference")
 """Columns that fit in a terminal."""
+
+
+Table = dict[str, Any]
+"""``head``, ``rows`` and which columns are ``numbers``."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Papers:
 
     tested: Sequence[Tested]
     untested: Sequence[Untested]
-    published: Sequence[Published]
+    published: Sequence[PublishedMethod]
     together: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Published networks of other methods, to look at beside the fronts of runs."""
+"""PublishedMethod networks of other methods, to look at beside the fronts of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SAME_TEST_IMAGES = {"imagenetv2": "imagenet"}
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedMethod:
     """Networks of one method.
 
     Attributes:
@@ -36,13 +36,13 @@ class Published:
 
 
 @cache
-def published_methods() -> tuple[Published, ...]:
+def published_methods() -> tuple[PublishedMethod, ...]:
     """Return all of ``published.yaml``."""
     found = []
     for entry in yaml.safe_load(SOURCES.read_text()):
         networks = entry["networks"]
         values = np.array([[100 - network["top1"], network["flops"]] for network in networks.values()])
-        found.append(Published(entry["method"], entry["data"], entry["source"], tuple(networks), values))
+        found.append(PublishedMethod(entry["method"], entry["data"], entry["source"], tuple(networks), values))
     return tuple(found)
 
 
@@ -52,7 +52,7 @@ def flops_column(comparison: Comparison) -> int | None:
     return names.index("flops") if "flops" in names[1:] and names[0] == TOP1_ERROR.name else None
 
 
-def published_for(comparison: Comparison, methods: Sequence[Published]) -> list[Published]:
+def published_for(comparison: Comparison, methods: Sequence[PublishedMethod]) -> list[PublishedMethod]:
     """Return what was published on the test images of a comparison whose objectives are error and multiply-adds."""
     data = SAME_TEST_IMAGES.get(comparison.data, comparison.data)
     return [method for method in methods if method.data == data and flops_column(comparison) is not None]

@@ -171,3 +171,13 @@ def compare_all(groups: Mapping[str, Mapping[int, float]]) -> list[Difference]:
     found = [row for row in found if smallest_p(row.test, row.n_first, row.n_second) < ALPHA]
     corrected = holm([row.p for row in found])
     return [replace(row, p_holm=p, family=len(found)) for row, p in zip(found, corrected, strict=True)]
+
+
+def number(value: float) -> str:
+    """Return a number with four digits that count, a dash where there is none; what is left of rounding is 0."""
+    return f"{round(value, DECIMALS) + 0.0:.4g}" if np.isfinite(value) else "-"
+
+
+def p_value(p: float) -> str:
+    """Return a p value with four places."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"

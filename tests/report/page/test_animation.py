@@ -1,10 +1,10 @@
 import numpy as np
 from PIL import Image
 
+from nas.plotting.style import add_legend, printed_style
 from nas.report.data.comparison import compare_runs
 from nas.report.page import animation
 from nas.report.page.animation import LAST, MILLISECONDS, write_animation
-from nas.report.page.printed import add_legend, printed_style
 from tests.report.made import RANDOM, covers_no_axes, made_run
 
 

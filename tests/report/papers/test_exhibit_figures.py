@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas.plotting.style import printed_style
 from nas.report.data.comparison import compare_runs
 from nas.report.data.runs import find_runs, read_run
-from nas.report.page.printed import printed_style
 from nas.report.papers.exhibit_figures import _figures, spread_over_seeds, write_exhibits
 from nas.report.papers.published import published_methods
 from tests.report.made import covers_no_axes, made_run

@@ -3,7 +3,6 @@ import pytest
 
 from nas.errors import counted
 from nas.report.data.comparison import compare_runs
-from nas.report.page.summary import number, p_value
 from nas.report.papers.papers import (
     Papers,
     _spread,
@@ -12,6 +11,7 @@ from nas.report.papers.papers import (
     papers_of,
     printed_hypotheses,
 )
+from nas.report.statistics.tests import number, p_value
 from tests.report.made import RANDOM, made_run
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nas.errors import UserError
-from nas.executor.places import devices, split_up
+from nas.executor.workers import devices, split_up
 
 
 def test_the_devices_of_workers(monkeypatch):

@@ -4,21 +4,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nas.plotting.style import COLOURS, add_legend, look, printed_style
 from nas.report.data.comparison import compare_runs
+from nas.report.page.figures import SINGLE, _attainment, _fronts, _genes, _hypervolume, _quality, write_figures
 from nas.report.page.payload import hypervolume_panels
-from nas.report.page.printed import (
-    COLOURS,
-    SINGLE,
-    _attainment,
-    _fronts,
-    _genes,
-    _hypervolume,
-    _quality,
-    add_legend,
-    look,
-    printed_style,
-    write_figures,
-)
 from nas.report.statistics.genes import row_texts
 from tests.report.made import RANDOM, SETTINGS, covers_no_axes, made_run
 

@@ -1,63 +1,32 @@
-"""Figures for print: PDF with embedded fonts, PNG at 300 dots an inch, colours that colour-blind readers tell apart."""
+"""Figures of a comparison for print."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from nas.plotting.architecture import architecture_figure
+from nas.plotting.style import COLOURS, STYLE, add_legend, logarithmic, look, printed_style, save_printed
 from nas.report.data.comparison import Comparison
-from nas.report.data.progress import spread
+from nas.report.data.fronts import LEVELS, spread
 from nas.report.page.payload import front_line, hypervolume_panels, quality_bins, views
 from nas.report.page.pictures import Picture
-from nas.report.page.summary import mean_seconds, number
-from nas.report.statistics.attainment import LEVELS
+from nas.report.page.summary import mean_seconds
 from nas.report.statistics.genes import RowTexts
+from nas.report.statistics.tests import number
 from nas.types import Floats
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b14b8f", "#b87a00", "#2f9bd6", "#6b6b6b", "#6a51a3")
-"""After Okabe and Ito (2008), darker where lines are thin; the page has the same."""
-
-MARKERS = ("o", "s", "^", "v")
-DASHES = ("-", "--", ":", "-.")
 SINGLE, WIDE = (3.5, 2.6), (7.2, 2.5)
 """Inches: a column of a two-column page, and both."""
 
-LETTER = 0.058
-"""Width of a letter of a legend, inches."""
-
-MOST_COLUMNS = 6
-"""Columns of a legend, at most."""
-
 MOST_GENES = 4
 """Groups whose genes are in one figure, at most; the page has all."""
-
-STYLE: dict[Any, Any] = {
-    "pdf.fonttype": 42,  # TrueType, which publishers accept
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.5,
-    "savefig.dpi": 300,
-    "figure.constrained_layout.use": True,
-}
 
 
 def write_figures(
@@ -76,12 +45,9 @@ def write_figures(
         What each shows, by the name of its files.
     """
     said = {}
-    with matplotlib.rc_context(STYLE):
+    with printed_style():
         for name, what, figure in _figures(comparison, texts):
-            FigureCanvasAgg(figure)
-            for kind in ("pdf", "png"):
-                figure.savefig(folder / f"{name}{suffix}.{kind}")
-            said[f"{name}{suffix}.pdf, .png"] = what
+            said[save_printed(figure, folder, f"{name}{suffix}")] = what
     for i, picture in enumerate(pictures):
         if picture.layers:
             for kind in ("pdf", "png"):
@@ -105,39 +71,15 @@ def _figures(comparison: Comparison, texts: Sequence[RowTexts]) -> Iterator[tupl
         yield "times", "mean seconds of a run by activity", _times(comparison)
 
 
-def look(group: int) -> tuple[str, str, str]:
-    """Return the colour, line and marker of a group."""
-    return COLOURS[group % 8], DASHES[group // 8 % 4], MARKERS[group % 4]
-
-
 def front_axes(axes: Axes, comparison: Comparison, other: int) -> None:
     """Label and limit axes on which fronts are drawn: the first objective over another one."""
     shown = views(comparison)
     axes.set_ylim(*shown[0]["ends"])
     if shown[other]["log"]:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes)
     axes.set_xlim(*shown[other]["ends"])
     axes.set_xlabel(comparison.measures[other].label)
     axes.set_ylabel(comparison.measures[0].label)
-
-
-def add_legend(figure: Figure, axes: Axes) -> None:
-    """Add a legend above all axes, never over what is drawn, in as many columns as fit; the figure grows by it."""
-    handles, labels = axes.get_legend_handles_labels()
-    width, height = figure.get_size_inches()
-    labels = ["\n".join(wrap(label, int((width - 0.45) / LETTER))) for label in labels]
-    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
-    for columns in range(min(len(labels), MOST_COLUMNS), 0, -1):
-        legend = figure.legend(handles, labels, frameon=False, loc="outside upper center", ncols=columns)
-        extent = legend.get_window_extent(renderer)
-        if extent.width <= figure.bbox.width or columns == 1:
-            figure.set_size_inches(width, height + extent.height / figure.dpi)
-            return
-        legend.remove()
 
 
 def _pairs(comparison: Comparison, draw: Callable[[Axes, int], None]) -> Figure:
@@ -286,10 +228,3 @@ def _times(comparison: Comparison) -> Figure:
     axes.set_xlabel("seconds of a run")
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return figure
-
-
-@contextmanager
-def printed_style() -> Iterator[None]:
-    """Use the style of print within a block."""
-    with matplotlib.rc_context(STYLE):
-        yield

@@ -1,7 +1,9 @@
+from itertools import product
+
 import numpy as np
 import pytest
 
-from nas.report.data.progress import along, hypervolumes, progress, reference_point, spread, thinned
+from nas.report.data.fronts import along, attainment_surfaces, hypervolumes, progress, reference_point, spread, thinned
 from nas.run.results import Results
 from tests.report.made import made_run, whole_archive
 
@@ -48,6 +50,21 @@ def test_curves_hold_or_end():
     assert along(*curve, grid, holds=True).tolist()[1:] == [0.5, 0.5, 0.6, 0.6]
     ended = along(*curve, grid, holds=False)
     assert np.isnan(ended[[0, 4]]).all() and ended[1:4].tolist() == [0.5, 0.5, 0.6]
+
+
+def attained_by(fronts, point):
+    return sum(bool(np.any(np.all(front <= point, axis=1))) for front in fronts)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3, 6, 7])
+def test_a_point_is_above_a_surface_exactly_when_so_many_runs_dominate_it(runs):
+    rng = np.random.default_rng(runs)
+    fronts = [rng.integers(0, 12, (8, 2)).astype(float) for _ in range(runs)]
+    surfaces = attainment_surfaces(fronts)
+    for name, needed in (("best", 1), ("median", -(-runs // 2)), ("worst", runs)):
+        for point in product(np.arange(0, 13, 0.5), repeat=2):
+            above = bool(np.any(np.all(surfaces[name] <= np.array(point), axis=1)))
+            assert above == (attained_by(fronts, np.array(point)) >= needed), (name, point)
 
 
 def test_spread_leaves_out_what_is_not_there():

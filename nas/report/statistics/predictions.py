@@ -1,46 +1,16 @@
-"""Empirical attainment: what share of several runs reached which trade-offs."""
+"""Quality of a surrogate's predictions, step by step, of a finished record."""
 
-from collections.abc import Sequence
-
-import moocore
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
-from nas.pareto import non_dominated
 from nas.run.record import Integers, Record
 from nas.types import Floats
-
-LEVELS = ("best", "median", "worst")
-"""Attained by at least one run, by at least half of them, and by all."""
-
-
-def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
-    """Return the surfaces of the empirical attainment function of two objectives (Grunert da Fonseca et al. 2001).
-
-    Args:
-        fronts: of each run, shape (n_i, 2), minimised.
-
-    Returns:
-        By the names in ``LEVELS`` the corners of each surface, shape (k, 2), ascending in the first objective.
-    """
-    runs = len(fronts)
-    points = np.vstack([front[non_dominated(front)] for front in fronts])
-    owners = np.repeat(np.arange(runs), [len(non_dominated(front)) for front in fronts])
-    wanted = {"best": 1, "median": -(-runs // 2), "worst": runs}
-    percentiles = sorted({100.0 * count / runs for count in wanted.values()})
-    found = moocore.eaf(points, sets=owners, percentiles=percentiles)
-    surfaces = {}
-    for name, count in wanted.items():
-        surface = found[np.isclose(found[:, 2], 100.0 * count / runs), :2]
-        surfaces[name] = surface[np.lexsort((surface[:, 1], surface[:, 0]))]
-    return surfaces
-
 
 FEW = 40
 """Candidates of a step up to which all their pairs are looked at, for all steps at once; with more, step by step."""
 
 
-def surrogate_quality(record: Record) -> tuple[Integers, Floats]:
+def prediction_quality(record: Record) -> tuple[Integers, Floats]:
     """Return how the predictions of new candidates agreed with their evaluations, step by step.
 
     Returns:

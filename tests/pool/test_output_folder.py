@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nas.errors import UserError
-from nas.pool.array_file import ArrayFile
+from nas.pool.output_folder import ArrayFile
 
 VALUES = np.arange(6, dtype=np.float16).reshape(2, 3)
 

@@ -1,20 +1,19 @@
-"""How the fronts of runs grew, and how large a share of one common box they dominate."""
+"""Fronts of runs: how they grew, how large a share of one box they dominate, and what several of them attained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import moocore
 import numpy as np
 
 from nas.pareto import hypervolume, non_dominated
+from nas.run.box import MARGIN
 from nas.run.record import Integers, Record
 from nas.types import Floats
 
-MARGIN = 1.01
-"""The reference point is the worst of the initial designs times this, as in NSGANetV2."""
-
 
 @dataclass(frozen=True)
-class Progress:
+class FrontHistory:
     """A run after some of its steps.
 
     Attributes:
@@ -44,7 +43,7 @@ class Progress:
         return places, np.array([born[p] for p in places.tolist()], dtype=np.int64), np.array(gone, dtype=np.int64)
 
 
-def progress(record: Record, most: int) -> Progress:
+def progress(record: Record, most: int) -> FrontHistory:
     """Return the fronts after at most ``most`` steps, evenly spaced where there are more."""
     steps, last = np.unique(record.step[::-1], return_index=True)
     counts = len(record.step) - last
@@ -59,7 +58,7 @@ def progress(record: Record, most: int) -> Progress:
         done = counts[len(fronts) - 1]
         places = np.concatenate([fronts[-1], done + np.flatnonzero(record.ok[done:count])])
         fronts.append(places[non_dominated(record.objectives[places])])
-    return Progress(steps, counts, fronts)
+    return FrontHistory(steps, counts, fronts)
 
 
 def thinned(n: int, most: int) -> Integers:
@@ -79,7 +78,7 @@ def first_step(record: Record) -> int:
     return int(record.step[record.ok].min())
 
 
-def hypervolumes(record: Record, course: Progress, reference: Floats, ideal: Floats) -> Floats:
+def hypervolumes(record: Record, course: FrontHistory, reference: Floats, ideal: Floats) -> Floats:
     """Return the share of the box from ``ideal`` to ``reference`` that each front dominates, shape (k,)."""
     return np.array([hypervolume(record.objectives[front], reference, ideal) for front in course.fronts])
 
@@ -96,6 +95,32 @@ def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) ->
     place = np.searchsorted(evaluations, grid, side="right") - 1
     found = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
     return np.where((grid > evaluations[-1]) & (not holds), np.nan, found)
+
+
+LEVELS = ("best", "median", "worst")
+"""Attained by at least one run, by at least half of them, and by all."""
+
+
+def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
+    """Return the surfaces of the empirical attainment function of two objectives (Grunert da Fonseca et al. 2001).
+
+    Args:
+        fronts: of each run, shape (n_i, 2), minimised.
+
+    Returns:
+        By the names in ``LEVELS`` the corners of each surface, shape (k, 2), ascending in the first objective.
+    """
+    runs = len(fronts)
+    points = np.vstack([front[non_dominated(front)] for front in fronts])
+    owners = np.repeat(np.arange(runs), [len(non_dominated(front)) for front in fronts])
+    wanted = {"best": 1, "median": -(-runs // 2), "worst": runs}
+    percentiles = sorted({100.0 * count / runs for count in wanted.values()})
+    found = moocore.eaf(points, sets=owners, percentiles=percentiles)
+    surfaces = {}
+    for name, count in wanted.items():
+        surface = found[np.isclose(found[:, 2], 100.0 * count / runs), :2]
+        surfaces[name] = surface[np.lexsort((surface[:, 1], surface[:, 0]))]
+    return surfaces
 
 
 def spread(curves: Floats) -> Floats:
