@@ -129,6 +129,8 @@ class FinishedRun:
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
+        if not issubclass(self.experiment.kind("evaluator", self.measuring), SubnetEvaluator):
+            raise UserError(f"{self.config}: evaluator._target_={self.measuring['_target_']} is no SubnetEvaluator")
         networks: dict[str, Any] = {"supernet": self.supernet, "objectives": ()}
         found: SubnetEvaluator = self.experiment.part("evaluator", self.measuring, **networks)
         return found
