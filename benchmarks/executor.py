@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra._internal.utils import get_args_parser
 from hydra.utils import instantiate
 
 from nas.cli.compose import compose_jobs

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nas.files
+import nas.plotting.run
 import nas.run.results
 from nas.errors import RunError
 from nas.executor.base import Executor
@@ -27,8 +28,8 @@ class Killed(BaseException):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "hypervolume_figure", lambda *_, **__: None)
 
 
 def contents(folder):

@@ -4,14 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 
-from nas.cli.check import check
+from nas.cli.check import check, without_hydra
+from nas.cli.command import CommandLine
 from nas.cli.compose import Job, compose_jobs
-from nas.cli.naming import register_resolvers
-from nas.cli.scale import register_scales
-from nas.cli.setup import without_hydra
 from nas.errors import UserError
 from nas.task.search import SearchTask
 
@@ -38,9 +35,7 @@ FAMILIES = {  # one data set of each class, and what it needs
 def composed(monkeypatch, *words: str) -> Job:
     """Return the one job of a command line whose settings are complete and right."""
     monkeypatch.setattr(sys, "argv", ["launch.py", *words])
-    register_resolvers()
-    register_scales()
-    (job,) = compose_jobs(get_args_parser().parse_intermixed_args(list(words)), ROOT / "conf", "config").jobs
+    (job,) = compose_jobs(CommandLine.parsed(words)).jobs
     HydraConfig.instance().set_config(job.config)
     check(without_hydra(job.config))
     return job
