@@ -22,16 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.cli.naming import register_resolvers
+from nas.cli.compose import experiment_of
 from nas.dataset.base import Dataset
 from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed
-from nas.task.replica import Replica
 from nas.team import ALONE
 from nas.training.adaptation import Adaptation, AdaptationSettings
 
@@ -106,13 +103,8 @@ def search(settings: list[str], runs: int) -> Busy:
 
 def parts(settings: list[str]) -> tuple[Dataset, Supernet, int]:
     """Return the data set, the supernet and the batch size of the run, built in this process."""
-    register_resolvers()
-    with initialize_config_dir(str(HERE.parent / "conf"), version_base="1.3"):
-        config = compose("config", ["algorithm=nat", *settings])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    cache = Path(str(config.paths.cache)).expanduser()
-    dataset, supernet = (instantiate(config[group], _convert_="all") for group in ("dataset", "supernet"))
-    return *Replica(dataset, supernet, cache)(device), int(config.training.batch_size)
+    experiment = experiment_of(["algorithm=nat", *settings])
+    return experiment.dataset, experiment.supernet, int(experiment.resolved["training"]["batch_size"])
 
 
 def speeds(dataset: Dataset, supernet: Supernet, batch_size: int) -> dict[str, float]:
