@@ -460,7 +460,7 @@ class Experiment:
         if "_target_" not in value:
             inner = get_args(hint)[-1] if get_args(hint) else Any
             return {key: self._value(group, item, inner, given) for key, item in value.items()}
-        if get_origin(hint) is Callable or (hint is Any and value.get("_partial_")):
+        if get_origin(hint) is Callable:
             return lambda **more: self._built(group, value, {**given, **more})
         return self._built(group, value, given)
 

@@ -62,9 +62,9 @@ class JointEvaluator(Evaluator):
         device: str,
         objectives: Sequence[Objective],
         networks: SubnetEvaluator,
-        cascades_at_once: PositiveInt,
-        outputs_mib: PositiveInt,
-        threads: PositiveInt,
+        cascades_at_once: PositiveInt = 32,
+        outputs_mib: PositiveInt = 4096,
+        threads: PositiveInt = 1,
     ) -> None:
         """Prepare the evaluation of networks.
 

@@ -33,7 +33,7 @@ class JointSurrogate(Surrogate):
         self,
         *,
         source: SpaceSource,
-        errors: Literal["combined", "averaged"],
+        errors: Literal["combined", "averaged"] = "combined",
         member: Callable[..., Surrogate],
         combining: RBFEnsemble,
         cost: RBFEnsemble,

@@ -127,7 +127,7 @@ def _of_choice(group: str, choice: str, conf: Path) -> str:
     for path, node, comments in _nodes(group, choice, conf, file):
         target = str(node["_target_"])
         lines += ["", f"{path or 'of this task alone'}: {target}"]
-        described = _settings_of(target)
+        described = settings_of(target)
         for key, value in node.items():
             if key.startswith("_") or (key in PROVIDED and key not in described):
                 continue
@@ -229,7 +229,7 @@ def _comments(file: Path) -> dict[str, str]:
     return found
 
 
-def _settings_of(target: str) -> dict[str, Described]:
+def settings_of(target: str) -> dict[str, Described]:
     """Return the settings of a class of ``nas`` by name, read off its source without importing it."""
     module, _, name = target.rpartition(".")
     if not module.startswith("nas."):

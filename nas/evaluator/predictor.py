@@ -43,7 +43,7 @@ class PredictorEvaluator(ArrayEvaluator):
         space: SearchSpace,
         tables: Mapping[str, CostTable],
         cache: Path,
-        checkpoint: str | None,
+        checkpoint: str | None = None,
     ) -> None:
         """Load the predictor.
 

@@ -35,10 +35,10 @@ class FilesPool(StoredPool):
         self,
         *,
         folders: tuple[Path, ...],
-        content: Literal["probabilities", "logits"],
+        content: Literal["probabilities", "logits"] = "probabilities",
         labels: dict[Literal["validation", "test"], Path | None],
-        suffix: str,
-        workers: PositiveInt,
+        suffix: str = "",
+        workers: PositiveInt = 1,
         cache: Path,
     ) -> None:
         """Find the models; of the arrays only shapes and labels are read.

@@ -47,7 +47,7 @@ class RunsPool(StoredPool):
         self,
         *,
         runs: tuple[Path, ...],
-        workers: PositiveInt,
+        workers: PositiveInt = 1,
         device: str,
         cache: Path,
         allowed: Allowed = NO_OTHERS,

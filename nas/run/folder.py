@@ -87,7 +87,8 @@ class RunFolder:
         wanted = _flat(json.loads(json.dumps(settings)))
         for key in sorted(stored.keys() | wanted.keys()):
             there, here = stored.get(key, "absent"), wanted.get(key, "absent")
-            if there != here and key.split(".")[0] not in FREE_SETTINGS and key not in MOVABLE_SETTINGS:
+            free = key.split(".")[0] in FREE_SETTINGS or key in MOVABLE_SETTINGS or key.endswith("._partial_")
+            if there != here and not free:  # earlier versions wrote _partial_, which says nothing now
                 raise UserError(
                     f"the run folder {self.path} holds a run with other settings: {key} is {there} there and {here} "
                     f"here; use the same settings to go on, or another folder (paths.run=FOLDER)"

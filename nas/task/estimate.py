@@ -77,11 +77,11 @@ class EstimateTask(Task):
         experiment: Experiment,
         planned: Mapping[str, Sequence[Experiment]],
         launcher: Mapping[str, Any],
-        sweep: str | None,
-        json: bool,
-        networks: PositiveInt,
-        images: PositiveInt,
-        classes: PositiveInt,
+        sweep: str | None = None,
+        json: bool = False,
+        networks: PositiveInt = 40,
+        images: PositiveInt = 10000,
+        classes: PositiveInt = 100,
     ) -> None:
         """Take the runs.
 

@@ -23,10 +23,10 @@ from nas.export.torchscript import TorchScript
 from nas.files import expanded, read_json, write_bytes, write_json
 from nas.model.base import Model, ModelSource
 from nas.model.find import Arch, ModelKeys, find_source
+from nas.model.given import given_by
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
 from nas.task.base import Task
-from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -45,21 +45,21 @@ class ExportTask(Task):
         self,
         *,
         experiment: Experiment,
-        format: Literal["onnx", "torchscript", "torch_export"],
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
-        preprocessing: bool,
-        path: Path | None,
-        overwrite: bool,
-        split: Literal["test", "validation", "train"],
-        images: PositiveInt,
-        tolerance: PositiveFloat,
-        batch_sizes: tuple[PositiveInt, ...],
-        warmup: NonNegativeInt,
-        repeats: PositiveInt,
+        format: Literal["onnx", "torchscript", "torch_export"] = "onnx",
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
+        preprocessing: bool = True,
+        path: Path | None = None,
+        overwrite: bool = False,
+        split: Literal["test", "validation", "train"] = "test",
+        images: PositiveInt = 256,
+        tolerance: PositiveFloat = 0.001,
+        batch_sizes: tuple[PositiveInt, ...] = (1, 32),
+        warmup: NonNegativeInt = 2,
+        repeats: PositiveInt = 10,
     ) -> None:
         """Take what to export.
 

@@ -25,13 +25,12 @@ from nas.model.base import MODEL_FILE, ModelSource, preparation
 from nas.model.find import Arch, ModelKeys
 from nas.model.folder import FolderSource, launch_command, write_into
 from nas.model.further import teacher_of, trained
-from nas.model.given import data_of
+from nas.model.given import data_of, given_by
 from nas.pool.base import Progress
 from nas.run.folder import RunFolder, revision
 from nas.targets import own_packages
 from nas.task.base import Task
 from nas.task.finetune_parts import FinetuneParts, Pupil, images_of, parts_of, pupil_of
-from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.team import ALONE
 from nas.tracker.base import RunInfo, Tracker
@@ -54,11 +53,11 @@ class FinetuneTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
     ) -> None:
         """Take what is trained; see :class:`nas.model.find.ModelKeys`.
 

@@ -15,7 +15,7 @@ from nas.files import expanded
 from nas.model.base import Model
 from nas.model.file import check_runs, encoded
 from nas.model.find import Arch, CascadeOf, ModelKeys, Subject, Subnet, find_subject
-from nas.model.given import Given
+from nas.model.given import Given, given_by
 from nas.model.net_config import NAMES, architectures, kind_of, outputs
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
@@ -25,7 +25,6 @@ from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.task.base import Task
-from nas.task.model import given_by
 from nas.types import MILLION, Genomes, PositiveInt
 
 _EXACT = ("flops", "params")
@@ -68,14 +67,14 @@ class ProfileTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        r: PositiveInt | None,
-        classes: PositiveInt | None,
-        detail: bool,
-        picture: Path | None,
-        json: bool,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        r: PositiveInt | None = None,
+        classes: PositiveInt | None = None,
+        detail: bool = False,
+        picture: Path | None = None,
+        json: bool = False,
     ) -> None:
         """Take what to profile.
 

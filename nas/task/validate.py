@@ -20,12 +20,11 @@ from nas.files import check_can_be_written, expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
 from nas.model.file import own_statistics
 from nas.model.find import Arch, ModelKeys, find_source
-from nas.model.given import Given
+from nas.model.given import Given, given_by
 from nas.model.measure import Tally, answers_of
 from nas.plotting.confusion import confusion_figure
 from nas.supernet.checkpoint import weights_digest
 from nas.task.base import Task
-from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import PositiveInt
 
@@ -43,16 +42,16 @@ class ValidateTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
-        split: Literal["test", "validation", "train"],
-        recalibrate: bool | None,
-        path: Path | None,
-        batch_size: PositiveInt,
-        bins: PositiveInt,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
+        split: Literal["test", "validation", "train"] = "test",
+        recalibrate: bool | None = None,
+        path: Path | None = None,
+        batch_size: PositiveInt = 150,
+        bins: PositiveInt = 15,
     ) -> None:
         """Take what to measure.
 
