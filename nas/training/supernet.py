@@ -105,10 +105,9 @@ class SupernetTraining(Training):
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
         self._own_path = folder / "weights" / "supernet.pt"
         self._known = kept.get(self._own_path)
-        self._in_folder = False  # whether the weights in the run's folder are those of the run
+        self._prepared = self._in_folder = False  # whether the weights in the run's folder are those of the run
         if self._known is None and not self._path.exists():
             check_cache(cache)
-        self._prepared = False
 
     def prepare(self, progress: Progress) -> None:
         """Load the run's weights, or those of the cache, or train them, going on where a killed training stopped.
