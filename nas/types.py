@@ -3,7 +3,7 @@
 Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -22,6 +22,9 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]  # the system's clock takes no more than that tenfold
 Probability = Annotated[float, Ge(0), Le(1)]
+
+Progress = Callable[[str, int, int], None]
+"""Told what is going on, how much of it is done, and how much there is."""
 
 Genomes = npt.NDArray[np.int64]
 """Integer genomes, shape (n, d), or one of them, shape (d,)."""

@@ -14,10 +14,9 @@ from nas.cascade.module import Cascade, GapCascade
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.files import expanded
-from nas.pool.base import Progress
 from nas.pool.prepared import Crop, Prepared
 from nas.space.joint import is_cascade
-from nas.types import Measure
+from nas.types import Measure, Progress
 
 ARCHITECTURE, NET_CONFIG, TIMM, CASCADE = "architecture", "net_config", "timm", "cascade"
 """The kinds of models."""
@@ -216,7 +215,7 @@ def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "ar
     return config
 
 
-def silent(done: int, total: int, activity: str) -> None:
+def silent(activity: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 

@@ -18,11 +18,10 @@ from nas.model.build import fill, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
 from nas.model.layers import network_from_config
 from nas.model.net_config import resolution_of
-from nas.pool.base import Progress
 from nas.pool.timm_models import counted
 from nas.space.base import SearchSpace
 from nas.supernet.checkpoint import PUBLISHED_CLASSES, RANDOM, weights_digest
-from nas.types import Genomes
+from nas.types import Genomes, Progress
 
 
 @final

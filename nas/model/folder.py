@@ -20,9 +20,9 @@ from nas.model.base import CASCADE, MODEL_FILE, TIMM, Model, ModelSource, cascad
 from nas.model.build import fill, network_of, read_weights
 from nas.model.given import check_same, dataset_of
 from nas.model.layers import net_config, published_state
-from nas.pool.base import Progress
 from nas.supernet.checkpoint import weights_digest
 from nas.targets import NO_OTHERS, Allowed, own_packages
+from nas.types import Progress
 
 FORMAT = 1
 WEIGHTS_FILE = "model.safetensors"

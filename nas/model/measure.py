@@ -15,11 +15,10 @@ from nas.dataset.batches import Batches
 from nas.errors import RunError
 from nas.evaluator.accuracy import TOP_K, ranks
 from nas.model.base import CASCADE, TIMM, Model
-from nas.pool.base import Progress
 from nas.pool.timm_models import batches as timm_batches
 from nas.pool.timm_models import transform_of
 from nas.supernet.precision import mixed
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def answers_of(
                 logits = found.float()
                 yield Answers(logits.log_softmax(dim=1).cpu(), logits.argmax(dim=1).cpu(), labels, seconds)
             done += len(labels)
-            progress(done, len(images), "images")
+            progress("images", done, len(images))
 
 
 @final

@@ -17,10 +17,9 @@ from nas.model.file import encoded, file_model, own_statistics
 from nas.model.given import Given
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
-from nas.pool.base import Progress
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.types import MILLION, Architecture, Measure
+from nas.types import MILLION, Architecture, Measure, Progress
 
 UNITS = {"flops": "M multiply-adds", "params": "M", "cpu": "ms", "gpu": "ms"}
 """Of the second objective, by the names that the tool has for it."""

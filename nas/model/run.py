@@ -29,14 +29,13 @@ from nas.model.base import (
 )
 from nas.model.given import Given, data_of
 from nas.objective.base import TOP1_ERROR
-from nas.pool.base import Progress
 from nas.run.finished import FinishedRun
 from nas.run.folder import short_names
 from nas.space.joint import OWN
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.joint import SUPERNET, JointSupernet, of_supernet
-from nas.types import MILLION, Architecture, Genomes
+from nas.types import MILLION, Architecture, Genomes, Progress
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from nas.errors import UserError, nearest
 from nas.files import expanded
 from nas.model.base import TIMM, Model, ModelSource
 from nas.model.given import Given, data_of
-from nas.pool.base import Progress
 from nas.pool.timm_models import HUB, RANDOM, counted, make_model, prepared, weights_file
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import weights_digest
+from nas.types import Progress
 
 
 @final

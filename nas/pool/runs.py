@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nas.evaluator import accuracy
 from nas.files import expanded
-from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.base import SPLITS, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_pool import StoredPool, check_agreement
@@ -23,7 +23,7 @@ from nas.run.folder import short_names
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.joint import JointSupernet
 from nas.targets import NO_OTHERS, Allowed
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -139,8 +139,8 @@ class _Run:
     def identity(self, progress: Progress) -> dict[str, Any]:
         """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""
 
-        def told(done: int, total: int, activity: str) -> None:
-            progress(done, total, f"{activity} of {self._name}")
+        def told(activity: str, done: int, total: int) -> None:
+            progress(f"{activity} of {self._name}", done, total)
 
         self._run.train(told)
         dataset, supernet = self._run.dataset, self._run.supernet

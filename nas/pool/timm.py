@@ -13,12 +13,12 @@ from nas.dataset.base import Dataset, Images
 from nas.dataset.classes import taken_in_order
 from nas.errors import UserError
 from nas.files import expanded
-from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.base import SPLITS, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.stored_pool import StoredPool
 from nas.pool.timm_models import HUB, RANDOM, batches, counted, make_model, model_names, transform_of, weights_identity
 from nas.supernet.checkpoint import weights_digest
-from nas.types import NonNegativeInt, PositiveInt
+from nas.types import NonNegativeInt, PositiveInt, Progress
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,6 @@ from nas.model.find import Arch, ModelKeys
 from nas.model.folder import FolderSource, launch_command, write_into
 from nas.model.further import teacher_of, trained
 from nas.model.given import data_of, given_by
-from nas.pool.base import Progress
 from nas.run.folder import RunFolder, revision
 from nas.targets import own_packages
 from nas.task.base import Task
@@ -37,7 +36,7 @@ from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together, log_tracker
 from nas.training.members import Members
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from nas.model.find import ModelKeys, find_source, front_of
 from nas.model.further import teacher_source, to_train
 from nas.model.given import Given, dataset_of, given_by
 from nas.model.run import RunArchitecture
-from nas.pool.base import Progress
 from nas.targets import Allowed
+from nas.types import Progress
 
 
 @dataclass(frozen=True)

@@ -178,10 +178,10 @@ class LatencyTableTask(Task):
         order = [index for _ in range(self._rounds) for index in rng.permutation(len(genomes)).tolist()]
         activity = f"measuring {len(genomes)} networks, {self._rounds} rounds"
         with shown(lines=True) as told:
-            told(0, len(order), activity)
+            told(activity, 0, len(order))
             for done, index in enumerate(order, 1):
                 times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
-                told(done, len(order), activity)
+                told(activity, done, len(order))
         return times
 
     def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:

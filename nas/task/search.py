@@ -221,7 +221,7 @@ class SearchTask(Task):
             tracker.finish(error)
 
 
-def _stored(done: int, total: int, name: str) -> None:
+def _stored(name: str, done: int, total: int) -> None:
     log.info("stored outputs of %d of %d models: %s", done, total, name)
 
 

@@ -10,10 +10,10 @@ from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.joint import JointSupernet
-from nas.training.base import Progress, Training
+from nas.training.base import Training
 from nas.training.none import NoTraining
 from nas.training.trial import Trial
-from nas.types import Genomes
+from nas.types import Genomes, Progress
 
 
 @final

@@ -18,12 +18,21 @@ from nas.supernet.checkpoint import weights_digest
 from nas.team import ALONE
 from nas.training import checkpoint
 from nas.training.adaptation import Adaptation, AdaptationReplica, AdaptationSettings, from_distribution, in_turn
-from nas.training.base import Progress, Training
+from nas.training.base import Training
 from nas.training.descent import copied
 from nas.training.members import Members
 from nas.training.snapshots import Snapshots
 from nas.training.trial import Trial, seconds_each, size_of
-from nas.types import Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.types import (
+    Floats,
+    Genomes,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Progress,
+)
 
 Schedule = Literal["cosine", "cosine_restarts"]
 Choice = Literal["in_turn", "distribution"]

@@ -24,10 +24,19 @@ from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
 from nas.training import checkpoint
-from nas.training.base import Progress, Training
+from nas.training.base import Training
 from nas.training.descent import copied
 from nas.training.trial import Trial, seconds_each, size_of
-from nas.types import Architecture, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.types import (
+    Architecture,
+    Genomes,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Progress,
+)
 
 ACTIVITY = "training the supernet"
 _NO_SETTINGS = {"self", "supernet", "dataset", "device", "cache", "folder", "kept"}
