@@ -94,6 +94,7 @@ def _overview(conf: Path) -> str:
     lines += [_row(each.name, comments.get(each.name, "").partition(";")[0], 20) for each in fields(Settings)]
     lines += ["", "Examples:", "", _EXAMPLES, ""]
     lines += ["More: --help GROUP, --help GROUP=CHOICE (every setting), --cfg job (all settings of these words)"]
+    lines += ['Tab completion: eval "$(python launch.py -sc install=bash)"']
     return "\n".join(lines)
 
 
