@@ -210,5 +210,5 @@ def test_settings_of_earlier_versions_are_read_and_are_the_same(tmp_path):
     assert folder.settings()["evaluator"]["_target_"] == now["evaluator"]["_target_"]
     folder.check_settings(now)
     now["evaluator"]["threads"] = 2
-    with pytest.raises(UserError, match="evaluator.threads is 1 there and 2 here"):
+    with pytest.raises(UserError, match=r"evaluator\.threads is 1 there and 2 here"):
         folder.check_settings(now)
