@@ -78,7 +78,7 @@ class Invented(StoredPool):
         )
 
 
-def silent(done: int, total: int, name: str) -> None:
+def silent(what: str, done: int, total: int) -> None:
     pass
 
 
