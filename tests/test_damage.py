@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-import nas.run.results
+import nas.plotting.run
 from nas.dataset import image_cache
 from nas.errors import ArchiveError, UserError
 from nas.files import read_sealed
@@ -44,8 +44,8 @@ damages = pytest.mark.parametrize(("damage", "place"), [d[:2] for d in DAMAGES],
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "hypervolume_figure", lambda *_, **__: None)
 
 
 @pytest.fixture

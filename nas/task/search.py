@@ -239,13 +239,14 @@ def check_parts(experiment: Experiment) -> None:
     _check_kinds(experiment)
     settings, objectives = experiment.settings, experiment.objectives
     _check_points(settings, [TOP1_ERROR.name, *(objective.measure.name for objective in objectives)])
-    algorithm, evaluator = experiment.algorithm, experiment.evaluator
     if settings.store_outputs:
         check_cache(experiment.cache)
-    experiment.executor  # noqa: B018 -- built
-    _check_weights(experiment.supernet, experiment.training, algorithm)
+    used = [group for group in ("surrogate", "optimizer", "selector") if experiment.uses(group)]
+    for group in ("space", *used, "evaluator", "executor", "training", "algorithm"):
+        getattr(experiment, group)
+    _check_weights(experiment.supernet, experiment.training, experiment.algorithm)
     measured = [objective.measure.name for objective in objectives if isinstance(objective, Measurement)]
-    if measured and isinstance(evaluator, ArrayEvaluator):
+    if measured and isinstance(experiment.evaluator, ArrayEvaluator):
         raise UserError(
             f"sec_obj={measured[0]} is measured on networks, and evaluator={experiment.choices['evaluator']} runs "
             f"none: choose sec_obj=[flops]"

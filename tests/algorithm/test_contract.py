@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-import nas.run.results
+import nas.plotting.run
 import nas.space.base
 from nas.objective.cost import TableCost
 from nas.space.constrained import Bound, Constrained
@@ -20,8 +20,8 @@ NAMES = ["msunas", "nat", "random"]
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "hypervolume_figure", lambda *_, **__: None)
 
 
 @pytest.mark.parametrize("name", NAMES)
