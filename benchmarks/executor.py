@@ -17,19 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra._internal.utils import get_args_parser
-from hydra.utils import instantiate
 
-from nas.cli.compose import compose_jobs
+from nas.cli.compose import experiment_of
 from nas.evaluator.base import Evaluator
 from nas.executor.base import Executor, Work
 from nas.executor.process import Process
 from nas.executor.serial import Serial
 from nas.seeding import rng_for
-from nas.task.replica import EvaluatorReplica, Replica
 from nas.types import Architecture
 
-CONF = Path(__file__).parent.parent / "conf"
 SLEEP = 0.01  # seconds of an evaluation whose duration is known
 
 
@@ -81,16 +77,9 @@ def processes(replica: Callable[[str], Evaluator], workers: int) -> Process:
     )
 
 
-def replica_of(cache: Path) -> EvaluatorReplica:
+def replica_of(cache: Path) -> Callable[[str], Evaluator]:
     """Return what builds the demo's evaluator."""
-    arguments = get_args_parser().parse_args(["training=none", "device=cpu"])
-    (settings,) = compose_jobs(arguments, CONF, "config").configs
-    parts = {
-        name: instantiate(settings[name], _convert_="all")
-        for name in ("dataset", "supernet", "space", "sec_obj", "evaluator")
-    }
-    replica = Replica(parts["dataset"], parts["supernet"], cache)
-    return EvaluatorReplica(replica, 1, parts["space"], parts["sec_obj"], parts["evaluator"])
+    return experiment_of(["training=none", "device=cpu", f"paths.cache={cache}"]).evaluator_replica
 
 
 def used(pids: Sequence[int]) -> float:

@@ -22,18 +22,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas.cli.naming import register_resolvers
+from nas.cli.compose import experiment_of
 from nas.dataset.base import Dataset
 from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed
-from nas.task.replica import Replica
 from nas.team import ALONE
-from nas.training.adaptation import Adaptation, Descent
+from nas.training.adaptation import Adaptation, AdaptationSettings
 
 HERE = Path(__file__).parent
 RUN = HERE.parent / "outputs" / "benchmark_nat_cifar10"
@@ -106,19 +103,14 @@ def search(settings: list[str], runs: int) -> Busy:
 
 def parts(settings: list[str]) -> tuple[Dataset, Supernet, int]:
     """Return the data set, the supernet and the batch size of the run, built in this process."""
-    register_resolvers()
-    with initialize_config_dir(str(HERE.parent / "conf"), version_base="1.3"):
-        config = compose("config", ["algorithm=nat", *settings])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    cache = Path(str(config.paths.cache)).expanduser()
-    dataset, supernet = (instantiate(config[group], _convert_="all") for group in ("dataset", "supernet"))
-    return *Replica(dataset, supernet, cache)(device), int(config.training.batch_size)
+    experiment = experiment_of(["algorithm=nat", *settings])
+    return experiment.dataset, experiment.supernet, int(experiment.resolved["training"]["batch_size"])
 
 
 def speeds(dataset: Dataset, supernet: Supernet, batch_size: int) -> dict[str, float]:
     """Return images a second of training the largest subnet, ordinarily and in the supernet."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    descent = Descent(
+    settings = AdaptationSettings(
         batch_size=batch_size,
         momentum=0.9,
         weight_decay=4e-5,
@@ -128,7 +120,7 @@ def speeds(dataset: Dataset, supernet: Supernet, batch_size: int) -> dict[str, f
         amp=True,
         seed=0,
     )
-    adaptation = Adaptation(supernet=supernet, dataset=dataset, device=device, team=ALONE, descent=descent)
+    adaptation = Adaptation(supernet=supernet, dataset=dataset, device=device, team=ALONE, settings=settings)
     largest = supernet.space.decode(supernet.space.largest)
     network = supernet.extract(largest).to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=4e-5)

@@ -24,16 +24,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
-from nas.cli.naming import register_resolvers
+from nas.cli.compose import experiment_of
 from nas.files import write_json, write_text
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
-from nas.parts import build
 from nas.run.archive import Archive, Commit, Entry
 from nas.run.folder import RunFolder
 from nas.run.results import Results
@@ -90,13 +85,7 @@ folder.write_report(Path(sys.argv[2]), runs, comparisons, papers=papers, warning
 
 
 def settings_of(overrides: list[str]) -> dict[str, Any]:
-    register_resolvers()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str((ROOT / "conf").absolute()), version_base="1.3"):
-        config = compose("config", [*COMMON, *overrides, *BUDGET, "paths.run=run"])
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    return {str(key): value for key, value in settings.items()}
+    return dict(experiment_of([*COMMON, *overrides, *BUDGET, "paths.run=run"]).resolved)
 
 
 class Runs:
@@ -104,9 +93,7 @@ class Runs:
 
     def __init__(self) -> None:
         """Build the space and its costs."""
-        node = OmegaConf.create(settings_of([])["supernet"])
-        offers = {"cache": Path("~/.cache/nas").expanduser(), "device": "cpu", "n_classes": 1000}
-        supernet = build(instantiate(node, _convert_="all"), offers)
+        supernet = experiment_of([*COMMON, *BUDGET]).changed(n_classes=1000, device="cpu").supernet
         self._space, self._tables = supernet.space, supernet.costs()
         weights = np.random.default_rng(0).random(self._space.n_genes)
         self._weights = weights / (weights @ self._space.upper)

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import instantiate
 
-from nas.cli.naming import register_resolvers
+from nas.cli.compose import experiment_of
+from nas.experiment import Experiment
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import hypervolume
-from nas.parts import build
 from nas.run.archive import Archive, Commit, Entry
 from nas.seeding import rng_for
 from nas.types import Architecture
 
-CONF = Path(__file__).parent.parent / "conf"
 IDEAL, REFERENCE = np.array([15.0, 100.0]), np.array([35.0, 600.0])
 """Corners of the hypervolume's box: top-1 error in percent, FLOPs in millions."""
 
@@ -36,17 +32,13 @@ class Study:
 
     def __init__(self, predictor: Path | None) -> None:
         """Build the supernet; ``predictor`` is the file of the accuracy predictor, ``None`` for the published one."""
-        register_resolvers()
         self._predictor = predictor
-        config = self._compose([])
-        self.supernet = build(instantiate(config.supernet, _convert_="all"), self._offers())
-        self.space, self.tables = self.supernet.space, self.supernet.costs()
-        self._offered = {"space": self.space, "tables": self.tables, "supernet": self.supernet, **self._offers()}
-        self.objective = build(instantiate(config.sec_obj, _convert_="all")["flops"], self._offered)
-        self._evaluator = build(instantiate(config.evaluator, _convert_="all"), self._offered)
+        experiment = self._experiment([])
+        self.supernet, self._evaluator = experiment.supernet, experiment.evaluator
+        self.space, self.tables = self.supernet.space, experiment.tables
+        (self.objective,) = experiment.objectives
 
-    def _compose(self, overrides: list[str]) -> Any:
-        GlobalHydra.instance().clear()
+    def _experiment(self, words: list[str], **parts: Any) -> Experiment:
         checkpoint = "null" if self._predictor is None else str(self._predictor)
         fixed = [
             "evaluator=predictor",
@@ -54,25 +46,20 @@ class Study:
             "supernet=ofa_w12",
             "supernet.checkpoint=random",
             "supernet.resolutions=[160,176,192,208,224]",
+            "device=cpu",
         ]
-        with initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
-            return compose("config", [*fixed, *overrides])
+        return experiment_of([*fixed, *words]).changed(n_classes=1000, **parts)
 
-    def _offers(self) -> dict[str, Any]:
-        return {"cache": Path("~/.cache/nas").expanduser(), "device": "cpu", "n_classes": 1000}
+    def _changed(self, words: list[str]) -> Experiment:
+        return self._experiment(words, supernet=self.supernet, objectives=[self.objective], evaluator=self._evaluator)
 
     def part(self, group: str, choice: str, *overrides: str) -> Any:
         """Return a part as the command line would make it from ``group=choice`` and further settings."""
-        config = self._compose([f"{group}={choice}", *overrides])
-        return build(instantiate(config[group], _convert_="all"), {**self._offered, "objectives": [self.objective]})
+        return self._changed([f"{group}={choice}", *overrides]).part(group)
 
     def algorithm(self, name: str, *overrides: str) -> Any:
         """Return an algorithm with its surrogate, optimizer and selector."""
-        config = self._compose([f"algorithm={name}", *overrides])
-        offers = {**self._offered, "objectives": [self.objective]}
-        for group in ("surrogate", "optimizer", "selector"):
-            offers[group] = build(instantiate(config[group], _convert_="all"), offers)
-        return build(instantiate(config.algorithm, _convert_="all"), offers)
+        return self._changed([f"algorithm={name}", *overrides]).algorithm
 
     def errors(self, genomes: np.ndarray) -> np.ndarray:
         """Return the predictor's top-1 error in percent, (n, d) -> (n,)."""

@@ -442,8 +442,10 @@ class Experiment:
         """Return whether a constructor that names an argument gets it from here."""
         if name in self._parts:
             return True
-        needed = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
-        return name in PROVIDED and hasattr(type(self), name) and (needed not in GROUPS or needed in self.resolved)
+        if name not in PROVIDED or not hasattr(type(self), name):
+            return False
+        group = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
+        return group not in GROUPS or group in self.resolved or group in self._parts
 
     def _value(self, group: str, value: Any, hint: Any, given: Mapping[str, Any]) -> Any:
         """Return a setting, with nodes in it, at any depth, replaced by what they describe.
@@ -458,7 +460,7 @@ class Experiment:
         if "_target_" not in value:
             inner = get_args(hint)[-1] if get_args(hint) else Any
             return {key: self._value(group, item, inner, given) for key, item in value.items()}
-        if get_origin(hint) is Callable or (hint is Any and value.get("_partial_")):
+        if get_origin(hint) is Callable:
             return lambda **more: self._built(group, value, {**given, **more})
         return self._built(group, value, given)
 

@@ -37,8 +37,19 @@ def expanded(path: str | Path, setting: str) -> Path:
 
 def can_be_written(folder: Path) -> bool:
     """Return whether files can be written to a folder, or the folder be made; nothing is written to find out."""
-    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    place = _nearest(folder)
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def check_can_be_written(folder: Path, what: str) -> None:
+    """Raise UserError, which names the folder as ``what`` says it, unless :func:`can_be_written`."""
+    if not can_be_written(folder):
+        raise UserError(f"{what} cannot be written: {_nearest(folder)} is not a folder you may write to")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that exists."""
+    return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
 @contextmanager

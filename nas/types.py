@@ -3,7 +3,7 @@
 Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimised.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -23,11 +23,16 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]  # the system's clock takes no more than that tenfold
 Probability = Annotated[float, Ge(0), Le(1)]
 
+Progress = Callable[[str, int, int], None]
+"""Told what is going on, how much of it is done, and how much there is."""
+
 Genomes = npt.NDArray[np.int64]
 """Integer genomes, shape (n, d), or one of them, shape (d,)."""
 
 Floats = npt.NDArray[np.float64]
 
+MILLION = 1e6
+"""What multiply-adds and parameters are given in."""
 
 WORDS = {"top1_error": "top-1 error", "flops": "FLOPs", "latency_table": "latency from table"}
 """Quantities whose names on the command line are no words."""

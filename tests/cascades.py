@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.pool.base import SPLITS, Outputs, Pool, Progress, Split
+from nas.pool.base import SPLITS, Outputs, Pool, Split
+from nas.types import Progress
 
 REFERENCE = Path(__file__).parent.parent.parent / "shared" / "reference"
 

@@ -69,13 +69,11 @@ Path({imported!r}).touch()
 
 SUPERNET = """
 _target_: acme.AcmeNet
-_partial_: true
 resolutions: ${dataset.resolutions}
 """
 
 DATASET = """
 _target_: acme.data.Mine
-_partial_: true
 vld_size: 100
 resolutions: [8]
 """

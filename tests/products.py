@@ -6,7 +6,7 @@ import numpy as np
 
 from nas.cascade.joint_evaluator import JointEvaluator
 from nas.evaluator.subnet import SubnetEvaluator
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from tests.small import Bars, tiny
 
 MEMBERS: dict[str, dict[str, Any]] = {
@@ -20,11 +20,11 @@ def member(name: str, n_classes: int) -> Any:
     return tiny(n_classes=n_classes, **MEMBERS[name])
 
 
-def several(*names: str) -> Several:
-    return Several(members={name: member(name, 4) for name in names or MEMBERS})
+def several(*names: str) -> JointSupernet:
+    return JointSupernet(members={name: member(name, 4) for name in names or MEMBERS})
 
 
-def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) -> JointEvaluator:
+def evaluator(supernet: JointSupernet, dataset: Bars | None = None, **changes: Any) -> JointEvaluator:
     images = dataset or Bars()
     networks = SubnetEvaluator(
         supernet=supernet,
@@ -46,5 +46,5 @@ def evaluator(supernet: Several, dataset: Bars | None = None, **changes: Any) ->
     return JointEvaluator(supernet=supernet, dataset=images, device="cpu", networks=networks, **(settings | changes))
 
 
-def sampled(supernet: Several, n: int, seed: int = 0) -> np.ndarray:
+def sampled(supernet: JointSupernet, n: int, seed: int = 0) -> np.ndarray:
     return supernet.space.sample(n, np.random.default_rng(seed))

@@ -49,7 +49,6 @@ def exit_code(folder: Path, *words: str) -> int:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["launch.py", *words])
-        patch.setattr(cli, "_exit_codes", [])
         cli.main(CONF)
     return int(stop.value.code or 0)
 

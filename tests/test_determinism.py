@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.msunas import MSuNAS
+from nas.cli.command import CommandLine
 from nas.cli.compose import compose_jobs
 from nas.errors import UserError
 from nas.evaluator.predictor import PredictorEvaluator
@@ -85,8 +85,8 @@ def threads():
 @pytest.mark.parametrize(("name", "search"), [*((name, DEFAULT) for name in SURROGATES), ("additive_gp", PAPER)])
 def test_same_seed_same_archive_with_one_and_two_threads(name, search, predictor, threads, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "draw", lambda *_: None)
-    arguments = get_args_parser().parse_args([f"surrogate={name}", *search, *FASTER.get(name, ())])
-    (settings,) = compose_jobs(arguments, CONF, "config").configs
+    words = [f"surrogate={name}", *search, *FASTER.get(name, ())]
+    (settings,) = compose_jobs(CommandLine.parsed(words)).configs
     found = []
     for number in (1, 2):
         threads(number)

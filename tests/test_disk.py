@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import nas.plotting.run
 import nas.run.results
 from nas.dataset import image_cache
 from nas.errors import DiskError
@@ -81,8 +82,8 @@ def with_room(monkeypatch):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "hypervolume_figure", lambda *_, **__: None)
 
 
 @pytest.mark.slow
@@ -119,7 +120,7 @@ def test_a_figure_that_cannot_be_drawn_ends_no_search(make_search, tmp_path, mon
     def fails(*_, **__):
         raise RuntimeError("no such font")
 
-    monkeypatch.setattr(nas.run.results, "front_figure", fails)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", fails)
     make_search(tmp_path, **SMALL)[0].run(retry_failed=False)
     said = [record.message for record in caplog.records if record.name == "nas.run.results"]
     assert said == ["the figures cannot be drawn (RuntimeError: no such font); the run goes on"]

@@ -20,12 +20,12 @@ WORDS = [
     *("finetuning.distillation=0.5", "finetuning.dropout=0.1"),
 ]
 MOMENTS = {
-    "before the first step": ("nas.finetuning.descent:Descent", "_step", 1),
-    "in the first epoch": ("nas.finetuning.descent:Descent", "_step", 6),
-    "in the second epoch": ("nas.finetuning.descent:Descent", "_step", 20),
+    "before the first step": ("nas.finetuning.trainer:Trainer", "_step", 1),
+    "in the first epoch": ("nas.finetuning.trainer:Trainer", "_step", 6),
+    "in the second epoch": ("nas.finetuning.trainer:Trainer", "_step", 20),
     "in writing the first weights": ("torch", "save", 1),
     "in writing what an epoch left": ("torch", "save", 4),
-    "between the two epochs": ("nas.finetuning.descent:Descent", "train_epoch", 2),
+    "between the two epochs": ("nas.finetuning.trainer:Trainer", "train_epoch", 2),
     "before the summary of an epoch": ("nas.finetuning.course:Course", "_write_summary", 2),
     "in writing the model": ("nas.model.folder", "write_bytes", 1),
 }

@@ -1,5 +1,6 @@
-"""One word on the command line names the settings, the module and the tests."""
+"""A word on the command line is a file of settings; that names a class, which is in the room of its group."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,29 +10,6 @@ from nas.settings import GROUPS
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
-EXCEPTIONS = {
-    "sec_obj/flops": "nas.objective.cost",  # objectives that are read off a table share one class
-    "sec_obj/params": "nas.objective.cost",
-    "sec_obj/latency": "nas.objective.latency",  # objectives are listed by name, so that several can be chosen
-    "sec_obj/latency_table": "nas.objective.latency_table",
-    "evaluator/tuned": "nas.evaluator.tuning",  # what subnet does after it
-    "space/cascade": "nas.cascade.source",  # spaces that come with their evaluator
-    "space/gap_cascade": "nas.cascade.source",
-    "optimizer/mo_gomea_encas": "nas.optimizer.mo_gomea",  # a larger budget
-    # recipes of fine-tuning differ in numbers alone
-    **{f"finetuning/{name}": "nas.finetuning.recipe" for name in ("cifar", "imagenet", "small")},
-    # data sets that differ in data alone
-    **{f"dataset/{name}": "nas.dataset.torchvision_arrays" for name in ("cifar10", "cifar100", "stl10")},
-    **{f"dataset/{name}": "nas.dataset.torchvision_files" for name in ("aircraft", "dtd", "flowers102", "pets")},
-    **{f"dataset/{name}": "nas.dataset.class_folders" for name in ("cinic10", "imagenet")},
-    # supernets that differ in sizes and weights alone
-    "supernet/alphanet": "nas.supernet.attentivenas",
-    "supernet/ofa_w10": "nas.supernet.ofa_mobilenet",
-    "supernet/ofa_w12": "nas.supernet.ofa_mobilenet",
-    "supernet/tiny_plain": "nas.supernet.tiny",
-    "supernet/tiny_wide": "nas.supernet.tiny",
-    "training/nat_shared": "nas.training.nat",  # other epochs
-}
 NO_PARTS = {"experiment", "hydra", "paths", "scale"}
 GROUP_FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in NO_PARTS]
 FILES = [*GROUP_FILES, *sorted(CONF.glob("hydra/launcher/*.yaml"))]
@@ -44,11 +22,11 @@ def target(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_settings_module_and_tests_have_one_name(path):
-    group, name = path.parent.name, path.stem
-    module = EXCEPTIONS.get(f"{group}/{name}", f"nas.{group}.{name}")
-    assert target(path).rpartition(".")[0] == module
-    assert (ROOT / f"{module.replace('.', '/')}.py").exists()
+def test_the_class_of_a_choice_is_in_the_room_of_its_group_and_has_tests(path):
+    group = {"sec_obj": "objective"}.get(path.parent.name, path.parent.name)
+    module, _, name = target(path).rpartition(".")
+    assert module.split(".")[:-1] in (["nas", group], ["nas", "cascade"])
+    assert re.search(rf"^class {name}\b", (ROOT / f"{module.replace('.', '/')}.py").read_text(), re.MULTILINE)
     folder, _, test = module.removeprefix("nas.").partition(".")
     assert (ROOT / "tests" / folder / f"test_{test}.py").exists()
 

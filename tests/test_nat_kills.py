@@ -73,7 +73,7 @@ JOINT_MOMENTS = {
     "in the first supernet's training": ("nas.training.adaptation:Adaptation", "_step", 5),
     "in the second supernet's later training": ("nas.training.adaptation:Adaptation", "_step", 47),
     "in evaluation": ("nas.cascade.joint_evaluator:JointEvaluator", "_metrics", 6),
-    "in search": ("nas.cascade.joint_surrogate:CascadeSurrogate", "predict", 9),
+    "in search": ("nas.cascade.joint_surrogate:JointSurrogate", "predict", 9),
     "in writing one supernet's weights": ("torch", "save", 4),
     "before a step is archived": ("nas.run.archive:Archive", "extend", 2),
     "in writing the second supernet's final weights": ("nas.training.snapshots:Snapshots", "save_final", 2),

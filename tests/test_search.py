@@ -7,15 +7,26 @@ import numpy as np
 import pytest
 
 import nas.files
+import nas.plotting.run
 import nas.run.results
+from nas.algorithm.msunas import MSuNAS
 from nas.errors import RunError
+from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
 from nas.executor.serial import Serial
 from nas.objective.base import TOP1_ERROR
+from nas.objective.cost import TableCost
+from nas.optimizer.ehvi import EHVISearch
 from nas.pareto import hypervolume
 from nas.run.archive import Archive
 from nas.run.box import Box
+from nas.run.folder import RunFolder
+from nas.search import Search
+from nas.selector.ehvi import EHVI
+from nas.surrogate.additive_gp import AdditiveGP
 from nas.tracker.together import Together
+from nas.training.supernet import SupernetTraining
+from tests.small import Bars, tiny
 from tests.tabular import Tabular
 
 SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}
@@ -27,8 +38,8 @@ class Killed(BaseException):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(nas.run.results, "front_figure", lambda *_, **__: None)
-    monkeypatch.setattr(nas.run.results, "hypervolume_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "front_figure", lambda *_, **__: None)
+    monkeypatch.setattr(nas.plotting.run, "hypervolume_figure", lambda *_, **__: None)
 
 
 def contents(folder):
@@ -296,3 +307,21 @@ def test_weights_that_moved_since_are_said_too(make_search, tmp_path):
     assert (
         "% on the validation split (30.00 % with the final weights), 40.00 % on the test split" in results.conclusion()
     )
+
+
+def test_a_search_is_put_together_in_python(tmp_path):
+    dataset, supernet, folder = Bars(), tiny(), tmp_path / "run"
+    space, objectives = supernet.space, [TableCost(cost="flops", tables=supernet.costs())]
+    parts = {"surrogate": AdditiveGP(space=space), "optimizer": EHVISearch(generations=2), "selector": EHVI()}
+    places = {"device": "cpu", "cache": tmp_path / "cache", "folder": folder, "kept": {}}
+    search = Search(
+        folder=RunFolder(folder),
+        space=space,
+        objectives=objectives,
+        algorithm=MSuNAS(space=space, objectives=objectives, **parts, n_doe=20, n_iter=2, iterations=1),
+        training=SupernetTraining(supernet=supernet, dataset=dataset, **places, epochs=2, warmup_epochs=1),
+        evaluator=SubnetEvaluator(supernet=supernet, dataset=dataset, device="cpu", objectives=objectives),
+    )
+    search.run()
+    front = json.loads((folder / "front.json").read_text())["front"]
+    assert all({"metrics", "test"} <= member.keys() for member in front)

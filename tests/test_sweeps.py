@@ -5,15 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from nas.cli.check import check
+from nas.cli.check import check, without_hydra
+from nas.cli.command import CommandLine
 from nas.cli.compose import compose_jobs
-from nas.cli.naming import register_resolvers
-from nas.cli.scale import register_scales, scale_of
-from nas.cli.setup import without_hydra
 from tests.cascades import write_pool
 from tests.marks import slow_but
 
@@ -43,9 +40,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, name: str, *words: str) -> list[DictCo
     """Return the settings of all runs of a sweep."""
     line = ["-cd", str(ROOT / "sweeps"), "-cn", name, "-m", *words]
     monkeypatch.setattr(sys, "argv", ["launch.py", *line])
-    register_resolvers()
-    register_scales()
-    return compose_jobs(get_args_parser().parse_intermixed_args(line), ROOT / "conf", "config").configs
+    return compose_jobs(CommandLine.parsed(line)).configs
 
 
 @pytest.mark.parametrize("scale", [(), pytest.param(("scale=small",), marks=pytest.mark.slow)], ids=["full", "small"])
@@ -93,8 +88,8 @@ def test_small_settings_stand_in_for_others(path):
 
 
 def test_the_last_word_is_the_scale():
-    assert scale_of(["seed=0", "scale=large", "scale=small"]) == "small"
-    assert scale_of(["optimizer.scale=2"]) is None
+    assert CommandLine(("seed=0", "scale=large", "scale=small")).scale == "small"
+    assert CommandLine(("optimizer.scale=2",)).scale is None
 
 
 def test_an_unknown_scale_is_refused(launch):

@@ -257,7 +257,12 @@ def _moved(text: str, folder: Path) -> str:
 
 
 def _without_modules(text: str) -> bytes:
-    """Return text with classes by their names alone, so that they may move."""
+    """Return text with classes by their names alone, so that they may move or be renamed."""
+    sys.path.insert(0, str(ROOT))
+    from nas.run.folder import MOVED_CLASSES
+
+    for then, now in MOVED_CLASSES.items():
+        text = text.replace(then, now)
     return re.sub(r"\bnas(?:\.\w+)+\.([A-Z]\w*)", r"\1", text).encode()
 
 

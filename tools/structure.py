@@ -16,7 +16,7 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -83,9 +83,13 @@ def walk(words: list[str]) -> dict[str, object]:
         file = _of_nas(frame)
         if file is None:
             return
-        stack = _stack(frame)
         loop_begins = file == "nas/search.py" and frame.f_code.co_qualname == "Search.run"
-        if loop_begins or frame.f_code.co_qualname.removesuffix(".__init__") in parts:
+        new = file not in called
+        built = loop_begins or frame.f_code.co_qualname.removesuffix(".__init__") in parts
+        if not (new or built):
+            return  # a stack is looked at where it may say something new
+        stack = _stack(frame)
+        if built:
             passed.update(dict.fromkeys(reversed(stack)))
         if loop_begins:
             raise LoopReached
@@ -107,9 +111,16 @@ def walk(words: list[str]) -> dict[str, object]:
     return {
         "compositions of settings": compositions,
         f"files from the command line to its parts: {len(passed)}": list(passed),
+        f"of all files, those outside the rooms of parts: {len(_outside(called))}": _outside(called),
         f"files with a function that was called: {len(called)}": list(called),
         f"most files on the stack at once: {len(deepest)}": deepest,
     }
+
+
+def _outside(files: Iterable[str]) -> list[str]:
+    """Return the files of the shell: not in a folder of ``conf``, and no rule of files, words and numbers."""
+    rooms = {path.name for path in (ROOT / "conf").iterdir()} - {"task"} | {"objective", "cascade"}
+    return [file for file in files if len(Path(file).parts) < 3 or Path(file).parts[1] not in rooms]
 
 
 def _named_classes() -> set[str]:

@@ -34,11 +34,11 @@ class ENCASJoint(Algorithm):
         surrogate: Surrogate,
         optimizer: Optimizer,
         selector: Selector,
-        n_doe: Count,
-        n_iter: Count,
-        iterations: NonNegativeInt,
-        reevaluate: bool,
-        fit_on: PositiveInt | None,
+        n_doe: Count = 300,
+        n_iter: Count = 300,
+        iterations: NonNegativeInt = 30,
+        reevaluate: bool = True,
+        fit_on: PositiveInt | None = None,
     ) -> None:
         """Set the parts and the budget.
 

@@ -37,7 +37,7 @@ class GreedyCascade(Algorithm):
         space: SearchSpace,
         pool: Pool,
         objectives: Sequence[Objective],
-        multipliers: tuple[PositiveFloat, ...],
+        multipliers: tuple[PositiveFloat, ...] = (1.0, 0.99, 0.98, 0.97, 0.96, 0.95),
     ) -> None:
         """Set what is built.
 

@@ -30,9 +30,9 @@ class MSuNAS(Algorithm):
         surrogate: Surrogate,
         optimizer: Optimizer,
         selector: Selector,
-        n_doe: Count,
-        n_iter: Count,
-        iterations: NonNegativeInt,
+        n_doe: Count = 100,
+        n_iter: Count = 8,
+        iterations: NonNegativeInt = 30,
     ) -> None:
         """Set the parts and the budget.
 

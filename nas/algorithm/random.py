@@ -15,8 +15,17 @@ from nas.types import Batch, Count, NonNegativeInt
 class RandomSearch(Algorithm):
     """Evaluates architectures drawn uniformly, none twice, in the same steps as the other algorithms."""
 
-    def __init__(self, *, space: SearchSpace, n_doe: Count, n_iter: Count, iterations: NonNegativeInt) -> None:
-        """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as in ``algorithm=msunas``."""
+    def __init__(
+        self, *, space: SearchSpace, n_doe: Count = 100, n_iter: Count = 8, iterations: NonNegativeInt = 30
+    ) -> None:
+        """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as in ``algorithm=msunas``.
+
+        Args:
+            space: what to search.
+            n_doe: architectures in the initial design.
+            n_iter: architectures evaluated in each iteration.
+            iterations: iterations after the initial design.
+        """
         self._space = space
         self._n_doe = n_doe
         self._n_iter = n_iter

@@ -21,10 +21,9 @@ from nas.pool.model import probabilities_of
 from nas.space.joint import EACH_MACS
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Several, of_supernet
-from nas.types import Architecture, Floats, Genomes, PositiveInt
+from nas.supernet.joint import JointSupernet, of_supernet
+from nas.types import MILLION, Architecture, Floats, Genomes, PositiveInt
 
-MILLION = 1e6
 Probabilities = npt.NDArray[np.float16]
 Network = tuple[str, tuple[int, ...]]
 """A network: the name of its supernet, and its genome there."""
@@ -63,9 +62,9 @@ class JointEvaluator(Evaluator):
         device: str,
         objectives: Sequence[Objective],
         networks: SubnetEvaluator,
-        cascades_at_once: PositiveInt,
-        outputs_mib: PositiveInt,
-        threads: PositiveInt,
+        cascades_at_once: PositiveInt = 32,
+        outputs_mib: PositiveInt = 4096,
+        threads: PositiveInt = 1,
     ) -> None:
         """Prepare the evaluation of networks.
 
@@ -82,7 +81,7 @@ class JointEvaluator(Evaluator):
         Raises:
             UserError: if there is one supernet alone, or an objective that cascades do not have.
         """
-        if not isinstance(supernet, Several):
+        if not isinstance(supernet, JointSupernet):
             raise UserError(
                 "evaluator=joint measures cascades of several supernets: supernet=[a,b], or evaluator=subnet for one"
             )

@@ -7,7 +7,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.space.base import SpaceSource
-from nas.space.joint import EACH_MACS, N_THRESHOLDS, MemberTables, ProductSpace
+from nas.space.joint import EACH_MACS, N_THRESHOLDS, JointSpace, MemberTables
 from nas.surrogate.base import Surrogate
 from nas.surrogate.rbf_ensemble import RBFEnsemble
 from nas.types import Floats, Genomes
@@ -16,7 +16,7 @@ PERCENT = 100
 
 
 @final
-class CascadeSurrogate(Surrogate):
+class JointSurrogate(Surrogate):
     """A surrogate for each supernet, one that combines what they say, and one for the cost (Chebykin et al. 2022).
 
     Each supernet's predicts the error of its network from the network's genes. The error of a cascade follows from the
@@ -33,7 +33,7 @@ class CascadeSurrogate(Surrogate):
         self,
         *,
         source: SpaceSource,
-        errors: Literal["combined", "averaged"],
+        errors: Literal["combined", "averaged"] = "combined",
         member: Callable[..., Surrogate],
         combining: RBFEnsemble,
         cost: RBFEnsemble,
@@ -51,7 +51,7 @@ class CascadeSurrogate(Surrogate):
             UserError: if there are no cascades of several supernets, or a part is of a kind that cannot take its place.
         """
         space = source.space
-        if not isinstance(space, ProductSpace):
+        if not isinstance(space, JointSpace):
             raise UserError(
                 "surrogate=cascade predicts cascades of several supernets: choose them, for example "
                 "supernet=[alphanet,ofa_w12], or another surrogate"

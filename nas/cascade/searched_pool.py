@@ -11,10 +11,10 @@ from nas.cascade.source import CascadeSource, GapCascades, PooledCascades
 from nas.errors import RunError, UserError
 from nas.evaluator import accuracy
 from nas.experiment import Experiment
-from nas.pool.base import Progress
 from nas.pool.stored_pool import StoredPool
 from nas.run.folder import RunFolder
 from nas.targets import NO_OTHERS, Allowed
+from nas.types import Progress
 
 MEMORY_MIB = 1024
 """Most memory for outputs in single precision."""

@@ -148,10 +148,10 @@ class PooledCascades(CascadeSource):
         *,
         pool: Pool,
         device: str,
-        search_goal: Goal,
-        size: PositiveInt,
-        threads: PositiveInt,
-        memory_mib: PositiveInt,
+        search_goal: Goal = "cascade",
+        size: PositiveInt = 5,
+        threads: PositiveInt = 2,
+        memory_mib: PositiveInt = 8192,
     ) -> None:
         """Describe the space.
 

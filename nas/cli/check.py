@@ -1,22 +1,60 @@
-"""Checks of composed settings against the constructors that will read them."""
+"""From composed settings to an experiment: every key and value is checked against the constructor that reads it."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
-from hydra._internal.utils import _locate
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from nas.cli.naming import run_group
 from nas.errors import UserError, nearest, unknown
+from nas.experiment import Experiment
+from nas.files import expanded
 from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
+from nas.targets import allowed_by
 from nas.task.base import Task
 
 _PLAIN = {"": Settings, "paths": Paths}
+
+
+def make_experiment(config: DictConfig, run_folder: Path) -> Experiment:
+    """Check the settings and return the experiment that they describe.
+
+    Args:
+        config: composed settings, with Hydra's own.
+        run_folder: where the run goes.
+
+    Raises:
+        UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
+    """
+    choices = {str(group): choice for group, choice in config.hydra.runtime.choices.items()}
+    settings = without_hydra(config)
+    plain = check(settings)
+    for name, path in plain["paths"].items():
+        if not str(path).strip():
+            raise UserError(f"paths.{name} is empty; give a folder, or leave it out for the default")
+    paths = plain["paths"] | {"run": run_folder}
+    return Experiment(
+        plain,
+        paths=Paths(**{key: expanded(path, f"paths.{key}") for key, path in paths.items()}),
+        choices={group: str(choice) for group, choice in choices.items() if choice is not None},
+        group=run_group(settings, choices),
+        allowed=allowed_by(plain),
+    )
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a copy of composed settings that lacks Hydra's own."""
+    copy = config.copy()
+    OmegaConf.set_readonly(copy, False)
+    OmegaConf.set_struct(copy, False)
+    del copy["hydra"]
+    return copy
 
 
 def check(config: DictConfig) -> dict[str, Any]:
@@ -101,26 +139,26 @@ def _is_part(value: Any) -> bool:
 
 
 def _load(path: str, target: str) -> Any:
+    """Return the class that a node names."""
+    module, _, name = target.rpartition(".")
     try:
-        return _locate(target)  # hydra.utils.get_object prints errors, too
-    except (InstantiationException, ImportError, ValueError) as error:
+        loaded = import_module(module or target)
+        return getattr(loaded, name)
+    except Exception as error:  # code of the user's own may raise anything
         raise UserError(f"{path}._target_={target} cannot be loaded: {_reason(target, error)}") from error
 
 
 def _reason(target: str, error: Exception) -> str:
     """Return in one line why a class cannot be loaded."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    if isinstance(cause, ModuleNotFoundError) and cause.name is not None:
-        if cause.name == target.partition(".")[0]:
-            return f"module '{cause.name}' is not found; add its folder to PYTHONPATH"
-        if cause.name == target:
-            module, _, name = target.rpartition(".")
-            return f"module '{module}' has no {name}{nearest(name, dir(import_module(module)))}"
-        if target.startswith(f"{cause.name}."):
-            return f"module '{cause.name}' is not found"
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    module, _, name = target.rpartition(".")
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        if error.name == target.partition(".")[0]:
+            return f"module '{error.name}' is not found; add its folder to PYTHONPATH"
+        if target.startswith(f"{error.name}."):
+            return f"module '{error.name}' is not found"
+    if isinstance(error, AttributeError) and module in sys.modules:
+        return f"module '{module}' has no {name}{nearest(name, dir(sys.modules[module]))}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _check_node(path: str, node: Mapping[str, Any], target: Any, offered: frozenset[str] = frozenset()) -> None:

@@ -1,34 +1,37 @@
-"""Composition of settings by Hydra, its errors in one line: the key, the nearest name and the choices."""
+"""Composition of settings by Hydra, once a job; its errors in one line: the key, the nearest name and the choices."""
 
-import argparse
+import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from nas.cli.check import make_experiment
+from nas.cli.command import PUBLISHED_WORDS, SHELVES, CommandLine, check_spelling, labels, quoted
 from nas.cli.naming import register_resolvers
 from nas.cli.recipes import adapted
-from nas.cli.spelling import PUBLISHED_WORDS, check_spelling
 from nas.errors import UserError, unknown
+from nas.experiment import Experiment
 from nas.objective.base import TOP1_ERROR
 from nas.settings import GROUPS
+
+CONF = Path(__file__).parent.parent.parent / "conf"
+"""The folder of settings."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ class Job:
     def left_out(self) -> list[str]:
         """The recipe's settings that ``adapted`` takes out."""
         return list(dict.fromkeys(word.lstrip("~").partition("=")[0] for word in self.adapted))
+
+    @property
+    def choices(self) -> Mapping[str, Any]:
+        """The word chosen for each group."""
+        choices: Mapping[str, Any] = self.config.hydra.runtime.choices
+        return choices
+
+    def experiment(self, folder: Path | None = None) -> Experiment:
+        """Return the experiment that the settings describe.
+
+        Args:
+            folder: of the run; ``None`` for what the settings say.
+
+        Raises:
+            UserError: if anything is wrong with the settings themselves.
+        """
+        HydraConfig.instance().set_config(self.config)  # for ${hydra:...} in other settings
+        return make_experiment(self.config, Path(self.config.hydra.run.dir) if folder is None else folder)
 
 
 @dataclass(frozen=True)
@@ -77,24 +98,37 @@ class Jobs:
         return first if all(each == first for each in others) else ()
 
 
-def compose_jobs(arguments: argparse.Namespace, conf: Path, config_name: str) -> Jobs:
-    """Return every job that a command line starts.
+def experiment_of(words: Sequence[str], *, conf: Path = CONF) -> Experiment:
+    """Return the experiment that a command line describes, for example ``["dataset=digits", "supernet=tiny"]``.
 
     Args:
-        arguments: the parsed command line.
+        words: flags and words, as they stand behind ``launch.py``; they start one run.
         conf: the folder of settings.
-        config_name: its primary file, unless ``arguments`` name another.
+
+    Raises:
+        UserError: if anything is wrong with the settings themselves; parts find the rest when they are asked for.
+    """
+    jobs = compose_jobs(CommandLine.parsed(words), conf).jobs
+    if len(jobs) != 1:
+        raise UserError(f"these words start {len(jobs)} runs, not one")
+    return jobs[0].experiment()
+
+
+def compose_jobs(line: CommandLine, conf: Path = CONF) -> Jobs:
+    """Return every job that a command line starts.
+
+    Settings are composed once a job. A sweep needs one composition more, for what its file says about it, and a recipe
+    some of whose parts are replaced up to three, which tell its settings from theirs; a wrong line those of its groups
+    alone, to name the nearest key.
 
     Raises:
         UserError: if the command line is wrong.
     """
-    register_resolvers()
-    with _hydra(arguments, conf) as hydra:
-        name = arguments.config_name or config_name
+    with _Composer(line, conf) as composer:
         try:
-            return _jobs(hydra, name, arguments)
+            return composer.jobs()
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(_with_the_task(one_line(error), arguments.overrides)) from error
+            raise UserError(_with_the_task(one_line(error), line.words)) from error
 
 
 def _with_the_task(message: str, words: Sequence[str]) -> str:
@@ -106,61 +140,170 @@ def _with_the_task(message: str, words: Sequence[str]) -> str:
     return f"experiment={found[1]} chooses {found[2]}, which {tasks[-1]} does not have; leave {tasks[-1]} out"
 
 
-@contextmanager
-def _hydra(arguments: argparse.Namespace, conf: Path) -> Iterator[Hydra]:
-    search_path = create_config_search_path(str(Path(arguments.config_path or conf).absolute()))
-    assert isinstance(search_path, ConfigSearchPathImpl)
-    if arguments.config_dir is not None:
-        folder = Path(arguments.config_dir).absolute()
-        if not folder.is_dir():
-            raise UserError(f"--config-dir {arguments.config_dir} is no folder")
-        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
-    try:
-        yield Hydra.create_main_hydra2(task_name="nas", config_search_path=search_path)
-    finally:
-        GlobalHydra.instance().clear()
+class SearchPath(SearchPathPlugin):
+    """Where Hydra looks for settings beside ``conf``: on the shelf of a scale first, in the user's folder last."""
+
+    shelf: ClassVar[Path | None] = None
+    own: ClassVar[Path | None] = None
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Put the shelf before ``conf``, the user's folder behind it."""
+        if self.shelf is not None:
+            search_path.prepend("scale", f"file://{self.shelf}", SearchPathQuery(provider="main"))
+        if self.own is not None:
+            search_path.append("command-line", f"file://{self.own}")
+
+    @classmethod
+    def use(cls, line: CommandLine, own: Path | None = None) -> None:
+        """Look where a command line's ``scale`` says, and in the user's folder."""
+        register_resolvers()
+        shelf = None if line.scale is None else SHELVES / line.scale
+        cls.shelf, cls.own = shelf if shelf is not None and shelf.is_dir() else None, own
+        if cls not in Plugins.instance().discover(SearchPathPlugin):
+            Plugins.instance().register(cls)
 
 
-def _jobs(hydra: Hydra, name: str, arguments: argparse.Namespace) -> Jobs:
-    parser = OverridesParser.create(config_loader=hydra.config_loader)
-    typed = [_parsed(parser, text) for text in arguments.overrides]
-    composed_with = cache(partial(_compose, hydra, name))
-    own = [o for o in typed if o.key_or_group.startswith("hydra") and not o.is_sweep_override()]
-    _check_overrides(hydra, own, composed_with)
-    composed = composed_with(tuple(override.input_line or "" for override in own))
-    multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
-    if not multirun:
-        for override in typed:
-            if override.key_or_group == "hydra/launcher":
+class _Composer:
+    """Composes settings of words; those of the same words once."""
+
+    def __init__(self, line: CommandLine, conf: Path) -> None:
+        self.line = line
+        self.name = line.config_name or "config"
+        own = None if line.config_dir is None else Path(line.config_dir).absolute()
+        if own is not None and not own.is_dir():
+            raise UserError(f"--config-dir {line.config_dir} is no folder")
+        SearchPath.use(line, own)
+        folder = str(Path(line.config_path or conf).absolute())
+        self._hydra = hydra.initialize_config_dir(folder, job_name="nas", version_base="1.3")
+        self._known: dict[tuple[str, ...], DictConfig] = {}
+
+    def __enter__(self) -> "_Composer":
+        self._hydra.__enter__()
+        self.loader = GlobalHydra.instance().config_loader()
+        self.parser = OverridesParser.create(config_loader=self.loader)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._hydra.__exit__(*error)
+
+    def composed(self, words: Sequence[str]) -> DictConfig:
+        """Return the settings of words; HydraException or OmegaConfBaseException if they are wrong."""
+        if tuple(words) not in self._known:
+            config = hydra.compose(self.name, list(words), return_hydra_config=True)
+            HydraConfig.instance().set_config(config)
+            self._known[tuple(words)] = config
+        return self._known[tuple(words)]
+
+    def jobs(self) -> Jobs:
+        """Return the jobs of the command line."""
+        typed = [self._parsed(word) for word in self.line.words]
+        needs_sweep = any(each.is_sweep_override() or each.key_or_group == "hydra/launcher" for each in typed)
+        if not self.line.multirun and not needs_sweep:
+            self._check_choices(typed)
+            try:
+                whole = self.composed(_texts(typed))
+            except (HydraException, OmegaConfBaseException):
+                pass  # the words of a sweep's file may lack choices that its jobs make
+            else:
+                if whole.hydra.mode != RunMode.MULTIRUN:
+                    return Jobs((self._job(typed),), False, self.name)
+        own = [each for each in typed if each.key_or_group.startswith("hydra") and not each.is_sweep_override()]
+        self._check(own)
+        shared = self.composed(_texts(own))
+        if not (self.line.multirun or shared.hydra.mode == RunMode.MULTIRUN):
+            _check_single(typed)
+            self._check(typed)
+            return Jobs((self._job(typed),), False, self.name)
+        swept = [f"{key}={value}" for key, value in (shared.hydra.sweeper.get("params") or {}).items()]
+        lines = _combinations(self.parser.parse_overrides([*swept, *self.line.words]))
+        jobs = []
+        for words, label in zip(lines, labels(lines), strict=True):
+            with named(label):
+                jobs.append(self._job(self.parser.parse_overrides(words)))
+        return Jobs(tuple(jobs), True, self.name)
+
+    def _job(self, overrides: Sequence[Override]) -> Job:
+        self._check_choices(overrides)
+        words = tuple(_texts(overrides))
+        try:
+            config = self.composed(words)
+        except (HydraException, OmegaConfBaseException):
+            self._check(overrides)
+            raise
+        _check_constraints(config, self.loader.get_group_options("sec_obj"))
+        also = adapted(config, overrides, self.composed)
+        return Job(self.composed([*words, *also]) if also else config, words, also)
+
+    def _parsed(self, text: str) -> Override:
+        check_spelling(text)
+        try:
+            return self.parser.parse_override(text)
+        except HydraException as error:
+            key, equals, value = text.partition("=")
+            hint = f"{quoted(key, value)} for a text with spaces or special letters" if equals else "key=value"
+            raise UserError(f"cannot read '{text}': write {hint}") from error
+
+    def _check(self, overrides: Sequence[Override]) -> None:
+        """Raise UserError for the first override that names a choice or a key which does not exist."""
+        self._check_choices(overrides)
+        groups = [each for each in overrides if self.loader.get_group_options(each.key_or_group)]
+        plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
+        if plain:
+            composed = self.composed(_texts(groups))
+            for override in plain:
+                _check_key(composed, override.key_or_group, self.loader.list_groups(""))
+
+    def _check_choices(self, overrides: Sequence[Override]) -> None:
+        """Raise UserError for the first override of a group that names no choice, or too many."""
+        for override in overrides:
+            if override.key_or_group == "hydra.sweep.subdir":
                 raise UserError(
-                    f"{override.input_line} needs -m (multirun): without it the launcher would be ignored; "
-                    f"write launch.py -m {override.input_line} ..."
+                    "hydra.sweep.subdir is not used: paths.run is the folder of each run, for example "
+                    "'paths.run=outputs/mine/${seed}'"
                 )
-            if override.is_sweep_override():
-                key, _, value = str(override.input_line).partition("=")
-                text = f", or {quoted(key, value)} for one text" if "/" in value or Path(value).exists() else ""
-                raise UserError(
-                    f"{override.input_line} names several values; write launch.py -m {override.input_line} ... to run "
-                    f"all of them{text}"
-                )
-        _check_overrides(hydra, typed, composed_with)
-        return Jobs((_job(hydra, name, typed, composed_with),), False, name)
-    swept = [f"{key}={value}" for key, value in (composed.hydra.sweeper.get("params") or {}).items()]
-    overrides = parser.parse_overrides([*swept, *arguments.overrides])
-    lines = BasicSweeper.split_arguments(overrides, None)[0]
-    jobs = []
-    for line, label in zip(lines, labels(lines), strict=True):
-        with named(label):
-            parsed = parser.parse_overrides(line)
-            _check_overrides(hydra, parsed, composed_with)
-            jobs.append(_job(hydra, name, parsed, composed_with))
-    return Jobs(tuple(jobs), True, name)
+        for override in overrides:
+            group, options = override.key_or_group, self.loader.get_group_options(override.key_or_group)
+            if not options:
+                continue
+            choices = _choices(override)
+            for choice in choices:
+                if choice not in options and (meant := PUBLISHED_WORDS.get((group, choice.lower()))):
+                    raise UserError(f"unknown choice for {group}: '{choice}', {meant}")
+                if choice not in options:
+                    raise unknown(f"choice for {group}:", choice, options)
+            if group in GROUPS and (len(choices) != 1 if group != "sec_obj" else not choices):
+                several = f"; to run several, write launch.py -m {group}={','.join(choices)}" if choices else ""
+                raise UserError(f"{group} takes one of its choices: {', '.join(options)}{several}")
 
 
-def labels(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Return what sets each job of a sweep apart, for example ``seed=3``; ``""`` where there is nothing."""
-    common = set.intersection(*map(set, lines))
-    return [" ".join(word.lstrip("+") for word in line if word not in common) for line in lines]
+def _check_single(overrides: Sequence[Override]) -> None:
+    """Raise UserError for words that only a sweep can use."""
+    for override in overrides:
+        if override.key_or_group == "hydra/launcher":
+            raise UserError(
+                f"{override.input_line} needs -m (multirun): without it the launcher would be ignored; "
+                f"write launch.py -m {override.input_line} ..."
+            )
+        if override.is_sweep_override():
+            key, _, value = str(override.input_line).partition("=")
+            text = f", or {quoted(key, value)} for one text" if "/" in value or Path(value).exists() else ""
+            raise UserError(
+                f"{override.input_line} names several values; write launch.py -m {override.input_line} ... to run "
+                f"all of them{text}"
+            )
+
+
+def _combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """Return the words of each job of a sweep: all combinations of values, the last key's changing fastest."""
+    values: dict[str, list[str]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if override.is_sweep_override() and not override.is_discrete_sweep():
+            raise UserError(f"{override.input_line} is no list of values, as seed=0,1 and seed='range(3)' are")
+        swept = override.is_sweep_override()
+        values[key] = list(override.sweep_string_iterator()) if swept else [override.get_value_element_as_str()]
+    words = ([f"{key}={value}" for value in each] for key, each in values.items())
+    return [list(line) for line in itertools.product(*words)]
 
 
 @contextmanager
@@ -174,73 +317,8 @@ def named(label: str) -> Iterator[None]:
         raise UserError(f"job {label}: {one_line(error)}" if label else one_line(error)) from error
 
 
-def _job(
-    hydra: Hydra, name: str, overrides: Sequence[Override], compose: Callable[[tuple[str, ...]], DictConfig]
-) -> Job:
-    words = tuple(override.input_line or "" for override in overrides)
-    config = _compose(hydra, name, words)
-    _check_constraints(config, hydra.config_loader.get_group_options("sec_obj"))
-    also = adapted(config, overrides, compose)
-    return Job(_compose(hydra, name, [*words, *also]) if also else config, words, also)
-
-
-def _parsed(parser: OverridesParser, text: str) -> Override:
-    check_spelling(text)
-    try:
-        return parser.parse_override(text)
-    except HydraException as error:
-        key, equals, value = text.partition("=")
-        hint = f"{quoted(key, value)} for a text with spaces or special letters" if equals else "key=value"
-        raise UserError(f"cannot read '{text}': write {hint}") from error
-
-
-def quoted(key: str, value: str) -> str:
-    """Return a word of the shell that gives a key one text, whatever letters are in it."""
-    for mark in ("'", '"'):
-        if value[:1] == value[-1:] == mark and len(value) > 1:
-            value = value[1:-1]
-    inside = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
-    word = f"{key}='{inside}'"
-    return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
-
-
-def _compose(hydra: Hydra, name: str, overrides: Sequence[str]) -> DictConfig:
-    config = hydra.compose_config(
-        config_name=name, overrides=list(overrides), run_mode=RunMode.RUN, with_log_configuration=False
-    )
-    HydraConfig.instance().set_config(config)
-    return config
-
-
-def _check_overrides(
-    hydra: Hydra, overrides: Sequence[Override], compose: Callable[[tuple[str, ...]], DictConfig]
-) -> None:
-    """Raise UserError for the first override that names a choice or a key which does not exist."""
-    loader = hydra.config_loader
-    for override in overrides:
-        if override.key_or_group == "hydra.sweep.subdir":
-            raise UserError(
-                "hydra.sweep.subdir is not used: paths.run is the folder of each run, for example "
-                "'paths.run=outputs/mine/${seed}'"
-            )
-    groups = [override for override in overrides if loader.get_group_options(override.key_or_group)]
-    for override in groups:
-        group, options = override.key_or_group, loader.get_group_options(override.key_or_group)
-        choices = _choices(override)
-        for choice in choices:
-            if choice not in options and (meant := PUBLISHED_WORDS.get((group, choice.lower()))):
-                raise UserError(f"unknown choice for {group}: '{choice}', {meant}")
-            if choice not in options:
-                raise unknown(f"choice for {group}:", choice, options)
-        if group in GROUPS and (len(choices) != 1 if group != "sec_obj" else not choices):
-            several = f"; to run several, write launch.py -m {group}={','.join(choices)}" if choices else ""
-            raise UserError(f"{group} takes one of its choices: {', '.join(options)}{several}")
-    plain = [o for o in overrides if o not in groups and not (o.is_add() or o.is_force_add() or o.is_delete())]
-    if not plain:
-        return
-    composed = compose(tuple(override.input_line or "" for override in groups))
-    for override in plain:
-        _check_key(composed, override.key_or_group, loader.list_groups(""))
+def _texts(overrides: Sequence[Override]) -> list[str]:
+    return [override.input_line or "" for override in overrides]
 
 
 def _choices(override: Override) -> list[str]:

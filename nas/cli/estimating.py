@@ -1,17 +1,12 @@
 """``task=estimate``: the runs that another command line would start, handed to a task that starts none."""
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-
+from nas.cli.command import SHELVES, CommandLine, key_of
 from nas.cli.compose import Job, Jobs, compose_jobs
-from nas.cli.launching import key_of, launcher_settings
-from nas.cli.scale import SHELVES
-from nas.cli.setup import make_experiment, make_task, without_hydra
+from nas.cli.launching import launcher_settings
 from nas.errors import UserError, unknown
 from nas.experiment import Experiment
 from nas.files import expanded
@@ -22,41 +17,34 @@ _OWN = ("task", "sweep", "json")
 """What belongs to the task, and the keys below ``task``; everything else is for the sweep."""
 
 
-def asks_for_estimate(arguments: argparse.Namespace) -> bool:
-    """Return whether a command line is one of ``task=estimate``."""
-    tasks = [word for word in arguments.overrides if key_of(word) == "task"]
-    return tasks[-1:] == ["task=estimate"]
-
-
-def make_estimate(arguments: argparse.Namespace, conf: Path, config_name: str) -> Task:
+def make_estimate(line: CommandLine, conf: Path) -> Task:
     """Return the task of a command line, with the runs that the rest of that line would start as a sweep.
 
     Raises:
         UserError: if anything is wrong with its settings or the sweep's.
     """
-    own = [word for word in arguments.overrides if _is_own(word)]
-    words = [word for word in arguments.overrides if not _is_own(word)]
-    flags = {"config_path": None, "config_dir": None, "config_name": None, "multirun": False}
-    (job,) = compose_jobs(_with(arguments, flags, overrides=own), conf, config_name).jobs
-    make_task(without_hydra(job.config), job.config.hydra, Path(), planned={}, launcher={})  # checks the settings
-    line, name = _meant(arguments, words, job)
-    jobs = compose_jobs(line, conf, config_name)
-    launcher, planned = launcher_settings(jobs), _runs(jobs, name)
-    return make_task(without_hydra(job.config), job.config.hydra, Path(), planned=planned, launcher=launcher)
+    own = tuple(word for word in line.words if _is_own(word))
+    words = tuple(word for word in line.words if not _is_own(word))
+    (job,) = compose_jobs(CommandLine(own), conf).jobs
+    job.experiment(Path())  # checks the settings
+    meant, name = _meant(line, words, job)
+    jobs = compose_jobs(meant, conf)
+    task: Task = job.experiment(Path()).part("task", planned=_runs(jobs, name), launcher=launcher_settings(jobs))
+    return task
 
 
-def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tuple[argparse.Namespace, str]:
+def _meant(line: CommandLine, words: tuple[str, ...], job: Job) -> tuple[CommandLine, str]:
     """Return the command line that starts the runs, and what they are called.
 
     Args:
-        arguments: command line of the task.
+        line: of the task.
         words: its words that belong to the runs.
         job: settings of the task.
     """
     given = job.config.sweep
-    typed = arguments.multirun or arguments.config_name or arguments.config_dir
+    typed = line.multirun or line.config_name or line.config_dir
     if given is None and typed:
-        return _with(arguments, {}, overrides=list(words)), Path(arguments.config_name or "runs").stem
+        return line.changed(words=words), Path(line.config_name or "runs").stem
     if given is None or typed:
         raise UserError(
             "which runs to estimate: either name a sweep (sweep=NAME, FILE or FOLDER), or add task=estimate to the "
@@ -70,9 +58,8 @@ def _meant(arguments: argparse.Namespace, words: Sequence[str], job: Job) -> tup
         sweep |= {"config_dir": str(SHELVES), "config_name": str(path)}
     else:
         sweep |= _started(str(given), Path(str(job.config.paths.outputs)) / "sweeps", names)
-        sys.argv += [word for word in sweep["overrides"] if word.startswith("scale=")]  # where its shelf is looked for
-    overrides = [*sweep.pop("overrides", ()), *words]
-    return _with(arguments, sweep, overrides=overrides), Path(sweep["config_name"] or path.name).stem
+    meant = line.changed(words=(*sweep.pop("overrides", ()), *words), **sweep)
+    return meant, Path(sweep["config_name"] or path.name).stem
 
 
 def _started(given: str, sweeps: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -88,20 +75,11 @@ def _is_own(word: str) -> bool:
     return key_of(word).partition(".")[0] in _OWN
 
 
-def _with(arguments: argparse.Namespace, changes: Mapping[str, Any], overrides: Sequence[str]) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(arguments), **changes, "overrides": list(overrides)})
-
-
 def _runs(jobs: Jobs, name: str) -> Mapping[str, list[Experiment]]:
     """Return the runs by what sets their kind apart, seeds aside; ``name`` where there is one kind."""
     common = set.intersection(*(set(job.overrides) for job in jobs.jobs))
     runs: dict[str, list[Experiment]] = {}
     for job in jobs.jobs:
         apart = [word for word in job.overrides if word not in common and key_of(word) != "seed"]
-        runs.setdefault(" ".join(apart) or name, []).append(_experiment(job))
+        runs.setdefault(" ".join(apart) or name, []).append(job.experiment())
     return runs
-
-
-def _experiment(job: Job) -> Experiment:
-    HydraConfig.instance().set_config(job.config)
-    return make_experiment(without_hydra(job.config), job.config.hydra, Path(job.config.hydra.run.dir))

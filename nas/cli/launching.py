@@ -1,6 +1,5 @@
 """From a command line with several jobs to the runs of a sweep, and to those that are missing."""
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.check import check_part, task_of
-from nas.cli.compose import Jobs, labels
+from nas.cli.command import CommandLine, key_of, labels
+from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
 from nas.errors import UserError, typed
 from nas.files import expanded
@@ -52,7 +51,8 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
             raise UserError(f"{reason} runs in the process of the command line: no {_GROUP}=slurm, no detach=true")
         return None
     settings = launcher_settings(jobs)
-    launcher: Launcher = get_class(settings["_target_"])(**{k: v for k, v in settings.items() if k != "_target_"})
+    kind = check_part("hydra.launcher", settings)
+    launcher: Launcher = kind(**{key: value for key, value in settings.items() if key != "_target_"})
     launcher.check()
     return launcher
 
@@ -73,19 +73,19 @@ def launcher_settings(jobs: Jobs) -> dict[str, Any]:
     return settings
 
 
-def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, conf: Path) -> int:
+def launch_sweep(jobs: Jobs, launcher: Launcher, line: CommandLine, conf: Path) -> int:
     """Start the runs of a sweep that are missing, say what became of all, and return the exit code."""
     first = jobs.jobs[0].config
-    sweep, runs = _sweep(jobs), _planned(jobs, arguments, conf)
+    sweep, runs = _sweep(jobs), _planned(jobs, line, conf)
     sweep.check(runs)
     with lease(sweep.path):
-        sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs, _command(arguments))
+        sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs, _command(line))
         todo = _missing(sweep, runs, first)
         if todo and not first.detach:
             print(launcher.launch(sweep, todo), flush=True)
     follow = f"python launch.py task=status {typed('sweep', sweep.path)}"
     if todo and first.detach:
-        kept = [argument for argument in sys.argv[1:] if key_of(argument) != "detach"]
+        kept = [word for word in (*line.flags, *line.words) if key_of(word) != "detach"]
         print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))
         print(f"See them with: {follow}")
         return 0
@@ -99,7 +99,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, arguments: argparse.Namespace, 
 
 
 @contextmanager
-def recorded(jobs: Jobs, arguments: argparse.Namespace) -> Iterator[None]:
+def recorded(jobs: Jobs, line: CommandLine) -> Iterator[None]:
     """Record a sweep that runs in this process, and say at the end what became of all runs."""
     if not (jobs.multirun and all(has_run_folder(config) for config in jobs.configs)):
         yield
@@ -108,7 +108,7 @@ def recorded(jobs: Jobs, arguments: argparse.Namespace) -> Iterator[None]:
     sweep, runs = _sweep(jobs), [PlannedRun(label, folder, (), Path.cwd()) for label, folder in named]
     sweep.check(runs)
     with lease(sweep.path):
-        sweep.begin(_IN_PROCESS, runs, _command(arguments))
+        sweep.begin(_IN_PROCESS, runs, _command(line))
         yield
     _conclusion(sweep.rows())
 
@@ -163,13 +163,8 @@ def _sweep(jobs: Jobs) -> SweepFolder:
     return SweepFolder(Path(jobs.jobs[0].config.hydra.sweep.dir))
 
 
-def _planned(jobs: Jobs, arguments: argparse.Namespace, conf: Path) -> list[PlannedRun]:
-    flags = [
-        part
-        for flag in ("config_path", "config_name", "config_dir")
-        if (value := getattr(arguments, flag)) is not None
-        for part in (f"--{flag.replace('_', '-')}", value)
-    ]
+def _planned(jobs: Jobs, line: CommandLine, conf: Path) -> list[PlannedRun]:
+    flags = [part for name, value in line.places.items() for part in (f"--{name.replace('_', '-')}", value)]
     start = (sys.executable, "-X", "faulthandler", str(conf.parent.absolute() / "launch.py"), *flags, "hydra.mode=RUN")
     return [
         PlannedRun(label, folder, (*start, *(text for text in job.overrides if _is_a_jobs(text))), Path.cwd())
@@ -177,14 +172,10 @@ def _planned(jobs: Jobs, arguments: argparse.Namespace, conf: Path) -> list[Plan
     ]
 
 
-def _command(arguments: argparse.Namespace) -> dict[str, Any]:
+def _command(line: CommandLine) -> dict[str, Any]:
     """Return what of a command line says which runs it means."""
-    folders = {
-        flag: str(Path(value).absolute())
-        for flag in ("config_path", "config_dir")
-        if (value := getattr(arguments, flag)) is not None
-    }
-    return {**folders, "config_name": arguments.config_name, "overrides": list(arguments.overrides)}
+    folders = {name: str(Path(value).absolute()) for name, value in line.places.items() if name != "config_name"}
+    return {**folders, "config_name": line.config_name, "overrides": list(line.words)}
 
 
 def _folders(jobs: Jobs) -> list[Path]:
@@ -205,11 +196,6 @@ def _labels(jobs: Jobs) -> list[str]:
 def _is_a_jobs(override: str) -> bool:
     key = key_of(override)
     return not any(key == name or key.startswith(f"{name}.") for name in _NOT_A_JOBS)
-
-
-def key_of(override: str) -> str:
-    """Return the key of an override."""
-    return override.partition("=")[0].lstrip("+~")
 
 
 def has_run_folder(config: DictConfig) -> bool:

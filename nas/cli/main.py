@@ -1,7 +1,5 @@
 """The command line: check everything, then let Hydra run one job or many."""
 
-import argparse
-import json
 import logging
 import os
 import sys
@@ -9,27 +7,25 @@ import traceback
 from pathlib import Path
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.compose import Jobs, compose_jobs, labels, named, one_line
-from nas.cli.estimating import asks_for_estimate, make_estimate
+from nas.cli.check import without_hydra
+from nas.cli.command import CommandLine, labels
+from nas.cli.compose import Job, Jobs, SearchPath, compose_jobs, named, one_line
+from nas.cli.estimating import make_estimate
+from nas.cli.help import help_text
 from nas.cli.launching import choose_launcher, has_run_folder, launch_sweep, recorded, shared_folder
-from nas.cli.naming import register_resolvers
-from nas.cli.scale import register_scales
-from nas.cli.setup import make_task, without_hydra
-from nas.cli.spelling import spelled_out
 from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
 from nas.errors import InUseError, NasError, UserError
-from nas.files import writing
+from nas.files import write_text, writing
 from nas.launcher.supervision import stop_with_watcher
+from nas.task.base import Task
 from nas.tracker.console import fitted, terminal_width
 
-_CONFIG_NAME = "config"
-_exit_codes: list[int] = []  # of the jobs that ran in this process
 log = logging.getLogger("nas.failures")  # to the run's log file alone, see conf/hydra/default.yaml
 
 
@@ -40,16 +36,12 @@ def main(conf: Path) -> None:
     command line is wrong, and nothing was done or written; 130 interrupted.
     """
     stop_with_watcher()
-    arguments = get_args_parser().parse_intermixed_args()
-    flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
-    arguments.overrides = [word for override in arguments.overrides for word in spelled_out(_quoted_json(override))]
-    sys.argv[1:] = flags + arguments.overrides  # Hydra itself wants them in this order
-    register_resolvers()
-    register_scales()
+    line = CommandLine.parsed(sys.argv[1:])
+    sys.argv[1:] = [*line.flags, *line.words]  # spelled out, for Hydra and for what records command lines
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # what Hydra cannot write is said here, in one line
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback
     try:
-        sys.exit(_run(arguments, conf))
+        sys.exit(_run(line, conf))
     except OSError as error:
         place = f": '{error.filename}'" if error.filename else ""
         sys.exit(_complain(f"{error.strerror or error}{place}", 2))
@@ -76,40 +68,33 @@ def _needs_too_much_memory(error: Exception) -> bool:
     )
 
 
-def _run(arguments: argparse.Namespace, conf: Path) -> int:
+def _run(line: CommandLine, conf: Path) -> int:
     """Do what the command line says and return the exit code."""
-    if any((arguments.help, arguments.hydra_help, arguments.info, arguments.shell_completion)):
-        return _printed(_described(conf))
-    if asks_for_estimate(arguments) and not arguments.cfg:
-        task = make_estimate(arguments, conf, _CONFIG_NAME)
+    if line.help:
+        print(help_text(line.words, conf))
+        return _printed(0)
+    if line.shown and not line.cfg:
+        return _printed(_shown(line, conf))
+    if line.task == "estimate" and not line.cfg:
+        task = make_estimate(line, conf)
         task.check()
         print(task.run())
         return _printed(0)
-    if not arguments.cfg and sys.stderr.isatty():
+    if not line.cfg and sys.stderr.isatty():
         print("checking settings and data; this takes a few seconds", file=sys.stderr)
-    jobs = compose_jobs(arguments, conf, _CONFIG_NAME)
-    sys.argv += jobs.adapted
-    if arguments.cfg:
-        return _printed(_described(conf))
+    jobs = compose_jobs(line, conf)
+    if line.cfg:
+        sys.argv += jobs.adapted
+        return _printed(_shown(line, conf))
     launcher = choose_launcher(jobs)
-    if launcher is None and len({job.adapted for job in jobs.jobs}) > 1:
-        raise UserError(
-            "the jobs leave different settings of the recipe out, which only runs of their own can: use "
-            "hydra/launcher=local, or a command line for each"
-        )
-    check_jobs(jobs)
+    tasks = check_jobs(jobs)
     raise_interrupts()
     if not jobs.multirun and (left_out := jobs.jobs[0].left_out):
         print(f"left out of the recipe, because other parts are chosen: {', '.join(left_out)}", file=sys.stderr)
     if launcher is not None:
-        return launch_sweep(jobs, launcher, arguments, conf)
-    if jobs.multirun:
-        kept = [argument for argument in sys.argv if not argument.startswith("hydra/launcher")]
-        sys.argv[:] = [*kept, "hydra/launcher=basic"]
-    first = jobs.configs[0].hydra
-    folder = Path(first.sweep.dir if jobs.multirun else first.run.dir)
-    with recorded(jobs, arguments), writing(folder / ".hydra"):
-        code = _in_this_process(conf)
+        return launch_sweep(jobs, launcher, line, conf)
+    with recorded(jobs, line):
+        code = max(_in_its_folder(job, task) for job, task in zip(jobs.jobs, tasks, strict=True))
     return code if all(map(has_run_folder, jobs.configs)) else _printed(code)
 
 
@@ -119,26 +104,27 @@ def _printed(code: int) -> int:
     return code if error is None else _complain(f"the output cannot be written ({error.strerror})", max(code, 1))
 
 
-def _in_this_process(conf: Path) -> int:
-    hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=_CONFIG_NAME)(_job)()
-    return max(_exit_codes, default=0)
-
-
-def _described(conf: Path) -> int:
-    """Let Hydra show settings or help, and return its exit code."""
+def _shown(line: CommandLine, conf: Path) -> int:
+    """Let Hydra show settings, its own help or tab completion, and return its exit code."""
+    SearchPath.use(line)  # Hydra itself takes --config-dir
     try:
-        return _in_this_process(conf)
+        hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name="config")(lambda _: None)()
     except SystemExit as stop:
         return int(stop.code or 0)
+    return 0
 
 
-def check_jobs(jobs: Jobs) -> None:
+def check_jobs(jobs: Jobs) -> list[Task | None]:
     """Check all jobs of a command line before the first one starts.
+
+    Returns:
+        The task of a single job, with what its parts have loaded; of a sweep ``None`` for each.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
     folders: list[Path] = []
+    tasks: list[Task | None] = []
     for job, label in zip(jobs.jobs, labels([job.overrides for job in jobs.jobs]), strict=True):
         HydraConfig.instance().set_config(job.config)
         folder = Path(job.config.hydra.run.dir)
@@ -146,21 +132,44 @@ def check_jobs(jobs: Jobs) -> None:
             raise UserError(shared_folder(jobs, folder))
         folders.append(folder)
         with named(label):
-            task = make_task(without_hydra(job.config), job.config.hydra, folder)
+            task: Task = job.experiment().part("task")
             try:
                 task.check()
             except InUseError:
                 if not jobs.multirun:
                     raise  # a sweep leaves such a run alone
+        tasks.append(None if jobs.multirun else task)
+    return tasks
 
 
-def _job(config: DictConfig) -> int:
-    """Run one job in its folder; what goes wrong becomes one line and an exit code."""
-    hydra_config = HydraConfig.get()
-    folder = Path(hydra_config.runtime.output_dir)
-    keeps_log = has_run_folder(config)
+def _in_its_folder(job: Job, task: Task | None) -> int:
+    """Run a job, with its log and its settings in its folder, and return the exit code."""
+    config, folder = job.config, Path(job.config.hydra.run.dir)
+    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(folder.absolute())
+    HydraConfig.instance().set_config(config)
+    own = without_hydra(config)
+    if config.hydra.output_subdir is not None:
+        for name, content in (
+            ("config", own),
+            ("hydra", OmegaConf.masked_copy(config, ["hydra"])),
+            ("overrides", config.hydra.overrides.task),
+        ):
+            write_text(folder / config.hydra.output_subdir / f"{name}.yaml", OmegaConf.to_yaml(content))
+    with writing(folder / "run.log"):
+        configure_log(config.hydra.job_logging, config.hydra.verbose)
     try:
-        said, width = make_task(config, hydra_config, folder).run(), terminal_width()
+        return _job(job, folder, task)
+    finally:
+        logging.shutdown()
+
+
+def _job(job: Job, folder: Path, task: Task | None) -> int:
+    """Run one job in its folder; what goes wrong becomes one line and an exit code."""
+    keeps_log = has_run_folder(job.config)
+    try:
+        made: Task = job.experiment(folder).part("task") if task is None else task
+        said, width = made.run(), terminal_width()
         if keeps_log and width is not None:
             said = "\n".join(fitted(line, width) for line in said.splitlines())
         print(said)
@@ -174,11 +183,9 @@ def _job(config: DictConfig) -> int:
     except KeyboardInterrupt:
         if keeps_log:
             raise
-        _exit_codes.append(_complain("interrupted", 130))
-        return 130
+        return _complain("interrupted", 130)
     if keeps_log and (lost := lost_output()) is not None:
         logging.getLogger().warning("some output is lost (%s); the results are in %s", lost.strerror, folder)
-    _exit_codes.append(code)
     return code
 
 
@@ -191,15 +198,6 @@ def _failed(error: Exception, log_file: Path | None) -> int:
         log.error("the run failed", exc_info=error)
         where = f"; the traceback is in {log_file}"
     return _complain(f"{type(error).__name__}: {error}{where}", 1)
-
-
-def _quoted_json(override: str) -> str:
-    """Return ``key={"a": 1}`` with the JSON quoted, as Hydra's grammar wants it; other overrides as they are."""
-    key, _, value = override.partition("=")
-    try:
-        return f"{key}='{value}'" if value.startswith("{") and json.loads(value) is not None else override
-    except json.JSONDecodeError:
-        return override
 
 
 def _complain(error: object, code: int) -> int:

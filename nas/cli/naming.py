@@ -12,18 +12,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas.cli.command import SHELVES
 from nas.run.folder import result_settings
 
 
 def register_resolvers() -> None:
     """Make the resolvers of ``conf`` known to OmegaConf; a second call does nothing.
 
-    ``${run_group:}``, ``${relative_path:to,from}``, ``${sweep_name:}``, and ``${next_seed:seed,k}``, the k-th after a
-    seed of 0 to 9.
+    ``${run_group:}``, ``${relative_path:to,from}``, ``${sweep_name:}``, ``${shelves:}``, the folder of scales, and
+    ``${next_seed:seed,k}``, the k-th after a seed of 0 to 9.
     """
     OmegaConf.register_new_resolver("run_group", _run_group, replace=True)
     OmegaConf.register_new_resolver("next_seed", lambda seed, k: (int(seed) + int(k)) % 10, replace=True)
     OmegaConf.register_new_resolver("relative_path", os.path.relpath, replace=True)
+    OmegaConf.register_new_resolver("shelves", lambda: str(SHELVES.absolute()), replace=True)
     name_sweep("unnamed")
 
 

@@ -31,7 +31,8 @@ def adapted(
     groups = [override for override in overrides if _is_a_group(config, override)]
     others = tuple(_word(override) for override in groups if override.key_or_group not in GROUPS)
     recipe = tuple(word for word in others if "/" not in word.partition("=")[0])
-    own = compose(recipe).hydra.runtime.choices if groups else choices
+    others_than_the_recipe = {_word(override) for override in groups} - set(recipe)
+    own = compose(recipe).hydra.runtime.choices if others_than_the_recipe else choices
     replaced = {group for group in GROUPS & choices.keys() if choices[group] != own.get(group)}
     looked_at = replaced | GROUPS & {word.partition("/")[0] for word in others}
     if choices.get("scale"):

@@ -24,9 +24,9 @@ class ClassFolders(FileDataset):
         train_folders: tuple[str, ...],
         test_folder: str,
         train_size: PositiveInt | None,
-        vld_size: PositiveInt,
-        test_size: PositiveInt | None,
-        split_seed: NonNegativeInt,
+        vld_size: PositiveInt = 10000,
+        test_size: PositiveInt | None = None,
+        split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
         """List the files.

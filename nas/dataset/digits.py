@@ -16,9 +16,9 @@ class Digits(ArrayDataset):
     def __init__(
         self,
         *,
-        split_seed: NonNegativeInt,
-        vld_size: PositiveInt,
-        test_size: PositiveInt,
+        split_seed: NonNegativeInt = 0,
+        vld_size: PositiveInt = 450,
+        test_size: PositiveInt = 450,
         **options: Unpack[ArrayOptions],
     ) -> None:
         """Load and split the images.

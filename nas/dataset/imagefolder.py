@@ -33,9 +33,9 @@ class ImageFolder(FileDataset):
         self,
         *,
         path: Path,
-        vld_size: PositiveInt | None,
-        test_size: PositiveInt | None,
-        split_seed: NonNegativeInt,
+        vld_size: PositiveInt | None = None,
+        test_size: PositiveInt | None = None,
+        split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
         """List the files.

@@ -29,10 +29,14 @@ class ImageNetV2(FileDataset):
         *,
         path: Path,
         imagenet: Path,
-        sets: tuple[str, ...],
-        train_size: PositiveInt | None,
-        test_size: PositiveInt | None,
-        split_seed: NonNegativeInt,
+        sets: tuple[str, ...] = (
+            "imagenetv2-matched-frequency-format-val",
+            "imagenetv2-threshold0.7-format-val",
+            "imagenetv2-top-images-format-val",
+        ),
+        train_size: PositiveInt | None = 10000,
+        test_size: PositiveInt | None = None,
+        split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
         """List the files.

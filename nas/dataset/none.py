@@ -11,7 +11,7 @@ from nas.types import PositiveInt
 class NoImages(Dataset):
     """Classes without images."""
 
-    def __init__(self, *, classes: PositiveInt, resolutions: tuple[PositiveInt, ...]) -> None:
+    def __init__(self, *, classes: PositiveInt = 1000, resolutions: tuple[PositiveInt, ...] = (160, 192, 224)) -> None:
         """Set what supernets want to know.
 
         Args:

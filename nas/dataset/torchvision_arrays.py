@@ -34,9 +34,9 @@ class TorchvisionArrays(ArrayDataset):
         *,
         name: Literal["cifar10", "cifar100", "stl10"],
         path: Path,
-        download: bool,
+        download: bool = True,
         vld_size: PositiveInt,
-        split_seed: NonNegativeInt,
+        split_seed: NonNegativeInt = 0,
         **options: Unpack[ArrayOptions],
     ) -> None:
         """Read the images, downloading them if needed.

@@ -34,9 +34,9 @@ class TorchvisionFiles(FileDataset):
         *,
         name: Literal["aircraft", "dtd", "flowers102", "pets"],
         path: Path,
-        download: bool,
+        download: bool = True,
         vld_size: PositiveInt,
-        split_seed: NonNegativeInt,
+        split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
         """List the files, downloading them if needed.

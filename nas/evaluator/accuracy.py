@@ -1,4 +1,4 @@
-"""Top-1 accuracy: how it is counted, and when two measurements of it are the same but for rounding.
+"""Accuracy and loss: how they are counted, and when two accuracies are the same but for rounding.
 
 Sums round differently on another processor or device, with another number of threads or version of torch, and an image
 between two classes is then answered otherwise. So accuracies are compared in whole images, with a margin for rounding.
@@ -6,18 +6,65 @@ Whether weights, data and settings are the very same is told by their digests, n
 """
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from nas.dataset.batches import Batches
 from nas.errors import RunError
 from nas.types import PositiveInt
+
+TOP_K = 5
+"""Classes among which the right one must be for top-5."""
 
 SHARE = 0.01
 """Share of the images of a split that rounding may change the answers of."""
 
 FEWEST = 3
 """Images that it may change in any case."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a network achieves on a split.
+
+    Attributes:
+        loss: mean cross-entropy with the labels, nats.
+        top1, top5: percent of the images; with fewer than five classes ``top5`` counts all of them.
+    """
+
+    loss: float
+    top1: float
+    top5: float
+
+
+@final
+class MetricSums:
+    """What :class:`Metrics` are means of, summed up batch by batch on the device, without waiting for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Begin with no images."""
+        self._right = torch.zeros(2, dtype=torch.int64, device=device)
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._images = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add the logits, (n, c), of images and their labels, (n,)."""
+        place = ranks(logits, labels)
+        self._right += torch.stack([(place == 0).sum(), (place < TOP_K).sum()])
+        self._loss += cross_entropy(logits, labels, reduction="sum")
+        self._images += len(labels)
+
+    def metrics(self) -> Metrics:
+        """Return the means over all images so far."""
+        first, among = self._right.tolist()
+        n = self._images
+        return Metrics(loss=float(self._loss) / n, top1=100 * first / n, top5=100 * among / n)
 
 
 def ranks(logits: Tensor, labels: Tensor) -> Tensor:
@@ -33,6 +80,33 @@ def ranks(logits: Tensor, labels: Tensor) -> Tensor:
     own = logits.gather(1, labels[:, None])
     earlier = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
     return (~(logits <= own)).sum(dim=1) + ((logits == own) & earlier).sum(dim=1)
+
+
+@torch.no_grad()
+def measure(
+    network: nn.Module,
+    images: Batches,
+    resolution: int,
+    batch_size: int,
+    precision: Callable[[], AbstractContextManager[object]],
+) -> Metrics:
+    """Return what a network in eval mode achieves.
+
+    Args:
+        network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
+        images: of the split.
+        resolution: side of the network's input in pixels.
+        batch_size: images at once.
+        precision: the context that it computes in.
+    """
+    sums: MetricSums | None = None
+    for batch, labels in images.sequential(resolution, batch_size):
+        with precision():
+            logits = network(batch)
+        sums = sums or MetricSums(logits.device)
+        sums.add(logits.float(), labels)
+    assert sums is not None
+    return sums.metrics()
 
 
 def top1_of(logits: Tensor, labels: Tensor) -> float:

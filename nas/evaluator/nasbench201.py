@@ -11,9 +11,7 @@ from nas.space.base import SpaceSource
 from nas.space.nasbench201 import NasBench201
 from nas.supernet.base import Supernet
 from nas.supernet.none import NoSupernet
-from nas.types import Genomes
-
-MILLION = 1e6
+from nas.types import MILLION, Genomes
 
 
 @final

@@ -16,7 +16,7 @@ from nas.space.base import SearchSpace
 from nas.space.ofa import DEPTHS, EXPAND_RATIOS, KERNEL_SIZES, N_STAGES, OfaSpace
 from nas.space.table import CostTable
 from nas.supernet.checkpoint import Published, locate, read_state_dict
-from nas.types import Architecture, Floats, Genomes
+from nas.types import MILLION, Architecture, Floats, Genomes
 
 PUBLISHED = Published(
     name="ofa_mbv3_acc_predictor.pth",
@@ -26,7 +26,6 @@ PUBLISHED = Published(
 RESOLUTIONS = tuple(range(112, 225, 16))
 MAX_DEPTH = max(DEPTHS)
 HIDDEN = 400
-MILLION = 1e6
 
 
 @final
@@ -44,7 +43,7 @@ class PredictorEvaluator(ArrayEvaluator):
         space: SearchSpace,
         tables: Mapping[str, CostTable],
         cache: Path,
-        checkpoint: str | None,
+        checkpoint: str | None = None,
     ) -> None:
         """Load the predictor.
 

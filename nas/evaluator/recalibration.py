@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.dataset.base import Dataset, Images
 from nas.dataset.training_batches import TrainingBatches
+from nas.seeding import rng_for
 from nas.types import NonNegativeInt, PositiveInt
 
 
@@ -35,6 +36,14 @@ def recalibrate(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Non
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+def training_sample(dataset: Dataset, n: PositiveInt, seed: NonNegativeInt) -> Images:
+    """Return n training images that the seed chooses, in the split's order; all of them where there are fewer."""
+    train = dataset.split("train")
+    chosen = rng_for(seed, 0, "recalibration").permutation(len(train))[:n]
+    chosen.sort()
+    return Images(train.pixels[chosen], train.labels[chosen])
 
 
 @final

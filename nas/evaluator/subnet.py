@@ -7,23 +7,18 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from nas.dataset.base import Dataset, Images
 from nas.dataset.batches import Batches
 from nas.errors import UserError
-from nas.evaluator.accuracy import ranks
+from nas.evaluator.accuracy import MetricSums
 from nas.evaluator.base import Evaluator
-from nas.evaluator.recalibration import Augmented, recalibrate
+from nas.evaluator.recalibration import Augmented, recalibrate, training_sample
 from nas.evaluator.tuning import Tuning
 from nas.objective.base import Measurement, Objective
-from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.precision import mixed
-from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
-
-MILLION = 1e6
-TOP_K = 5
+from nas.types import MILLION, Architecture, NonNegativeInt, PositiveInt, Probability
 
 
 @final
@@ -46,16 +41,16 @@ class SubnetEvaluator(Evaluator):
         dataset: Dataset,
         device: torch.device | str,
         objectives: Sequence[Objective],
-        batch_size: PositiveInt,
-        at_once: PositiveInt,
-        amp: bool,
-        crop: Probability,
-        recalibration_images: NonNegativeInt,
-        recalibration_batch_size: PositiveInt,
-        recalibration_augmented: bool,
-        cache_mib: NonNegativeInt,
-        tuning: Tuning | None,
-        seed: NonNegativeInt,
+        batch_size: PositiveInt = 150,
+        at_once: PositiveInt = 8,
+        amp: bool = True,
+        crop: Probability = 1.0,
+        recalibration_images: NonNegativeInt = 256,
+        recalibration_batch_size: PositiveInt = 256,
+        recalibration_augmented: bool = False,
+        cache_mib: NonNegativeInt = 2048,
+        tuning: Tuning | None = None,
+        seed: NonNegativeInt = 0,
     ) -> None:
         """Prepare the splits; images are resized when an evaluation first needs them.
 
@@ -148,22 +143,18 @@ class SubnetEvaluator(Evaluator):
         """Evaluate architectures of one resolution in one pass."""
         resolution = _resolution(architectures[0])
         networks = self._networks(architectures)
-        hits = torch.zeros(len(networks), 2, dtype=torch.int64, device=self._device)
-        losses = torch.zeros(len(networks), dtype=torch.float64, device=self._device)
+        sums = [MetricSums(self._device) for _ in networks]
         for answers, labels in self._answers(networks, resolution, split):
-            for i, logits in enumerate(answers):
-                place = ranks(logits, labels)
-                hits[i] += torch.stack([(place == 0).sum(), (place < TOP_K).sum()])
-                losses[i] += cross_entropy(logits, labels, reduction="sum")
-        n = len(self._split(split))
-        rates, means = (100 * hits.double() / n).tolist(), (losses / n).tolist()
+            for each, logits in zip(sums, answers, strict=True):
+                each.add(logits, labels)
+        found = [each.metrics() for each in sums]
         genomes = np.array([architecture.genome for architecture in architectures])
         costs = {"flops": self._costs["macs"](genomes), "params": self._costs["params"](genomes)}
         return [
             {
-                "top1": rates[i][0],
-                "top5": rates[i][1],
-                "loss": means[i],
+                "top1": found[i].top1,
+                "top5": found[i].top5,
+                "loss": found[i].loss,
                 **{name: int(values[i]) / MILLION for name, values in costs.items()},
                 **{each.measure.name: each.of(network, resolution) for each in self._measurements},
             }
@@ -188,10 +179,7 @@ class SubnetEvaluator(Evaluator):
         """Return what yields the batches of images, (b, 3, r, r), that statistics at resolution r are computed from."""
         if n == 0:
             return None
-        train = self._dataset.split("train")
-        chosen = rng_for(seed, 0, "recalibration").permutation(len(train))[:n]
-        chosen.sort()
-        images = Images(train.pixels[chosen], train.labels[chosen])
+        images = training_sample(self._dataset, n, seed)
         if not augmented:
             return partial(_images, self._batches(images), self._recalibration_batch_size)
         return Augmented(

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from nas.dataset.base import Dataset
 from nas.dataset.training_batches import TrainingBatches
-from nas.seeding import rng_for
 from nas.supernet.precision import gradient_scaler, mixed
+from nas.training.descent import Descent
 from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 
@@ -59,11 +59,10 @@ class Tuning:
             weight_decay=self.weight_decay,
         )
         scaler = gradient_scaler(device, amp)
+        descent = Descent(optimizer, list(network.parameters()), scaler=scaler, device=device)
         sides = [resolution] * len(batches)
-        generators = [device] if device.type == "cuda" else []
         network.train()
-        with torch.random.fork_rng(generators), torch.enable_grad():
-            torch.manual_seed(int(rng_for(self.seed, 0, "dropout").integers(2**63)))
+        with descent.seeded(self.seed, 0), torch.enable_grad():
             for epoch in range(self.epochs):
                 for step, (images, targets) in enumerate(batches.epoch(epoch, sides)):
                     optimizer.param_groups[0]["lr"] = self._lr((epoch + step / len(batches)) / self.epochs)
@@ -71,9 +70,7 @@ class Tuning:
                     with mixed(device, amp):
                         logits = network(images)
                     loss = cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing)
-                    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                    scaler.step(optimizer)
-                    scaler.update()
+                    descent.step(loss)
         network.eval()
 
     def _lr(self, share: float) -> float:

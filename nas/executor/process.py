@@ -39,12 +39,12 @@ class Process(Executor):
         device: str,
         evaluator_replica: EvaluatorReplica,
         objectives: Sequence[Objective],
-        gpus: tuple[NonNegativeInt, ...] | None,
-        workers_per_gpu: PositiveInt,
-        cpu_workers: PositiveInt | None,
-        retries: NonNegativeInt,
-        timeout: Seconds | None,
-        start_timeout: Seconds,
+        gpus: tuple[NonNegativeInt, ...] | None = None,
+        workers_per_gpu: PositiveInt = 1,
+        cpu_workers: PositiveInt | None = None,
+        retries: NonNegativeInt = 2,
+        timeout: Seconds | None = 3600,
+        start_timeout: Seconds = 1800,
     ) -> None:
         """Describe the workers; they start with the first evaluations.
 

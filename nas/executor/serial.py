@@ -15,7 +15,7 @@ class Serial(Executor):
 
     elsewhere = False
 
-    def __init__(self, *, device: str, workers_per_gpu: PositiveInt | None) -> None:
+    def __init__(self, *, device: str, workers_per_gpu: PositiveInt | None = None) -> None:
         """Set how a GPU is shared.
 
         Args:

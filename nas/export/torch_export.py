@@ -10,11 +10,9 @@ from torch._export.serde.serialize import SerializeError
 from torch.fx import GraphModule
 
 from nas.errors import RunError
-from nas.export.base import Arrays, Format, Images, Run, Source
+from nas.export.base import ABOUT, Arrays, Format, Images, Run, Source
 from nas.export.graph import first_line, free_sides, named, program
 from nas.files import write_atomic
-
-ABOUT = "about.json"
 
 ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
 """What torch notes about each operation beside what it is: most of a file, with paths of the machine in it."""

@@ -10,13 +10,10 @@ from torch import nn
 
 from nas.cascade.module import Cascade, GapCascade, ScriptedStages
 from nas.errors import RunError
-from nas.export.base import Arrays, Format, Images, Run, Source
-from nas.export.graph import first_line, frozen, named
-from nas.export.preprocessing import Preprocessed
+from nas.export.base import ABOUT, Arrays, Format, Images, Run, Source
+from nas.export.graph import Preprocessed, first_line, frozen, named
 from nas.files import write_atomic
 from nas.pool.prepared import Prepared
-
-ABOUT = "about.json"
 
 _jit: Any = torch.jit  # has few types
 

@@ -66,11 +66,11 @@ class Recipe:
 
     epochs: PositiveInt
     batch_size: PositiveInt
-    validation_batch_size: PositiveInt
+    validation_batch_size: PositiveInt = 250
     optimizer_name: str
     lr: PositiveFloat
     lr_batch_size: PositiveInt | None
-    momentum: Probability
+    momentum: Probability = 0.9
     weight_decay: NonNegativeFloat
     decay_all: bool
     optimizer_options: dict[str, Option]
@@ -79,9 +79,9 @@ class Recipe:
     schedule_steps: bool
     warmup_epochs: NonNegativeInt
     warmup_lr: NonNegativeFloat
-    min_lr: NonNegativeFloat
+    min_lr: NonNegativeFloat = 0.0
     decay_epochs: PositiveFloat
-    decay_milestones: tuple[PositiveInt, ...]
+    decay_milestones: tuple[PositiveInt, ...] = (30, 60, 90)
     decay_rate: PositiveFloat
     label_smoothing: Probability
     dropout: Probability
@@ -89,12 +89,12 @@ class Recipe:
     erasing: Probability
     ema: Probability | None
     ema_warmup: bool
-    distillation: NonNegativeFloat
-    teacher: str | None
-    teacher_weights: str | None
-    precision: Precision
+    distillation: NonNegativeFloat = 0.0
+    teacher: str | None = None
+    teacher_weights: str | None = None
+    precision: Precision = "auto"
     new_classifier: bool
-    processes: PositiveInt
+    processes: PositiveInt = 1
 
     def __post_init__(self) -> None:
         """Raise UserError if settings do not fit each other, or timm does not know the optimizer or its options."""

@@ -25,7 +25,7 @@ from nas.types import NonNegativeInt, PositiveInt
 class Local(Launcher):
     """Starts the next run when one ends. The runs end when this process does, and go on with the same command."""
 
-    def __init__(self, *, workers: PositiveInt, restarts: NonNegativeInt) -> None:
+    def __init__(self, *, workers: PositiveInt = 1, restarts: NonNegativeInt = 3) -> None:
         """Set how many runs go on at a time.
 
         Args:

@@ -66,7 +66,7 @@ def _activity(folder: Path) -> str:
     try:
         with (folder / "run.log").open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
-            found = re.findall(rb"\[nas\.tracker\.log\]\[INFO\] (.+)", file.read())
+            found = re.findall(rb"\[nas\.tracker\.together\]\[INFO\] (.+)", file.read())
     except OSError:
         return ""
     last = found[-1].decode(errors="replace") if found else ""

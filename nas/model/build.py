@@ -1,25 +1,18 @@
 """Networks from what describes them, and tensors into them."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.experiment import Experiment
 from nas.model.base import ARCHITECTURE, NET_CONFIG, TIMM
-from nas.model.layers import own_state, replace_stand_ins, with_stand_ins
-from nas.model.net_config import check_layers, kind_of
-from nas.model.small_config import SMALL, small_network
+from nas.model.layers import network_from_config, own_state
 from nas.supernet.attentivenas_network import AttentiveNetwork
 from nas.supernet.checkpoint import COUNTER, read_state_dict
 from nas.targets import NO_OTHERS, Allowed
-
-_OFA = ("MobileNetV3", "ProxylessNASNets", "ResNets")
-"""The networks of the package ``ofa``."""
 
 
 def network_of(
@@ -53,47 +46,6 @@ def network_of(
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UserError(f"'{source}' is damaged ({type(error).__name__}: {error})") from error
     raise UserError(f"'{source}' is of the kind {kind!r}, which this version does not know")
-
-
-def network_from_config(
-    config: Mapping[str, Any], source: Path, dropout: float = 0.0, drop_path: float = 0.0
-) -> nn.Module:
-    """Build a network in eval mode from the content of a ``net.config``, its weights random.
-
-    Args:
-        config: the content.
-        source: the file that this is from, for messages.
-        dropout: probability that a feature is zeroed in training.
-        drop_path: see :func:`network_of`.
-
-    Raises:
-        UserError: if it describes no network that can be built.
-    """
-    kind = kind_of(config)
-    if kind not in (*_OFA, SMALL):
-        raise UserError(
-            f"'{source}' describes a network of '{kind}', which cannot be built; these can: {', '.join((*_OFA, SMALL))}"
-        )
-    check_layers(config, source)
-    if kind == SMALL:
-        return small_network(config, source, dropout)
-    from ofa.imagenet_classification import networks
-
-    whole = with_stand_ins(config)
-    try:
-        whole["classifier"]["dropout_rate"] = dropout
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # random weights are the same ones each time
-            network: Any = getattr(networks, kind).build_from_config(whole)
-    except Exception as error:  # what the package raises depends on where the damage is
-        raise UserError(f"'{source}' is damaged, or no {kind}: {type(error).__name__} {error}") from error
-    from nas.supernet.ofa_modules import regularize
-
-    replace_stand_ins(network, config)
-    n = len(network.blocks)
-    regularize(((i / n, block, _residual(block)) for i, block in enumerate(network.blocks)), drop_path, False)
-    built: nn.Module = network.eval()
-    return built
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -165,25 +117,13 @@ def _subnet(
 def _timm(described: Mapping[str, Any], dropout: float | None, drop_path: float | None) -> nn.Module:
     import timm
 
+    from nas.pool.timm_models import sized
+
     name = str(described["timm"])
     if not timm.is_model(name):  # names of other places would be downloaded
         raise UserError(f"timm {timm.__version__} has no '{name}'")
     rates = {"drop_rate": dropout, "drop_path_rate": drop_path}
     settings: dict[str, Any] = {key: value for key, value in rates.items() if value}
     settings["num_classes"] = described["n_classes"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old names
-        network: Any = timm.create_model(name, pretrained=False, **settings)
-        own = network.pretrained_cfg
-        if own.get("fixed_input_size") and own["input_size"][1] != described["resolution"]:
-            network = timm.create_model(name, pretrained=False, img_size=described["resolution"], **settings)
-    built: nn.Module = network.eval()
+    built: nn.Module = sized(name, described["resolution"], pretrained=False, **settings).eval()
     return built
-
-
-def _residual(block: Any) -> nn.Sequential | None:
-    """Return the end of a block's residual, ``None`` where there is no shortcut."""
-    if hasattr(block, "downsample"):
-        return block.conv3 if type(block.downsample).__name__ == "IdentityLayer" else None
-    has_both = block.shortcut is not None and hasattr(block.conv, "point_linear")  # some layers are left out
-    return block.conv.point_linear if has_both else None

@@ -85,6 +85,23 @@ class Given:
         return float(evaluator.get("crop", 1.0))
 
 
+def given_by(experiment: Experiment) -> Given:
+    """Return what a command line names beside a model.
+
+    Tasks whose ``conf/task`` file chooses ``dataset: none`` and ``supernet: none`` by default can tell whether others
+    were named.
+
+    Raises:
+        UserError: if the device is not there.
+    """
+    return Given(
+        settings={group: experiment.resolved[group] for group in ("dataset", "supernet", "evaluator")},
+        device=experiment.device,
+        cache=experiment.paths.cache,
+        allowed=experiment.allowed,
+    )
+
+
 def data_of(dataset: Dataset) -> dict[str, Any]:
     """Return what ``model.json`` holds to tell images from others: ``fingerprint`` and :meth:`Dataset.sizes`."""
     return {"fingerprint": dataset.fingerprint, **dataset.sizes()}

@@ -1,28 +1,24 @@
 """What a model answers on a split, and what that is worth."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from nas.dataset.base import Images
 from nas.dataset.batches import Batches
-from nas.dataset.file_rows import FileRows
 from nas.errors import RunError
-from nas.evaluator.accuracy import ranks
-from nas.model.base import CASCADE, TIMM, Model, Progress
+from nas.evaluator.accuracy import TOP_K, ranks
+from nas.model.base import CASCADE, TIMM, Model
+from nas.pool.timm_models import batches as timm_batches
+from nas.pool.timm_models import transform_of
 from nas.supernet.precision import mixed
-from nas.types import PositiveInt
-
-TOP_K = 5
-FULL_DETAIL = 2**20
-"""Side in pixels that asks for all the detail an image file has."""
+from nas.types import PositiveInt, Progress
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def answers_of(
                 logits = found.float()
                 yield Answers(logits.log_softmax(dim=1).cpu(), logits.argmax(dim=1).cpu(), labels, seconds)
             done += len(labels)
-            progress(done, len(images), "images")
+            progress("images", done, len(images))
 
 
 @final
@@ -178,19 +174,15 @@ def _batches(model: Model, images: Images, device: str, batch_size: int) -> Iter
     """Yield what the model takes, (b, 3, height, width), and the labels on the CPU."""
     described = model.described
     labels = torch.from_numpy(np.array(images.labels))
-    parts = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
     if described["kind"] == CASCADE:
-        for part in parts:
+        for part in (slice(start, start + batch_size) for start in range(0, len(images), batch_size)):
             pixels = torch.from_numpy(np.array(images.pixels[part]))
             yield pixels.to(device).float() / 255, labels[part]
     elif described["kind"] == TIMM:
-        from nas.pool.timm_models import transform_of
-
         assert model.network is not None
         transform, _ = transform_of(model.network, int(described["resolution"]))
-        for part in parts:
-            batch = torch.stack([transform(photo) for photo in _photos(images, range(*part.indices(len(images))))])
-            yield batch.to(device=device, memory_format=torch.channels_last), labels[part]
+        for rows, photos in timm_batches(images, transform, batch_size, device):
+            yield photos, labels[rows.start : rows.stop]
     else:
         batches = Batches(
             images=images,
@@ -202,14 +194,6 @@ def _batches(model: Model, images: Images, device: str, batch_size: int) -> Iter
         )
         for batch, its in batches.sequential(int(described["resolution"]), batch_size):
             yield batch, its.cpu()
-
-
-def _photos(images: Images, rows: Sequence[int]) -> list[Image.Image]:
-    """Return images as they are in their files, or as the data set keeps them."""
-    pixels = images.pixels
-    if isinstance(pixels, FileRows):
-        return [pixels.photo(row, FULL_DETAIL) for row in rows]
-    return [Image.fromarray(image.transpose(1, 2, 0)) for image in np.asarray(pixels[rows[0] : rows[-1] + 1])]
 
 
 def _wait(device: str) -> None:

@@ -28,6 +28,9 @@ _RESNET_CHANNELS = (
 _BLOCKS = ("conv", "mobile_inverted_conv")
 """The key of a residual block's layer, as newer and older versions of the packages write it."""
 
+_ABSENT = "ZeroLayer"
+"""What a residual block's layer is called where nothing but the shortcut is left of the block."""
+
 
 def is_net_config(config: Mapping[str, Any]) -> bool:
     """Return whether this is a layer-by-layer description and not the choices that make an architecture."""
@@ -47,8 +50,8 @@ def resolution_of(config: Mapping[str, Any]) -> int | None:
 
 
 def outputs(config: Mapping[str, Any]) -> list[int]:
-    """Return the output channels of each block of a ``net.config``."""
-    return [int(layer["out_channels"]) for layer in _layers(config)]
+    """Return the output channels of each block of a ``net.config`` but those that are left out."""
+    return [int(layer["out_channels"]) for layer in _present(config)]
 
 
 def check_layers(config: Mapping[str, Any], source: object) -> None:
@@ -89,9 +92,7 @@ def _channels(config: Mapping[str, Any]) -> list[tuple[str, int, int]]:
         layers.append(("final_expand_layer", config["final_expand_layer"]))
     if kind not in ("ResNets", "AttentiveNasStaticModel") and config["feature_mix_layer"] is not None:
         layers.append(("feature_mix_layer", config["feature_mix_layer"]))
-    layers = [
-        (name, layer) for name, layer in layers if layer.get("name") != "ZeroLayer"
-    ]  # of a block that is left out
+    layers = [(name, layer) for name, layer in layers if layer.get("name") != _ABSENT]
     found = [(name, int(layer["in_channels"]), int(layer["out_channels"])) for name, layer in layers]
     classifier = config["classifier"]
     if kind != "AttentiveNasStaticModel":  # whose last convolutions are not in the file
@@ -130,6 +131,10 @@ def _layers(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [_layer(block) for block in config["blocks"]]
 
 
+def _present(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [layer for layer in _layers(config) if layer.get("name") != _ABSENT]
+
+
 def _layer(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the layer of a residual block; other layers as they are."""
     layer: Mapping[str, Any] = next((block[key] for key in _BLOCKS if key in block), block)
@@ -152,7 +157,7 @@ def _halves(layer: Mapping[str, Any]) -> bool:
 
 
 def _mobile(config: Mapping[str, Any]) -> dict[str, Any]:
-    layers = _layers(config)[1:]  # the first has no choices
+    layers = _present(config)[1:]  # the first has no choices
     return {
         "ks": [layer["kernel_size"] for layer in layers],
         "e": [layer["expand_ratio"] for layer in layers],
@@ -161,7 +166,7 @@ def _mobile(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attentivenas(config: Mapping[str, Any]) -> dict[str, Any]:
-    stages = _stages(_layers(config))
+    stages = _stages(_present(config))
     if len(stages) == _ATTENTIVENAS_STAGES - 1:  # the last two have equal widths
         both = stages.pop()
         cut = next((cut for cut in (-1, -2) if _alike(both[:cut]) and _alike(both[cut:])), -1)
@@ -177,7 +182,7 @@ def _attentivenas(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resnet(config: Mapping[str, Any]) -> dict[str, Any]:
-    stages = _stages(_layers(config))
+    stages = _stages(_present(config))
     depths = [len(stage) - base for stage, base in zip(stages, BASE_DEPTHS, strict=True)]
     expands: list[float] = []
     for stage, size in zip(stages, STAGE_SIZES, strict=True):

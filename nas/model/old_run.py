@@ -12,15 +12,14 @@ import numpy as np
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.files import read_json
-from nas.model.base import ARCHITECTURE, MILLION, Model, ModelSource, Progress
-from nas.model.front import Front, Member
+from nas.model.base import ARCHITECTURE, Front, Member, Model, ModelSource
+from nas.model.file import encoded, file_model, own_statistics
 from nas.model.given import Given
-from nas.model.of_config import encoded, file_model, own_statistics
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.types import Architecture, Measure
+from nas.types import MILLION, Architecture, Measure, Progress
 
 UNITS = {"flops": "M multiply-adds", "params": "M", "cpu": "ms", "gpu": "ms"}
 """Of the second objective, by the names that the tool has for it."""

@@ -27,9 +27,9 @@ class Latency(Measurement):
         self,
         *,
         device: torch.device | str,
-        batch_size: PositiveInt,
-        warmup: NonNegativeInt,
-        repeats: PositiveInt,
+        batch_size: PositiveInt = 1,
+        warmup: NonNegativeInt = 10,
+        repeats: PositiveInt = 50,
     ) -> None:
         """Set how to measure.
 

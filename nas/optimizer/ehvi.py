@@ -32,11 +32,11 @@ class EHVISearch(Optimizer):
     def __init__(
         self,
         *,
-        population: Count,
-        generations: PositiveInt,
-        niches: PositiveInt,
-        survivors: PositiveInt,
-        margin: NonNegativeFloat,
+        population: Count = 200,
+        generations: PositiveInt = 50,
+        niches: PositiveInt = 40,
+        survivors: PositiveInt = 8,
+        margin: NonNegativeFloat = 0.1,
     ) -> None:
         """Set the sizes.
 

@@ -29,7 +29,9 @@ class MOGOMEA(Optimizer):
     archive keeps the first of several genomes with equal objectives.
     """
 
-    def __init__(self, *, evaluations: PositiveInt, population: Count, archive_capacity: PositiveInt) -> None:
+    def __init__(
+        self, *, evaluations: PositiveInt, population: Count = 32, archive_capacity: PositiveInt = 10000
+    ) -> None:
         """Set the budget.
 
         Args:

@@ -23,10 +23,10 @@ class NSGA2(Optimizer):
     def __init__(
         self,
         *,
-        population: Count,
-        generations: PositiveInt,
-        crossover_probability: Probability,
-        mutation_eta: PositiveFloat,
+        population: Count = 100,
+        generations: PositiveInt = 50,
+        crossover_probability: Probability = 0.9,
+        mutation_eta: PositiveFloat = 1.0,
     ) -> None:
         """Set the operators.
 

@@ -24,12 +24,12 @@ class NSGA3(Optimizer):
     def __init__(
         self,
         *,
-        population: Count,
-        generations: PositiveInt,
-        directions: PositiveInt,
-        crossover_probability: Probability,
-        mutation_probability: Probability,
-        mutation_eta: PositiveFloat,
+        population: Count = 100,
+        generations: PositiveInt = 100,
+        directions: PositiveInt = 100,
+        crossover_probability: Probability = 0.9,
+        mutation_probability: Probability = 0.1,
+        mutation_eta: PositiveFloat = 1.0,
     ) -> None:
         """Set the operators.
 

@@ -16,7 +16,7 @@ _FRUITLESS = 100  # calls without anything new, until a space counts as used up
 class RandomSampling(Optimizer):
     """Evaluates uniform samples of the space, and returns those that no other dominates."""
 
-    def __init__(self, *, evaluations: PositiveInt, population: Count) -> None:
+    def __init__(self, *, evaluations: PositiveInt = 10000, population: Count = 1000) -> None:
         """Set the budget.
 
         Args:

@@ -1,20 +1,17 @@
 """Pools: the stored outputs of many trained models on one data set."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.types import Floats
+from nas.types import Floats, Progress
 
 Split = Literal["validation", "test"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
-
-Progress = Callable[[int, int, str], None]
-"""Told how much is done, of how much, and of what: a model's name when its outputs are stored, or an activity."""
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from nas.errors import UserError
 from nas.files import expanded, file_digest
-from nas.pool.base import Progress, Split
+from nas.pool.base import Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits, from_probabilities
 from nas.pool.output_folder import ArrayFile, ModelFiles, models_in
 from nas.pool.stored_pool import StoredPool
 from nas.run.folder import short_names
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 CLASSES = "classes.txt"
 LABELS = "labels.npz"
@@ -35,10 +35,10 @@ class FilesPool(StoredPool):
         self,
         *,
         folders: tuple[Path, ...],
-        content: Literal["probabilities", "logits"],
+        content: Literal["probabilities", "logits"] = "probabilities",
         labels: dict[Literal["validation", "test"], Path | None],
-        suffix: str,
-        workers: PositiveInt,
+        suffix: str = "",
+        workers: PositiveInt = 1,
         cache: Path,
     ) -> None:
         """Find the models; of the arrays only shapes and labels are read.

@@ -6,8 +6,8 @@ from typing import Any, final
 import numpy as np
 
 from nas.errors import RunError, UserError
-from nas.pool.base import Outputs, Pool, Progress, Split
-from nas.types import Floats
+from nas.pool.base import Outputs, Pool, Split
+from nas.types import Floats, Progress
 
 
 @final

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluator.subnet import MILLION
 from nas.objective.base import TOP1_ERROR
 from nas.pareto import non_dominated
 from nas.run.archive import Archive, Entry
 from nas.supernet.base import Supernet
-from nas.supernet.joint import Several, of_supernet
-from nas.types import Architecture
+from nas.supernet.joint import JointSupernet, of_supernet
+from nas.types import MILLION, Architecture
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def networks_of(run: str, supernet: Supernet, archive: Archive, front: Sequence[
         archive: the run's.
         front: members of its ``front.json``.
     """
-    if isinstance(supernet, Several):
+    if isinstance(supernet, JointSupernet):
         return [network for name in supernet.members for network in _front_of(name, run, supernet, archive, front)]
     measured = {tuple(each["genome"]): float(each.get("final", each["metrics"])["top1"]) for each in front}
     return [
@@ -67,7 +66,7 @@ def _costs(entry: Entry, archive: Archive) -> dict[str, float]:
 
 
 def _front_of(
-    name: str, run: str, several: Several, archive: Archive, front: Sequence[Mapping[str, Any]]
+    name: str, run: str, several: JointSupernet, archive: Archive, front: Sequence[Mapping[str, Any]]
 ) -> list[RunNetwork]:
     """Return one supernet's networks that none of its others dominates in error and multiply-adds.
 

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from nas.evaluator import accuracy
 from nas.files import expanded
-from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.base import SPLITS, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.run_fronts import RunNetwork, networks_of
 from nas.pool.stored_pool import StoredPool, check_agreement
 from nas.run.finished import FinishedRun
 from nas.run.folder import short_names
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.targets import NO_OTHERS, Allowed
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -47,7 +47,7 @@ class RunsPool(StoredPool):
         self,
         *,
         runs: tuple[Path, ...],
-        workers: PositiveInt,
+        workers: PositiveInt = 1,
         device: str,
         cache: Path,
         allowed: Allowed = NO_OTHERS,
@@ -129,7 +129,7 @@ class _Run:
     def limits(self) -> dict[str, tuple[float, float]]:
         """Return the least and the largest cost in the supernet's space, or in any of several, in millions."""
         supernet = self._run.supernet
-        members = supernet.members.values() if isinstance(supernet, Several) else [supernet]
+        members = supernet.members.values() if isinstance(supernet, JointSupernet) else [supernet]
         found = {}
         for name, table in (("flops", "macs"), ("params", "params")):
             ends = [member.costs()[table].extremes() for member in members]
@@ -139,8 +139,8 @@ class _Run:
     def identity(self, progress: Progress) -> dict[str, Any]:
         """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""
 
-        def told(done: int, total: int, activity: str) -> None:
-            progress(done, total, f"{activity} of {self._name}")
+        def told(activity: str, done: int, total: int) -> None:
+            progress(f"{activity} of {self._name}", done, total)
 
         self._run.train(told)
         dataset, supernet = self._run.dataset, self._run.supernet

@@ -22,9 +22,9 @@ from nas.pool.array_folder import (
     read_facts,
     write_arrays,
 )
-from nas.pool.base import SPLITS, Outputs, Pool, Progress, Split
+from nas.pool.base import SPLITS, Outputs, Pool, Split
 from nas.pool.model import Computed, PoolModel
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 BLOCK_BYTES = 2**26
 """Of outputs of all models that are brought together at once."""
@@ -115,7 +115,7 @@ class StoredPool(Pool):
                 for done, (name, stored) in enumerate(self._finished(started), start=1):
                     if stored is not None:
                         facts[name] = stored
-                    progress(len(models) - len(waiting) + done, len(models), name)
+                    progress(name, len(models) - len(waiting) + done, len(models))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

@@ -8,25 +8,19 @@ from typing import Any, Literal, final
 
 import numpy as np
 import torch
-from PIL import Image
 
 from nas.dataset.base import Dataset, Images
 from nas.dataset.classes import taken_in_order
-from nas.dataset.file_rows import FileRows
 from nas.errors import UserError
 from nas.files import expanded
-from nas.pool.base import SPLITS, Progress, Split
+from nas.pool.base import SPLITS, Split
 from nas.pool.model import Computed, PoolModel, SplitOutputs, from_logits
 from nas.pool.stored_pool import StoredPool
-from nas.pool.timm_models import HUB, RANDOM, MultiplyAdds, make_model, model_names, transform_of, weights_identity
+from nas.pool.timm_models import HUB, RANDOM, batches, counted, make_model, model_names, transform_of, weights_identity
 from nas.supernet.checkpoint import weights_digest
-from nas.types import NonNegativeInt, PositiveInt
+from nas.types import NonNegativeInt, PositiveInt, Progress
 
 logger = logging.getLogger(__name__)
-
-MILLION = 1e6
-FULL_DETAIL = 2**20
-"""Side in pixels that asks for all the detail a file has."""
 
 
 @final
@@ -39,12 +33,12 @@ class TimmPool(StoredPool):
     def __init__(
         self,
         *,
-        models: tuple[str, ...] | Literal["published"],
-        weights: str,
-        resolutions: tuple[PositiveInt, ...] | None,
-        batch_size: PositiveInt,
-        workers: PositiveInt,
-        seed: NonNegativeInt,
+        models: tuple[str, ...] | Literal["published"] = ("efficientnet_lite*",),
+        weights: str = "hub",
+        resolutions: tuple[PositiveInt, ...] | None = None,
+        batch_size: PositiveInt = 128,
+        workers: PositiveInt = 1,
+        seed: NonNegativeInt = 0,
         dataset: Dataset,
         device: str,
         cache: Path,
@@ -114,26 +108,12 @@ class TimmPool(StoredPool):
         transform, side = transform_of(network, resolution)
         facts = {"weights": weights_digest(network.state_dict()), "r": side, "transform": str(transform)}
         network.to(self._device).to(memory_format=torch.channels_last)  # convolutions on the CPU are twice as fast
-        with MultiplyAdds() as counter:
-            network(torch.zeros(1, 3, side, side, device=self._device))
-        params = sum(parameter.numel() for parameter in network.parameters())
+        costs = counted(network, side)
         found = {split: self._outputs_of(network, transform, self._dataset.split(split)) for split in SPLITS}
-        costs = {"flops": counter.total / MILLION, "params": params / MILLION}
         return Computed(splits=found, costs=costs, facts=facts)
 
     def _outputs_of(self, network: torch.nn.Module, transform: Any, images: Images) -> SplitOutputs:
         logits = np.empty((len(images), self._dataset.n_classes), np.float32)
-        for start in range(0, len(images), self._batch_size):
-            rows = range(start, min(start + self._batch_size, len(images)))
-            batch = torch.stack([transform(photo) for photo in _photos(images, rows)])
-            batch = batch.to(device=self._device, memory_format=torch.channels_last)
+        for rows, batch in batches(images, transform, self._batch_size, self._device):
             logits[rows.start : rows.stop] = network(batch).float().cpu().numpy()
         return from_logits(logits)
-
-
-def _photos(images: Images, rows: range) -> list[Image.Image]:
-    """Return images as they are in their files, or as the data set keeps them."""
-    pixels = images.pixels
-    if isinstance(pixels, FileRows):
-        return [pixels.photo(row, FULL_DETAIL) for row in rows]
-    return [Image.fromarray(image.transpose(1, 2, 0)) for image in np.asarray(pixels[rows.start : rows.stop])]

@@ -3,25 +3,30 @@
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import timm
 import torch
+from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from nas.dataset.base import Images
+from nas.dataset.file_rows import FileRows
 from nas.dataset.per_image import seeded
 from nas.errors import UserError, nearest
 from nas.files import expanded, file_digest
 from nas.pool.prepared import Crop, Prepared
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import read_state_dict
+from nas.types import MILLION
 
 PUBLISHED = "published"
 """The word for the models that ENCAS was applied to."""
@@ -30,6 +35,9 @@ HUB, RANDOM = "hub", "random"
 """The words for weights that timm downloads, and for none."""
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+
+FULL_DETAIL = 2**20
+"""Side in pixels that asks for all the detail an image file has."""
 
 _making = threading.Lock()  # first weights come from torch's global generator
 
@@ -108,12 +116,8 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
         UserError: if it does not fit.
     """
     settings: dict[str, Any] = {"pretrained": weights == HUB} if weights == HUB else {"num_classes": n_classes}
-    with _making, warnings.catch_warnings(), seeded(short_seed(seed, "weights")):
-        warnings.simplefilter("ignore")  # old names
-        network: Any = timm.create_model(name, **settings)
-        fixed = network.pretrained_cfg.get("fixed_input_size", False)
-        if resolution is not None and fixed and network.pretrained_cfg["input_size"][1] != resolution:
-            network = timm.create_model(name, img_size=resolution, **settings)
+    with _making, seeded(short_seed(seed, "weights")):
+        network: Any = sized(name, resolution, **settings)
     if network.num_classes != n_classes:
         raise UserError(f"it has {network.num_classes:,} classes, the data set has {n_classes:,}")
     if weights not in (HUB, RANDOM):
@@ -122,10 +126,46 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
     return model
 
 
+def sized(name: str, resolution: int | None, **settings: Any) -> Any:
+    """Return a model of timm; one whose input has a fixed size is made for images of ``resolution`` pixels a side."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old names
+        network: Any = timm.create_model(name, **settings)
+        own = network.pretrained_cfg
+        if resolution is not None and own.get("fixed_input_size", False) and own["input_size"][1] != resolution:
+            network = timm.create_model(name, img_size=resolution, **settings)
+    return network
+
+
 def transform_of(network: nn.Module, resolution: int | None) -> tuple[Any, int]:
     """Return the change from a PIL image to the network's input, as timm's own validation makes it, and its side."""
     config = _input_of(network, resolution)
     return create_transform(**config, is_training=False), int(config["input_size"][1])
+
+
+def batches(
+    images: Images, transform: Callable[[Image.Image], Tensor], batch_size: int, device: torch.device | str
+) -> Iterator[tuple[range, Tensor]]:
+    """Yield rows of images, and these as the network takes them, (b, 3, r, r).
+
+    Args:
+        images: read from files in full detail where the data set does not keep them decoded.
+        transform: of :func:`transform_of`.
+        batch_size: images at once.
+        device: where they lie.
+    """
+    for start in range(0, len(images), batch_size):
+        rows = range(start, min(start + batch_size, len(images)))
+        batch = torch.stack([transform(photo) for photo in _photos(images, rows)])
+        yield rows, batch.to(device=device, memory_format=torch.channels_last)
+
+
+def _photos(images: Images, rows: range) -> list[Image.Image]:
+    """Return images as they are in their files, or as the data set keeps them."""
+    pixels = images.pixels
+    if isinstance(pixels, FileRows):
+        return [pixels.photo(row, FULL_DETAIL) for row in rows]
+    return [Image.fromarray(image.transpose(1, 2, 0)) for image in np.asarray(pixels[rows.start : rows.stop])]
 
 
 def prepared(network: nn.Module, resolution: int | None) -> Prepared:
@@ -198,3 +238,13 @@ class MultiplyAdds(TorchFunctionMode):
             assert isinstance(result, torch.Tensor)
             self.total += result.numel() * weight[0].numel()
         return result
+
+
+@torch.no_grad()
+def counted(network: nn.Module, resolution: int) -> dict[str, float]:
+    """Return ``flops``, multiply-adds of convolutions and linear layers for one image, and ``params``, in millions."""
+    device: torch.device | str = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
+    with MultiplyAdds() as counter:
+        network(torch.zeros(1, 3, resolution, resolution, device=device))
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return {"flops": counter.total / MILLION, "params": params / MILLION}

@@ -12,11 +12,11 @@ from nas.dataset.base import Dataset
 from nas.errors import ArchiveError, UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.experiment import Experiment
-from nas.pool.base import Progress
 from nas.run.archive import Archive
 from nas.run.folder import MOVABLE_SETTINGS, RunFolder
 from nas.supernet.base import Supernet
 from nas.targets import NO_OTHERS, Allowed
+from nas.types import Progress
 
 
 @final
@@ -118,17 +118,15 @@ class FinishedRun:
 
         Runs of earlier versions may lack them: theirs are the cache's, or trained anew.
         """
-
-        def told(activity: str, done: int, total: int) -> None:
-            progress(done, total, activity)
-
         with self.as_it_ran():
             training = self.experiment.changed(supernet=self.supernet, replica=None).training
-            training.conclude(told)
+            training.conclude(progress)
             self.weights = training.weights
 
     def evaluator(self) -> SubnetEvaluator:
         """Return a new evaluator with the run's settings, which extracts networks as the run measured them."""
+        if not issubclass(self.experiment.kind("evaluator", self.measuring), SubnetEvaluator):
+            raise UserError(f"{self.config}: evaluator._target_={self.measuring['_target_']} is no SubnetEvaluator")
         networks: dict[str, Any] = {"supernet": self.supernet, "objectives": ()}
         found: SubnetEvaluator = self.experiment.part("evaluator", self.measuring, **networks)
         return found

@@ -20,7 +20,7 @@ from uuid import uuid4
 import yaml
 
 from nas.errors import InUseError, NasError, UserError
-from nas.files import read_sealed, sealed, write_json, write_text
+from nas.files import check_can_be_written, read_sealed, sealed, write_json, write_text
 from nas.run.archive import Archive
 from nas.run.lease import holder, lease
 from nas.run.status import StatusFile
@@ -42,8 +42,8 @@ MOVED_CLASSES = {
     "nas.evaluator.joint.JointEvaluator": "nas.cascade.joint_evaluator.JointEvaluator",
     "nas.evaluator.pooled.PooledCascades": "nas.cascade.source.PooledCascades",
     "nas.optimizer.ehvi.EHVI": "nas.optimizer.ehvi.EHVISearch",
-    "nas.supernet.several.Several": "nas.supernet.joint.Several",
-    "nas.surrogate.cascade.CascadeSurrogate": "nas.cascade.joint_surrogate.CascadeSurrogate",
+    "nas.supernet.several.Several": "nas.supernet.joint.JointSupernet",
+    "nas.surrogate.cascade.CascadeSurrogate": "nas.cascade.joint_surrogate.JointSurrogate",
 }
 """Classes that settings of earlier versions name otherwise: name then, name now."""
 
@@ -87,7 +87,8 @@ class RunFolder:
         wanted = _flat(json.loads(json.dumps(settings)))
         for key in sorted(stored.keys() | wanted.keys()):
             there, here = stored.get(key, "absent"), wanted.get(key, "absent")
-            if there != here and key.split(".")[0] not in FREE_SETTINGS and key not in MOVABLE_SETTINGS:
+            free = key.split(".")[0] in FREE_SETTINGS or key in MOVABLE_SETTINGS or key.endswith("._partial_")
+            if there != here and not free:  # earlier versions wrote _partial_, which says nothing now
                 raise UserError(
                     f"the run folder {self.path} holds a run with other settings: {key} is {there} there and {here} "
                     f"here; use the same settings to go on, or another folder (paths.run=FOLDER)"
@@ -131,9 +132,7 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
-        place = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            raise UserError(f"the run folder {self.path} cannot be written: {place} is not a folder you may write to")
+        check_can_be_written(self.path, f"the run folder {self.path}")
         if self.path.exists() and not (self.path / "config.yaml").exists():
             own = ("run.log", "status.json")  # a run that waits for its turn has no more
             others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith(".") and p.name not in own)

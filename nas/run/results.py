@@ -14,7 +14,6 @@ from scipy.stats import kendalltau, spearmanr
 from nas.errors import counted
 from nas.files import sealed, unsealed, write_json, write_text
 from nas.pareto import hypervolume
-from nas.plotting.run import front_figure, hypervolume_figure, noun_of
 from nas.run.archive import Archive, Entry
 from nas.run.box import Box
 from nas.types import Floats, Genomes
@@ -239,6 +238,8 @@ class Results:
         Args:
             remark: one more line, on why the run ended.
         """
+        from nas.plotting.run import noun_of
+
         front = np.array([entry.objectives for entry in self.archive.front()], dtype=np.float64)
         measures = self.archive.measures
         lowest, highest = front.min(axis=0), front.max(axis=0)
@@ -291,6 +292,8 @@ class Results:
                 log.warning("the figures cannot be drawn (%s: %s); the run goes on", type(error).__name__, error)
 
     def _draw(self, test: Metrics) -> None:
+        from nas.plotting.run import front_figure, hypervolume_figure, noun_of
+
         good = [entry for entry in self.archive.entries() if entry.objectives is not None]
         last = self.archive.next_step - 1
         tested = [self._with_error(entry, test) for entry in self.archive.front() if entry.architecture.genome in test]

@@ -24,7 +24,7 @@ class EHVI(Selector):
 
     uses_covariance = True
 
-    def __init__(self, *, margin: NonNegativeFloat) -> None:
+    def __init__(self, *, margin: NonNegativeFloat = 0.1) -> None:
         """Set the reference point.
 
         Args:

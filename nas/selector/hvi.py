@@ -21,7 +21,7 @@ class HVI(Selector):
     the choice goes on among the rest as if nothing were known yet.
     """
 
-    def __init__(self, *, margin: NonNegativeFloat) -> None:
+    def __init__(self, *, margin: NonNegativeFloat = 0.1) -> None:
         """Set the reference point.
 
         Args:

@@ -22,7 +22,7 @@ class Reference(Selector):
     the choice depends on nothing but its arguments.
     """
 
-    def __init__(self, *, directions: PositiveInt) -> None:
+    def __init__(self, *, directions: PositiveInt = 100) -> None:
         """Set the number of reference directions.
 
         Args:

@@ -26,7 +26,7 @@ EACH_MACS = "each_macs"
 
 
 @final
-class ProductSpace(SearchSpace):
+class JointSpace(SearchSpace):
     """One architecture of each of k spaces, their order in a cascade, and when each of them answers.
 
     A genome has, space by space, the architecture's genes, a position and a threshold. The network with the highest
@@ -137,7 +137,7 @@ def is_cascade(config: Mapping[str, Any]) -> bool:
 class MemberTables(CostTable):
     """A cost of each network of a cascade, looked up for whole populations at once."""
 
-    def __init__(self, space: ProductSpace, tables: Sequence[CostTable]) -> None:
+    def __init__(self, space: JointSpace, tables: Sequence[CostTable]) -> None:
         """Take a table for each of the product's spaces, in their order."""
         self._space = space
         self._tables = tables

@@ -56,8 +56,8 @@ class NasBench201(SpaceSource):
         *,
         cache: Path,
         path: Path,
-        images: Literal["cifar10-valid", "cifar10", "cifar100", "ImageNet16-120"],
-        epochs: Literal[12, 200],
+        images: Literal["cifar10-valid", "cifar10", "cifar100", "ImageNet16-120"] = "cifar10",
+        epochs: Literal[12, 200] = 200,
     ) -> None:
         """Read the tables: minutes the first time, then from a copy of what is needed in the cache.
 

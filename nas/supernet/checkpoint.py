@@ -19,6 +19,9 @@ from nas.files import expanded
 RANDOM = "random"
 """The word for no file at all: the first weights are kept."""
 
+PUBLISHED_CLASSES = 1000
+"""Outputs of published supernets: they were trained on ImageNet."""
+
 WRAPPERS = ("content", "state_dict", "model_state_dict", "model")
 """Keys under which files hold a state dict beside other things."""
 

@@ -8,7 +8,7 @@ from typing import final
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
+from nas.space.joint import EACH_MACS, JointSpace, MemberTables
 from nas.space.table import CostTable
 from nas.supernet.base import Supernet
 from nas.types import Architecture
@@ -18,7 +18,7 @@ SUPERNET = "supernet"
 
 
 @final
-class Several(Supernet):
+class JointSupernet(Supernet):
     """Supernets by name; they share nothing but the data.
 
     Its architectures are cascades; what trains asks ``members``. What it runs and cuts out are networks of one supernet
@@ -28,7 +28,7 @@ class Several(Supernet):
         members: the supernets.
     """
 
-    space: ProductSpace
+    space: JointSpace
 
     def __init__(self, *, members: Mapping[str, Supernet]) -> None:
         """Take the supernets.
@@ -42,7 +42,7 @@ class Several(Supernet):
         if len(members) < 2:
             raise UserError(f"supernet=[{','.join(members)}] is too few: a cascade needs two supernets or more")
         self.members = members
-        self.space = ProductSpace({name: each.space for name, each in self.members.items()})
+        self.space = JointSpace({name: each.space for name, each in self.members.items()})
         self.module = nn.ModuleDict({name: each.module for name, each in self.members.items()})
         self.trained = all(each.trained for each in self.members.values())
         self.checkpoints = tuple(digest for each in self.members.values() for digest in each.checkpoints)

@@ -25,7 +25,7 @@ class Nat(MobileSupernet):
 
     space: OfaSpace
 
-    def __init__(self, *, checkpoint: str | tuple[str, ...] | None, **options: Unpack[PublishedOptions]) -> None:
+    def __init__(self, *, checkpoint: str | tuple[str, ...] | None = None, **options: Unpack[PublishedOptions]) -> None:
         """Build the networks and load their weights.
 
         Args:

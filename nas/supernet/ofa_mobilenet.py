@@ -30,7 +30,9 @@ class OfaMobileNet(MobileSupernet):
 
     space: OfaSpace
 
-    def __init__(self, *, width: PositiveFloat, checkpoint: str | None, **options: Unpack[PublishedOptions]) -> None:
+    def __init__(
+        self, *, width: PositiveFloat, checkpoint: str | None = None, **options: Unpack[PublishedOptions]
+    ) -> None:
         """Build the network and load its weights.
 
         Args:

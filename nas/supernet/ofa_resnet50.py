@@ -48,7 +48,7 @@ class OfaResnet50(Supernet):
 
     space: OfaResnet50Space
 
-    def __init__(self, *, checkpoint: str | None, **options: Unpack[PublishedOptions]) -> None:
+    def __init__(self, *, checkpoint: str | None = None, **options: Unpack[PublishedOptions]) -> None:
         """Build the network and load its weights.
 
         Args:

@@ -32,9 +32,9 @@ class Proxyless(MobileSupernet):
     def __init__(
         self,
         *,
-        last_kernel_sizes: tuple[PositiveInt, ...],
-        last_expand_ratios: tuple[PositiveInt, ...],
-        checkpoint: str | None,
+        last_kernel_sizes: tuple[PositiveInt, ...] = (3, 5, 7),
+        last_expand_ratios: tuple[PositiveInt, ...] = (3, 4, 6),
+        checkpoint: str | None = None,
         **options: Unpack[PublishedOptions],
     ) -> None:
         """Build the network and load its weights.

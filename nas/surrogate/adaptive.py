@@ -34,9 +34,13 @@ class Adaptive(Surrogate):
     def __init__(
         self,
         *,
-        candidates: tuple[Literal["rbf", "rbf_ensemble", "gp", "mlp", "cart", "additive_gp"], ...],
-        folds: PositiveInt,
-        seed: NonNegativeInt,
+        candidates: tuple[Literal["rbf", "rbf_ensemble", "gp", "mlp", "cart", "additive_gp"], ...] = (
+            "rbf",
+            "gp",
+            "cart",
+        ),
+        folds: PositiveInt = 10,
+        seed: NonNegativeInt = 0,
         rbf: Factory,
         rbf_ensemble: Factory,
         gp: Factory,

@@ -35,7 +35,7 @@ class AdditiveGP(Surrogate):
 
     name = "additive_gp"
 
-    def __init__(self, *, space: SearchSpace, iterations: NonNegativeInt, prior: PositiveFloat) -> None:
+    def __init__(self, *, space: SearchSpace, iterations: NonNegativeInt = 25, prior: PositiveFloat = 2.0) -> None:
         """Set how scales are fitted.
 
         Args:

@@ -27,7 +27,7 @@ class CART(Surrogate):
 
     name = "cart"
 
-    def __init__(self, *, trees: PositiveInt, seed: NonNegativeInt) -> None:
+    def __init__(self, *, trees: PositiveInt = 1000, seed: NonNegativeInt = 0) -> None:
         """Set the size.
 
         Args:

@@ -26,7 +26,7 @@ class GP(Surrogate):
 
     name = "gp"
 
-    def __init__(self, *, kernel: Literal["gauss", "matern", "linear_gauss", "linear_matern"]) -> None:
+    def __init__(self, *, kernel: Literal["gauss", "matern", "linear_gauss", "linear_matern"] = "matern") -> None:
         """Choose the kernel.
 
         Args:

@@ -26,12 +26,12 @@ class MLP(Surrogate):
     def __init__(
         self,
         *,
-        hidden: PositiveInt,
-        dropout: Probability,
-        learning_rate: PositiveFloat,
-        epochs: PositiveInt,
-        held_out: Probability,
-        seed: NonNegativeInt,
+        hidden: PositiveInt = 300,
+        dropout: Probability = 0.2,
+        learning_rate: PositiveFloat = 0.0008,
+        epochs: PositiveInt = 300,
+        held_out: Probability = 0.2,
+        seed: NonNegativeInt = 0,
         device: str,
     ) -> None:
         """Set network and training.

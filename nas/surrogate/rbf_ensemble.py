@@ -52,7 +52,7 @@ class RBFEnsemble(Surrogate):
 
     name = "rbf_ensemble"
 
-    def __init__(self, *, members: PositiveInt, seed: NonNegativeInt, device: str) -> None:
+    def __init__(self, *, members: PositiveInt = 500, seed: NonNegativeInt = 0, device: str) -> None:
         """Set the size.
 
         Args:

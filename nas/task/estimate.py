@@ -77,11 +77,11 @@ class EstimateTask(Task):
         experiment: Experiment,
         planned: Mapping[str, Sequence[Experiment]],
         launcher: Mapping[str, Any],
-        sweep: str | None,
-        json: bool,
-        networks: PositiveInt,
-        images: PositiveInt,
-        classes: PositiveInt,
+        sweep: str | None = None,
+        json: bool = False,
+        networks: PositiveInt = 40,
+        images: PositiveInt = 10000,
+        classes: PositiveInt = 100,
     ) -> None:
         """Take the runs.
 
@@ -113,7 +113,7 @@ class EstimateTask(Task):
         kinds = []
         with shown() as told:
             for i, (name, setups) in enumerate(self._planned.items()):
-                told(i, len(self._planned), "measuring")
+                told("measuring", i, len(self._planned))
                 kinds.append(self._kind(name, setups))
         warnings = [warning for kind in kinds for warning in self._too_long(kind)]
         if self._json:

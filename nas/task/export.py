@@ -14,20 +14,19 @@ from threadpoolctl import threadpool_limits
 from nas.dataset.base import Dataset
 from nas.errors import RunError, UserError
 from nas.experiment import Experiment
-from nas.export.about import about, summary
-from nas.export.base import Format, Images, Run, Source
+from nas.export.base import Format, Images, Run, Source, about, summary
 from nas.export.check import Parity, compare, latencies, original
-from nas.export.graph import output_names
+from nas.export.graph import Preprocessed, output_names
 from nas.export.onnx import Onnx
-from nas.export.preprocessing import Preprocessed
 from nas.export.torch_export import TorchExport
 from nas.export.torchscript import TorchScript
 from nas.files import expanded, read_json, write_bytes, write_json
 from nas.model.base import Model, ModelSource
+from nas.model.find import Arch, ModelKeys, find_source
+from nas.model.given import given_by
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
 from nas.task.base import Task
-from nas.task.model import Arch, ModelKeys, given_by, source_of
 from nas.task.progress import shown
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -46,21 +45,21 @@ class ExportTask(Task):
         self,
         *,
         experiment: Experiment,
-        format: Literal["onnx", "torchscript", "torch_export"],
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
-        preprocessing: bool,
-        path: Path | None,
-        overwrite: bool,
-        split: Literal["test", "validation", "train"],
-        images: PositiveInt,
-        tolerance: PositiveFloat,
-        batch_sizes: tuple[PositiveInt, ...],
-        warmup: NonNegativeInt,
-        repeats: PositiveInt,
+        format: Literal["onnx", "torchscript", "torch_export"] = "onnx",
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
+        preprocessing: bool = True,
+        path: Path | None = None,
+        overwrite: bool = False,
+        split: Literal["test", "validation", "train"] = "test",
+        images: PositiveInt = 256,
+        tolerance: PositiveFloat = 0.001,
+        batch_sizes: tuple[PositiveInt, ...] = (1, 32),
+        warmup: NonNegativeInt = 2,
+        repeats: PositiveInt = 10,
     ) -> None:
         """Take what to export.
 
@@ -133,7 +132,7 @@ class ExportTask(Task):
 
     def _found(self) -> tuple[ModelSource, Dataset]:
         given = given_by(self._experiment)
-        source = source_of(self._keys, self._experiment, recalibrate=True)
+        source = find_source(self._keys, recalibrate=True, given=given)
         dataset = given.dataset or source.dataset()
         if dataset is None:
             raise UserError("which images to compare the file and the model on is unknown: add dataset=NAME")

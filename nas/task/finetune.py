@@ -16,31 +16,27 @@ from torch import nn
 from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches
 from nas.errors import typed
+from nas.evaluator.accuracy import Metrics, measure
 from nas.experiment import Experiment
-from nas.finetuning.accuracy import Accuracy, measure
-from nas.finetuning.checkpoints import Best, Row
-from nas.finetuning.copies import Copies, as_bytes
-from nas.finetuning.course import Course
-from nas.finetuning.descent import Descent
+from nas.finetuning.course import Best, Course, Row
 from nas.finetuning.teacher import Teacher
-from nas.model.base import MODEL_FILE, ModelSource, Progress, preparation
-from nas.model.card import launch_command
-from nas.model.folder import FolderSource, write_into
-from nas.model.further import trained
-from nas.model.given import data_of
-from nas.model.teachers import teacher_of
+from nas.finetuning.trainer import Trainer, TrainerReplica, as_bytes
+from nas.model.base import MODEL_FILE, ModelSource, preparation
+from nas.model.find import Arch, ModelKeys
+from nas.model.folder import FolderSource, launch_command, write_into
+from nas.model.further import teacher_of, trained
+from nas.model.given import data_of, given_by
 from nas.run.folder import RunFolder, revision
 from nas.targets import own_packages
 from nas.task.base import Task
-from nas.task.finetune_parts import Parts, Subject, images_of, parts_of, subject_of
-from nas.task.model import Arch, ModelKeys, given_by
+from nas.task.finetune_parts import FinetuneParts, Pupil, images_of, parts_of, pupil_of
 from nas.task.progress import shown
 from nas.team import ALONE
 from nas.tracker.base import RunInfo, Tracker
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together, log_tracker
 from nas.training.members import Members
-from nas.types import PositiveInt
+from nas.types import PositiveInt, Progress
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +52,13 @@ class FinetuneTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
     ) -> None:
-        """Take what is trained; see :class:`nas.task.model.ModelKeys`.
+        """Take what is trained; see :class:`nas.model.find.ModelKeys`.
 
         Args:
             experiment: what the command line says.
@@ -112,48 +108,48 @@ class FinetuneTask(Task):
             for note in parts.notes:
                 log.warning(note)
             with shown() as progress:
-                subject = subject_of(parts, self._experiment, progress)
-                teacher = None if parts.teacher is None else _teacher(parts.teacher, subject.dataset, progress)
-            fingerprints = {"dataset": subject.dataset.fingerprint, "model": str(subject.before.described["weights"])}
-            self._folder.check_data(fingerprints, subject.dataset.sizes)
-            with self._descent(parts, subject, teacher) as (descent, members):
+                pupil = pupil_of(parts, self._experiment, progress)
+                teacher = None if parts.teacher is None else _teacher(parts.teacher, pupil.dataset, progress)
+            fingerprints = {"dataset": pupil.dataset.fingerprint, "model": str(pupil.before.described["weights"])}
+            self._folder.check_data(fingerprints, pupil.dataset.sizes)
+            with self._trainer(parts, pupil, teacher) as (trainer, members):
                 course = Course(
-                    descent=descent,
+                    trainer=trainer,
                     members=members,
-                    measure=_measured(subject, "validation", parts, descent),
+                    measure=_measured(pupil, "validation", parts, trainer),
                     recipe=parts.recipe,
                     folder=self._folder.path,
                 )
-                with self._tracked(parts, subject, fingerprints) as told:
+                with self._tracked(parts, pupil, fingerprints) as told:
                     best = self._train(course, told)
-                    return self._conclude(course, best, parts, subject, descent)
+                    return self._conclude(course, best, parts, pupil, trainer)
 
     @contextmanager
-    def _descent(
-        self, parts: Parts, subject: Subject, teacher: Teacher | None
-    ) -> Iterator[tuple[Descent, Members | None]]:
+    def _trainer(
+        self, parts: FinetuneParts, pupil: Pupil, teacher: Teacher | None
+    ) -> Iterator[tuple[Trainer, Members | None]]:
         """Start the other processes, and end them."""
-        resolution, seed = int(subject.described["resolution"]), self._experiment.settings.seed
+        resolution, seed = int(pupil.described["resolution"]), self._experiment.settings.seed
         members, team, device = None, ALONE, torch.device(parts.device)
         if parts.recipe.processes > 1:
             place = self._folder.path / "config.yaml"
             places: dict[str, Any] = {"cache": self._experiment.paths.cache, "allowed": self._experiment.allowed}
-            copies = Copies(
-                network=as_bytes(subject.network),
+            replica = TrainerReplica(
+                network=as_bytes(pupil.network),
                 teacher=None if teacher is None else as_bytes(teacher),
-                dataset=partial(images_of, subject.node, subject.described, place, **places),
+                dataset=partial(images_of, pupil.node, pupil.described, place, **places),
                 resolution=resolution,
                 recipe=parts.recipe,
                 seed=seed,
             )
-            members = Members(size=parts.recipe.processes, device=device, replica=copies)
+            members = Members(size=parts.recipe.processes, device=device, replica=replica)
             team = members.team
         try:
             yield (
-                Descent(
-                    network=subject.network,
+                Trainer(
+                    network=pupil.network,
                     teacher=teacher,
-                    dataset=subject.dataset,
+                    dataset=pupil.dataset,
                     resolution=resolution,
                     recipe=parts.recipe,
                     seed=seed,
@@ -178,20 +174,20 @@ class FinetuneTask(Task):
             tracker.epoch(row, len(rows) == 1)
         return course.epochs(told, lambda done, total: tracker.progress("training", done, total))
 
-    def _conclude(self, course: Course, best: Best, parts: Parts, subject: Subject, descent: Descent) -> str:
+    def _conclude(self, course: Course, best: Best, parts: FinetuneParts, pupil: Pupil, trainer: Trainer) -> str:
         """Measure the best weights on the test images, write the model, and say what was achieved."""
         weights = course.best_weights()
         # A class of the package ``ofa`` has a method of its own, which accepts too much.
-        nn.Module.load_state_dict(descent.network, weights)
-        measured = _measured(subject, "test", parts, descent)
-        test = measured(descent.network)
+        nn.Module.load_state_dict(trainer.network, weights)
+        measured = _measured(pupil, "test", parts, trainer)
+        test = measured(trainer.network)
         source = {"run": str(self._folder.path.resolve()), "epoch": best.epoch, "epochs": parts.recipe.epochs}
         model = trained(
-            subject.described,
+            pupil.described,
             weights,
             metrics={"validation": best.accuracy, "test": asdict(test)},
-            dataset=subject.node,
-            data=data_of(subject.dataset),
+            dataset=pupil.node,
+            data=data_of(pupil.dataset),
             source=source,
             allowed=self._experiment.allowed,
         )
@@ -199,7 +195,7 @@ class FinetuneTask(Task):
         kind = "the average of the weights" if best.averaged else "the weights"
         when = f"{kind} after epoch {best.epoch}" if best.epoch else "the weights before the first epoch"
         folder = os.path.relpath(self._folder.path)
-        first = subject.before.network
+        first = pupil.before.network
         packages = own_packages(model.described)
         allow = f" 'allow=[{','.join(packages)}]'" if packages else ""
         tested = f" ({measured(first).top1:.2f} % before)" if first is not None and parts.keeps_classifier else ""
@@ -214,16 +210,16 @@ class FinetuneTask(Task):
         self._folder.write_status("running", epoch=epoch, epochs=epochs)
 
     @contextmanager
-    def _tracked(self, parts: Parts, subject: Subject, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
+    def _tracked(self, parts: FinetuneParts, pupil: Pupil, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
         """Tell the run's tracker that it goes on, and how it ended."""
         experiment = self._experiment
         run = RunInfo(
             folder=self._folder.path,
-            id=self._folder.begin(experiment.resolved, fingerprints, facts={"sizes": subject.dataset.sizes()}),
+            id=self._folder.begin(experiment.resolved, fingerprints, facts={"sizes": pupil.dataset.sizes()}),
             group=experiment.group,
             name=f"{experiment.group}-seed{experiment.settings.seed}",
             task=experiment.choices["task"],
-            tags=(subject.before.name, experiment.choices["finetuning"]),
+            tags=(pupil.before.name, experiment.choices["finetuning"]),
             config=experiment.resolved,
             objectives=(),
             steps=parts.recipe.epochs + 1,
@@ -249,18 +245,18 @@ def _teacher(source: ModelSource, dataset: Dataset, progress: Progress) -> Teach
     return teacher_of(source.load(progress), source.class_names, dataset)
 
 
-def _measured(subject: Subject, split: str, parts: Parts, descent: Descent) -> Callable[[nn.Module], Accuracy]:
+def _measured(pupil: Pupil, split: str, parts: FinetuneParts, trainer: Trainer) -> Callable[[nn.Module], Metrics]:
     """Return what measures a network on a split, behind the changes that its images go through outside of training."""
-    images, described, device = subject.dataset.split(split), subject.described, parts.device
-    moments = {"mean": subject.dataset.mean, "std": subject.dataset.std}
+    images, described, device = pupil.dataset.split(split), pupil.described, parts.device
+    moments = {"mean": pupil.dataset.mean, "std": pupil.dataset.std}
     side, crop, own = int(described["resolution"]), described["crop"], isinstance(described["crop"], Mapping)
     if own:  # timm's: its networks resize and normalise images themselves
         moments, side, crop = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}, images.pixels.shape[-1], 1.0
     batches = Batches(images=images, device=device, crop=crop, cache_bytes=CACHE_BYTES, **moments)
 
-    def measured(network: nn.Module) -> Accuracy:
+    def measured(network: nn.Module) -> Metrics:
         network.to(device)
         ready = preparation(network, described).to(device).eval() if own else network
-        return measure(ready, batches, side, parts.recipe.validation_batch_size, descent.precision)
+        return measure(ready, batches, side, parts.recipe.validation_batch_size, trainer.precision)
 
     return measured

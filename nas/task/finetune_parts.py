@@ -14,18 +14,17 @@ from nas.dataset.training_batches import TrainingBatches
 from nas.errors import UserError
 from nas.experiment import Experiment
 from nas.finetuning.recipe import Recipe
-from nas.model.base import Model, ModelSource, Progress
-from nas.model.find import find_source, front_of
-from nas.model.further import to_train
-from nas.model.given import Given, dataset_of
-from nas.model.of_run import RunArchitecture
-from nas.model.teachers import teacher_source
+from nas.model.base import Model, ModelSource
+from nas.model.find import ModelKeys, find_source, front_of
+from nas.model.further import teacher_source, to_train
+from nas.model.given import Given, dataset_of, given_by
+from nas.model.run import RunArchitecture
 from nas.targets import Allowed
-from nas.task.model import ModelKeys, given_by
+from nas.types import Progress
 
 
 @dataclass(frozen=True)
-class Parts:
+class FinetuneParts:
     """What is trained, on what, and how.
 
     Attributes:
@@ -48,7 +47,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Pupil:
     """What is trained.
 
     Attributes:
@@ -66,7 +65,7 @@ class Subject:
     node: Mapping[str, Any]
 
 
-def parts_of(keys: ModelKeys, experiment: Experiment) -> Parts:
+def parts_of(keys: ModelKeys, experiment: Experiment) -> FinetuneParts:
     """Return what a command line names.
 
     Raises:
@@ -90,7 +89,7 @@ def parts_of(keys: ModelKeys, experiment: Experiment) -> Parts:
         teacher = teacher_source(recipe.teacher, recipe.teacher_weights, front=front, given=given, dataset=dataset)
         notes.append(matched(teacher.name, teacher.class_names, teacher.n_classes, dataset).note)
     told = tuple(filter(None, notes))
-    return Parts(recipe, source, teacher, dataset, given.device, keeps_classifier=found is not None, notes=told)
+    return FinetuneParts(recipe, source, teacher, dataset, given.device, keeps_classifier=found is not None, notes=told)
 
 
 def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched | None:
@@ -110,7 +109,7 @@ def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched |
         raise UserError(f"{text}: name another data set, or add finetuning.new_classifier=true") from error
 
 
-def subject_of(parts: Parts, experiment: Experiment, progress: Progress) -> Subject:
+def pupil_of(parts: FinetuneParts, experiment: Experiment, progress: Progress) -> Pupil:
     """Load the model and return what is trained.
 
     Raises:
@@ -130,7 +129,7 @@ def subject_of(parts: Parts, experiment: Experiment, progress: Progress) -> Subj
     )
     named = given_by(experiment).names("dataset")
     node: Mapping[str, Any] = experiment.resolved["dataset"] if named else described["dataset"]
-    return Subject(network, model, described, _seen(parts.dataset, described), node)
+    return Pupil(network, model, described, _seen(parts.dataset, described), node)
 
 
 def images_of(
@@ -160,15 +159,7 @@ def _source(keys: ModelKeys, given: Given, recipe: Recipe) -> ModelSource:
     settings = dict(given.settings)
     if recipe.new_classifier:  # the model's classes are not the data set's
         settings["dataset"] = None
-    source = find_source(
-        run=keys.run,
-        arch=keys.arch,
-        model=keys.model,
-        weights=keys.weights,
-        resolution=keys.r,
-        recalibrate=True,
-        given=replace(given, settings=settings),
-    )
+    source = find_source(keys, recalibrate=True, given=replace(given, settings=settings))
     if source.is_cascade:
         raise UserError(
             f"{source.name} is a cascade, which cannot be trained further: name one of its networks, for example "

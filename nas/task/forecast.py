@@ -18,7 +18,7 @@ from nas.run.archive import Archive, written
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.task.made_up import MadeUpPool, archive
 from nas.task.search import check_parts
 from nas.types import Architecture
@@ -168,7 +168,7 @@ def _without_weights(experiment: Experiment) -> Supernet:
     if "members" in node:
         members = {name: {**each, **_random(each)} for name, each in node["members"].items()}
         supernet = experiment.changed({"supernet": {"members": members}}, dataset=experiment.dataset).supernet
-        assert isinstance(supernet, Several)
+        assert isinstance(supernet, JointSupernet)
         for name, each in supernet.members.items():
             each.trained |= bool(_random(node["members"][name]))
         supernet.trained = all(each.trained for each in supernet.members.values())

@@ -61,17 +61,17 @@ class LatencyTableTask(Task):
         *,
         experiment: Experiment,
         path: Path,
-        overwrite: bool,
-        classes: PositiveInt | None,
-        batch_size: PositiveInt,
-        coverage: PositiveInt,
-        calibration_networks: PositiveInt,
-        held_out_networks: PositiveInt,
-        rounds: PositiveInt,
-        warmup: NonNegativeInt,
-        repeats: PositiveInt,
-        quantile: Probability,
-        seed: NonNegativeInt,
+        overwrite: bool = False,
+        classes: PositiveInt | None = None,
+        batch_size: PositiveInt = 1,
+        coverage: PositiveInt = 3,
+        calibration_networks: PositiveInt = 20,
+        held_out_networks: PositiveInt = 20,
+        rounds: PositiveInt = 3,
+        warmup: NonNegativeInt = 2,
+        repeats: PositiveInt = 4,
+        quantile: Probability = 0.1,
+        seed: NonNegativeInt = 0,
     ) -> None:
         """Take what to measure.
 
@@ -178,10 +178,10 @@ class LatencyTableTask(Task):
         order = [index for _ in range(self._rounds) for index in rng.permutation(len(genomes)).tolist()]
         activity = f"measuring {len(genomes)} networks, {self._rounds} rounds"
         with shown(lines=True) as told:
-            told(0, len(order), activity)
+            told(activity, 0, len(order))
             for done, index in enumerate(order, 1):
                 times[index].append(self._times(supernet, genomes[index], int(n_layers[index])))
-                told(done, len(order), activity)
+                told(activity, done, len(order))
         return times
 
     def _times(self, supernet: Supernet, genome: Genomes, n_layers: int) -> Floats:

@@ -7,10 +7,10 @@ from typing import Any, final
 import numpy as np
 
 from nas.objective.base import TOP1_ERROR, Objective, values
-from nas.pool.base import Outputs, Pool, Progress, Split
+from nas.pool.base import Outputs, Pool, Split
 from nas.run.archive import Archive, Commit, Entry
 from nas.space.base import SearchSpace
-from nas.types import Floats
+from nas.types import Floats, Progress
 
 MOST_OUTPUTS = 2**25
 """Probabilities that are made up; of more images than they are enough for, times are extrapolated."""

@@ -12,20 +12,20 @@ from torch import nn
 from nas.errors import UserError
 from nas.experiment import Experiment
 from nas.files import expanded
-from nas.model.base import MILLION, Model, counted
-from nas.model.given import Given
+from nas.model.base import Model
+from nas.model.file import check_runs, encoded
+from nas.model.find import Arch, CascadeOf, ModelKeys, Subject, Subnet, find_subject
+from nas.model.given import Given, given_by
 from nas.model.net_config import NAMES, architectures, kind_of, outputs
-from nas.model.of_config import check_runs, encoded
-from nas.model.subject import CascadeOf, Subject, Subnet, find_subject
 from nas.objective.base import Cost
 from nas.objective.latency_table import LatencyTable
 from nas.plotting.architecture import FORMATS, architecture_figure, layers_of, part_of
+from nas.pool.timm_models import counted
 from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.task.base import Task
-from nas.task.model import Arch, given_by
-from nas.types import Genomes, PositiveInt
+from nas.types import MILLION, Genomes, PositiveInt
 
 _EXACT = ("flops", "params")
 """Costs that are printed in any case."""
@@ -67,14 +67,14 @@ class ProfileTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        r: PositiveInt | None,
-        classes: PositiveInt | None,
-        detail: bool,
-        picture: Path | None,
-        json: bool,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        r: PositiveInt | None = None,
+        classes: PositiveInt | None = None,
+        detail: bool = False,
+        picture: Path | None = None,
+        json: bool = False,
     ) -> None:
         """Take what to profile.
 
@@ -91,7 +91,7 @@ class ProfileTask(Task):
             json: whether to print one JSON object with numbers that are not rounded.
         """
         self._experiment = experiment
-        self._keys: dict[str, Any] = {"run": run, "arch": arch, "model": model, "resolution": r}
+        self._keys = ModelKeys(run=run, arch=arch, model=model, r=r)
         self._resolution = r
         self._classes = classes
         self._detail = detail
@@ -127,7 +127,7 @@ class ProfileTask(Task):
         return given_by(self._experiment)
 
     def _subject(self) -> Subject:
-        return find_subject(**self._keys, given=self._given)
+        return find_subject(self._keys, self._given)
 
     def _profiled(self, subject: Subject) -> _Profile | CascadeOf:
         if isinstance(subject, CascadeOf):

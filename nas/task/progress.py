@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
-from nas.model.base import Progress
 from nas.tracker.console import rough
+from nas.types import Progress
 
 LINE_SECONDS = 10.0
 """Between two plain lines."""
@@ -29,7 +29,7 @@ def shown(*, lines: bool = False) -> Iterator[Progress]:
         began: dict[str, float] = {}
         last = 0.0
 
-        def told(done: int, total: int, activity: str) -> None:
+        def told(activity: str, done: int, total: int) -> None:
             nonlocal last
             if activity not in tasks:
                 tasks[activity] = bars.add_task(activity)

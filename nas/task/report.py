@@ -33,10 +33,10 @@ class ReportTask(Task):
         *,
         experiment: Experiment,
         runs: str | tuple[str, ...],
-        path: str,
-        hypotheses: str,
-        published: bool,
-        together: bool,
+        path: str = "outputs/report",
+        hypotheses: str = "papers",
+        published: bool = True,
+        together: bool = False,
     ) -> None:
         """Take what to report.
 

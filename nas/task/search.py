@@ -28,7 +28,7 @@ from nas.search import Search
 from nas.settings import Settings
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Task
 from nas.tracker.base import RunInfo
@@ -221,7 +221,7 @@ class SearchTask(Task):
             tracker.finish(error)
 
 
-def _stored(done: int, total: int, name: str) -> None:
+def _stored(name: str, done: int, total: int) -> None:
     log.info("stored outputs of %d of %d models: %s", done, total, name)
 
 
@@ -259,7 +259,7 @@ def _check_kinds(experiment: Experiment) -> None:
         raise UserError("sec_obj is empty: a search needs a second objective, for example sec_obj=[flops]")
     if experiment.settings.store_outputs and not evaluator.runs_networks:
         raise UserError("store_outputs=true needs networks that are evaluated on images: evaluator=subnet")
-    if issubclass(experiment.kind("supernet"), Several) and not issubclass(evaluator, JointEvaluator):
+    if issubclass(experiment.kind("supernet"), JointSupernet) and not issubclass(evaluator, JointEvaluator):
         raise UserError("several supernets are measured as cascades: evaluator=joint")
     if experiment.kind("executor").elsewhere and issubclass(evaluator, ArrayEvaluator):
         raise UserError(
@@ -270,12 +270,12 @@ def _check_kinds(experiment: Experiment) -> None:
 
 def _check_weights(supernet: Supernet, training: Training, algorithm: Algorithm) -> None:
     """Raise UserError if a training does not fit the supernet, or an algorithm to weights that stay or adapt."""
-    if isinstance(supernet, Several) and not isinstance(training, JointTraining | NoTraining):
+    if isinstance(supernet, JointSupernet) and not isinstance(training, JointTraining | NoTraining):
         raise UserError(
             "several supernets are trained each on its own: training=joint, or training=none "
             "with algorithm.reevaluate=false"
         )
-    if algorithm.reevaluates and not training.moves and isinstance(supernet, Several):
+    if algorithm.reevaluates and not training.moves and isinstance(supernet, JointSupernet):
         raise UserError(
             "evaluating again needs weights that adapt: leave training as algorithm=encas_joint has it, or "
             "algorithm.reevaluate=false"

@@ -13,13 +13,12 @@ from threadpoolctl import threadpool_limits
 from nas.errors import UserError
 from nas.experiment import Experiment
 from nas.files import expanded, read_json
-from nas.model.base import MODEL_FILE, ModelSource
+from nas.model.base import MODEL_FILE, Front, ModelSource
 from nas.model.find import front_of
 from nas.model.folder import check_free, write_model
-from nas.model.front import Front
+from nas.model.given import given_by
 from nas.pareto import achievements, non_dominated, trade_offs
 from nas.task.base import Task
-from nas.task.model import given_by
 from nas.task.progress import shown
 from nas.types import NonNegativeFloat, PositiveInt
 
@@ -41,10 +40,10 @@ class SelectTask(Task):
         *,
         experiment: Experiment,
         run: Path,
-        n: PositiveInt,
+        n: PositiveInt = 1,
         prefer: dict[str, NonNegativeFloat | None],
-        path: Path | None,
-        overwrite: bool,
+        path: Path | None = None,
+        overwrite: bool = False,
     ) -> None:
         """Take what to choose.
 

@@ -16,16 +16,15 @@ from nas.dataset.base import Dataset
 from nas.dataset.classes import Matched, matched
 from nas.errors import UserError
 from nas.experiment import Experiment
-from nas.files import expanded, write_json, write_text
+from nas.files import check_can_be_written, expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
-from nas.model.folder import check_place
-from nas.model.given import Given
+from nas.model.file import own_statistics
+from nas.model.find import Arch, ModelKeys, find_source
+from nas.model.given import Given, given_by
 from nas.model.measure import Tally, answers_of
-from nas.model.of_config import own_statistics
 from nas.plotting.confusion import confusion_figure
 from nas.supernet.checkpoint import weights_digest
 from nas.task.base import Task
-from nas.task.model import Arch, ModelKeys, given_by, source_of
 from nas.task.progress import shown
 from nas.types import PositiveInt
 
@@ -43,16 +42,16 @@ class ValidateTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None,
-        arch: Arch,
-        model: str | None,
-        weights: str | None,
-        r: PositiveInt | None,
-        split: Literal["test", "validation", "train"],
-        recalibrate: bool | None,
-        path: Path | None,
-        batch_size: PositiveInt,
-        bins: PositiveInt,
+        run: Path | None = None,
+        arch: Arch = "best",
+        model: str | None = None,
+        weights: str | None = None,
+        r: PositiveInt | None = None,
+        split: Literal["test", "validation", "train"] = "test",
+        recalibrate: bool | None = None,
+        path: Path | None = None,
+        batch_size: PositiveInt = 150,
+        bins: PositiveInt = 15,
     ) -> None:
         """Take what to measure.
 
@@ -83,7 +82,8 @@ class ValidateTask(Task):
         """Find the model and its data, and look at where results go."""
         source, images = self._found()
         images.dataset.split(self._split)
-        check_place(self._place(source))
+        place = self._place(source)
+        check_can_be_written(place, f"'{place}'")
 
     def run(self) -> str:
         """Measure, write the results, and return the main ones."""
@@ -120,7 +120,7 @@ class ValidateTask(Task):
 
     def _found(self) -> tuple[ModelSource, Matched]:
         given = self._given
-        source = source_of(self._keys, self._experiment, recalibrate=self._recalibrate is not False)
+        source = find_source(self._keys, recalibrate=self._recalibrate is not False, given=given)
         dataset = given.dataset or source.dataset()
         if dataset is None:
             raise UserError("which images to measure the model on is unknown: add dataset=NAME")

@@ -46,9 +46,9 @@ class ConsoleTracker(Tracker):
     def __init__(
         self,
         *,
-        refresh_per_second: Annotated[float, Ge(0.01), Le(100)],
-        line_seconds: Seconds,
-        line_share: Probability,
+        refresh_per_second: Annotated[float, Ge(0.01), Le(100)] = 4.0,
+        line_seconds: Seconds = 10.0,
+        line_share: Probability = 0.1,
         stream: TextIO | None = None,
     ) -> None:
         """Set how often something is shown.

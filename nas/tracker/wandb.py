@@ -204,11 +204,11 @@ class WandbTracker(Tracker):
     def __init__(
         self,
         *,
-        mode: Literal["offline", "online", "disabled"],
-        project: str,
-        entity: str | None,
-        tags: tuple[str, ...],
-        timeout: Seconds,
+        mode: Literal["offline", "online", "disabled"] = "offline",
+        project: str = "nas",
+        entity: str | None = None,
+        tags: tuple[str, ...] = (),
+        timeout: Seconds = 30.0,
         display: Tracker,
     ) -> None:
         """Choose where runs are logged.

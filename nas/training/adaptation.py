@@ -12,17 +12,17 @@ from torch.nn.functional import cross_entropy, softmax
 
 from nas.dataset.base import Dataset
 from nas.dataset.training_batches import TrainingBatches
-from nas.seeding import rng_for
 from nas.space.base import SearchSpace
 from nas.supernet.base import Supernet
 from nas.supernet.precision import gradient_scaler, mixed
 from nas.team import Team
+from nas.training.descent import Descent, copied
 from nas.types import Architecture, Floats, Genomes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Descent:
-    """The settings of the descent.
+class AdaptationSettings:
+    """The settings of a supernet's training.
 
     Attributes:
         batch_size: images a step, of all processes together.
@@ -50,7 +50,7 @@ class Adaptation:
     """One process's part in training a supernet."""
 
     def __init__(
-        self, *, supernet: Supernet, dataset: Dataset, device: torch.device, team: Team, descent: Descent
+        self, *, supernet: Supernet, dataset: Dataset, device: torch.device, team: Team, settings: AdaptationSettings
     ) -> None:
         """Prepare the optimizer; the supernet moves to the device.
 
@@ -59,14 +59,14 @@ class Adaptation:
             dataset: its training split.
             device: of this process.
             team: this process's.
-            descent: the settings.
+            settings: of the training.
         """
         self._supernet = supernet
         self._device = device
         self._team = team
-        self._descent = descent
+        self._settings = settings
         self.batches = TrainingBatches(
-            dataset=dataset, batch_size=descent.batch_size, seed=descent.seed, device=device, team=team
+            dataset=dataset, batch_size=settings.batch_size, seed=settings.seed, device=device, team=team
         )
         self._module = supernet.module.to(device)
         if device.type == "cuda":
@@ -77,11 +77,12 @@ class Adaptation:
         self._optimizer = torch.optim.SGD(
             self._parameters,
             lr=1.0,
-            momentum=descent.momentum,
-            nesterov=descent.momentum > 0,
-            weight_decay=descent.weight_decay,
+            momentum=settings.momentum,
+            nesterov=settings.momentum > 0,
+            weight_decay=settings.weight_decay,
         )
-        self._scaler = gradient_scaler(device, descent.amp)
+        scaler = gradient_scaler(device, settings.amp)
+        self._descent = Descent(self._optimizer, self._parameters, scaler=scaler, device=device, team=team)
         self._average: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}  # the weights themselves, while the supernet shows their average
 
@@ -89,8 +90,7 @@ class Adaptation:
         """Return a copy, in host memory, of everything that the training goes on from."""
         state = {
             "weights": self._trained or dict(self._module.state_dict()),
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            **self._descent.state(),
             "moving": [i for i, parameter in enumerate(self._parameters) if parameter.grad is not None],
             "ema": self._average,
         }
@@ -101,11 +101,10 @@ class Adaptation:
         """Go on from what :meth:`state` returned, possibly in another process."""
         self._trained = {}
         self._module.load_state_dict(state["weights"])
-        self._optimizer.load_state_dict(copied(state["optimizer"]))  # which keeps the tensors that it is given
+        self._descent.load(state)
         moving = set(state["moving"])
         for i, parameter in enumerate(self._parameters):  # what has moved goes on, also where it is not trained next
             parameter.grad = torch.zeros_like(parameter) if i in moving else None
-        self._scaler.load_state_dict(state["scaler"])
         self._average = {n: tensor.to(self._device, copy=True) for n, tensor in state["ema"].items()}
 
     def show_average(self) -> None:
@@ -122,16 +121,14 @@ class Adaptation:
         if self._trained:
             self._module.load_state_dict(self._trained)
             self._trained = {}
-        if self._descent.ema is not None and not self._average:
+        if self._settings.ema is not None and not self._average:
             self._average = {
                 n: t.detach().clone() for n, t in self._module.state_dict().items() if t.is_floating_point()
             }
         architectures = [self._supernet.space.decode(genome) for genome in genomes]
         sides = [architecture.config["r"] for architecture in architectures]
         self._module.train()
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self._team.synchronised():
-            torch.manual_seed(int(rng_for(self._descent.seed, number, f"dropout {self._team.rank}").integers(2**63)))
+        with self._descent.seeded(self._settings.seed, number, f"dropout {self._team.rank}"):
             batches = self.batches.epoch(number, sides)
             for (images, targets), architecture, rate in zip(batches, architectures, rates.tolist(), strict=True):
                 self._step(images, targets, architecture, rate)
@@ -142,50 +139,42 @@ class Adaptation:
             group["lr"] = rate
         # Zeros, not none, as published: layers that the architecture lacks go on with momentum and decay.
         self._optimizer.zero_grad(set_to_none=False)
-        with mixed(self._device, self._descent.amp):
+        with mixed(self._device, self._settings.amp):
             loss = self._loss(images, targets, architecture)
-        torch.autograd.backward(self._scaler.scale(loss * self._share(len(images))))
-        self._team.sum_gradients(self._parameters)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        share = len(images) / min(self._settings.batch_size, self.batches.n_images)
+        self._descent.step(loss * share)
         if self._average:
             current = self._module.state_dict()
             ours = list(self._average.values())
-            torch._foreach_lerp_(ours, [current[name] for name in self._average], 1 - (self._descent.ema or 0.0))
-
-    def _share(self, n: int) -> float:
-        """Return this process's share of a batch, of which it has ``n`` images."""
-        if self._team.size == 1:
-            return 1.0
-        return n / min(self._descent.batch_size, self.batches.n_images)
+            torch._foreach_lerp_(ours, [current[name] for name in self._average], 1 - (self._settings.ema or 0.0))
 
     def _loss(self, images: Tensor, targets: Tensor, architecture: Architecture) -> Tensor:
         logits = self._supernet.forward(images, architecture).float()
-        loss = cross_entropy(logits, targets, label_smoothing=self._descent.label_smoothing)
-        if self._descent.distillation == 0:
+        loss = cross_entropy(logits, targets, label_smoothing=self._settings.label_smoothing)
+        if self._settings.distillation == 0:
             return loss
         space = self._supernet.space
         with torch.no_grad():
             teacher = softmax(self._supernet.forward(images, space.decode(space.largest)).float(), dim=1)
-        return torch.lerp(loss, cross_entropy(logits, teacher), self._descent.distillation)
+        return torch.lerp(loss, cross_entropy(logits, teacher), self._settings.distillation)
 
 
 @dataclass(frozen=True)
-class Copies:
+class AdaptationReplica:
     """What other processes train, built anew there.
 
     Attributes:
         replica: builds data set and supernet for a device.
-        descent: the settings.
+        settings: of the training.
     """
 
     replica: Callable[[str], tuple[Dataset, Supernet]]
-    descent: Descent
+    settings: AdaptationSettings
 
     def __call__(self, device: str) -> Callable[..., Adaptation]:
         """Return what becomes a part of the training when it joins a team."""
         dataset, supernet = self.replica(device)
-        return partial(Adaptation, supernet=supernet, dataset=dataset, descent=self.descent)
+        return partial(Adaptation, supernet=supernet, dataset=dataset, settings=self.settings)
 
 
 def in_turn(genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
@@ -207,12 +196,3 @@ def from_distribution(space: SearchSpace, genomes: Genomes, n: int, rng: np.rand
         if len(values):
             drawn[:, gene] = in_turn(values[:, None], n, rng)[:, 0]
     return space.canonical(drawn)
-
-
-def copied(value: Any) -> Any:
-    """Return nested dictionaries and lists with copies, in host memory, of their tensors."""
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copied(item) for item in value]
-    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value

@@ -1,14 +1,11 @@
 """How a supernet gets its weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas.training.trial import Trial
-from nas.types import Genomes
-
-Progress = Callable[[str, int, int], None]
-"""Told what is going on, how much of it is done, and how much there is."""
+from nas.types import Genomes, Progress
 
 
 class Training(ABC):

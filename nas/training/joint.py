@@ -9,11 +9,11 @@ from typing import final
 from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
-from nas.supernet.joint import Several
-from nas.training.base import Progress, Training
+from nas.supernet.joint import JointSupernet
+from nas.training.base import Training
 from nas.training.none import NoTraining
 from nas.training.trial import Trial
-from nas.types import Genomes
+from nas.types import Genomes, Progress
 
 
 @final
@@ -44,7 +44,7 @@ class JointTraining(Training):
         Raises:
             UserError: if there is one supernet alone.
         """
-        if not isinstance(supernet, Several):
+        if not isinstance(supernet, JointSupernet):
             raise UserError("training=joint trains several supernets: supernet=[a,b], or training=supernet for one")
         self._space = supernet.space
         self._trainings: dict[str, Training] = {}

@@ -1,7 +1,7 @@
 """Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet adapts to the candidates of each iteration."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, final
@@ -17,12 +17,22 @@ from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
 from nas.team import ALONE
 from nas.training import checkpoint
-from nas.training.adaptation import Adaptation, Copies, Descent, copied, from_distribution, in_turn
-from nas.training.base import Progress, Training
+from nas.training.adaptation import Adaptation, AdaptationReplica, AdaptationSettings, from_distribution, in_turn
+from nas.training.base import Training
+from nas.training.descent import copied
 from nas.training.members import Members
 from nas.training.snapshots import Snapshots
 from nas.training.trial import Trial, seconds_each, size_of
-from nas.types import Floats, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.types import (
+    Floats,
+    Genomes,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Progress,
+)
 
 Schedule = Literal["cosine", "cosine_restarts"]
 Choice = Literal["in_turn", "distribution"]
@@ -31,116 +41,105 @@ _STEPS_OF_A_TRIAL = 8
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class NatTraining(Training):
     """Fine-tunes what each iteration is about to evaluate, as ENCAS's authors reproduced NAT.
 
     Each step of the descent trains one architecture at its resolution. The weights after each iteration are kept in
     the run folder; over the last iterations their average is taken, and is what the search leaves.
+
+    Attributes:
+        supernet: what is trained.
+        dataset: its training split.
+        device: where.
+        folder: of the run; weights are kept below ``weights/`` in it.
+        run_seed: of order, augmentation and the choice of architectures.
+        replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
+        shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
+            whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
+        initial: makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
+        iterations: of the search after its initial design.
+        epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
+            share them together.
+        warmup_epochs: before the first of them, in which the learning rate rises from 0.
+        choice: what the steps of an iteration train: its candidates, each about as often, or architectures whose
+            every gene is drawn from the candidates' values of it.
+        batch_size: images a step, of all processes together.
+        lr: highest learning rate.
+        schedule: it falls as a cosine over the whole search, or anew in each iteration.
+        momentum: Nesterov's.
+        weight_decay: of all parameters.
+        label_smoothing: share of the label that is spread over all classes.
+        distillation: share of the loss that is the cross-entropy with the largest architecture's probabilities.
+        ema: decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
+        amp: mixed precision, where there is a GPU.
+        averaged_iterations: how many of the last iterations the final weights are the average of (stochastic
+            weight averaging, Izmailov et al. 2018); 0 leaves the last ones.
+        checkpoint_every: iterations whose weights stay; ``None`` for none but the last two, which always do.
+        epochs_between_saves: epochs of an iteration after which a killed training can go on.
+        processes: that train together, on the GPUs from ``device`` on or on the CPU.
     """
 
     moves = True
 
-    def __init__(
-        self,
-        *,
-        supernet: Supernet,
-        dataset: Dataset,
-        device: str,
-        folder: Path,
-        run_seed: int,
-        replica: Callable[[str], tuple[Dataset, Supernet]] | None,
-        shares: PositiveInt,
-        initial: Callable[..., Training],
-        iterations: NonNegativeInt,
-        epochs: PositiveInt,
-        warmup_epochs: NonNegativeInt,
-        choice: Choice,
-        batch_size: PositiveInt,
-        lr: PositiveFloat,
-        schedule: Schedule,
-        momentum: Probability,
-        weight_decay: NonNegativeFloat,
-        label_smoothing: Probability,
-        distillation: Probability,
-        ema: Probability | None,
-        amp: bool,
-        averaged_iterations: NonNegativeInt,
-        checkpoint_every: PositiveInt | None,
-        epochs_between_saves: PositiveInt,
-        processes: PositiveInt,
-    ) -> None:
-        """Describe the training; nothing is trained yet.
+    supernet: Supernet
+    dataset: Dataset
+    device: str
+    folder: Path
+    run_seed: int
+    replica: Callable[[str], tuple[Dataset, Supernet]] | None
+    shares: PositiveInt
+    initial: Callable[..., Training]
+    iterations: NonNegativeInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeInt
+    choice: Choice
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    schedule: Schedule
+    momentum: Probability
+    weight_decay: NonNegativeFloat
+    label_smoothing: Probability
+    distillation: Probability
+    ema: Probability | None
+    amp: bool
+    averaged_iterations: NonNegativeInt
+    checkpoint_every: PositiveInt | None
+    epochs_between_saves: PositiveInt
+    processes: PositiveInt
 
-        Args:
-            supernet: what is trained.
-            dataset: its training split.
-            device: where.
-            folder: of the run; weights are kept below ``weights/`` in it.
-            run_seed: of order, augmentation and the choice of architectures.
-            replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
-            shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
-                whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
-            initial: makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
-            iterations: of the search after its initial design.
-            epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
-                share them together.
-            warmup_epochs: before the first of them, in which the learning rate rises from 0.
-            choice: what the steps of an iteration train: its candidates, each about as often, or architectures whose
-                every gene is drawn from the candidates' values of it.
-            batch_size: images a step, of all processes together.
-            lr: highest learning rate.
-            schedule: it falls as a cosine over the whole search, or anew in each iteration.
-            momentum: Nesterov's.
-            weight_decay: of all parameters.
-            label_smoothing: share of the label that is spread over all classes.
-            distillation: share of the loss that is the cross-entropy with the largest architecture's probabilities.
-            ema: decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
-            amp: mixed precision, where there is a GPU.
-            averaged_iterations: how many of the last iterations the final weights are the average of (stochastic
-                weight averaging, Izmailov et al. 2018); 0 leaves the last ones.
-            checkpoint_every: iterations whose weights stay; ``None`` for none but the last two, which always do.
-            epochs_between_saves: epochs of an iteration after which a killed training can go on.
-            processes: that train together, on the GPUs from ``device`` on or on the CPU.
+    def __post_init__(self) -> None:
+        """Prepare the training; nothing is trained yet.
 
         Raises:
             UserError: if there are fewer GPUs than processes, or the epochs cannot be shared.
         """
-        for name, value in (("epochs", epochs), ("warmup_epochs", warmup_epochs)):
+        shares = self.shares
+        for name, value in (("epochs", self.epochs), ("warmup_epochs", self.warmup_epochs)):
             if value % shares:
                 raise UserError(
                     f"training.member.{name}={value} cannot be shared by {shares} supernets: use a multiple of {shares}"
                 )
-        if shares > 1 and processes > 1:
+        if shares > 1 and self.processes > 1:
             raise UserError("training.member.processes must be 1: several supernets are trained by one process")
-        self._supernet = supernet
-        self._dataset = dataset
-        self._device = torch.device(device)
-        last = (self._device.index or 0) + processes
-        if replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
-            raise UserError(f"training.processes={processes} needs as many GPUs; found {torch.cuda.device_count()}")
-        self._initial = None if supernet.trained else initial(supernet=supernet, folder=folder)
-        self._replica = replica
-        self._processes = processes
-        self._seed = run_seed
-        self._iterations = iterations
-        self._epochs = epochs // shares
-        self._warmup_epochs = warmup_epochs // shares
-        self._shares = shares
-        self._choice = choice
-        self._lr = lr
-        self._schedule = schedule
-        self._averaged_iterations = averaged_iterations
-        self._epochs_between_saves = epochs_between_saves
-        self._snapshots = Snapshots(folder / "weights", checkpoint_every)
-        self._descent = Descent(
-            batch_size=batch_size,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
-            distillation=distillation,
-            ema=ema,
-            amp=amp,
-            seed=run_seed,
+        self._device = torch.device(self.device)
+        last = (self._device.index or 0) + self.processes
+        if self.replica is not None and self._device.type == "cuda" and last > torch.cuda.device_count():
+            raise UserError(
+                f"training.processes={self.processes} needs as many GPUs; found {torch.cuda.device_count()}"
+            )
+        self._own_epochs, self._own_warmup = self.epochs // shares, self.warmup_epochs // shares
+        self._initial = None if self.supernet.trained else self.initial(supernet=self.supernet, folder=self.folder)
+        self._snapshots = Snapshots(self.folder / "weights", self.checkpoint_every)
+        self._settings = AdaptationSettings(
+            batch_size=self.batch_size,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            distillation=self.distillation,
+            ema=self.ema,
+            amp=self.amp,
+            seed=self.run_seed,
         )
         self._progress: Progress = lambda *_: None
         self._members: Members | None = None
@@ -148,7 +147,7 @@ class NatTraining(Training):
         self._mean: dict[str, Tensor] = {}
         self._n_averaged = 0
         self._digest: str | None = None
-        self._step = iterations  # the last one that was trained or loaded; of a finished run, that of its end
+        self._step = self.iterations  # the last one that was trained or loaded; of a finished run, that of its end
 
     def prepare(self, progress: Progress) -> None:
         """Give the supernet the weights that it comes with, or train them, and start the team's processes."""
@@ -157,19 +156,19 @@ class NatTraining(Training):
             return
         if self._initial is not None:
             self._initial.prepare(progress)
-        if self._processes > 1 and self._replica is not None:
-            copies = Copies(self._replica, self._descent)
-            self._members = Members(size=self._processes, device=self._device, replica=copies)
+        if self.processes > 1 and self.replica is not None:
+            replica = AdaptationReplica(self.replica, self._settings)
+            self._members = Members(size=self.processes, device=self._device, replica=replica)
         self._adaptation = Adaptation(
-            supernet=self._supernet,
-            dataset=self._dataset,
+            supernet=self.supernet,
+            dataset=self.dataset,
             device=self._device,
             team=ALONE if self._members is None else self._members.team,
-            descent=self._descent,
+            settings=self._settings,
         )
         if self._members is not None:
             self._members.load(self._adaptation.state())
-        self._supernet.module.eval()
+        self.supernet.module.eval()
         self._step = -1
 
     def keep(self) -> Mapping[Path, str]:
@@ -180,7 +179,7 @@ class NatTraining(Training):
     def weights(self) -> str | None:
         """The digest of the weights as they are."""
         if self._digest is None:
-            self._digest = weights_digest(self._supernet.module.state_dict())
+            self._digest = weights_digest(self.supernet.module.state_dict())
         return self._digest
 
     def restore(self, batches: Sequence[Genomes]) -> None:
@@ -210,33 +209,33 @@ class NatTraining(Training):
         and the final weights, beside them.
         """
         first = Trial() if self._initial is None else self._initial.trial(genomes)
-        module = self._supernet.module
+        module = self.supernet.module
         before = copied(dict(module.state_dict()))
-        share = replace(self._descent, batch_size=-(-self._descent.batch_size // self._processes))
+        share = replace(self._settings, batch_size=-(-self.batch_size // self.processes))
         adaptation = Adaptation(
-            supernet=self._supernet, dataset=self._dataset, device=self._device, team=ALONE, descent=share
+            supernet=self.supernet, dataset=self.dataset, device=self._device, team=ALONE, settings=share
         )
-        n = max(1, adaptation.batches.n_images // self._descent.batch_size)
+        n = max(1, adaptation.batches.n_images // self.batch_size)
         some = min(n, len(adaptation.batches), _STEPS_OF_A_TRIAL)
-        chosen = self._chosen(genomes, some, rng_for(self._seed, 0, "architectures"))
+        chosen = self._chosen(genomes, some, rng_for(self.run_seed, 0, "architectures"))
         epoch = (
             n
             / some
-            * seconds_each(lambda: adaptation.train_epoch(0, chosen, np.full(some, self._lr / 1000)), self._device)
+            * seconds_each(lambda: adaptation.train_epoch(0, chosen, np.full(some, self.lr / 1000)), self._device)
         )
         save = seconds_each(lambda: checkpoint.write(BytesIO(), adaptation.state()), self._device)
         module.load_state_dict(before)
         for parameter in module.parameters():
             parameter.grad = None
-        weights, averages = size_of(before), (self._descent.ema is not None) + (self._averaged_iterations > 0)
+        weights, averages = size_of(before), (self.ema is not None) + (self.averaged_iterations > 0)
         whole = weights * (1 + averages) + size_of(dict(module.named_parameters()))
         every = self._snapshots.keep_every
-        files = 4 + (0 if every is None else (self._iterations + 1) // every)
+        files = 4 + (0 if every is None else (self.iterations + 1) // every)
         return first + Trial(
-            step=self._epochs * epoch + -(-self._epochs // self._epochs_between_saves) * save,
-            warmup=self._warmup_epochs * epoch,
+            step=self._own_epochs * epoch + -(-self._own_epochs // self.epochs_between_saves) * save,
+            warmup=self._own_warmup * epoch,
             run_bytes=files * whole + weights,
-            processes=self._processes,
+            processes=self.processes,
         )
 
     def wait_until_saved(self) -> None:
@@ -263,21 +262,21 @@ class NatTraining(Training):
             final = last["mean"] or last["state"]["weights"] | last["state"]["ema"]
             self._snapshots.save_final(final)
         self._snapshots.wait_until_saved()
-        self._supernet.module.load_state_dict(final)
-        self._supernet.module.to(self._device).eval()
+        self.supernet.module.load_state_dict(final)
+        self.supernet.module.to(self._device).eval()
         self._digest = None
 
     def _train(self, genomes: Genomes, step: int) -> None:
         """Train for a step and write what the next one goes on from."""
         adaptation = self._ready()
-        warmup = self._warmup_epochs if step == 0 else 0
+        warmup = self._own_warmup if step == 0 else 0
         plan, rates = self._plan(genomes, step, warmup)
         part = self._snapshots.load_part(step, genomes)
         done = 0
         if part is not None:
             done = part["epochs"]
             self._load(part, step - 1)
-        first = step * self._epochs + (0 if step == 0 else self._warmup_epochs)
+        first = step * self._own_epochs + (0 if step == 0 else self._own_warmup)
         activity = f"training for step {step}"
         self._progress(activity, done, len(plan))
         for epoch in range(done, len(plan)):
@@ -287,17 +286,17 @@ class NatTraining(Training):
             else:
                 with self._members.training(*arguments):
                     adaptation.train_epoch(*arguments)
-            if (epoch + 1) % self._epochs_between_saves == 0 and epoch + 1 < len(plan):
+            if (epoch + 1) % self.epochs_between_saves == 0 and epoch + 1 < len(plan):
                 self._snapshots.save_part(step, genomes, {"epochs": epoch + 1, **self._content(adaptation.state())})
             self._progress(activity, epoch + 1, len(plan))
         state = adaptation.state()
         if not all(bool(torch.isfinite(tensor).all()) for tensor in state["weights"].values()):
-            key = "training.lr" if self._shares == 1 else "training.member.lr"
-            raise RunError(f"the supernet's weights are not finite after step {step}; lower {key}={self._lr}")
+            key = "training.lr" if self.shares == 1 else "training.member.lr"
+            raise RunError(f"the supernet's weights are not finite after step {step}; lower {key}={self.lr}")
         adaptation.show_average()
         self._digest = None
-        if step > self._iterations - self._averaged_iterations:
-            self._average(self._supernet.module.state_dict())
+        if step > self.iterations - self.averaged_iterations:
+            self._average(self.supernet.module.state_dict())
         self._snapshots.save(step, genomes, self._content(state))
         self._step = step
 
@@ -318,7 +317,7 @@ class NatTraining(Training):
         if self._members is not None:
             self._members.load(content["state"])
         self._mean, self._n_averaged = content["mean"], content["n_averaged"]
-        self._supernet.module.eval()
+        self.supernet.module.eval()
         self._digest = None
 
     def _average(self, weights: dict[str, Tensor]) -> None:
@@ -332,26 +331,26 @@ class NatTraining(Training):
 
     def _plan(self, genomes: Genomes, step: int, warmup: int) -> tuple[list[Genomes], list[Floats]]:
         """Return the architectures and the learning rates of all steps of the descent, by epoch."""
-        rng = rng_for(self._seed, step, "architectures")
+        rng = rng_for(self.run_seed, step, "architectures")
         n = len(self._ready().batches)
-        steps = (warmup + self._epochs) * n
+        steps = (warmup + self._own_epochs) * n
         chosen = self._chosen(genomes, steps, rng)
-        rates = np.concatenate([self._rising(warmup * n), self._falling(step, self._epochs * n)])
-        epochs = warmup + self._epochs
+        rates = np.concatenate([self._rising(warmup * n), self._falling(step, self._own_epochs * n)])
+        epochs = warmup + self._own_epochs
         return np.split(chosen, epochs), np.split(rates, epochs)
 
     def _chosen(self, genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
         """Return what n steps of the descent train on behalf of the genomes, (k, d) -> (n, d)."""
-        if self._choice == "in_turn":
+        if self.choice == "in_turn":
             return in_turn(genomes, n, rng)
-        return from_distribution(self._supernet.space, genomes, n, rng)
+        return from_distribution(self.supernet.space, genomes, n, rng)
 
     def _rising(self, n: int) -> Floats:
-        return self._lr * np.arange(1, n + 1) / max(n, 1)
+        return self.lr * np.arange(1, n + 1) / max(n, 1)
 
     def _falling(self, step: int, n: int) -> Floats:
         """Return the learning rates of an iteration of which ``n`` steps of the descent are this supernet's."""
-        share = np.arange(n) / (n * self._shares)
-        if self._schedule == "cosine":
-            share = (step + share) / (self._iterations + 1)
-        return self._lr * (0.5 + 0.5 * np.cos(np.pi * share))
+        share = np.arange(n) / (n * self.shares)
+        if self.schedule == "cosine":
+            share = (step + share) / (self.iterations + 1)
+        return self.lr * (0.5 + 0.5 * np.cos(np.pi * share))

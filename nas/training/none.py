@@ -5,7 +5,8 @@ from typing import final
 
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.training.base import Progress, Training
+from nas.training.base import Training
+from nas.types import Progress
 
 
 @final

@@ -24,10 +24,19 @@ from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
 from nas.training import checkpoint
-from nas.training.adaptation import copied
-from nas.training.base import Progress, Training
+from nas.training.base import Training
+from nas.training.descent import copied
 from nas.training.trial import Trial, seconds_each, size_of
-from nas.types import Architecture, Genomes, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from nas.types import (
+    Architecture,
+    Genomes,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Progress,
+)
 
 ACTIVITY = "training the supernet"
 _NO_SETTINGS = {"self", "supernet", "dataset", "device", "cache", "folder", "kept"}
@@ -57,16 +66,16 @@ class SupernetTraining(Training):
         cache: Path,
         folder: Path,
         kept: Mapping[Path, str],
-        epochs: PositiveInt,
-        warmup_epochs: NonNegativeInt,
-        batch_size: PositiveInt,
-        lr: PositiveFloat,
-        weight_decay: NonNegativeFloat,
-        clip_norm: PositiveFloat,
-        label_smoothing: Probability,
-        random_subnets: NonNegativeInt,
-        checkpoint_every: PositiveInt,
-        seed: NonNegativeInt,
+        epochs: PositiveInt = 60,
+        warmup_epochs: NonNegativeInt = 2,
+        batch_size: PositiveInt = 64,
+        lr: PositiveFloat = 0.01,
+        weight_decay: NonNegativeFloat = 0.02,
+        clip_norm: PositiveFloat = 5.0,
+        label_smoothing: Probability = 0.1,
+        random_subnets: NonNegativeInt = 2,
+        checkpoint_every: PositiveInt = 5,
+        seed: NonNegativeInt = 0,
     ) -> None:
         """Describe the training; nothing is trained yet.
 
@@ -93,30 +102,21 @@ class SupernetTraining(Training):
             UserError: if settings do not fit each other, or the cache can neither be used nor has the weights.
         """
         settings = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
-        if warmup_epochs >= epochs:
-            raise UserError(f"warmup_epochs is {warmup_epochs}; it must be less than epochs, {epochs}")
-        if batch_size < 2:
-            raise UserError("batch_size is 1; batch-norm needs 2 or more")
+        _check(epochs, warmup_epochs, batch_size)
         self._supernet = supernet
         self._batches = TrainingBatches(dataset=dataset, batch_size=batch_size, seed=seed, device=device)
         self._device = torch.device(device)
-        self._epochs = epochs
-        self._warmup_epochs = warmup_epochs
-        self._lr = lr
-        self._weight_decay = weight_decay
-        self._clip_norm = clip_norm
-        self._label_smoothing = label_smoothing
-        self._random_subnets = random_subnets
-        self._checkpoint_every = checkpoint_every
-        self._seed = seed
+        self._epochs, self._warmup_epochs = epochs, warmup_epochs
+        self._lr, self._weight_decay, self._clip_norm = lr, weight_decay, clip_norm
+        self._label_smoothing, self._random_subnets = label_smoothing, random_subnets
+        self._checkpoint_every, self._seed = checkpoint_every, seed
         settings |= {"torch": torch.__version__, "device": self._device.type, "threads": torch.get_num_threads()}
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
         self._own_path = folder / "weights" / "supernet.pt"
         self._known = kept.get(self._own_path)
-        self._in_folder = False  # whether the weights in the run's folder are those of the run
+        self._prepared = self._in_folder = False  # whether the weights in the run's folder are those of the run
         if self._known is None and not self._path.exists():
             check_cache(cache)
-        self._prepared = False
 
     def prepare(self, progress: Progress) -> None:
         """Load the run's weights, or those of the cache, or train them, going on where a killed training stopped.
@@ -269,6 +269,14 @@ class SupernetTraining(Training):
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (self._epochs * steps_per_epoch - warmup))
+
+
+def _check(epochs: int, warmup_epochs: int, batch_size: int) -> None:
+    """Raise UserError if settings do not fit each other."""
+    if warmup_epochs >= epochs:
+        raise UserError(f"warmup_epochs is {warmup_epochs}; it must be less than epochs, {epochs}")
+    if batch_size < 2:
+        raise UserError("batch_size is 1; batch-norm needs 2 or more")
 
 
 def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:

@@ -7,7 +7,7 @@ import pytest
 from nas.algorithm.encas_joint import ENCASJoint
 from nas.algorithm.msunas import MSuNAS
 from nas.algorithm.random import RandomSearch
-from nas.cascade.joint_surrogate import CascadeSurrogate
+from nas.cascade.joint_surrogate import JointSurrogate
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
@@ -21,7 +21,7 @@ from nas.search import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SpaceSource
-from nas.space.joint import EACH_MACS, MemberTables, ProductSpace
+from nas.space.joint import EACH_MACS, JointSpace, MemberTables
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.surrogate.rbf import RBF
@@ -49,7 +49,7 @@ class Source(SpaceSource):
     fingerprint = "tables"
 
     def __init__(self) -> None:
-        self.space = ProductSpace({"small": member(1), "large": member(2)})
+        self.space = JointSpace({"small": member(1), "large": member(2)})
         tables = [
             AdditiveTable(
                 each.n_genes, [((g,), 1000 * (g + 2) * (1 + np.arange(each.upper[g] + 1))) for g in range(each.n_genes)]
@@ -91,7 +91,7 @@ def surrogate(source, errors="combined"):
     def rbf(**_):
         return RBFEnsemble(members=20, seed=0, device="cpu")
 
-    return CascadeSurrogate(source=source, errors=errors, member=rbf, combining=rbf(), cost=rbf())
+    return JointSurrogate(source=source, errors=errors, member=rbf, combining=rbf(), cost=rbf())
 
 
 def algorithm(source, reevaluate=True, **changes):

@@ -11,18 +11,18 @@ from nas.cascade.joint_evaluator import JointEvaluator
 from nas.errors import UserError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.objective.base import Measurement
-from nas.supernet.joint import Several, of_supernet
+from nas.supernet.joint import JointSupernet, of_supernet
 from nas.types import Architecture, Measure
 from tests.evaluator import test_subnet as single
 from tests.products import evaluator, sampled, several
 from tests.small import Bars, tiny
 
 
-def decoded(supernet: Several, genomes: np.ndarray) -> list[Architecture]:
+def decoded(supernet: JointSupernet, genomes: np.ndarray) -> list[Architecture]:
     return [supernet.space.decode(genome) for genome in genomes]
 
 
-def by_definition(supernet: Several, architecture: Architecture, split: str) -> dict[str, float]:
+def by_definition(supernet: JointSupernet, architecture: Architecture, split: str) -> dict[str, float]:
     """Ask one network after the other, image by image."""
     labels = Bars().split(split).labels
     outputs, found = {}, {}
@@ -51,7 +51,7 @@ def by_definition(supernet: Several, architecture: Architecture, split: str) -> 
 
 
 @pytest.fixture(scope="module")
-def supernet() -> Several:
+def supernet() -> JointSupernet:
     found = several()
     for each in found.members.values():  # sharper answers: some images go on, some do not
         with torch.no_grad():
@@ -60,7 +60,7 @@ def supernet() -> Several:
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_cascades_are_what_they_are_by_definition(supernet: Several, split: str) -> None:
+def test_cascades_are_what_they_are_by_definition(supernet: JointSupernet, split: str) -> None:
     architectures = decoded(supernet, sampled(supernet, 12))
     answered = []
     for architecture, metrics in zip(architectures, evaluator(supernet)(architectures, split), strict=True):
@@ -84,7 +84,7 @@ def test_a_networks_error_is_counted_from_its_logits(monkeypatch: pytest.MonkeyP
     assert metrics["thin_error"] == metrics["wide_error"] == 0
 
 
-def test_a_result_does_not_depend_on_what_is_evaluated_beside_it(supernet: Several) -> None:
+def test_a_result_does_not_depend_on_what_is_evaluated_beside_it(supernet: JointSupernet) -> None:
     architectures = decoded(supernet, sampled(supernet, 6))
     together = evaluator(supernet)(architectures, "validation")
     alone = [metrics for a in reversed(architectures) for metrics in evaluator(supernet)([a], "validation")]
@@ -104,7 +104,7 @@ def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, str]]:
     return runs
 
 
-def shared(supernet: Several) -> list[Architecture]:
+def shared(supernet: JointSupernet) -> list[Architecture]:
     """Cascades that differ in nothing but the first supernet's network, or in thresholds alone."""
     genomes = np.repeat(sampled(supernet, 2), 4, axis=0)
     genomes[:4, :-1] = genomes[0, :-1]
@@ -113,7 +113,7 @@ def shared(supernet: Several) -> list[Architecture]:
     return decoded(supernet, supernet.space.canonical(genomes))
 
 
-def test_no_network_runs_twice_for_a_batch(supernet: Several, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_runs_twice_for_a_batch(supernet: JointSupernet, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = count_runs(monkeypatch)
     subject, architectures = evaluator(supernet), shared(supernet)
     groups = subject.groups(architectures)
@@ -139,7 +139,7 @@ def test_other_weights_are_other_answers(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(after) == list(evaluator(supernet)(architectures, "validation"))
 
 
-def test_what_does_not_fit_in_memory_runs_again(supernet: Several, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_in_memory_runs_again(supernet: JointSupernet, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = count_runs(monkeypatch)
     subject, architectures = evaluator(supernet), shared(supernet)
     subject._outputs_bytes = 48 * 4 * 2  # one network's
@@ -148,7 +148,7 @@ def test_what_does_not_fit_in_memory_runs_again(supernet: Several, monkeypatch: 
     assert found == list(evaluator(supernet)(architectures, "validation"))
 
 
-def test_networks_of_one_resolution_share_a_pass_over_the_images(supernet: Several) -> None:
+def test_networks_of_one_resolution_share_a_pass_over_the_images(supernet: JointSupernet) -> None:
     own = [of_supernet(name, each.space.decode(each.space.largest)) for name, each in supernet.members.items()]
     found = single.evaluator(supernet).all_logits(own, "validation")  # type: ignore[arg-type]
     for name, logits, architecture in zip(supernet.members, found, own, strict=True):

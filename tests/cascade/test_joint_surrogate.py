@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.cascade.joint_surrogate import CascadeSurrogate
+from nas.cascade.joint_surrogate import JointSurrogate
 from nas.errors import UserError
 from nas.space.base import SearchSpace, SpaceSource
 from nas.space.supernet import SupernetSpace
@@ -27,9 +27,9 @@ def source() -> SpaceSource:
     return SupernetSpace(supernet=several())
 
 
-def surrogate(errors: str = "combined", **changes) -> CascadeSurrogate:
+def surrogate(errors: str = "combined", **changes) -> JointSurrogate:
     parts = {"member": rbf_of, "combining": rbf(), "cost": rbf()} | changes
-    return CascadeSurrogate(source=source(), errors=errors, **parts)
+    return JointSurrogate(source=source(), errors=errors, **parts)
 
 
 def truth(genomes: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_few_cascades_or_none(errors):
     assert [subject.predict(points[:k]).shape for k in (0, 1, 2)] == [(k, values.shape[1]) for k in (0, 1, 2)]
 
 
-def ranks(subject: CascadeSurrogate) -> list[float]:
+def ranks(subject: JointSurrogate) -> list[float]:
     from scipy.stats import spearmanr
 
     genomes, values, points = data()
@@ -84,7 +84,7 @@ def test_averaged_errors_are_simpler_and_know_no_order():
     np.testing.assert_array_equal(predicted[:, 1:], surrogate_fitted(genomes, values).predict(points)[:, 1:])
 
 
-def surrogate_fitted(genomes: np.ndarray, values: np.ndarray) -> CascadeSurrogate:
+def surrogate_fitted(genomes: np.ndarray, values: np.ndarray) -> JointSurrogate:
     subject = surrogate()
     subject.fit(genomes, values)
     return subject
@@ -141,7 +141,7 @@ def test_a_supernets_surrogate_may_be_of_another_kind():
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"surrogate=cascade predicts cascades of several supernets: choose them"):
-        CascadeSurrogate(
+        JointSurrogate(
             source=SupernetSpace(supernet=tiny()), errors="combined", member=rbf_of, combining=rbf(),
             cost=rbf(),
         )  # fmt: skip

@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hydra._internal.utils import get_args_parser
 from PIL import Image
 
+from nas.cli.command import CommandLine
 from nas.cli.compose import compose_jobs
 from nas.cli.launching import choose_launcher
 from nas.cli.main import check_jobs
 from nas.cli.naming import register_resolvers
-from nas.cli.scale import register_scales
-from nas.cli.spelling import spelled_out
 from nas.errors import UserError
 from tests.cascades import write_pool
 from tests.marks import slow_but
@@ -181,10 +179,9 @@ def typed(line, words):
 
 def refusal(words):
     """Return what is wrong with a command line, ``None`` if nothing is."""
-    arguments = get_args_parser().parse_intermixed_args(["tracker=csv", "paths.cache=cache", "device=cpu", *words])
-    arguments.overrides = [word for override in arguments.overrides for word in spelled_out(override)]
+    line = CommandLine.parsed(["tracker=csv", "paths.cache=cache", "device=cpu", *words])
     try:
-        jobs = compose_jobs(arguments, CONF, "config")
+        jobs = compose_jobs(line, CONF)
         choose_launcher(jobs)
         check_jobs(jobs)
     except UserError as error:
@@ -215,7 +212,6 @@ def test_advice_works_when_it_is_typed(case, place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setattr(sys, "argv", ["launch.py"])
     register_resolvers()
-    register_scales()
     message = refusal(line)
     assert message is not None
     assert set(advised(message, line)) == advice.keys(), message

@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nas.cli import launching
-from nas.cli.compose import Jobs, compose_jobs, labels, quoted
-from nas.cli.scale import register_scales
-from nas.cli.spelling import spelled_out
+from nas.cli.command import CommandLine, labels, quoted
+from nas.cli.compose import Jobs, compose_jobs
 from nas.errors import UserError
 
 CONF = Path(__file__).parent.parent.parent / "conf"
@@ -53,10 +51,7 @@ REFUSED = {
 
 def composed(monkeypatch, *words: str) -> Jobs:
     monkeypatch.setattr(sys, "argv", ["launch.py"])
-    register_scales()
-    arguments = get_args_parser().parse_intermixed_args(list(words))
-    arguments.overrides = [word for override in arguments.overrides for word in spelled_out(override)]
-    return compose_jobs(arguments, CONF, "config")
+    return compose_jobs(CommandLine.parsed(words))
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nas.cli.scale import SHELVES
+from nas.cli.command import SHELVES
 from nas.sweep import SweepFolder
 from nas.task.estimate import EstimateTask, Kind
 from tests.marks import slow_but

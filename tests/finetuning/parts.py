@@ -8,11 +8,11 @@ from torch import nn
 
 from nas.dataset.base import Augmentation, Dataset
 from nas.dataset.batches import Batches
-from nas.finetuning.accuracy import Accuracy, measure
+from nas.evaluator.accuracy import Metrics, measure
 from nas.finetuning.course import Course
-from nas.finetuning.descent import Descent
 from nas.finetuning.recipe import Recipe
 from nas.finetuning.teacher import Teacher
+from nas.finetuning.trainer import Trainer
 from nas.team import ALONE, Team
 from tests.small import Bars, tiny
 
@@ -66,10 +66,10 @@ def bars() -> Dataset:
     return Bars(augmentation=Augmentation(shift=0.1, flip=False, cutout=0.2, mixup=0.2))
 
 
-def descent(
+def trainer(
     subject: nn.Module | None = None, *, teacher: Teacher | None = None, team: Team = ALONE, **changes: Any
-) -> Descent:
-    return Descent(
+) -> Trainer:
+    return Trainer(
         network=subject or network(),
         teacher=teacher,
         dataset=bars(),
@@ -81,14 +81,14 @@ def descent(
     )
 
 
-def course(folder: Path, subject: Descent | None = None, members: Any = None, **changes: Any) -> Course:
+def course(folder: Path, subject: Trainer | None = None, members: Any = None, **changes: Any) -> Course:
     data = bars()
     images = Batches(
         images=data.split("validation"), mean=data.mean, std=data.std, device=CPU, crop=1.0, cache_bytes=2**20
     )
-    trained = subject or descent(**changes)
+    trained = subject or trainer(**changes)
 
-    def measured(network: nn.Module) -> Accuracy:
+    def measured(network: nn.Module) -> Metrics:
         return measure(network, images, SIDE, 20, trained.precision)
 
-    return Course(descent=trained, members=members, measure=measured, recipe=recipe(**changes), folder=folder)
+    return Course(trainer=trained, members=members, measure=measured, recipe=recipe(**changes), folder=folder)

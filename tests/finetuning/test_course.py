@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from nas.errors import RunError
-from nas.finetuning.accuracy import Accuracy
-from nas.finetuning.course import COLUMNS, Course
-from nas.finetuning.descent import Descent
+from nas.evaluator.accuracy import Metrics
+from nas.finetuning.course import COLUMNS, Best, Checkpoint, Checkpoints, Course
+from nas.finetuning.trainer import Trainer
 from nas.training import checkpoint
-from tests.finetuning.parts import course, descent, network, recipe
+from tests.finetuning.parts import course, network, recipe, trainer
 
 
 class Killed(BaseException):
@@ -20,7 +20,7 @@ class Killed(BaseException):
 
 def whole(folder: Path, **changes: Any) -> dict[str, Any]:
     torch.manual_seed(len(str(folder)))  # nothing depends on the global generator
-    subject = course(folder, descent(network(dropout=0.2), **changes), **changes)
+    subject = course(folder, trainer(network(dropout=0.2), **changes), **changes)
     subject.begin()
     subject.epochs(silent, silent)
     return contents(folder)
@@ -46,8 +46,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 MOMENTS = {
-    "in the first epoch": (Descent, "_step", 3),
-    "in the last epoch": (Descent, "_step", 11),
+    "in the first epoch": (Trainer, "_step", 3),
+    "in the last epoch": (Trainer, "_step", 11),
     "before the first epoch is measured": (Course, "_add", 2),
     "in writing the first file": (checkpoint, "save", 1),
     "after the best weights are written": (checkpoint, "save", 4),
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_made_again(damaged, undisturbed, tmp_path, caplog):
 
 def test_a_finished_one_trains_no_more(undisturbed, tmp_path, monkeypatch):
     whole(tmp_path)
-    monkeypatch.setattr(Descent, "train_epoch", None)
+    monkeypatch.setattr(Trainer, "train_epoch", None)
     assert same(whole(tmp_path), undisturbed)
 
 
@@ -121,14 +121,14 @@ def scripted(folder: Path, accuracies: list[tuple[float, float]], **changes: Any
     script = iter(accuracies)
     seen: list[dict[str, torch.Tensor]] = []
 
-    def measured(network: nn.Module) -> Accuracy:
+    def measured(network: nn.Module) -> Metrics:
         seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
         top1, loss = next(script)
-        return Accuracy(loss=loss, top1=top1, top5=100.0)
+        return Metrics(loss=loss, top1=top1, top5=100.0)
 
     settings = {"epochs": 2, "warmup_epochs": 0} | changes
     subject = Course(
-        descent=descent(**settings), members=None, measure=measured, recipe=recipe(**settings), folder=folder
+        trainer=trainer(**settings), members=None, measure=measured, recipe=recipe(**settings), folder=folder
     )
     return subject, seen
 
@@ -167,3 +167,44 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
     subject.begin()
     with pytest.raises(RunError, match=r"is not finite; lower finetuning.lr=1e\+30"):
         subject.epochs(silent, silent)
+
+
+def progress(epoch: int, best: int) -> Checkpoint:
+    rows = [{"epoch": number, "lr": None} for number in range(epoch + 1)]
+    return Checkpoint(rows=rows, best=Best(best, False, 90.0, 99.0, 0.5), state={"network": {"w": torch.tensor(epoch)}})
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    subject = Checkpoints(tmp_path / "new")
+    assert subject.load() is None
+    assert subject.best_weights() is None
+    subject.save(progress(0, 0), {"w": torch.ones(3)})
+    subject.save(progress(1, 0), None)
+    found = Checkpoints(tmp_path / "new").load()
+    assert found is not None
+    assert [row["epoch"] for row in found.rows] == [0, 1]
+    assert found.best == Best(0, False, 90.0, 99.0, 0.5)
+    assert found.state["network"]["w"] == 1
+    weights = subject.best_weights()
+    assert weights is not None
+    assert torch.equal(weights["w"], torch.ones(3))
+
+
+def test_a_best_file_of_an_epoch_that_is_lost_does_no_harm(tmp_path):
+    subject = Checkpoints(tmp_path)
+    subject.save(progress(0, 0), {"w": torch.ones(3)})
+    subject.save(progress(1, 1), {"w": torch.zeros(3)})
+    (tmp_path / "last.pt").unlink()
+    found = subject.load()
+    assert found is not None
+    assert len(found.rows) == 1
+
+
+def test_without_the_best_weights_all_is_done_again(tmp_path, caplog):
+    subject = Checkpoints(tmp_path)
+    subject.save(progress(0, 0), {"w": torch.ones(3)})
+    kept = (tmp_path / "best.pt").read_bytes()
+    subject.save(progress(1, 1), {"w": torch.zeros(3)})
+    (tmp_path / "best.pt").write_bytes(kept)
+    assert subject.load() is None
+    assert "the training starts again" in caplog.text

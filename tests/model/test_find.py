@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ofa.imagenet_classification.elastic_nn.networks import OFAResNets
 
 import nas
 from nas.errors import UserError
 from nas.model.base import Model, silent
-from nas.model.find import find_model, find_source, loaded
+from nas.model.find import ModelKeys, find_source, find_subject, loaded
 from nas.model.given import Given
 from tests.cascades import write_pool
 from tests.rounding import rounding
@@ -33,8 +34,8 @@ def given(place: Path, **settings: object) -> Given:
 
 
 def asked(**changes: object) -> dict[str, object]:
-    keys = {"run": None, "arch": "best", "model": None, "weights": None, "resolution": None, "recalibrate": True}
-    return keys | changes
+    recalibrate = changes.pop("recalibrate", True)
+    return {"keys": ModelKeys(**changes), "recalibrate": recalibrate}  # type: ignore[arg-type]
 
 
 def accuracy(model: Model, run: Path, split: str) -> tuple[float, float]:
@@ -54,7 +55,7 @@ def accuracy(model: Model, run: Path, split: str) -> tuple[float, float]:
 def test_members_of_a_front_are_what_the_run_measured(runs):
     front = json.loads((runs / "alone" / "front.json").read_text())["front"]
     for arch in ("best", 0, len(front) - 1, "1"):
-        model = find_model(**asked(run=runs / "alone", arch=arch), given=given(runs), progress=silent)
+        model = find_source(**asked(run=runs / "alone", arch=arch), given=given(runs)).load(silent)
         index = 0 if arch == "best" else int(arch)
         assert model.described["architecture"] == front[index]["architecture"]
         assert model.described["genome"] == front[index]["genome"]
@@ -69,7 +70,7 @@ def test_members_of_a_front_are_what_the_run_measured(runs):
 def test_weights_of_another_training_are_warned_about(runs, tmp_path, caplog):
     shutil.copytree(runs / "alone", tmp_path / "alone")
     for expected in (False, True):
-        find_model(**asked(run=tmp_path / "alone"), given=given(runs), progress=silent)
+        find_source(**asked(run=tmp_path / "alone"), given=given(runs)).load(silent)
         assert ("the weights are not those that" in caplog.text) == expected
         front = json.loads((tmp_path / "alone" / "front.json").read_text())["front"]
         change(tmp_path / "alone" / "front.json", front=[member | {"weights": "0" * 64} for member in front])
@@ -81,7 +82,7 @@ def test_an_architecture_that_is_on_no_front(runs, tmp_path):
     other = config | {"w": 0.5 if config["w"] == 1.0 else 1.0}
     (tmp_path / "mine.subnet").write_text(json.dumps(other))
     for arch in (other, json.dumps(other), str(tmp_path / "mine.subnet")):
-        model = find_model(**asked(run=runs / "alone", arch=arch), given=given(runs), progress=silent)
+        model = find_source(**asked(run=runs / "alone", arch=arch), given=given(runs)).load(silent)
         assert model.described["architecture"] == other
         known = [tuple(member["genome"]) for member in front]
         assert (model.described["source"]["index"] is None) == (tuple(model.described["genome"]) not in known)
@@ -90,7 +91,7 @@ def test_an_architecture_that_is_on_no_front(runs, tmp_path):
 
 def test_statistics_of_the_supernet(runs):
     own, inherited = (
-        find_model(**asked(run=runs / "alone", recalibrate=value), given=given(runs), progress=silent)
+        find_source(**asked(run=runs / "alone", recalibrate=value), given=given(runs)).load(silent)
         for value in (True, False)
     )
     assert own.network is not None and inherited.network is not None
@@ -117,7 +118,7 @@ def test_a_net_config_with_weights_that_were_written_for_it(runs, tmp_path):
     write_model(tmp_path / "net", model, overwrite=False)
     for weights in ("net.inherited", "model.safetensors"):
         keys = asked(model=str(tmp_path / "net" / "net.config"), weights=str(tmp_path / "net" / weights))
-        found = find_model(**keys, given=given(runs), progress=silent)
+        found = find_source(**keys, given=given(runs)).load(silent)
         assert found.network is not None and model.network is not None
         images = torch.rand(3, 3, 8, 8)
         with torch.no_grad():
@@ -126,7 +127,7 @@ def test_a_net_config_with_weights_that_were_written_for_it(runs, tmp_path):
 
 
 def loaded_member(runs: Path) -> Model:
-    return find_model(**asked(run=runs / "alone"), given=given(runs), progress=silent)
+    return find_source(**asked(run=runs / "alone"), given=given(runs)).load(silent)
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: entry["source"].split("/")[-2])
@@ -136,15 +137,15 @@ def test_published_files_build_and_cost_what_was_published(entry, tmp_path):
     for name in ("subnet", "run_config"):
         if name in entry:
             (tmp_path / ("net.subnet" if name == "subnet" else "run.config")).write_text(json.dumps(entry[name]))
-    keys = asked(model=str(tmp_path / "net.config"), weights="random", resolution=entry.get("resolution"))
-    model = find_model(**keys, given=given(tmp_path), progress=silent)
+    keys = asked(model=str(tmp_path / "net.config"), weights="random", r=entry.get("resolution"))
+    model = find_source(**keys, given=given(tmp_path)).load(silent)
     flops, published = model.described["costs"]["flops"], entry["published_mflops"]
     if "han-cai" in entry["source"]:
         assert round(flops) == published
     else:
         assert 0.985 * published < flops < published
     state = torch.random.get_rng_state()
-    again = find_model(**keys, given=given(tmp_path), progress=silent)
+    again = find_source(**keys, given=given(tmp_path)).load(silent)
     assert again.described["weights"] == model.described["weights"]
     assert torch.equal(torch.random.get_rng_state(), state)
     side = model.described["resolution"]
@@ -169,8 +170,8 @@ def test_architectures_in_folders_of_runs_and_models_are_named_with_those(runs, 
 
 
 def test_timm(tmp_path):
-    keys = asked(model="timm:mobilenetv3_small_050", weights="random", resolution=32)
-    model = find_model(**keys, given=given(tmp_path), progress=silent)
+    keys = asked(model="timm:mobilenetv3_small_050", weights="random", r=32)
+    model = find_source(**keys, given=given(tmp_path)).load(silent)
     assert model.described["n_classes"] == 1000
     assert model.described["resolution"] == 32
     assert model.ready(torch.rand(1, 3, 30, 40)).shape == (1, 1000)
@@ -198,31 +199,31 @@ def test_timm(tmp_path):
         ({"model": "broken.config", "weights": "random"}, r"model=broken.config is not JSON"),
         ({"model": "list.config", "weights": "random"}, r"model=list.config must hold a JSON object"),
         (
-            {"model": "odd.config", "weights": "random", "resolution": 8},
+            {"model": "odd.config", "weights": "random", "r": 8},
             r"'odd.config' describes a network of 'VGG', which cannot",
         ),
         (
-            {"model": "empty.config", "weights": "random", "resolution": 8},
+            {"model": "empty.config", "weights": "random", "r": 8},
             r"'empty.config' is damaged, or no network of 'MobileNetV3': 'first_conv' is missing",
         ),
         (
-            {"model": "wrong.config", "weights": "random", "resolution": 8},
+            {"model": "wrong.config", "weights": "random", "r": 8},
             r"'wrong.config' is damaged: blocks\[3\] takes 8 channels, and blocks\[2\] before it gives 32",
         ),
-        ({"model": "bare.config", "weights": "random", "resolution": 8}, r"'bare.config' is damaged: it has no blocks"),
+        ({"model": "bare.config", "weights": "random", "r": 8}, r"'bare.config' is damaged: it has no blocks"),
         (
-            {"model": "resnet.config", "weights": "random", "resolution": 8},
+            {"model": "resnet.config", "weights": "random", "r": 8},
             r"'resnet.config' is damaged, or no network of 'ResNets': 'input_stem' is missing",
         ),
         (
-            {"model": "proxyless.config", "weights": "random", "resolution": 8},
+            {"model": "proxyless.config", "weights": "random", "r": 8},
             r"'proxyless.config' is damaged: feature_mix_layer takes 1152 channels, and blocks\[16\] before it",
         ),
         ({"model": "mobile.config"}, r"which weights 'mobile.config' has is unknown: add weights=FILE"),
         ({"model": "mobile.config", "weights": "random"}, r"'mobile.config' does not say the resolution: add r=224"),
-        ({"model": "mobile.config", "weights": "gone.pth", "resolution": 8}, r"weights=gone.pth is no file"),
-        ({"model": "mobile.config", "weights": "other.pth", "resolution": 8}, r"holds the weights of another archit"),
-        ({"model": "mobile.config", "weights": "text.pth", "resolution": 8}, r"checkpoint 'text.pth' cannot be read"),
+        ({"model": "mobile.config", "weights": "gone.pth", "r": 8}, r"weights=gone.pth is no file"),
+        ({"model": "mobile.config", "weights": "other.pth", "r": 8}, r"holds the weights of another archit"),
+        ({"model": "mobile.config", "weights": "text.pth", "r": 8}, r"checkpoint 'text.pth' cannot be read"),
         ({"model": "arch.subnet", "weights": "random"}, r"which supernet the architecture is of is unknown"),
         ({"model": "timm:mobilenetv9"}, r"timm .* has no model 'mobilenetv9'; did you mean"),
         ({"model": "timm:resnet18", "weights": "gone.pth"}, r"weights=gone.pth does not exist"),
@@ -278,3 +279,27 @@ def test_cascades_are_what_the_run_measured(runs, monkeypatch):
         found = 100 * float((routed.predictions.numpy() == images.labels).mean())
         assert found == pytest.approx(front[index]["test"]["top1"], abs=rounding(len(images)))
         assert len(model.members) == len(front[index]["architecture"]["networks"]) > 1
+
+
+CHOICES = {"depth_list": [0, 1, 2], "expand_ratio_list": [0.2, 0.25, 0.35], "width_mult_list": [0.65, 0.8, 1.0]}
+
+
+def subject(place: Path, **keys: object) -> object:
+    return find_subject(ModelKeys(**keys), Given(settings={}, device="cpu", cache=place))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["model", "arch"])
+def test_a_network_of_ofas_resnet50_at_a_resolution_that_no_search_has(tmp_path, key):
+    network = OFAResNets(n_classes=10, **CHOICES)
+    network.set_active_subnet(d=[0] * 5, e=[0.2] * 18, w=[0] * 6)
+    (tmp_path / "net.config").write_text(json.dumps(network.get_active_subnet().config))
+    (tmp_path / "run.config").write_text('{"image_size": 100}')
+    found = subject(tmp_path, **{key: str(tmp_path / "net.config")})
+    assert isinstance(found, Model)
+    assert (found.described["resolution"], found.described["n_classes"]) == (100, 10)
+
+
+def test_a_static_network_of_attentivenas_needs_its_supernet(tmp_path):
+    (tmp_path / "net.config").write_text('{"name": "AttentiveNasStaticModel", "blocks": []}')
+    with pytest.raises(UserError, match="is a network of AttentiveNAS's supernet: add supernet=alphanet or attentiven"):
+        subject(tmp_path, model=str(tmp_path / "net.config"))

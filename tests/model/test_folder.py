@@ -14,11 +14,12 @@ from torch import nn
 
 import nas
 from nas.errors import UserError
-from nas.model.base import Model, counted, preparation, silent
+from nas.model.base import Model, preparation, silent
 from nas.model.build import network_from_config, network_of
-from nas.model.find import find_model
+from nas.model.find import find_source
 from nas.model.folder import read_model, write_model
 from nas.model.net_config import architectures as net_config_architectures
+from nas.pool.timm_models import counted
 from nas.supernet.attentivenas import AttentiveNas
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def model_of(runs: Path, run: str = "alone", **keys: object) -> Model:
-    return find_model(**asked(run=runs / run, **keys), given=given(runs), progress=silent)
+    return find_source(**asked(run=runs / run, **keys), given=given(runs)).load(silent)
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ def test_attentivenas_in_the_layout_of_its_authors(tmp_path):
     assert places == set(range(sum(architecture.config["d"])))
     files = {"model": str(tmp_path / "net" / "net.config"), "weights": str(tmp_path / "net" / "net.inherited")}
     settings = {"supernet": node, "dataset": DIGITS}
-    found = find_model(**asked(**files), given=given(tmp_path, **settings), progress=silent)
+    found = find_source(**asked(**files), given=given(tmp_path, **settings)).load(silent)
     assert found.described["weights"] == weights_digest(network.state_dict())
 
 
@@ -299,7 +300,7 @@ def test_no_code_of_a_weights_file_is_run(runs, folder, tmp_path):
     (tmp_path / "evil.pth").write_bytes(pickle.dumps({"state_dict": Evil()}))
     keys = asked(model=str(folder / "net.config"), weights=str(tmp_path / "evil.pth"))
     with pytest.raises(UserError, match="cannot be read"):
-        find_model(**keys, given=given(runs), progress=silent)
+        find_source(**keys, given=given(runs)).load(silent)
     assert not marker.exists()
 
 

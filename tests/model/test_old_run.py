@@ -7,7 +7,7 @@ import torch
 
 from nas.errors import UserError
 from nas.model.base import silent
-from nas.model.find import find_source, front_of
+from nas.model.find import ModelKeys, Subnet, find_source, find_subject, front_of
 from nas.model.given import Given
 from nas.model.old_run import OldFront, is_old_run
 from nas.supernet.ofa_mobilenet import OfaMobileNet
@@ -77,6 +77,13 @@ def test_the_second_objective_is_named_where_files_do_not_tell_it(tmp_path):
     write_old(tmp_path / "old", stats=False)
     front = front_of(tmp_path / "old", recalibrate=True, given=named(tmp_path), second="cpu")
     assert front.measures[1].name == "cpu"
+
+
+def test_a_member_without_its_weights(tmp_path):
+    configs = write_old(tmp_path / "old")
+    found = find_subject(ModelKeys(run=tmp_path / "old", arch=1), named(tmp_path))
+    assert isinstance(found, Subnet)
+    assert (found.architecture, found.supernet) == (configs[0], None)
 
 
 def test_a_member_has_its_part_of_the_supernets_weights(tmp_path):

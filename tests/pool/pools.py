@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nas.pool.base import Progress, Split
+from nas.pool.base import Split
 from nas.pool.model import Computed, PoolModel, from_logits
 from nas.pool.stored_pool import StoredPool
+from nas.types import Progress
 
 SIZES: dict[Split, int] = {"validation": 40, "test": 30}
 CLASSES = ("a", "b", "c")
@@ -77,7 +78,7 @@ class Invented(StoredPool):
         )
 
 
-def silent(done: int, total: int, name: str) -> None:
+def silent(what: str, done: int, total: int) -> None:
     pass
 
 

@@ -107,7 +107,7 @@ def test_the_final_weights_of_a_run_that_adapted_them_are_used(adapted, monkeypa
     members, said, seen = front(adapted / "nat/seed_0"), [], []
     monkeypatch.setattr("nas.pool.runs.from_logits", lambda logits: seen.append(logits) or from_logits(logits))
     found = pool(adapted, "nat/seed_0")
-    found.prepare(lambda done, total, what: said.append(what))
+    found.prepare(lambda what, done, total: said.append(what))
     assert all(member["final"]["loss"] != member["metrics"]["loss"] for member in members)
     assert len(said) == len(members)  # networks alone: nothing is trained
     measured = [member[key] for member in members for key in ("final", "test")]
@@ -281,7 +281,7 @@ def test_a_run_listed_twice_is_refused(place):
 def test_trained_weights_are_trained_only_where_they_are_absent(place, tmp_path):
     def said(folder: Path, cache: Path) -> list[str]:
         told: list[str] = []
-        pool(folder.parent, folder.name, cache=cache).prepare(lambda done, total, what: told.append(what))
+        pool(folder.parent, folder.name, cache=cache).prepare(lambda what, done, total: told.append(what))
         return [what for what in told if "net_" not in what]
 
     earlier = copied(place, tmp_path, ("seed",), 0)

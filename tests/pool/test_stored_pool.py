@@ -84,7 +84,7 @@ def test_many_small_blocks_give_the_same_file(tmp_path, reference, monkeypatch):
 def test_progress_counts_models(tmp_path):
     calls = []
     Invented(tmp_path).prepare(lambda *call: calls.append(call))
-    assert calls == [(1, 3, "model_0"), (2, 3, "model_1"), (3, 3, "model_2")]
+    assert calls == [("model_0", 1, 3), ("model_1", 2, 3), ("model_2", 3, 3)]
 
 
 def test_second_pool_runs_nothing(tmp_path, reference):

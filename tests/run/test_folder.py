@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.objective.base import TOP1_ERROR
 from nas.run.archive import Archive, Commit, Entry
-from nas.run.folder import RunFolder, short_names
+from nas.run.folder import MOVED_CLASSES, RunFolder, short_names
 from nas.types import Architecture, Measure
 
 SETTINGS = {"seed": 0, "algorithm": {"n_iter": 8}, "tracker": {"mode": "offline"}, "reference_point": None}
@@ -193,3 +194,21 @@ def test_names_are_as_short_as_they_can_be(folders, names):
 def test_lists_that_make_no_sense_are_refused(folders, message):
     with pytest.raises(UserError, match=message):
         short_names([Path(folder) for folder in folders], "pool.runs")
+
+
+@pytest.mark.parametrize("name", MOVED_CLASSES.values())
+def test_classes_that_moved_are_where_they_are_said_to_be(name):
+    module, _, label = name.rpartition(".")
+    assert getattr(import_module(module), label).__module__ == module
+
+
+def test_settings_of_earlier_versions_are_read_and_are_the_same(tmp_path):
+    then = {"evaluator": {"_target_": "nas.evaluator.joint.JointEvaluator", "_partial_": True, "threads": 1}}
+    now = {"evaluator": {"_target_": "nas.cascade.joint_evaluator.JointEvaluator", "threads": 1}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(then))
+    folder = RunFolder(tmp_path)
+    assert folder.settings()["evaluator"]["_target_"] == now["evaluator"]["_target_"]
+    folder.check_settings(now)
+    now["evaluator"]["threads"] = 2
+    with pytest.raises(UserError, match=r"evaluator\.threads is 1 there and 2 here"):
+        folder.check_settings(now)

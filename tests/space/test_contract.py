@@ -7,7 +7,7 @@ from nas.cascade.space import CascadeSpace
 from nas.space.base import SearchSpace
 from nas.space.cells import CellSpace
 from nas.space.constrained import Bound, Constrained
-from nas.space.joint import ProductSpace
+from nas.space.joint import JointSpace
 from nas.space.ofa import OfaSpace
 from nas.space.ofa_resnet50 import OfaResnet50Space
 from nas.space.proxyless import ProxylessSpace
@@ -50,8 +50,8 @@ LISTED: list[SearchSpace] = [
         last_kernel_sizes=(3,),
         last_expand_ratios=(2,),
     ),
-    ProductSpace({"first": TWO, "second": TWO}),
-    ProductSpace({"first": ONE, "second": ONE, "third": ONE}),
+    JointSpace({"first": TWO, "second": TWO}),
+    JointSpace({"first": ONE, "second": ONE, "third": ONE}),
     CascadeSpace(names=("a", "b", "c"), costs=np.arange(3.0), size=2, goal="cascade"),
     CascadeSpace(names=("a", "b", "c"), costs=np.arange(3.0), size=3, goal="ensemble"),
     CellSpace(),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nas.errors import UserError
-from nas.space.joint import MemberTables, ProductSpace, is_cascade
+from nas.space.joint import JointSpace, MemberTables, is_cascade
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 
@@ -14,7 +14,7 @@ def member(n_stages=1, widths=(0.5, 1.0)):
 
 
 def space(n=3):
-    return ProductSpace({name: member(i + 1) for i, name in enumerate("abc"[:n])})
+    return JointSpace({name: member(i + 1) for i, name in enumerate("abc"[:n])})
 
 
 def with_decisions(whole, positions, thresholds):

@@ -4,7 +4,7 @@ import torch
 
 from nas.errors import UserError
 from nas.space.joint import EACH_MACS
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from tests.products import several
 
 
@@ -43,7 +43,7 @@ def test_fewer_than_two_are_refused() -> None:
     with pytest.raises(UserError, match=r"supernet=\[thin\] is too few: a cascade needs two supernets or more"):
         several("thin")
     with pytest.raises(UserError, match="too few"):
-        Several(members={})
+        JointSupernet(members={})
 
 
 def test_there_is_no_network_of_all() -> None:

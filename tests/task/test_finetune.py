@@ -7,7 +7,7 @@ import torch
 import yaml
 
 import nas
-from nas.finetuning.descent import Descent
+from nas.finetuning.trainer import Trainer
 from nas.run.folder import RunFolder
 from nas.training import checkpoint
 from tests.marks import slow_but
@@ -76,7 +76,7 @@ def test_an_architecture_of_a_run_becomes_the_folder_of_a_model(finished, launch
 def test_a_killed_one_goes_on_with_the_same_command(finished, launch, tmp_path, monkeypatch):
     code, _, err = launch(*FROM_RUN, "paths.run=whole")
     assert code == 0, err
-    real, calls = Descent.train_epoch, []
+    real, calls = Trainer.train_epoch, []
 
     def interrupted(self, number, told):
         calls.append(number)
@@ -85,12 +85,12 @@ def test_a_killed_one_goes_on_with_the_same_command(finished, launch, tmp_path, 
         return real(self, number, told)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Descent, "train_epoch", interrupted)
+        patch.setattr(Trainer, "train_epoch", interrupted)
         code, _, _ = launch(*FROM_RUN)
     assert code == 130
     assert len(numbers(tmp_path / "tuned")) == 2
     calls.clear()
-    monkeypatch.setattr(Descent, "train_epoch", interrupted)
+    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
     code, _, err = launch(*FROM_RUN)
     assert code == 0, err
     assert calls == [1]

@@ -1,41 +1,41 @@
 """Forecasts of runs; whole ones, from the command line, are in ``tests/cli/test_estimating.py``."""
 
-from functools import partial
-from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nas.supernet.joint import Several
+from nas.errors import UserError
+from nas.experiment import Experiment
+from nas.settings import Paths
+from nas.supernet.joint import JointSupernet
 from nas.task import forecast
 from nas.task.forecast import Forecast, _batches, _disk, _evaluated, _front, _without_weights
 from nas.task.made_up import archive
+from tests.small import Bars
 from tests.tabular import Tabular
 
-
-class Published:
-    """A supernet whose weights are nowhere."""
-
-    def __init__(self, *, n_classes: int, width: float, checkpoint: str | None) -> None:
-        if checkpoint != "random":
-            raise FileNotFoundError(checkpoint)
-        self.trained = False
-        self.size = n_classes * width
+OFA: dict[str, Any] = {
+    "_target_": "nas.supernet.ofa_mobilenet.OfaMobileNet", "width": 1.0, "resolutions": [64],
+    "checkpoint": "absent.pth", "dropout": 0.0, "drop_path": 0.0, "gradient_checkpointing": False, "seed": 0,
+}  # fmt: skip
 
 
-def test_weights_are_not_read_but_count_as_there():
-    make = _without_weights(partial(Published, width=1.2, checkpoint=None))
-    assert "n_classes" in signature(make).parameters
-    supernet: Any = make(n_classes=10)
-    assert (supernet.trained, supernet.size) == (True, 12)
-    random = partial(Published, width=1.2, checkpoint="random")
-    assert _without_weights(random) is random
-    whole = partial(Several, members={"a": partial(Published, width=1.0, checkpoint="a.pth"), "b": random})
-    members = _without_weights(whole).keywords["members"]
-    assert members["a"](n_classes=10).trained
-    assert not members["b"](n_classes=10).trained
+def experiment(tmp_path: Path, node: dict[str, Any]) -> Experiment:
+    paths = Paths(cache=tmp_path, outputs=tmp_path, networks=tmp_path, run=tmp_path / "run")
+    return Experiment({"supernet": node}, paths=paths, parts={"dataset": Bars(), "device": "cpu"})
+
+
+def test_weights_are_not_read_but_count_as_there(tmp_path):
+    assert _without_weights(experiment(tmp_path, OFA)).trained
+    joint = {"_target_": "nas.supernet.joint.JointSupernet", "members": {"a": OFA, "b": OFA | {"width": 1.2}}}
+    supernet = _without_weights(experiment(tmp_path, joint))
+    assert isinstance(supernet, JointSupernet)
+    assert [each.trained for each in (supernet, *supernet.members.values())] == [True, True, True]
+    with pytest.raises(UserError, match=r"absent\.pth"):
+        experiment(tmp_path, OFA).supernet  # noqa: B018 -- built
 
 
 def test_the_first_architecture_warms_up_and_time_ends_it(space, monkeypatch):

@@ -189,6 +189,16 @@ class TestNetConfig:
         assert round(found["macs"] / 1e6) == entry["published_mflops"]
         assert round(found["params"] / 1e6, 1) == 5.9
 
+    def test_a_published_network_of_which_blocks_are_left_out(self, launch, tmp_path):
+        """ProxylessNAS's for a phone, of width 1: alone it costs what was published; the supernet is wider."""
+        (entry,) = [entry for entry in PUBLISHED if entry["source"].endswith("proxyless_mobile.config")]
+        (tmp_path / "net.config").write_text(json.dumps(entry["config"]))
+        found = profile(launch, "model=net.config", "r=224")
+        assert round(found["macs"] / 1e6) == entry["published_mflops"] == 320
+        code, _, err = launch("task=profile", "model=net.config", "supernet=proxyless", "r=224")
+        assert code == 2 and len(err.splitlines()) == 1
+        assert "no network of supernet=proxyless, or of another width: its blocks have 16, 32, 32, 40, 40" in err
+
     def test_files_of_a_models_folder_say_their_resolution(self, launch, net_config, tmp_path):
         (tmp_path / "run.config").write_text('{"image_size": 128}')
         assert profile(launch, f"model={net_config}")["resolution"] == 128

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import nas
-from nas.model.front import Front, Member
+from nas.model.base import Front, Member
 from nas.task.select import choose, folder_names, reason
 from nas.types import Measure
 from tests.model.test_old_run import DIGITS, write_old

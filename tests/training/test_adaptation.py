@@ -1,7 +1,6 @@
 import numpy as np
-import torch
 
-from nas.training.adaptation import copied, from_distribution, in_turn
+from nas.training.adaptation import from_distribution, in_turn
 
 
 def test_candidates_in_turn_come_equally_often(space):
@@ -42,15 +41,3 @@ def test_absent_layers_say_nothing_about_present_ones(space):
     assert present.sum() == 200
     assert (chosen[present, space.kernel_gene(0, 1)] == 1).all()
     assert (chosen[~present, space.kernel_gene(0, 1)] == 0).all()
-
-
-def test_tensors_are_copies_and_the_rest_is_as_it_was():
-    tensor = torch.ones(2, requires_grad=True)
-    before = {"a": [tensor, {"b": 3, "c": (1, 2)}], "d": None}
-    after = copied(before)
-    with torch.no_grad():
-        tensor.fill_(7)
-    assert torch.equal(after["a"][0], torch.ones(2))
-    assert not after["a"][0].requires_grad
-    assert after["a"][1] == {"b": 3, "c": (1, 2)}
-    assert after["d"] is None

@@ -10,7 +10,7 @@ from nas.errors import UserError
 from nas.seeding import rng_for
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import weights_digest
-from nas.supernet.joint import Several
+from nas.supernet.joint import JointSupernet
 from nas.training.joint import JointTraining
 from nas.training.nat import NatTraining
 from nas.training.none import NoTraining
@@ -43,7 +43,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def training(folder: Path, supernet: Several | None = None, member: Any = None, **changes: Any) -> JointTraining:
+def training(folder: Path, supernet: JointSupernet | None = None, member: Any = None, **changes: Any) -> JointTraining:
     return JointTraining(
         supernet=supernet or several(*NAMES),
         folder=folder,
@@ -56,7 +56,7 @@ def genomes(step: int) -> np.ndarray:
     return several(*NAMES).space.sample(5, np.random.default_rng(step))
 
 
-def whole(folder: Path, supernet: Several) -> list[str | None]:
+def whole(folder: Path, supernet: JointSupernet) -> list[str | None]:
     subject = training(folder, supernet)
     subject.prepare(one.silent)
     digests = [subject.weights]
@@ -68,12 +68,12 @@ def whole(folder: Path, supernet: Several) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Several, list[str | None]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, JointSupernet, list[str | None]]:
     folder, supernet = tmp_path_factory.mktemp("run"), several(*NAMES)
     return folder, supernet, whole(folder, supernet)
 
 
-def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Path, Several, Any]) -> None:
+def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Path, JointSupernet, Any]) -> None:
     folder, supernet, digests = undisturbed
     assert len(set(digests)) == STEPS + 2
     for number, name in enumerate(NAMES):
@@ -100,7 +100,7 @@ def test_each_supernet_is_trained_as_one_alone_on_its_part(undisturbed: tuple[Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [("thin", 0, 2), ("wide", 0, 1), ("thin", 1, 1), ("wide", 2, 0)], ids=str)
 def test_killed_in_any_supernets_training_it_ends_with_the_same_weights(
-    kill_at: tuple[str, int, int], undisturbed: tuple[Path, Several, list[str | None]], tmp_path: Path
+    kill_at: tuple[str, int, int], undisturbed: tuple[Path, JointSupernet, list[str | None]], tmp_path: Path
 ) -> None:
     expected, (name, step_killed, epoch) = undisturbed[2], kill_at
 

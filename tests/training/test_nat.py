@@ -214,10 +214,10 @@ def test_the_end_needs_nothing_but_the_final_weights(undisturbed: tuple[Path, li
 def test_a_supernet_without_weights_gets_first_ones(tmp_path: Path) -> None:
     calls = []
 
-    def initial(*, supernet: Tiny, dataset: Bars, device: str, cache: Path) -> NoTraining:
+    def initial(*, supernet: Tiny, folder: Path) -> NoTraining:
         class Counting(NoTraining):  # type: ignore[misc]
             def prepare(self, progress: Any) -> None:
-                calls.append(cache)
+                calls.append(folder)
 
         return Counting(supernet=supernet)
 

@@ -6,7 +6,7 @@ from nas.report.data.spaces import Spaces
 from nas.report.statistics.genes import gene_shares, row_texts
 from nas.space.cells import OPERATIONS, CellSpace
 from nas.space.constrained import Constrained
-from nas.space.joint import ProductSpace
+from nas.space.joint import JointSpace
 from nas.space.ofa_resnet50 import OfaResnet50Space
 from tests.report.made import SETTINGS, made_run
 from tests.small import tiny
@@ -30,7 +30,7 @@ def test_values_are_those_of_the_architectures():
     assert found["stage1.layer1.expand_ratio"] == [f"{ratio:g}" for ratio in space.expand_ratios]
     assert found["resolution"] == [f"{side:g}" for side in space.resolutions]
     assert texts_of(Constrained(space, [])) == found
-    both = texts_of(ProductSpace({"a": space, "b": space}))
+    both = texts_of(JointSpace({"a": space, "b": space}))
     assert both["b.resolution"] == found["resolution"] and both["a.position"] == ["0", "1"]
     assert both["a.threshold"] == ["0.1", "0.2", "1"]
 

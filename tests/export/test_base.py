@@ -1,7 +1,7 @@
 import json
 
 from nas.cascade.module import Cascade
-from nas.export.about import about, summary
+from nas.export.base import about, summary
 from nas.model.base import Model
 from tests.export.networks import small_cascade, small_prepared
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nas.cli.spelling import spelled_out
+from nas.cli.command import spelled_out
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import timm
 from nas.dataset.base import Dataset
 from nas.errors import UserError, nearest
 from nas.files import expanded
-from nas.model.base import TIMM, Model, ModelSource, Progress, counted
-from nas.model.given import data_of
-from nas.pool.timm_models import HUB, RANDOM, make_model, prepared, weights_file
+from nas.model.base import TIMM, Model, ModelSource
+from nas.model.given import Given, data_of
+from nas.pool.timm_models import HUB, RANDOM, counted, make_model, prepared, weights_file
 from nas.seeding import short_seed
 from nas.supernet.checkpoint import weights_digest
+from nas.types import Progress
 
 
 @final
@@ -103,14 +104,27 @@ class TimmSource(ModelSource):
         return Model(self.name, network, ready, described)
 
 
-def file_or_word(weights: str | None) -> str:
-    """Return what ``weights`` means for a model of timm: nothing stands for the published ones.
+def named(model: str, weights: str | None, resolution: int | None, given: Given) -> TimmSource:
+    """Return where a model of timm comes from that a command line names.
+
+    Args:
+        model: timm's name of it.
+        weights: a path, ``"hub"`` or ``"random"``; ``None`` for the published ones.
+        resolution: side of the square input in pixels; ``None`` for its own.
+        given: what else is named.
 
     Raises:
-        UserError: if it is the path of nothing.
+        UserError: if the weights are the path of nothing.
     """
-    if weights is None:
-        return HUB
-    if weights not in (HUB, RANDOM) and not expanded(weights, "weights").exists():
+    if weights not in (None, HUB, RANDOM) and not expanded(str(weights), "weights").exists():
         raise UserError(f"weights={weights} does not exist; give a file, {HUB} (nothing means that too) or {RANDOM}")
-    return weights
+    return TimmSource(
+        model,
+        weights=HUB if weights is None else weights,
+        seed=0,
+        resolution=resolution,
+        dataset=given.dataset,
+        settings=given.settings,
+        name=model,
+        device=given.device,
+    )

@@ -13,7 +13,7 @@ import nas
 from nas.cascade.module import Cascade, GapCascade
 from nas.errors import UserError
 from nas.model.base import Model, silent
-from nas.model.find import find_model, find_source
+from nas.model.find import find_source
 from tests.cascades import write_pool
 from tests.model.test_find import asked, given
 from tests.rounding import rounding
@@ -26,7 +26,7 @@ def front(folder: Path) -> list[dict[str, Any]]:
 
 
 def found_model(place: Path, run: str, arch: object) -> Model:
-    return find_model(**asked(run=place / run, arch=arch), given=given(place), progress=silent)
+    return find_source(**asked(run=place / run, arch=arch), given=given(place)).load(silent)
 
 
 def assert_measured(model: Model, place: Path, run: str, split: str, metrics: Mapping[str, float]) -> list[float]:

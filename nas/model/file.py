@@ -8,21 +8,20 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from nas.dataset.base import Dataset, Images
+from nas.dataset.base import Dataset
 from nas.dataset.batches import Batches
 from nas.errors import UserError
-from nas.evaluator.recalibration import recalibrate
+from nas.evaluator.recalibration import recalibrate, training_sample
 from nas.files import expanded, read_json
-from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, Progress, counted, preparation
-from nas.model.build import fill, network_from_config, read_weights
+from nas.model.base import ARCHITECTURE, NET_CONFIG, Model, ModelSource, preparation
+from nas.model.build import fill, read_weights
 from nas.model.given import IMAGENET_MEAN, IMAGENET_STD, Given, data_of
+from nas.model.layers import network_from_config
 from nas.model.net_config import resolution_of
-from nas.seeding import rng_for
+from nas.pool.timm_models import counted
 from nas.space.base import SearchSpace
-from nas.supernet.checkpoint import RANDOM, weights_digest
-from nas.types import Genomes
-
-PUBLISHED_CLASSES = 1000
+from nas.supernet.checkpoint import PUBLISHED_CLASSES, RANDOM, weights_digest
+from nas.types import Genomes, Progress
 
 
 @final
@@ -203,11 +202,8 @@ def own_statistics(
     n, size = int(evaluator.get("recalibration_images", 256)), int(evaluator.get("recalibration_batch_size", 256))
     if n == 0:
         return
-    train = dataset.split("train")
-    chosen = rng_for(int(evaluator.get("seed", 0)), 0, "recalibration").permutation(len(train))[:n]
-    chosen.sort()
     batches = Batches(
-        images=Images(train.pixels[chosen], train.labels[chosen]),
+        images=training_sample(dataset, n, int(evaluator.get("seed", 0))),
         mean=dataset.mean,
         std=dataset.std,
         device=device,

@@ -1,7 +1,10 @@
 """One process's part in training a network further."""
 
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -17,13 +20,13 @@ from nas.finetuning.teacher import Teacher
 from nas.seeding import rng_for
 from nas.supernet.precision import half_precision
 from nas.team import Team
-from nas.training.adaptation import copied
+from nas.training.descent import Descent, copied
 
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @final
-class Descent:
+class Trainer:
     """Steps of timm's optimizer on the training images, epoch by epoch.
 
     An epoch's random numbers come from the seed and its number alone. Several processes take the same steps, each on
@@ -77,7 +80,14 @@ class Descent:
         self._optimizer = recipe.make_optimizer(self.network)
         self._schedule = recipe.make_schedule(self._optimizer, len(self._batches))
         self._type = _half(recipe, device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
+        self._descent = Descent(
+            self._optimizer,
+            list(self.network.parameters()),
+            scaler=torch.amp.GradScaler(device.type, enabled=self._type is torch.float16),
+            device=device,
+            team=team,
+            clip_norm=recipe.clip_norm,
+        )
         self._ema: Any = None
         if recipe.ema is not None and team.rank == 0:
             self._ema = ModelEmaV3(self.network, decay=recipe.ema, use_warmup=recipe.ema_warmup)
@@ -98,8 +108,7 @@ class Descent:
         state: dict[str, Any] = copied(
             {
                 "network": dict(self.network.state_dict()),
-                "optimizer": self._optimizer.state_dict(),
-                "scaler": self._scaler.state_dict(),
+                **self._descent.state(),
                 "average": {} if self._ema is None else dict(self._ema.module.state_dict()),
                 "steps": self._steps,
             }
@@ -110,8 +119,7 @@ class Descent:
         """Go on from what :meth:`state` returned, possibly in another process."""
         # A class of the package ``ofa`` has a method of its own, which accepts too much.
         nn.Module.load_state_dict(self.network, state["network"])
-        self._optimizer.load_state_dict(copied(state["optimizer"]))  # which keeps the tensors that it is given
-        self._scaler.load_state_dict(state["scaler"])
+        self._descent.load(state)
         if self._ema is not None:
             nn.Module.load_state_dict(self._ema.module, state["average"])
         self._steps = state["steps"]
@@ -127,11 +135,9 @@ class Descent:
         """
         batches = self._batches.epoch(number, [self._resolution] * len(self._batches))
         total = torch.zeros(1, dtype=torch.float64, device=self._device)
-        devices = [self._device] if self._device.type == "cuda" else []
         self.network.train()
         self._schedule.step(number)
-        with torch.random.fork_rng(devices), self._team.synchronised():
-            torch.manual_seed(int(rng_for(self._seed, number, f"dropout {self._team.rank}").integers(2**63)))
+        with self._descent.seeded(self._seed, number, f"dropout {self._team.rank}"):
             for step, (images, targets) in enumerate(batches):
                 self._schedule.step_update(number * len(self._batches) + step)
                 rng = rng_for(self._seed, number, f"erase {step}")
@@ -152,14 +158,7 @@ class Descent:
             logits = self.network(images)
             taught = None if self._teacher is None else self._teacher(images)
         loss = self._loss(logits.float(), targets, taught) * (len(images) / self._size)
-        torch.autograd.backward(self._scaler.scale(loss))
-        parameters = list(self.network.parameters())
-        self._team.sum_gradients(parameters)
-        if self._recipe.clip_norm is not None:
-            self._scaler.unscale_(self._optimizer)
-            torch.nn.utils.clip_grad_norm_(parameters, self._recipe.clip_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        self._descent.step(loss)
         self._steps += 1
         if self._ema is not None:
             self._ema.update(self.network, step=self._steps if self._recipe.ema_warmup else None)
@@ -171,6 +170,52 @@ class Descent:
             return loss
         ratio = self._recipe.distillation
         return (loss + ratio * cross_entropy(logits, taught)) * (2 / (1 + ratio))
+
+
+@dataclass(frozen=True)
+class TrainerReplica:
+    """Builds what another process of a team trains.
+
+    Attributes:
+        network: as :func:`as_bytes` writes it.
+        teacher: likewise; ``None`` for none.
+        dataset: builds the images for a device.
+        resolution, recipe, seed: see :class:`Trainer`.
+    """
+
+    network: bytes
+    teacher: bytes | None
+    dataset: Callable[[str], Dataset]
+    resolution: int
+    recipe: Recipe
+    seed: int
+
+    def __call__(self, device: str) -> Callable[..., Trainer]:
+        """Return what becomes a part of the training when it joins a team."""
+        teacher = None if self.teacher is None else from_bytes(self.teacher)
+        assert teacher is None or isinstance(teacher, Teacher)
+        return partial(
+            Trainer,
+            network=from_bytes(self.network),
+            teacher=teacher,
+            dataset=self.dataset(device),
+            resolution=self.resolution,
+            recipe=self.recipe,
+            seed=self.seed,
+        )
+
+
+def as_bytes(module: nn.Module) -> bytes:
+    """Return a module with its tensors, for another process of this program: sent as it is, it would share them."""
+    buffer = io.BytesIO()
+    torch.save(module, buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes) -> nn.Module:
+    """Return what :func:`as_bytes` was given, on the CPU."""
+    module: nn.Module = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
+    return module
 
 
 def _half(recipe: Recipe, device: torch.device) -> torch.dtype | None:

@@ -1,0 +1,329 @@
+"""The texts of ``--help``: one screen; the choices of a group; the settings of a choice."""
+
+import ast
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from nas.cli.command import CommandLine
+from nas.cli.compose import compose_jobs
+from nas.errors import unknown
+from nas.settings import PROVIDED, Settings
+
+NAS = Path(__file__).parent.parent
+WIDEST = 100
+"""Columns of a text; a narrower terminal has less."""
+
+_ALONE = ("experiment", "hydra", "paths", "scale")
+"""Groups that are named after the others, or not at all."""
+
+_EXAMPLES = """\
+  python launch.py                                      # MSuNAS on handwritten digits
+  python launch.py supernet=alphanet dataset=cifar100 algorithm=nat
+  python launch.py -m seed='range(10)' algorithm=msunas,random
+  python launch.py task=export run=outputs/demo arch=best"""
+
+_TYPES = {
+    "PositiveInt": "whole number, 1 or more",
+    "NonNegativeInt": "whole number, 0 or more",
+    "Count": "whole number, 1 to 1,000,000",
+    "Threads": "whole number, 1 to 1,024",
+    "PositiveFloat": "number above 0",
+    "NonNegativeFloat": "number, 0 or more",
+    "Probability": "number from 0 to 1",
+    "Seconds": "seconds, above 0",
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "bool": "true or false",
+    "Path": "path",
+    "None": "null",
+    "Any": "",
+}
+"""Types of signatures in words."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A setting as a constructor has it.
+
+    Attributes:
+        kind: its type and range in words.
+        text: what it is, one sentence.
+    """
+
+    kind: str
+    text: str
+
+
+def help_text(words: Sequence[str], conf: Path) -> str:
+    """Return the text of ``--help`` with words behind it: groups, or choices of groups; none for the overview.
+
+    Raises:
+        UserError: if there is no such group or choice; it names the nearest.
+    """
+    return "\n\n".join(_of_word(word, conf) for word in words) if words else _overview(conf)
+
+
+def _width() -> int:
+    return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+
+
+def _overview(conf: Path) -> str:
+    groups = [group for group in _groups(conf) if "/" not in group and group not in _ALONE]
+    indent = max(map(len, groups)) + 4
+    lines = ["Evolutionary multi-objective neural architecture search on weight-sharing supernets.", ""]
+    lines += ["  python launch.py [GROUP=CHOICE ...] [KEY=VALUE ...]      one run; the same words go on with it"]
+    lines += [
+        "  python launch.py -m KEY=VALUE,VALUE ...                  many runs",
+        "",
+        "Groups and their choices:",
+        "",
+    ]
+    lines += [_row(group, " ".join(_choices(conf, group)), indent) for group in groups]
+    recipes = f"{len(_choices(conf, 'experiment'))} recipes of papers: --help experiment"
+    lines += [_row("experiment", recipes, indent), _row("scale", "small: stand-ins that run in minutes", indent)]
+    lines += ["", "Settings without a group:", ""]
+    comments = _comments(conf / "config.yaml")
+    lines += [_row(each.name, comments.get(each.name, "").partition(";")[0], 20) for each in fields(Settings)]
+    lines += ["", "Examples:", "", _EXAMPLES, ""]
+    lines += ["More: --help GROUP, --help GROUP=CHOICE (every setting), --cfg job (all settings of these words)"]
+    lines += ['Tab completion: eval "$(python launch.py -sc install=bash)"']
+    return "\n".join(lines)
+
+
+def _row(name: str, text: str, indent: int) -> str:
+    lines = textwrap.wrap(text, max(20, _width() - indent), break_on_hyphens=False) or [""]
+    first = f"  {name}".ljust(indent)
+    return "\n".join([first + lines[0], *(" " * indent + line for line in lines[1:])])
+
+
+def _of_word(word: str, conf: Path) -> str:
+    group, equals, choice = word.partition("=")
+    groups = _groups(conf)
+    if group not in groups:
+        raise unknown("group", group, groups)
+    choices = _choices(conf, group)
+    if not equals:
+        width = max(map(len, choices)) + 4
+        rows = [_row(name, _header(_file(conf, group, name))[0], width) for name in choices]
+        return "\n".join([f"{group}: its choices", "", *rows, "", f"The settings of one: --help {group}=CHOICE"])
+    if choice not in choices:
+        raise unknown(f"choice for {group}:", choice, choices)
+    return _of_choice(group, choice, conf)
+
+
+def _of_choice(group: str, choice: str, conf: Path) -> str:
+    file = _file(conf, group, choice)
+    lines = [*textwrap.wrap(f"{group}={choice}: {' '.join(_header(file))}", _width(), break_on_hyphens=False)]
+    if group in ("experiment", "scale"):
+        plain = {key: value for key, value in (yaml.safe_load(file.read_text()) or {}).items() if key != "defaults"}
+        return "\n".join([*lines, "", *textwrap.indent(yaml.safe_dump(plain, sort_keys=False), "  ").splitlines()])
+    for path, node, comments in _nodes(group, choice, conf, file):
+        target = str(node["_target_"])
+        lines += ["", f"{path or 'of this task alone'}: {target}"]
+        described = settings_of(target)
+        for key, value in node.items():
+            if key.startswith("_") or (key in PROVIDED and key not in described):
+                continue
+            if isinstance(value, Mapping) and "_target_" in yaml.safe_dump(dict(value)):
+                continue  # parts, which follow
+            found = described.get(key, Described("", ""))
+            text = found.text or comments.get(key, "")
+            kind = f"   ({found.kind})" if found.kind else ""
+            name = f"{path}.{key}" if path else key
+            lines += [f"  {name}={_shown(value)}{kind}"]
+            lines += textwrap.wrap(text, _width(), initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _nodes(
+    group: str, choice: str, conf: Path, file: Path
+) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
+    """Yield the parts that a choice describes: how they are called, their settings, comments of the file."""
+    words = [f"{group}={choice}"] if group != "sec_obj" else [f"sec_obj=[{choice}]"]
+    multirun = group.startswith("hydra/")
+    config = compose_jobs(CommandLine(tuple(words), multirun=multirun), conf).jobs[0].config
+    node = config
+    for name in group.split("/"):
+        node = node[name]
+    plain = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
+    assert isinstance(plain, dict)
+    comments = _comments(file)
+    if group == "task":
+        own = OmegaConf.to_container(config, resolve=False)
+        assert isinstance(own, dict)
+        keys = {key: own[key] for key in comments if key in own and not isinstance(own[key], dict)}
+        rest = {key: value for key, value in plain.items() if not str(value).startswith("${")}
+        if keys:
+            yield "", {"_target_": plain["_target_"], **keys}, comments
+        plain = rest
+    yield from _parts(group.replace("/", "."), {str(key): value for key, value in plain.items()}, comments)
+
+
+def _parts(
+    path: str, node: Mapping[str, Any], comments: Mapping[str, str]
+) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
+    if "_target_" in node:
+        yield path, node, comments
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _parts(f"{path}.{key}", value, comments)
+
+
+def _shown(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
+    return text if len(text) < 60 else f"{text[:56]} ..."
+
+
+def _groups(conf: Path) -> list[str]:
+    """Return the groups, nested ones as ``dataset/augmentation``."""
+    folders = {path.parent.relative_to(conf) for path in conf.rglob("*.yaml")} - {Path()}
+    return sorted(str(folder) for folder in folders)
+
+
+def _choices(conf: Path, group: str) -> list[str]:
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
+def _file(conf: Path, group: str, choice: str) -> Path:
+    return conf / group / f"{choice}.yaml"
+
+
+def _header(file: Path) -> list[str]:
+    """Return the lines of the comment at the top of a file of settings."""
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
+    header = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        header.append(line.lstrip("# "))
+    return header or [""]
+
+
+def _comments(file: Path) -> dict[str, str]:
+    """Return what stands behind the keys of a file of settings; text that goes on in the next lines included."""
+    found: dict[str, str] = {}
+    last = None
+    inside = True
+    for line in file.read_text().splitlines():
+        if line.startswith("defaults:"):
+            inside = False
+        elif line and line[0] not in " -#":
+            inside = True
+        before, mark, comment = line.partition("#")
+        key = before.strip().partition(":")[0]
+        if inside and key and not key.startswith(("-", "_", "defaults")) and ":" in before:
+            last = key
+            if mark:
+                found[key] = comment.strip()
+        elif inside and mark and not before.strip() and last in found and before:
+            found[last] += f" {comment.strip()}"
+        else:
+            last = None if not line.strip() else last
+    return found
+
+
+def settings_of(target: str) -> dict[str, Described]:
+    """Return the settings of a class of ``nas`` by name, read off its source without importing it."""
+    module, _, name = target.rpartition(".")
+    if not module.startswith("nas."):
+        return {}
+    return _class_settings(module, name)
+
+
+def _class_settings(module: str, name: str) -> dict[str, Described]:
+    tree = _source(module)
+    found: dict[str, Described] = {}
+    node = next((each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name), None)
+    if node is None:
+        return {}
+    makers = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+    texts = _described(ast.get_docstring(node) or "")
+    if makers:
+        texts |= _described(ast.get_docstring(makers[0]) or "")
+        arguments = [(each.arg, each.annotation) for each in makers[0].args.kwonlyargs]
+        options = makers[0].args.kwarg
+        if options is not None and isinstance(options.annotation, ast.Subscript):
+            found |= _imported_settings(tree, module, ast.unparse(options.annotation.slice))
+    else:
+        arguments = [
+            (each.target.id, each.annotation)
+            for each in node.body
+            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+        ]
+        for base in node.bases:
+            found |= _imported_settings(tree, module, ast.unparse(base))
+    for key, annotation in arguments:
+        kind = "" if annotation is None else _in_words(ast.unparse(annotation), tree)
+        found[key] = Described(kind, texts.get(key, ""))
+    return found
+
+
+def _imported_settings(tree: ast.Module, module: str, name: str) -> dict[str, Described]:
+    """Return the settings of a class that a module defines or imports from ``nas``."""
+    for each in tree.body:
+        if isinstance(each, ast.ImportFrom) and str(each.module).startswith("nas."):
+            for alias in each.names:
+                if (alias.asname or alias.name) == name:
+                    return _class_settings(str(each.module), alias.name)
+    return _class_settings(module, name)
+
+
+def _source(module: str) -> ast.Module:
+    return ast.parse((NAS.parent / f"{module.replace('.', '/')}.py").read_text())
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """Return the first sentence of each argument of a docstring."""
+    found: dict[str, str] = {}
+    inside, last = False, ""
+    for line in docstring.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.strip() in ("Args:", "Attributes:"):
+            inside, last = True, ""
+        elif inside and line.strip() and indent == 0:
+            inside = False
+        elif inside and indent == 4 and ":" in line:
+            last, _, text = line.strip().partition(":")
+            for name in last.split(", "):
+                found[name] = text.strip()
+        elif inside and last and line.strip():
+            for name in last.split(", "):
+                found[name] += f" {line.strip()}"
+    return {name: text.replace("``", "").replace("None", "null") for name, text in found.items()}
+
+
+def _in_words(annotation: str, tree: ast.Module) -> str:
+    """Return a type in words, for example ``whole number, 1 or more, or null``."""
+    parts = [part.strip() for part in annotation.split(" | ")]
+    words = []
+    for part in parts:
+        if part in _TYPES:
+            words.append(_TYPES[part])
+        elif part.startswith("Literal["):
+            values = ast.literal_eval(f"({part[len('Literal[') : -1]},)")
+            words.append(" or ".join(map(str, values)))
+        elif part.startswith(("tuple[", "list[", "Sequence[")):
+            inner = part.partition("[")[2][:-1].removesuffix(", ...")
+            words.append(f"list of: {_in_words(inner, tree)}" if "," not in inner else "list")
+        elif part.startswith(("dict[", "Mapping[")):
+            words.append("values by name")
+        else:
+            alias = _alias(part, tree)
+            words.append(_in_words(alias, tree) if alias else "")
+    return " or ".join(word for word in words if word)
+
+
+def _alias(name: str, tree: ast.Module) -> str | None:
+    """Return what a module assigns to a name, where it is a type."""
+    for each in tree.body:
+        if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == [name]:
+            return ast.unparse(each.value)
+    return None

@@ -1,0 +1,58 @@
+import pytest
+
+from nas.cli.compose import CONF
+from nas.cli.help import help_text
+from nas.errors import UserError
+
+
+def test_the_overview_is_one_screen(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = help_text((), CONF).splitlines()
+    assert len(lines) <= 60
+    assert any(line.split()[:2] == ["surrogate", "adaptive"] for line in lines)
+    assert any(line.split()[:1] == ["seed"] for line in lines)
+
+
+def test_a_group_shows_its_choices_in_words():
+    lines = help_text(("selector",), CONF).splitlines()
+    assert [line.split()[0] for line in lines if line[2:3].strip()][1:-1] == ["ehvi", "hvi", "reference", "subset"]
+
+
+def test_a_choice_shows_each_setting_with_value_type_and_description():
+    text = help_text(("surrogate=rbf_ensemble",), CONF)
+    assert "nas.surrogate.rbf_ensemble.RBFEnsemble" in text
+    assert "surrogate.members=500   (whole number, 1 or more)\n      interpolants" in text
+    assert "device" not in text  # no setting
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("evaluator=joint", "  evaluator.networks.batch_size=150   (whole number, 1 or more)"),
+        ("supernet=several", "  supernet.members.tiny.depths="),
+        ("training=nat", "  training.schedule=cosine_restarts   (cosine or cosine_restarts)"),
+        ("task=export", "  format=onnx   (onnx or torchscript or torch_export)"),
+        ("task=validate", "  task.batch_size=150"),
+        ("sec_obj=latency_table", "  sec_obj.latency_table."),
+        ("hydra/launcher=slurm", "  hydra.launcher.timeout_min=1440"),
+        ("dataset=cifar10", "  dataset.vld_size="),
+        ("dataset/augmentation=digits", "  dataset.augmentation.shift=0.125   (number from 0 to 1)"),
+        ("experiment=msunas_paper", "  optimizer:"),
+        ("scale=small", "  paths:"),
+    ],
+)
+def test_any_choice_of_any_group_is_shown(word, shown):
+    assert any(line.startswith(shown) for line in help_text((word,), CONF).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("surogate", "unknown group 'surogate'; did you mean 'surrogate'"),
+        ("surrogate=rbff", "unknown choice for surrogate: 'rbff'; did you mean 'rbf'"),
+    ],
+)
+def test_a_wrong_word_is_one_line(word, message):
+    with pytest.raises(UserError, match=message) as error:
+        help_text((word,), CONF)
+    assert "\n" not in str(error.value)
