@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
 from nas.errors import UserError
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
 Factory = Callable[..., Surrogate]
@@ -96,10 +96,7 @@ class Adaptive(Surrogate):
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Choose on values, (n, d) and (n, m), and fit to all; ValueError below ``minimum_points`` different ones."""
-        points, means = unique_rows(genomes, values)
-        needed = self.minimum_points(genomes.shape[1])
-        if len(points) < needed:
-            raise ValueError(f"the adaptive surrogate needs {needed} different points, got {len(points)}")
+        points, means = self.different(genomes, values)
         order = np.random.default_rng(self._seed).permutation(len(points))
         folds = np.array_split(order, min(self._folds, len(points) // 2)) if len(points) >= 4 else []
         fewest = len(points) - len(folds[0]) if folds else 0

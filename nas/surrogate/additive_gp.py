@@ -8,7 +8,7 @@ from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from nas.space.base import SearchSpace
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveFloat
 
 _NOISE = 1e-6
@@ -47,21 +47,13 @@ class AdditiveGP(Surrogate):
         self._iterations = iterations
         self._prior = prior
 
-    def minimum_points(self, n_genes: int) -> int:
-        """Return 2."""
-        return 2
-
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Fit scales and condition on the values, (n, d) and (n, m); ValueError below two different points."""
-        points, means = unique_rows(genomes, values)
-        if len(points) < 2:
-            raise ValueError(f"the additive_gp surrogate needs 2 different points, got {len(points)}")
-        self._center, spread = means.mean(axis=0), means.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1.0)
-        features = self._encoding(points)
+        known = self.standardised(genomes, values)
+        targets, self._center, self._scale = known.targets, known.center, known.scale
+        features = self._encoding(known.points)
         self._middle = features.mean(axis=0)
         self._features = features - self._middle
-        targets = (means - self._center) / self._scale
         parts = self._parts(self._features, self._features)
         start = self._start()
         found = minimize(
@@ -76,7 +68,7 @@ class AdditiveGP(Surrogate):
         self._scales: Floats = found.x
         covariance = self._covariance(self._scales, parts)[0]
         covariance[np.diag_indices_from(covariance)] += self._noise(self._scales)
-        self._asked = genomes[:0], (np.zeros((0, len(points))), np.zeros(0))
+        self._asked = genomes[:0], (np.zeros((0, len(known.points))), np.zeros(0))
         self._factor = cholesky(covariance, lower=True)
         self._weights = cho_solve((self._factor, True), targets)
 

@@ -1,6 +1,7 @@
 """Models of an expensive objective, fitted to what was evaluated."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,22 @@ def unique_rows(genomes: npt.NDArray[Any], values: Floats) -> tuple[npt.NDArray[
     return rows, sums / counts[:, None]
 
 
+@dataclass(frozen=True)
+class Standardised:
+    """What a model is fitted to: different points and their values, of mean 0 and deviation 1 in each column.
+
+    Attributes:
+        points: different genomes, shape (u, d), in ascending order.
+        targets: their values in these units, shape (u, m).
+        center, scale: what gives values in their own units again, ``targets * scale + center``, shape (m,) each.
+    """
+
+    points: npt.NDArray[Any]
+    targets: Floats
+    center: Floats
+    scale: Floats
+
+
 class Surrogate(ABC):
     """Predicts objectives from genomes; whole arrays at once.
 
@@ -33,9 +50,9 @@ class Surrogate(ABC):
     name: str
     metrics: tuple[str, ...] = ()
 
-    @abstractmethod
     def minimum_points(self, n_genes: int) -> int:
-        """Return how many different points a fit in ``n_genes`` dimensions needs."""
+        """Return how many different points a fit in ``n_genes`` dimensions needs: here 2."""
+        return 2
 
     @abstractmethod
     def fit(self, genomes: Genomes, values: Floats) -> None:
@@ -44,6 +61,21 @@ class Surrogate(ABC):
         Raises:
             ValueError: if there are fewer different points than ``minimum_points``.
         """
+
+    def different(self, genomes: npt.NDArray[Any], values: Floats) -> tuple[npt.NDArray[Any], Floats]:
+        """Return what :func:`unique_rows` does; ValueError below ``minimum_points`` different points."""
+        points, means = unique_rows(genomes, values)
+        needed = self.minimum_points(genomes.shape[1])
+        if len(points) < needed:
+            raise ValueError(f"the {self.name} surrogate needs {needed} different points, got {len(points)}")
+        return points, means
+
+    def standardised(self, genomes: Genomes, values: Floats) -> Standardised:
+        """Return what to fit to, (n, d) and (n, m); ValueError below ``minimum_points`` different points."""
+        points, means = self.different(genomes, values)
+        center, spread = means.mean(axis=0), means.std(axis=0)
+        scale = np.where(spread > 0, spread, 1.0)
+        return Standardised(points, (means - center) / scale, center, scale)
 
     @abstractmethod
     def predict(self, genomes: Genomes) -> Floats:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from sklearn.tree import DecisionTreeRegressor
 
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
 _STATES = 2_000_000
@@ -37,19 +37,11 @@ class CART(Surrogate):
         self._n_trees = trees
         self._seed = seed
 
-    def minimum_points(self, n_genes: int) -> int:
-        """Return 2."""
-        return 2
-
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Grow the trees on values, (n, d) and (n, m); ValueError below two different points."""
-        points, means = unique_rows(genomes, values)
-        if len(points) < 2:
-            raise ValueError(f"the cart surrogate needs 2 different points, got {len(points)}")
-        self._center = means.mean(axis=0)
-        spread = means.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1.0)
-        places, targets = points.astype(np.float32), (means - self._center) / self._scale
+        known = self.standardised(genomes, values)
+        points, targets, self._center, self._scale = known.points, known.targets, known.center, known.scale
+        places = points.astype(np.float32)
         rng, n_genes = np.random.default_rng(self._seed), points.shape[1]
         subsets = [
             np.sort(rng.permutation(n_genes)[: rng.integers(1, n_genes, endpoint=True)]) for _ in range(self._n_trees)

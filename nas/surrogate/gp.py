@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
 
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes
 
 _SIZES = (1e-3, 1e3)
@@ -34,21 +34,13 @@ class GP(Surrogate):
         """
         self._kernel = kernel
 
-    def minimum_points(self, n_genes: int) -> int:
-        """Return 2."""
-        return 2
-
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Fit to values, (n, d) and (n, m); ValueError below two different points."""
-        points, means = unique_rows(genomes, values)
-        if len(points) < 2:
-            raise ValueError(f"the gp surrogate needs 2 different points, got {len(points)}")
-        self._center, spread = means.mean(axis=0), means.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1.0)
+        known = self.standardised(genomes, values)
+        points, targets, self._center, self._scale = known.points, known.targets, known.center, known.scale
         self._middle = points.mean(axis=0)
         features = points - self._middle
         length = max(float(np.sqrt((features**2).sum(axis=1).mean())), 0.1)
-        targets = (means - self._center) / self._scale
         kernel = _kernel(self._kernel, length)
         # Fitted here, as scikit-learn does it but for its warnings, whose filters are shared by all threads.
         model = GaussianProcessRegressor(kernel, optimizer=None).fit(features, targets)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 
@@ -59,10 +59,7 @@ class MLP(Surrogate):
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Train on values, (n, d) and (n, m); ValueError below four different points."""
-        points, means = unique_rows(genomes, values)
-        needed = self.minimum_points(genomes.shape[1])
-        if len(points) < needed:
-            raise ValueError(f"the mlp surrogate needs {needed} different points, got {len(points)}")
+        points, means = self.different(genomes, values)
         self._middle, self._spread = points.mean(axis=0), _positive(points.std(axis=0))
         self._center, self._scale = means.mean(axis=0), _positive(means.std(axis=0))
         generator = torch.Generator(self._device).manual_seed(self._seed)

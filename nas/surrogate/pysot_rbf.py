@@ -8,7 +8,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.space.base import SearchSpace
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes
 
 
@@ -40,10 +40,7 @@ class PysotRBF(Surrogate):
 
         pySOT's own factorisation has no answer for a gene that never varies; such genes are left out.
         """
-        points, means = unique_rows(genomes, values)
-        needed = self.minimum_points(genomes.shape[1])
-        if len(points) < needed:
-            raise ValueError(f"the pysot_rbf surrogate needs {needed} different points, got {len(points)}")
+        points, means = self.different(genomes, values)
         self._used = np.flatnonzero((points != points[0]).any(axis=0))
         self._models = [self._interpolant(points[:, self._used].astype(np.float64), column) for column in means.T]
 

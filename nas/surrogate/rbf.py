@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import lapack, lstsq
 from scipy.spatial.distance import cdist
 
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes
 
 _ETA = 1e-6
@@ -31,10 +31,7 @@ class RBF(Surrogate):
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
         """Interpolate the values, (n, d) and (n, m); ValueError below d + 1 different points."""
-        centers, means = unique_rows(genomes, values)
-        needed = self.minimum_points(genomes.shape[1])
-        if len(centers) < needed:
-            raise ValueError(f"the rbf surrogate needs {needed} different points, got {len(centers)}")
+        centers, means = self.different(genomes, values)
         self._centers = centers.astype(np.float64)
         tail = _tail(self._centers)
         kernel = cdist(self._centers, self._centers) ** 3 + _ETA * np.eye(len(centers))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas.surrogate.base import Surrogate, unique_rows
+from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
 _ETA = 1e-6
@@ -67,15 +67,9 @@ class RBFEnsemble(Surrogate):
         self._batch = _BATCH * (10 if on_gpu else 1)
         self._cells = _CELLS * (100 if on_gpu else 1)
 
-    def minimum_points(self, n_genes: int) -> int:
-        """Return 2: with few points, subsets are small."""
-        return 2
-
     def fit(self, genomes: Genomes | Floats, values: Floats) -> None:
         """Interpolate the values, (n, d) and (n, m); ValueError below two different points."""
-        points, means = unique_rows(genomes, values)
-        if len(points) < 2:
-            raise ValueError(f"the rbf_ensemble surrogate needs 2 different points, got {len(points)}")
+        points, means = self.different(genomes, values)
         whole = np.issubdtype(points.dtype, np.integer)
         self._precision = torch.float32 if whole else torch.float64
         self._center, self._scale = means.mean(axis=0), np.maximum(means.std(axis=0), 1e-300)
