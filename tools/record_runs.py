@@ -262,7 +262,7 @@ def _without_modules(text: str) -> bytes:
     from nas.run.folder import MOVED_CLASSES
 
     for then, now in MOVED_CLASSES.items():
-        text = text.replace(then, now)
+        text = re.sub(rf"\b{re.escape(then)}\b", now, text)
     return re.sub(r"\bnas(?:\.\w+)+\.([A-Z]\w*)", r"\1", text).encode()
 
 
