@@ -24,7 +24,7 @@ _ALONE = ("experiment", "hydra", "paths", "scale")
 """Groups that are named after the others, or not at all."""
 
 _EXAMPLES = """\
-  python launch.py                                      # MSuNAS on handwritten digits
+  python launch.py                                # MSuNAS on handwritten digits
   python launch.py supernet=alphanet dataset=cifar100 algorithm=nat
   python launch.py -m seed='range(10)' algorithm=msunas,random
   python launch.py task=export run=outputs/demo arch=best"""
@@ -47,6 +47,8 @@ _TYPES = {
     "Any": "",
 }
 """Types of signatures in words."""
+
+_LIMITS = {"Ge": "from", "Gt": "above", "Le": "to", "Lt": "below"}
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,10 @@ def _width() -> int:
 def _overview(conf: Path) -> str:
     groups = [group for group in _groups(conf) if "/" not in group and group not in _ALONE]
     indent = max(map(len, groups)) + 4
-    lines = ["Evolutionary multi-objective neural architecture search on weight-sharing supernets.", ""]
-    lines += ["  python launch.py [GROUP=CHOICE ...] [KEY=VALUE ...]      one run; the same words go on with it"]
-    lines += [
-        "  python launch.py -m KEY=VALUE,VALUE ...                  many runs",
-        "",
-        "Groups and their choices:",
-        "",
-    ]
+    lines = ["Evolutionary multi-objective neural architecture search with supernets.", ""]
+    lines += ["  python launch.py [GROUP=CHOICE ...] [KEY=VALUE ...]   one run, or on with it"]
+    lines += ["  python launch.py -m KEY=VALUE,VALUE ...               many runs", ""]
+    lines += ["Groups and their choices:", ""]
     lines += [_row(group, " ".join(_choices(conf, group)), indent) for group in groups]
     recipes = f"{len(_choices(conf, 'experiment'))} recipes of papers: --help experiment"
     lines += [_row("experiment", recipes, indent), _row("scale", "small: stand-ins that run in minutes", indent)]
@@ -93,7 +91,7 @@ def _overview(conf: Path) -> str:
     comments = _comments(conf / "config.yaml")
     lines += [_row(each.name, comments.get(each.name, "").partition(";")[0], 20) for each in fields(Settings)]
     lines += ["", "Examples:", "", _EXAMPLES, ""]
-    lines += ["More: --help GROUP, --help GROUP=CHOICE (every setting), --cfg job (all settings of these words)"]
+    lines += ["More: --help GROUP; --help GROUP=CHOICE: every setting; --cfg job: all settings"]
     lines += ['Tab completion: eval "$(python launch.py -sc install=bash)"']
     return "\n".join(lines)
 
@@ -136,9 +134,13 @@ def _of_choice(group: str, choice: str, conf: Path) -> str:
                 continue  # parts, which follow
             found = described.get(key, Described("", ""))
             text = found.text or comments.get(key, "")
-            kind = f"   ({found.kind})" if found.kind else ""
+            kind = f"({found.kind})" if found.kind else ""
             name = f"{path}.{key}" if path else key
-            lines += [f"  {name}={_shown(value)}{kind}"]
+            line = f"  {name}={_shown(value, _width() - len(name) - 3)}"
+            if len(f"{line}   {kind}") <= _width():
+                lines += [f"{line}   {kind}".rstrip()]
+            else:
+                lines += [line, f"      {kind}"]
             lines += textwrap.wrap(text, _width(), initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 
@@ -147,7 +149,11 @@ def _nodes(
     group: str, choice: str, conf: Path, file: Path
 ) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
     """Yield the parts that a choice describes: how they are called, their settings, comments of the file."""
-    words = [f"{group}={choice}"] if group != "sec_obj" else [f"sec_obj=[{choice}]"]
+    words = {
+        "finetuning": ["task=finetune", f"finetuning={choice}"],
+        "sec_obj": [f"sec_obj=[{choice}]"],
+        "supernet/members": ["supernet=several", f"supernet/members=[{choice}]"],
+    }.get(group, [f"{group}={choice}"])
     multirun = group.startswith("hydra/")
     config = compose_jobs(CommandLine(tuple(words), multirun=multirun), conf).jobs[0].config
     node = config
@@ -177,9 +183,11 @@ def _parts(
             yield from _parts(f"{path}.{key}", value, comments)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, width: int) -> str:
+    """Return a value as YAML in one line, cut to a width and 60 letters."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
-    return text if len(text) < 60 else f"{text[:56]} ..."
+    widest = max(20, min(60, width))
+    return text if len(text) <= widest else f"{text[: widest - 4]} ..."
 
 
 def _groups(conf: Path) -> list[str]:
@@ -301,29 +309,57 @@ def _described(docstring: str) -> dict[str, str]:
 
 
 def _in_words(annotation: str, tree: ast.Module) -> str:
-    """Return a type in words, for example ``whole number, 1 or more, or null``."""
-    parts = [part.strip() for part in annotation.split(" | ")]
+    """Return a type in words, for example ``whole number, 1 or more, or null``.
+
+    Args:
+        annotation: the type's source.
+        tree: of the module that it stands in.
+    """
     words = []
-    for part in parts:
-        if part in _TYPES:
-            words.append(_TYPES[part])
-        elif part.startswith("Literal["):
-            values = ast.literal_eval(f"({part[len('Literal[') : -1]},)")
-            words.append(" or ".join(map(str, values)))
-        elif part.startswith(("tuple[", "list[", "Sequence[")):
-            inner = part.partition("[")[2][:-1].removesuffix(", ...")
-            words.append(f"list of: {_in_words(inner, tree)}" if "," not in inner else "list")
-        elif part.startswith(("dict[", "Mapping[")):
-            words.append("values by name")
+    for part in _alternatives(ast.parse(annotation, mode="eval").body):
+        text = ast.unparse(part)
+        if text in _TYPES:
+            words.append(_TYPES[text])
+        elif isinstance(part, ast.Subscript):
+            words.append(_subscript_in_words(part, tree))
         else:
-            alias = _alias(part, tree)
-            words.append(_in_words(alias, tree) if alias else "")
-    return " or ".join(word for word in words if word)
+            alias, place = _alias(text, tree)
+            words.append(_in_words(alias, place) if alias else "")
+    return " or ".join(dict.fromkeys(word for word in words if word))
 
 
-def _alias(name: str, tree: ast.Module) -> str | None:
-    """Return what a module assigns to a name, where it is a type."""
+def _alternatives(node: ast.expr) -> list[ast.expr]:
+    """Return the types that ``|`` separates."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_alternatives(node.left), *_alternatives(node.right)]
+    return [node]
+
+
+def _subscript_in_words(node: ast.Subscript, tree: ast.Module) -> str:
+    """Return a type with brackets in words."""
+    name = ast.unparse(node.value)
+    inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if name == "Literal":
+        return " or ".join(str(ast.literal_eval(each)) for each in inside)
+    if name == "Annotated":
+        limits = {
+            ast.unparse(call.func): ast.unparse(call.args[0]) for call in inside[1:] if isinstance(call, ast.Call)
+        }
+        words = [f"{word} {limits[key]}" for key, word in _LIMITS.items() if key in limits]
+        return " ".join([_in_words(ast.unparse(inside[0]), tree), *words])
+    if name in ("dict", "Mapping"):
+        return "values by name"
+    of_one_kind = len(inside) == 1 or ast.unparse(inside[1]) == "..."
+    return f"list of: {_in_words(ast.unparse(inside[0]), tree)}" if of_one_kind else "list"
+
+
+def _alias(name: str, tree: ast.Module) -> tuple[str | None, ast.Module]:
+    """Return what a module, or the one of ``nas`` that it imports from, assigns to a name, and that module."""
     for each in tree.body:
         if isinstance(each, ast.Assign) and [ast.unparse(target) for target in each.targets] == [name]:
-            return ast.unparse(each.value)
-    return None
+            return ast.unparse(each.value), tree
+        if isinstance(each, ast.ImportFrom) and str(each.module).startswith("nas."):
+            for alias in each.names:
+                if (alias.asname or alias.name) == name:
+                    return _alias(alias.name, _source(str(each.module)))
+    return None, tree

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
 
 from nas.errors import counted
 from nas.files import sealed, unsealed, write_json, write_text
@@ -371,6 +370,8 @@ def _pairs(entries: Sequence[Entry]) -> tuple[Floats, Floats]:
 
 
 def _quality(predicted: Floats, actual: Floats) -> Quality:
+    from scipy.stats import kendalltau, spearmanr  # takes most of a second, which the command line does not wait for
+
     if len(predicted) < 2:
         return None, None, None
     rmse = float(np.sqrt(np.mean((predicted - actual) ** 2)))

@@ -9,6 +9,7 @@ def test_the_overview_is_one_screen(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = help_text((), CONF).splitlines()
     assert len(lines) <= 60
+    assert max(map(len, lines)) <= 80
     assert any(line.split()[:2] == ["surrogate", "adaptive"] for line in lines)
     assert any(line.split()[:1] == ["seed"] for line in lines)
 
@@ -38,6 +39,11 @@ def test_a_choice_shows_each_setting_with_value_type_and_description():
         ("dataset=cifar10", "  dataset.vld_size="),
         ("dataset/augmentation=digits", "  dataset.augmentation.shift=0.125   (number from 0 to 1)"),
         ("experiment=msunas_paper", "  optimizer:"),
+        ("finetuning=small", "  finetuning.epochs="),
+        ("supernet/members=tiny", "  supernet.members.tiny.depths="),
+        ("dataset=imagefolder", "  dataset.corrupt=refuse   (refuse or skip)"),
+        ("tracker=console", "  tracker.refresh_per_second=4.0   (number from 0.01 to 100)"),
+        ("task=validate", "  arch=best   (text or whole number or values by name)"),
         ("scale=small", "  paths:"),
     ],
 )
