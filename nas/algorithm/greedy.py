@@ -73,9 +73,8 @@ class GreedyCascade(Algorithm):
             RunError: if none keeps them: what is built does not depend on them.
         """
         stored = self._pool.outputs("validation")
-        right = np.stack([each.argmax(axis=1) == stored.labels for each in stored.probabilities])
         genomes = []
-        for networks, gaps in cascades(right, stored.gaps, self._costs, self._multipliers):
+        for networks, gaps in cascades(stored.right(), stored.gaps, self._costs, self._multipliers):
             names = [self._pool.names[network] for network in networks]
             genomes.append(self._space.encode({"networks": names, "gaps": gaps[:-1]}))
         built = new_rows(np.array(genomes), np.zeros((0, self._space.n_genes), dtype=np.int64))

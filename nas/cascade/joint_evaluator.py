@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas.cascade.outputs import StoredOutputs, TorchOutputs
+from nas.cascade.outputs import outputs_on
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.accuracy import top1_of
@@ -133,7 +133,10 @@ class JointEvaluator(Evaluator):
         indices = np.array([[1 + place[network] for network in networks] for networks in each])
         order = self._space.order(genomes)
         asked = np.take_along_axis(indices, order, axis=1)
-        errors, reached = self._stored(outputs, labels).cascades(asked, self._space.limits(genomes))
+        stored = outputs_on(
+            self._device, outputs, labels, threads=self._threads, memory_mib=self._outputs_bytes // 2**20
+        )
+        errors, reached = stored.cascades(asked, self._space.limits(genomes))
         shares = reached / len(labels)
         own = np.array([answers[network].error for network in different])[indices - 1]
         return self._metrics(genomes, errors, own, shares)
@@ -188,11 +191,6 @@ class JointEvaluator(Evaluator):
 
     def _architecture(self, name: str, genome: tuple[int, ...]) -> Architecture:
         return of_supernet(name, self._space.members[name].decode(np.array(genome, dtype=np.int64)))
-
-    def _stored(self, outputs: Probabilities, labels: npt.NDArray[np.int64]) -> StoredOutputs | TorchOutputs:
-        if self._device.startswith("cuda"):
-            return TorchOutputs(outputs, labels, self._device)
-        return StoredOutputs(outputs, labels, self._threads, self._outputs_bytes // 2**20)
 
     def _forget_other_weights(self) -> None:
         weights = weights_digest(self._supernet.module.state_dict())

@@ -1,13 +1,13 @@
 """``surrogate=cascade``: what cascades of several supernets' networks are worth, as ENCAS-joint predicts it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, final
 
 import numpy as np
 
 from nas.errors import UserError
 from nas.space.base import SpaceSource
-from nas.space.joint import EACH_MACS, N_THRESHOLDS, JointSpace, MemberTables
+from nas.space.joint import EACH_MACS, N_THRESHOLDS, JointSpace
 from nas.surrogate.base import Surrogate
 from nas.surrogate.rbf_ensemble import RBFEnsemble
 from nas.types import Floats, Genomes
@@ -57,7 +57,7 @@ class JointSurrogate(Surrogate):
                 "supernet=[alphanet,ofa_w12], or another surrogate"
             )
         self._space = space
-        self._macs: Mapping[str, MemberTables] = {EACH_MACS: source.costs()[EACH_MACS]}  # type: ignore[dict-item]
+        self._macs = source.costs()[EACH_MACS]
         self._averaged = errors == "averaged"
         self._members = [member(space=each) for each in space.members.values()]
         self._combining, self._cost = combining, cost
@@ -117,4 +117,4 @@ class JointSurrogate(Surrogate):
         return np.concatenate([each, positions / len(self._members), thresholds / N_THRESHOLDS], axis=1)
 
     def _each_macs(self, genomes: Genomes) -> Floats:
-        return np.stack(list(self._macs[EACH_MACS].parts(genomes).values()), axis=1).astype(np.float64)
+        return np.stack(list(self._macs.parts(genomes).values()), axis=1).astype(np.float64)

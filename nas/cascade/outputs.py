@@ -234,6 +234,28 @@ class TorchOutputs:
         return wrong, reached
 
 
+def outputs_on(
+    device: str,
+    probabilities: npt.NDArray[np.float16],
+    labels: npt.NDArray[np.int64],
+    *,
+    threads: PositiveInt,
+    memory_mib: PositiveInt,
+) -> StoredOutputs | TorchOutputs:
+    """Return outputs where cascades of them are evaluated: on a GPU, or on the CPU, which ``threads`` and memory bound.
+
+    Args:
+        device: ``"cpu"``, or where torch evaluates.
+        probabilities: of each network, shape (k, n, c).
+        labels: class indices, shape (n,).
+        threads: see :class:`StoredOutputs`.
+        memory_mib: see :class:`StoredOutputs`.
+    """
+    if device.startswith("cuda"):
+        return TorchOutputs(probabilities, labels, device)
+    return StoredOutputs(probabilities, labels, threads, memory_mib)
+
+
 def _judged(mean: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the largest probability, (m, c) -> (m,), and whether the first class that has it is the right one."""
     peaks = mean.amax(dim=1)

@@ -10,13 +10,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from nas.cascade.outputs import StoredOutputs, TorchOutputs
+from nas.cascade.outputs import StoredOutputs, TorchOutputs, outputs_on
 from nas.cascade.space import CascadeSpace, GapCascadeSpace, Goal
 from nas.errors import UserError
 from nas.pool.base import Pool, Split
 from nas.space.base import SpaceSource
 from nas.space.table import CostTable
-from nas.types import Floats, Genomes, PositiveInt
+from nas.types import MILLION, Floats, Genomes, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ class _AverageCost(CostTable):
         costs = self._source.average_costs(self._source.outcome(genomes, "validation"))
         if self._name not in costs:
             raise self._source.unknown(self._name)
-        return 1e6 * costs[self._name]
+        return MILLION * costs[self._name]
 
     def extremes(self) -> tuple[float, float]:
         """Return bounds of the cost, as tables have it."""
         least, most = self._source.extremes(self._name)
-        return 1e6 * least, 1e6 * most
+        return MILLION * least, MILLION * most
 
 
 @final
@@ -174,10 +174,9 @@ class PooledCascades(CascadeSource):
     def _evaluate(self, genomes: Genomes, split: Split) -> Outcome:
         if split not in self._stored:
             found = self._pool.outputs(split)
-            if self._device.startswith("cuda"):
-                self._stored[split] = TorchOutputs(found.probabilities, found.labels, self._device)
-            else:
-                self._stored[split] = StoredOutputs(found.probabilities, found.labels, self._threads, self._memory)
+            self._stored[split] = outputs_on(
+                self._device, found.probabilities, found.labels, threads=self._threads, memory_mib=self._memory
+            )
         stored = self._stored[split]
         networks, thresholds = self.space.parts(genomes)
         errors, reached = stored.cascades(networks, thresholds)
@@ -203,8 +202,7 @@ class GapCascades(CascadeSource):
     def _evaluate(self, genomes: Genomes, split: Split) -> Outcome:
         if split not in self._stored:
             found = self._pool.outputs(split)
-            right = np.stack([each.argmax(axis=1) == found.labels for each in found.probabilities])
-            self._stored[split] = right, np.ascontiguousarray(found.gaps, dtype=np.float32)
+            self._stored[split] = found.right(), np.ascontiguousarray(found.gaps, dtype=np.float32)
         right, gaps = self._stored[split]
         networks, thresholds = self.space.parts(genomes)
         reached = np.zeros(networks.shape, dtype=np.int64)

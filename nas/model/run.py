@@ -86,7 +86,7 @@ class RunFront(Front):
         self._check_networks()
         supernet = self.run.supernet
         if isinstance(supernet, JointSupernet) and SUPERNET in config:
-            return RunArchitecture(self, _of_several(supernet, config), name, None)
+            return RunArchitecture(self, _of_member(supernet, config), name, None)
         architecture = _decoded(supernet, config)
         known = next(
             (i for i, each in enumerate(self.run.members) if tuple(each["genome"]) == architecture.genome), None
@@ -423,17 +423,17 @@ class JointCascade(RunCascade):
 
     def routing(self, progress: Progress) -> Routing:
         """Return the networks by descending position."""
-        several = self._front.run.supernet
-        assert isinstance(several, JointSupernet)
-        (order,), (limits,) = several.space.order(self._genome), several.space.limits(self._genome)
-        genes = several.space.split(self._genome)
+        joint = self._front.run.supernet
+        assert isinstance(joint, JointSupernet)
+        (order,), (limits,) = joint.space.order(self._genome), joint.space.limits(self._genome)
+        genes = joint.space.split(self._genome)
         names, sources, costs = [], [], []
         for stage, place in enumerate(order, start=1):
-            name = list(several.members)[place]
+            name = list(joint.members)[place]
             own = {key: value for key, value in self._architecture.config[name].items() if key not in OWN}
             names.append(name)
             sources.append(self._front.source_of({**own, SUPERNET: name}, f"network_{stage}"))
-            costs.append(int(several.members[name].costs()["macs"](genes[place])[0]) / MILLION)
+            costs.append(int(joint.members[name].costs()["macs"](genes[place])[0]) / MILLION)
         return Routing(names, sources, costs, AVERAGE, limits.tolist())
 
 
@@ -447,10 +447,10 @@ def _decoded(supernet: Supernet, config: Mapping[str, Any]) -> Architecture:
     return supernet.space.decode(supernet.space.encode(config))
 
 
-def _of_several(several: JointSupernet, config: Mapping[str, Any]) -> Architecture:
+def _of_member(joint: JointSupernet, config: Mapping[str, Any]) -> Architecture:
     """Return the architecture of the supernet that a network names."""
     own = dict(config)
     which = str(own.pop(SUPERNET))
-    if which not in several.members:
-        raise unknown(SUPERNET, which, several.members)
-    return of_supernet(which, _decoded(several.members[which], own))
+    if which not in joint.members:
+        raise unknown(SUPERNET, which, joint.members)
+    return of_supernet(which, _decoded(joint.members[which], own))

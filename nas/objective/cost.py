@@ -10,7 +10,7 @@ from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.space.constrained import Bound
 from nas.space.joint import EACH_MACS, MemberTables
 from nas.space.table import CostTable
-from nas.types import Floats, Genomes, Measure
+from nas.types import MILLION, Floats, Genomes, Measure
 
 _TABLES = {
     "flops": ("macs", Measure("flops", "M multiply-adds")),
@@ -51,12 +51,12 @@ class TableCost(Cost):
             least, most = min(least for least, _ in self._each.each_extremes()), self._each.extremes()[1]
         else:
             return None
-        return least / 1e6, most / 1e6
+        return least / MILLION, most / MILLION
 
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the cost of each genome in millions, (n, d) -> (n,)."""
         assert self._table is not None, "there is no table"
-        millions: Floats = self._table(genomes).astype(np.float64) / 1e6
+        millions: Floats = self._table(genomes).astype(np.float64) / MILLION
         return millions
 
 

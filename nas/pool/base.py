@@ -30,6 +30,10 @@ class Outputs:
     gaps: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
 
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Return which images each model answers rightly, shape (k, n)."""
+        return np.stack([each.argmax(axis=1) == self.labels for each in self.probabilities])
+
 
 class Pool(ABC):
     """k models with the outputs of each on the same images.

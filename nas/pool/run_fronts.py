@@ -66,16 +66,16 @@ def _costs(entry: Entry, archive: Archive) -> dict[str, float]:
 
 
 def _front_of(
-    name: str, run: str, several: JointSupernet, archive: Archive, front: Sequence[Mapping[str, Any]]
+    name: str, run: str, joint: JointSupernet, archive: Archive, front: Sequence[Mapping[str, Any]]
 ) -> list[RunNetwork]:
     """Return one supernet's networks that none of its others dominates in error and multiply-adds.
 
     They are compared by what they were measured to do alone when they were last part of a cascade.
     """
-    place, supernet = list(several.members).index(name), several.members[name]
+    place, supernet = list(joint.members).index(name), joint.members[name]
 
     def part(genome: Sequence[int]) -> tuple[int, ...]:
-        return tuple(several.space.split(np.array([genome], dtype=np.int64))[place][0].tolist())
+        return tuple(joint.space.split(np.array([genome], dtype=np.int64))[place][0].tolist())
 
     newest = {part(entry.architecture.genome): entry for entry in archive.history if entry.objectives is not None}
     genomes, entries = list(newest), list(newest.values())

@@ -23,7 +23,7 @@ from nas.run.folder import short_names
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.joint import JointSupernet
 from nas.targets import NO_OTHERS, Allowed
-from nas.types import PositiveInt, Progress
+from nas.types import MILLION, PositiveInt, Progress
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
 """Settings of a data set that change neither which images are in a split nor their order."""
@@ -133,7 +133,7 @@ class _Run:
         found = {}
         for name, table in (("flops", "macs"), ("params", "params")):
             ends = [member.costs()[table].extremes() for member in members]
-            found[name] = min(low for low, _ in ends) / 1e6, max(high for _, high in ends) / 1e6
+            found[name] = min(low for low, _ in ends) / MILLION, max(high for _, high in ends) / MILLION
         return found
 
     def identity(self, progress: Progress) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class MemberTables(CostTable):
     """A cost of each network of a cascade, looked up for whole populations at once."""
 
     def __init__(self, space: JointSpace, tables: Sequence[CostTable]) -> None:
-        """Take a table for each of the product's spaces, in their order."""
+        """Take a table for each of the joint space's members, in their order."""
         self._space = space
         self._tables = tables
 

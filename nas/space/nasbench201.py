@@ -17,7 +17,7 @@ from nas.space.base import SpaceSource
 from nas.space.cells import EDGES, KEY, OPERATIONS, CellSpace
 from nas.space.nasbench201_files import Results, read_cells
 from nas.space.table import AdditiveTable, CostTable
-from nas.types import Floats, Genomes
+from nas.types import MILLION, Floats, Genomes
 
 EPOCHS = (12, 200)
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
@@ -96,8 +96,8 @@ class NasBench201(SpaceSource):
         Operations that no path connects to the output count, as in the benchmark.
         """
         columns: dict[str, npt.NDArray[Any]] = {
-            "macs": np.rint(1e6 * self._cost[:, 0]).astype(np.int64),
-            "params": np.rint(1e6 * self._cost[:, 1]).astype(np.int64),
+            "macs": np.rint(MILLION * self._cost[:, 0]).astype(np.int64),
+            "params": np.rint(MILLION * self._cost[:, 1]).astype(np.int64),
         }
         if not np.isnan(self._cost[:, 2]).any():
             columns["latency"] = 1e9 * self._cost[:, 2]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.cascade.outputs import StoredOutputs
+from nas.cascade.outputs import StoredOutputs, outputs_on
 from tests.cascades import by_definition, made_up, reference
 
 WIDE, NARROW = 100, 1  # MiB: enough for single precision, or not
@@ -118,3 +118,13 @@ class TestProperties:
         thresholds = np.column_stack([np.arange(51) / 50, np.full(51, 0.6)])
         _, reached = stored.cascades(networks, thresholds)
         assert (np.diff(reached[:, 1]) >= 0).all() and reached[0, 1] == 0
+
+
+def test_outputs_on_the_cpu_are_laid_out_for_it():
+    probabilities, labels, _ = made_up(n=65)
+    networks, thresholds = random_cascades(7, 20)
+    found = outputs_on("cpu", probabilities, labels, threads=1, memory_mib=WIDE)
+    assert isinstance(found, StoredOutputs)
+    expected = StoredOutputs(probabilities, labels, 2, WIDE).cascades(networks, thresholds)
+    for one, other in zip(found.cascades(networks, thresholds), expected, strict=True):
+        np.testing.assert_array_equal(one, other)

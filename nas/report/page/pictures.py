@@ -15,7 +15,7 @@ from nas.report.data.spaces import Spaces
 from nas.run.record import Record
 from nas.space.joint import is_cascade
 from nas.supernet.base import Supernet
-from nas.types import Architecture, Floats
+from nas.types import MILLION, Architecture, Floats
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _layers(supernet: Supernet, record: Record, place: int) -> Sequence[Layer]:
     architecture = Architecture(tuple(record.genomes[place].tolist()), config)
     layers = layers_of(supernet.extract(architecture), int(config["r"]))
     head = layers[-1]
-    more = 1e6 * metrics["params"] - float(supernet.costs()["params"](record.genomes[place][None])[0])
+    more = MILLION * metrics["params"] - float(supernet.costs()["params"](record.genomes[place][None])[0])
     classes = IMAGENET_CLASSES + more / (head.inputs + 1)
     if classes < 1 or abs(classes - round(classes)) > 1e-3:
         raise ValueError("with these settings it has another number of parameters now")
