@@ -11,8 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final, get_args, get_origin
 
-import yaml
-
 from nas.errors import NasError, UserError
 from nas.run.folder import RunFolder
 from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
@@ -114,6 +112,9 @@ class Experiment:
         self.allowed = allowed_by(resolved) if allowed is None else allowed
         self.origin = origin
         self._parts = {} if parts is None else dict(parts)
+        for name in self._parts:
+            if not hasattr(Experiment, name):
+                raise TypeError(f"an experiment has no part '{name}'")
         self.__dict__.update(self._parts)
 
     @classmethod
@@ -377,7 +378,7 @@ class Experiment:
 
     def uses(self, name: str) -> bool:
         """Return whether the algorithm takes a part of this name."""
-        return name in inspect.signature(self.kind("algorithm")).parameters
+        return name in _arguments(self.kind("algorithm"))
 
     def kind(self, group: str, node: Mapping[str, Any] | None = None) -> type[Any]:
         """Return the class that a node names; UserError if it may not be used."""
@@ -509,50 +510,3 @@ def torch_device(name: str) -> str:
                 f"device={name} is not there: {torch.cuda.device_count()} CUDA devices found; use device=cpu"
             )
     return name
-
-
-def check_own_parts(experiment: Experiment) -> None:
-    """Raise UserError if parts from outside ``nas`` could not be built again from what a run's folder will hold.
-
-    Nothing is built where there are none.
-    """
-    from nas.dataset.base import Dataset
-    from nas.supernet.base import Supernet
-    from nas.supernet.checkpoint import RANDOM
-
-    settings = experiment.resolved
-    own = {name for name in ("dataset", "supernet", "training", "evaluator") if names_own(settings.get(name))}
-    if not own:
-        return
-    written = yaml.safe_load(yaml.safe_dump(dict(settings)))
-    places: dict[str, Any] = {"folder": experiment.folder, "device": "cpu", "cache": experiment.cache}
-    places |= {"allowed": experiment.allowed, "origin": COMMAND_LINE}
-    again = Experiment.of_folder(written, **places)
-    if "dataset" in own:
-        _check_contract(again.dataset, Dataset, "dataset", settings)
-        if again.changed().dataset.fingerprint != again.dataset.fingerprint:
-            raise UserError(
-                f"{_own_name(settings, 'dataset')} is another data set each time that it is built: its fingerprint "
-                f"must follow from its settings"
-            )
-    if "supernet" in own:
-        node = again.resolved["supernet"]
-        random = {"checkpoint": RANDOM} if "checkpoint" in node else {}  # folders of models have weights of their own
-        alone = Experiment.of_folder({"supernet": {**node, **random}}, **places, parts={"n_classes": again.n_classes})
-        _check_contract(alone.supernet, Supernet, "supernet", settings)
-        again = again.changed(dataset=again.dataset, supernet=alone.supernet)
-    if "training" in own:
-        again.changed(supernet=again.supernet, kept={}, replica=None).training  # noqa: B018 -- built
-    if "evaluator" in own:
-        again.changed(supernet=again.supernet, objectives=(), pool=None).evaluator  # noqa: B018 -- built
-
-
-def _check_contract(part: object, kind: type[Any], group: str, settings: Mapping[str, Any]) -> None:
-    """Raise UserError if a part lacks what its base class says that there is."""
-    for name in kind.__annotations__:
-        if not hasattr(part, name):
-            raise UserError(f"{_own_name(settings, group)} has no '{name}', which every {kind.__name__} has")
-
-
-def _own_name(settings: Mapping[str, Any], group: str) -> str:
-    return f"{group}._target_={settings[group]['_target_']}"

@@ -1,6 +1,7 @@
 """A setting is described where it is read: values of ``conf`` are the defaults of constructors, or say otherwise."""
 
 from collections import Counter
+from dataclasses import fields
 from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from nas.cli.help import settings_of
-from nas.settings import PROVIDED, arguments
+from nas.settings import PROVIDED, Settings, arguments
 
 CONF = Path(__file__).parent.parent / "conf"
 NO_PARTS = {"experiment", "hydra", "paths", "scale"}
@@ -59,6 +60,13 @@ def test_values_are_the_defaults_of_the_constructor_unless_files_share_it(name):
         default = known[key].default
         if plain(value) and FILES[node["_target_"]] == 1 and default is not Parameter.empty:
             assert same(value, default), f"{name}: {key} is {value}, the default is {default}"
+
+
+def test_settings_without_a_group_have_the_defaults_of_config():
+    written = yaml.safe_load((CONF / "config.yaml").read_text())
+    for field in fields(Settings):
+        if field.name != "constraints":  # of which the file lists the names
+            assert same(written[field.name], field.default), field.name
 
 
 @pytest.mark.parametrize("target", sorted(FILES))

@@ -83,11 +83,6 @@ class StoredOutputs:
         turned = np.ascontiguousarray(group.transpose(0, 2, 1))
         return _widened(turned) if wide else turned
 
-    @property
-    def n_networks(self) -> int:
-        """The number of networks, k."""
-        return int(self._outputs.shape[1])
-
     def cascades(self, networks: Genomes, thresholds: Floats) -> tuple[Floats, Counts]:
         """Return the error of cascades in percent, (p,), and how many images reach each position, (p, s).
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn.functional import interpolate
 
-from nas.cascade.module import OUTPUTS, Cascade, GapCascade, Stages
+from nas.cascade.module import OUTPUTS, Cascade, Stages
 from nas.errors import RunError
 from nas.export.base import LOGITS, Arrays, Source
 from nas.pool.prepared import Crop, Prepared
@@ -19,7 +19,7 @@ from nas.supernet.ofa_modules import Recomputed
 
 def output_names(network: nn.Module) -> tuple[str, ...]:
     """Return the names of what an exported network returns."""
-    return OUTPUTS if isinstance(network, Cascade | GapCascade) else (LOGITS,)
+    return OUTPUTS if isinstance(network, Cascade) else (LOGITS,)
 
 
 def free_sides(network: nn.Module) -> bool:
@@ -28,7 +28,7 @@ def free_sides(network: nn.Module) -> bool:
     It cannot where a later network of a cascade cuts out a centre: within a branch torch.export knows nothing about
     the sizes that are left.
     """
-    if isinstance(network, Cascade | GapCascade):
+    if isinstance(network, Cascade):
         return all(isinstance(member, Prepared) and member.crop == 1.0 for member in network.networks)
     return isinstance(network, Prepared)
 
@@ -48,7 +48,7 @@ def exportable(network: nn.Module) -> nn.Module:
     Args:
         network: :class:`Prepared`, a cascade, or any other network, which is returned as it is.
     """
-    if isinstance(network, Cascade | GapCascade):
+    if isinstance(network, Cascade):
         return Stages(network, [exportable(member) for member in network.networks])
     if isinstance(network, Prepared):
         return Preprocessed(network, network.network)

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from nas.cascade.module import Cascade, GapCascade, ScriptedStages
+from nas.cascade.module import Cascade, ScriptedStages
 from nas.errors import RunError
 from nas.export.base import ABOUT, Arrays, Format, Images, Run, Source
 from nas.export.graph import Preprocessed, first_line, frozen, named
@@ -26,7 +26,7 @@ class TorchScript(Format):
 
     def free_sides(self, network: nn.Module) -> bool:
         """Return whether height and width of the images can stay open: where the file changes images itself."""
-        return isinstance(network, Prepared | Cascade | GapCascade)
+        return isinstance(network, Prepared | Cascade)
 
     def write(self, source: Source, path: Path) -> None:
         """Write the program and, as an extra file in it, what it says about itself."""
@@ -57,7 +57,7 @@ class TorchScript(Format):
 
 def _compiled(network: nn.Module, example: torch.Tensor) -> nn.Module:
     """Return a module that TorchScript can compile: networks are traced with their own input."""
-    if isinstance(network, Cascade | GapCascade):
+    if isinstance(network, Cascade):
         return ScriptedStages(network, [_compiled(member, example) for member in network.networks])
     if isinstance(network, Prepared):
         images = torch.zeros(len(example), 3, network.resolution, network.resolution)

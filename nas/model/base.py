@@ -235,7 +235,7 @@ def preparation(network: nn.Module, described: Mapping[str, Any]) -> Prepared:
     )
 
 
-def cascade_of(networks: Sequence[nn.Module], described: Mapping[str, Any]) -> Cascade | GapCascade:
+def cascade_of(networks: Sequence[nn.Module], described: Mapping[str, Any]) -> Cascade:
     """Return networks, each behind the changes of its images, as the cascade that ``model.json`` describes."""
     limits = [math.inf if limit is None else float(limit) for limit in described["limits"]]
     kind = GapCascade if described["rule"] == GAP else Cascade

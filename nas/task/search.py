@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from typing import Any, final
 
 import torch
+import yaml
 from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.cache import check_cache
 from nas.cascade.joint_evaluator import JointEvaluator
+from nas.dataset.base import Dataset
 from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
-from nas.experiment import Experiment, check_own_parts
+from nas.experiment import COMMAND_LINE, Experiment
 from nas.objective.base import TOP1_ERROR, Measurement
 from nas.pool.none import NoPool, Specimen
 from nas.pool.runs import RunsPool
@@ -29,6 +31,7 @@ from nas.settings import Settings
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
 from nas.supernet.joint import JointSupernet
+from nas.targets import names_own
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Task
 from nas.tracker.base import RunInfo
@@ -251,6 +254,49 @@ def check_parts(experiment: Experiment) -> None:
             f"sec_obj={measured[0]} is measured on networks, and evaluator={experiment.choices['evaluator']} runs "
             f"none: choose sec_obj=[flops]"
         )
+
+
+def check_own_parts(experiment: Experiment) -> None:
+    """Raise UserError if parts from outside ``nas`` could not be built again from what a run's folder will hold.
+
+    Nothing is built where there are none.
+    """
+    settings = experiment.resolved
+    own = {name for name in ("dataset", "supernet", "training", "evaluator") if names_own(settings.get(name))}
+    if not own:
+        return
+    written = yaml.safe_load(yaml.safe_dump(dict(settings)))
+    places: dict[str, Any] = {"folder": experiment.folder, "device": "cpu", "cache": experiment.cache}
+    places |= {"allowed": experiment.allowed, "origin": COMMAND_LINE}
+    again = Experiment.of_folder(written, **places)
+    if "dataset" in own:
+        _check_contract(again.dataset, Dataset, "dataset", settings)
+        if again.changed().dataset.fingerprint != again.dataset.fingerprint:
+            raise UserError(
+                f"{_own_name(settings, 'dataset')} is another data set each time that it is built: its fingerprint "
+                f"must follow from its settings"
+            )
+    if "supernet" in own:
+        node = again.resolved["supernet"]
+        random = {"checkpoint": RANDOM} if "checkpoint" in node else {}  # folders of models have weights of their own
+        alone = Experiment.of_folder({"supernet": {**node, **random}}, **places, parts={"n_classes": again.n_classes})
+        _check_contract(alone.supernet, Supernet, "supernet", settings)
+        again = again.changed(dataset=again.dataset, supernet=alone.supernet)
+    if "training" in own:
+        again.changed(supernet=again.supernet, kept={}, replica=None).training  # noqa: B018 -- built
+    if "evaluator" in own:
+        again.changed(supernet=again.supernet, objectives=(), pool=None).evaluator  # noqa: B018 -- built
+
+
+def _check_contract(part: object, kind: type[Any], group: str, settings: Mapping[str, Any]) -> None:
+    """Raise UserError if a part lacks what its base class says that there is."""
+    for name in kind.__annotations__:
+        if not hasattr(part, name):
+            raise UserError(f"{_own_name(settings, group)} has no '{name}', which every {kind.__name__} has")
+
+
+def _own_name(settings: Mapping[str, Any], group: str) -> str:
+    return f"{group}._target_={settings[group]['_target_']}"
 
 
 def _check_kinds(experiment: Experiment) -> None:

@@ -118,7 +118,7 @@ def kinds(name: str, folder: Path) -> tuple[nn.Module, Images]:
     return network.eval(), images(3, side + 3, side)
 
 
-def check_stages(run: Any, cascade: Cascade | GapCascade, convolved: Any, go_on: bool) -> None:
+def check_stages(run: Any, cascade: Cascade, convolved: Any, go_on: bool) -> None:
     """Check by what a profiler saw that each network gets the images that reach it, and none where there are none.
 
     Args:
