@@ -32,6 +32,20 @@ def compact(networks: Genomes, thresholds: npt.NDArray[Any]) -> tuple[Genomes, G
     return order, np.take_along_axis(networks, order, axis=1), np.take_along_axis(before, order, axis=1)[:, 1:]
 
 
+def _with_networks(names: Sequence[object], known: Sequence[str], n_genes: int) -> Genomes:
+    """Return a genome, (n_genes,), that begins with the networks of these names; the rest is 0.
+
+    Raises:
+        UserError: if a name is not known.
+    """
+    genome = np.zeros(n_genes, dtype=np.int64)
+    for position, name in enumerate(names):
+        if name not in known:
+            raise unknown("network", str(name), known)
+        genome[position] = 1 + known.index(str(name))
+    return genome
+
+
 @final
 class CascadeSpace(SearchSpace):
     """Up to ``size`` networks of k in an order, 0 for none, and a threshold before each position but the first.
@@ -142,11 +156,7 @@ class CascadeSpace(SearchSpace):
             raise UserError(f"networks is {networks!r}; wanted is a list of 1 to {self._size} names")
         if self._cascades and (not isinstance(thresholds, list) or len(thresholds) != len(networks) - 1):
             raise UserError(f"thresholds is {thresholds!r}; wanted is a list of {len(networks) - 1} numbers")
-        genome = np.zeros(self.n_genes, dtype=np.int64)
-        for position, name in enumerate(networks):
-            if name not in self._networks:
-                raise unknown("network", str(name), self._networks)
-            genome[position] = 1 + self._networks.index(name)
+        genome = _with_networks(networks, self._networks, self.n_genes)
         for position, threshold in enumerate(thresholds):
             genome[self._size + position] = _step(threshold)
         canonical: Genomes = self.canonical(genome[None])[0]
@@ -214,12 +224,6 @@ class GapCascadeSpace(SearchSpace):
         return result
 
     @property
-    def smallest(self) -> Genomes:
-        """The genome of the cheapest network alone, shape (d,)."""
-        genome: Genomes = self.canonical(self.lower[None])[0]
-        return genome
-
-    @property
     def largest(self) -> Genomes:
         """The genome of all networks from the cheapest on, none but the last of which answers, shape (d,)."""
         genome = self.upper.copy()
@@ -255,11 +259,7 @@ class GapCascadeSpace(SearchSpace):
             raise UserError(f"networks is {networks!r}; wanted is a list of 1 to {k} different names")
         if not isinstance(gaps, list) or len(gaps) != len(networks) - 1:
             raise UserError(f"gaps is {gaps!r}; wanted is a list of {len(networks) - 1} numbers")
-        genome = np.zeros(self.n_genes, dtype=np.int64)
-        for position, name in enumerate(networks):
-            if name not in self._networks:
-                raise unknown("network", str(name), self._networks)
-            genome[position] = 1 + self._networks.index(name)
+        genome = _with_networks(networks, self._networks, self.n_genes)
         for position, gap in enumerate(gaps):
             value = np.float32(np.inf if gap is None else gap)
             genome[k + position] = 0 if value < 0 else 1 + int((value + np.float32(0)).view(np.int32))
