@@ -1,6 +1,5 @@
 """The command line in this process, and parts on a tabular problem (``tests/tabular.py``)."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,23 +40,6 @@ from tests.tabular import Tabular
 def no_fsync(monkeypatch):
     """Tests kill processes, not machines: what is written need not reach the disk."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture(autouse=True)
-def own_logging():
-    """Hydra sets up logging for each run: what it changed is undone and its files are closed."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers.copy()
-    yield
-    of_runs = [handler for handler in {*root.handlers, *handlers} if _writes_run_log(handler)]
-    for handler in of_runs:
-        handler.close()
-    root.setLevel(level)
-    root.handlers[:] = [handler for handler in handlers if handler not in of_runs]
-
-
-def _writes_run_log(handler: logging.Handler) -> bool:
-    return isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).name == "run.log"
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Small runs of the command line in this process: a supernet of digits, and cascades of its front."""
 
+import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,11 +48,25 @@ JOINT = (
 
 def exit_code(folder: Path, *words: str) -> int:
     """Run ``launch.py`` in a folder, in this process."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+    with pytest.MonkeyPatch.context() as patch, own_logging(), pytest.raises(SystemExit) as stop:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["launch.py", *words])
         cli.main(CONF)
     return int(stop.value.code or 0)
+
+
+@contextmanager
+def own_logging() -> Iterator[None]:
+    """Undo what a run changes in the root logger, and close its log file."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers.copy()
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def launched(folder: Path, *words: str) -> None:
