@@ -2,8 +2,27 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+LAUNCH = Path(__file__).parent.parent / "launch.py"
+"""The program in a clone; a wheel has none."""
+
+EXTRAS = {
+    "gdown": "supernets",
+    "hydra_plugins": "slurm",
+    "llvmlite": "cascades",
+    "numba": "cascades",
+    "ofa": "supernets",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "onnxscript": "export",
+    "submitit": "slurm",
+    "timm": "supernets",
+}
+"""The extra of ``pyproject.toml`` that installs a package, by the package."""
 
 
 class NasError(Exception):
@@ -56,3 +75,24 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Build the error for a name that does not exist: the name, the nearest one and all choices."""
     listed = sorted(choices)
     return UserError(f"unknown {kind} '{name}'{nearest(name, listed)} (choices: {', '.join(listed)})")
+
+
+def missing_package(error: Exception) -> UserError | None:
+    """Return the error for an optional package that is not installed; ``None`` for every other error.
+
+    Example:
+        >>> print(missing_package(ModuleNotFoundError("no timm", name="timm")))
+        package 'timm' is not installed: pip install 'nas[supernets]', or 'nas[all]' for every optional package
+    """
+    package = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package not in EXTRAS:
+        return None
+    return UserError(
+        f"package '{package}' is not installed: pip install 'nas[{EXTRAS[package]}]', or 'nas[all]' for every optional "
+        f"package"
+    )
+
+
+def program() -> str:
+    """Return how the command line is called here: ``"nas"`` where it is installed, else ``"python launch.py"``."""
+    return "python launch.py" if LAUNCH.exists() and Path(sys.argv[0]).name != "nas" else "nas"

@@ -132,7 +132,7 @@ class SweepFolder:
         write_json(self._record, {"launcher": launcher, "command": dict(command), "runs": listed}, indent=2)
 
     def command(self) -> Mapping[str, Any]:
-        """Return ``config_path``, ``config_dir``, ``config_name`` and ``overrides`` of the command line of the sweep.
+        """Return ``config_path``, ``config_dirs``, ``config_name`` and ``overrides`` of the command line of the sweep.
 
         Raises:
             UserError: if there is no sweep in the folder, or an older version wrote it.
@@ -141,7 +141,8 @@ class SweepFolder:
         command = read_json(self._record).get("command")
         if not isinstance(command, dict):
             raise UserError(f"{self._record} does not say the command line of the sweep: give that, or its file")
-        return command
+        earlier = command.pop("config_dir", None)  # versions before 0.2 had one folder
+        return {"config_dirs": [] if earlier is None else [earlier], **command}
 
     def add_jobs(self, jobs: Mapping[Path, str]) -> None:
         """Record SLURM's jobs by run folder."""

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas.cascade.outputs import outputs_on
 from nas.dataset.base import Dataset
 from nas.errors import UserError
 from nas.evaluator.accuracy import top1_of
@@ -122,6 +121,8 @@ class JointEvaluator(Evaluator):
         Beside them are, for each supernet's network, ``<name>_error`` (percent), ``<name>_flops`` (millions) and
         ``<name>_answered``: the share of the images in percent that get their answer from it.
         """
+        from nas.cascade.outputs import outputs_on  # compiles with numba, an optional package
+
         self._forget_other_weights()
         genomes = np.array([architecture.genome for architecture in architectures], dtype=np.int64)
         each = self._cascade_networks(genomes)

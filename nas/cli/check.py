@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nas.cli.naming import run_group
-from nas.errors import UserError, nearest, unknown
+from nas.errors import UserError, missing_package, nearest, unknown
 from nas.experiment import Experiment
 from nas.files import expanded
 from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
@@ -152,6 +152,8 @@ def _reason(target: str, error: Exception) -> str:
     """Return in one line why a class cannot be loaded."""
     module, _, name = target.rpartition(".")
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        if missing := missing_package(error):
+            return str(missing)
         if error.name == target.partition(".")[0]:
             return f"module '{error.name}' is not found; add its folder to PYTHONPATH"
         if target.startswith(f"{error.name}."):

@@ -4,16 +4,22 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import nas
-from nas.errors import UserError
+from nas.errors import UserError, program
 
-SHELVES = Path(__file__).parent.parent.parent / "sweeps"
-"""A folder of each scale: settings that are found there are used instead of those of the same name in ``conf``."""
+_PACKAGE = Path(nas.__file__).parent
+_HOME = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # a wheel holds them, a clone has them beside nas
+
+CONF = _HOME / "conf"
+"""Folder of the settings."""
+
+SHELVES = _HOME / "sweeps"
+"""Folder of the sweeps, with a folder for each scale, whose settings replace those of the same name in ``conf``."""
 
 RENAMED = {"save": "path"}
 """Keys that had another name."""
@@ -30,6 +36,7 @@ _SUPERNETS = re.compile(r"supernet=(\[[^\[\]]*\](?:,\[[^\[\]]*\])*)")
 _WANTED = r"[a-z]\w*#[\d.]+"
 _PREFERENCES = re.compile(rf"prefer=(['\"]?)({_WANTED}(?:\+{_WANTED})*)\1")
 _LIMIT = re.compile(r"constraints(\.\w+)+=.*", re.DOTALL)
+_SEARCHPATH = "hydra.searchpath"
 _SHOWN_BY_HYDRA = ("hydra_help", "info", "shell_completion", "cfg")
 
 
@@ -39,14 +46,14 @@ class CommandLine:
 
     Attributes:
         words: ``group=choice`` and ``key=value``, spelled out.
-        flags: all flags as they were typed.
+        flags: All flags as they were typed, ``hydra.searchpath=...`` among them.
         multirun: whether ``-m`` is among the flags.
         help: whether ``--help`` is.
         cfg: whether ``--cfg`` is: settings are shown, not used.
         shown: whether Hydra itself answers: ``--cfg``, ``--info``, ``--hydra-help``, tab completion.
         config_path: folder of settings in place of ``conf``.
         config_name: primary file of settings, without ``.yaml``.
-        config_dir: folder of further settings.
+        config_dirs: Folders of the user's own settings: paths, ``file://PATH`` or ``pkg://PACKAGE``.
     """
 
     words: tuple[str, ...]
@@ -57,7 +64,7 @@ class CommandLine:
     shown: bool = False
     config_path: str | None = None
     config_name: str | None = None
-    config_dir: str | None = None
+    config_dirs: tuple[str, ...] = ()
 
     @classmethod
     def parsed(cls, arguments: Sequence[str]) -> "CommandLine":
@@ -67,16 +74,18 @@ class CommandLine:
             SystemExit: if there is a flag that is unknown, or after ``--version``.
         """
         found = _parser().parse_intermixed_args(list(arguments))
+        own = [place for word in found.words if key_of(word) == _SEARCHPATH for place in _listed(word)]
+        words = [word for word in found.words if key_of(word) != _SEARCHPATH]
         return cls(
-            tuple(spelled for word in found.words for spelled in spelled_out(word)),
-            tuple(argument for argument in arguments if argument not in found.words),
+            tuple(spelled for word in words for spelled in spelled_out(word)),
+            tuple(argument for argument in arguments if argument not in words),
             found.multirun,
             found.help,
             bool(found.cfg),
             any(getattr(found, name) for name in _SHOWN_BY_HYDRA),
             found.config_path,
             found.config_name,
-            found.config_dir,
+            (*found.config_dirs, *own),
         )
 
     def changed(self, **changes: Any) -> "CommandLine":
@@ -95,22 +104,16 @@ class CommandLine:
         tasks = [word.partition("=")[2] for word in self.words if key_of(word) == "task"]
         return tasks[-1] if tasks else None
 
-    @property
-    def places(self) -> Mapping[str, str]:
-        """The flags that say which settings are meant, by name: ``config_path``, ``config_name``, ``config_dir``."""
-        names = ("config_path", "config_name", "config_dir")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
-
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong with a flag."""
-        print(f"error: {message}; see python launch.py --help", file=sys.stderr)
+        print(f"error: {message}; see {program()} --help", file=sys.stderr)
         sys.exit(2)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="launch.py", add_help=False)
+    parser = _Parser(prog=program(), add_help=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--version", action="version", version=f"nas {nas.__version__}")
@@ -118,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", "-r", action="store_true")
     parser.add_argument("--config-path", "-cp")
     parser.add_argument("--config-name", "-cn")
-    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--config-dir", "-cd", action="append", default=[], dest="config_dirs")
     parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--package", "-p")
@@ -150,6 +153,13 @@ def spelled_out(word: str) -> list[str]:
     if word in ("prefer=None", "prefer=null"):
         return []
     return [f"{RENAMED[key]}={word.partition('=')[2]}"] if equals and key in RENAMED else [word]
+
+
+def _listed(word: str) -> list[str]:
+    """Return the folders that ``hydra.searchpath=[FOLDER,...]`` names; one folder needs no brackets."""
+    value = word.partition("=")[2].strip()
+    inside = value[1:-1] if value[:1] == "[" and value[-1:] == "]" else value
+    return [part.strip().strip("'\"") for part in inside.split(",") if part.strip()]
 
 
 def _is_json(value: str) -> bool:

@@ -6,32 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import hydra
-from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.check import make_experiment
-from nas.cli.command import PUBLISHED_WORDS, SHELVES, CommandLine, check_spelling, labels, quoted
+from nas.cli.command import CONF, PUBLISHED_WORDS, SHELVES, CommandLine, check_spelling, labels, quoted
 from nas.cli.naming import register_resolvers
 from nas.cli.recipes import adapted
-from nas.errors import UserError, unknown
+from nas.cli.searchpath import SearchPath, own_folders
+from nas.errors import UserError, program, unknown
 from nas.experiment import Experiment
 from nas.objective.base import TOP1_ERROR
 from nas.settings import GROUPS
-
-CONF = Path(__file__).parent.parent.parent / "conf"
-"""The folder of settings."""
 
 
 @dataclass(frozen=True)
@@ -140,27 +135,10 @@ def _with_the_task(message: str, words: Sequence[str]) -> str:
     return f"experiment={found[1]} chooses {found[2]}, which {tasks[-1]} does not have; leave {tasks[-1]} out"
 
 
-class SearchPath(SearchPathPlugin):
-    """Where Hydra looks for settings beside ``conf``: on the shelf of a scale first, in the user's folder last."""
-
-    shelf: ClassVar[Path | None] = None
-    own: ClassVar[Path | None] = None
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Put the shelf before ``conf``, the user's folder behind it."""
-        if self.shelf is not None:
-            search_path.prepend("scale", f"file://{self.shelf}", SearchPathQuery(provider="main"))
-        if self.own is not None:
-            search_path.append("command-line", f"file://{self.own}")
-
-    @classmethod
-    def use(cls, line: CommandLine, own: Path | None = None) -> None:
-        """Look where a command line's ``scale`` says, and in the user's folder."""
-        register_resolvers()
-        shelf = None if line.scale is None else SHELVES / line.scale
-        cls.shelf, cls.own = shelf if shelf is not None and shelf.is_dir() else None, own
-        if cls not in Plugins.instance().discover(SearchPathPlugin):
-            Plugins.instance().register(cls)
+def use_folders(line: CommandLine, conf: Path) -> None:
+    """Let Hydra find the settings that a command line means: its scale's, and the user's own."""
+    register_resolvers()
+    SearchPath.use(None if line.scale is None else SHELVES / line.scale, own_folders(line.config_dirs, conf))
 
 
 class _Composer:
@@ -169,11 +147,8 @@ class _Composer:
     def __init__(self, line: CommandLine, conf: Path) -> None:
         self.line = line
         self.name = line.config_name or "config"
-        own = None if line.config_dir is None else Path(line.config_dir).absolute()
-        if own is not None and not own.is_dir():
-            raise UserError(f"--config-dir {line.config_dir} is no folder")
-        SearchPath.use(line, own)
         folder = str(Path(line.config_path or conf).absolute())
+        use_folders(line, Path(folder))
         self._hydra = hydra.initialize_config_dir(folder, job_name="nas", version_base="1.3")
         self._known: dict[tuple[str, ...], DictConfig] = {}
 
@@ -272,7 +247,7 @@ class _Composer:
                 if choice not in options:
                     raise unknown(f"choice for {group}:", choice, options)
             if group in GROUPS and (len(choices) != 1 if group != "sec_obj" else not choices):
-                several = f"; to run several, write launch.py -m {group}={','.join(choices)}" if choices else ""
+                several = f"; to run several, write {program()} -m {group}={','.join(choices)}" if choices else ""
                 raise UserError(f"{group} takes one of its choices: {', '.join(options)}{several}")
 
 
@@ -282,13 +257,13 @@ def _check_single(overrides: Sequence[Override]) -> None:
         if override.key_or_group == "hydra/launcher":
             raise UserError(
                 f"{override.input_line} needs -m (multirun): without it the launcher would be ignored; "
-                f"write launch.py -m {override.input_line} ..."
+                f"write {program()} -m {override.input_line} ..."
             )
         if override.is_sweep_override():
             key, _, value = str(override.input_line).partition("=")
             text = f", or {quoted(key, value)} for one text" if "/" in value or Path(value).exists() else ""
             raise UserError(
-                f"{override.input_line} names several values; write launch.py -m {override.input_line} ... to run "
+                f"{override.input_line} names several values; write {program()} -m {override.input_line} ... to run "
                 f"all of them{text}"
             )
 

@@ -25,7 +25,7 @@ def make_estimate(line: CommandLine, conf: Path) -> Task:
     """
     own = tuple(word for word in line.words if _is_own(word))
     words = tuple(word for word in line.words if not _is_own(word))
-    (job,) = compose_jobs(CommandLine(own), conf).jobs
+    (job,) = compose_jobs(CommandLine(own, config_dirs=line.config_dirs), conf).jobs
     job.experiment(Path())  # checks the settings
     meant, name = _meant(line, words, job)
     jobs = compose_jobs(meant, conf)
@@ -42,8 +42,8 @@ def _meant(line: CommandLine, words: tuple[str, ...], job: Job) -> tuple[Command
         job: settings of the task.
     """
     given = job.config.sweep
-    typed = line.multirun or line.config_name or line.config_dir
-    if given is None and typed:
+    typed = line.multirun or line.config_name
+    if given is None and (typed or line.config_dirs):
         return line.changed(words=words), Path(line.config_name or "runs").stem
     if given is None or typed:
         raise UserError(
@@ -53,9 +53,9 @@ def _meant(line: CommandLine, words: tuple[str, ...], job: Job) -> tuple[Command
     path, names = expanded(str(given), "sweep"), [file.stem for file in SHELVES.glob("*.yaml")]
     sweep: dict[str, Any] = {"config_path": None, "multirun": True}
     if path.is_file() and path.suffix == ".yaml":
-        sweep |= {"config_dir": str(path.parent.absolute()), "config_name": path.stem}
+        sweep |= {"config_dirs": (*line.config_dirs, str(path.parent.absolute())), "config_name": path.stem}
     elif str(path) in names:
-        sweep |= {"config_dir": str(SHELVES), "config_name": str(path)}
+        sweep |= {"config_dirs": (*line.config_dirs, str(SHELVES)), "config_name": str(path)}
     else:
         sweep |= _started(str(given), Path(str(job.config.paths.outputs)) / "sweeps", names)
     meant = line.changed(words=(*sweep.pop("overrides", ()), *words), **sweep)
@@ -68,7 +68,7 @@ def _started(given: str, sweeps: Path, names: Sequence[str]) -> dict[str, Any]:
     known = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
     if not expanded(given, "sweep").is_dir() and given not in known:
         raise unknown("sweep", given, [*names, *known])
-    return {"config_dir": None, **find_sweep(given, sweeps).command()}
+    return dict(find_sweep(given, sweeps).command())
 
 
 def _is_own(word: str) -> bool:

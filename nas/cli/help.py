@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.command import CommandLine
 from nas.cli.compose import compose_jobs
-from nas.errors import unknown
+from nas.cli.searchpath import own_folders
+from nas.errors import program, unknown
 from nas.settings import PROVIDED, Settings
 
 NAS = Path(__file__).parent.parent
@@ -24,10 +25,10 @@ _ALONE = ("experiment", "hydra", "paths", "scale")
 """Groups that are named after the others, or not at all."""
 
 _EXAMPLES = """\
-  python launch.py                                # MSuNAS on handwritten digits
-  python launch.py supernet=alphanet dataset=cifar100 algorithm=nat
-  python launch.py -m seed='range(10)' algorithm=msunas,random
-  python launch.py task=export run=outputs/demo arch=best"""
+  PROGRAM                                # MSuNAS on handwritten digits
+  PROGRAM supernet=alphanet dataset=cifar100 algorithm=nat
+  PROGRAM -m seed='range(10)' algorithm=msunas,random
+  PROGRAM task=export run=outputs/demo arch=best"""
 
 _TYPES = {
     "PositiveInt": "whole number, 1 or more",
@@ -64,35 +65,40 @@ class Described:
     text: str
 
 
-def help_text(words: Sequence[str], conf: Path) -> str:
-    """Return the text of ``--help`` with words behind it: groups, or choices of groups; none for the overview.
+def help_text(line: CommandLine, conf: Path) -> str:
+    """Return the text of ``--help``.
+
+    Args:
+        line: Command line; its words are groups or choices of groups, none for the overview.
+        conf: Folder of this project's settings.
 
     Raises:
-        UserError: if there is no such group or choice; it names the nearest.
+        UserError: If there is no such group or choice; it names the nearest.
     """
-    return "\n\n".join(_of_word(word, conf) for word in words) if words else _overview(conf)
+    folders = (conf, *own_folders(line.config_dirs, conf))
+    return "\n\n".join(_of_word(word, folders, line) for word in line.words) if line.words else _overview(folders)
 
 
 def _width() -> int:
     return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
 
 
-def _overview(conf: Path) -> str:
-    groups = [group for group in _groups(conf) if "/" not in group and group not in _ALONE]
+def _overview(folders: Sequence[Path]) -> str:
+    groups = [group for group in _groups(folders) if "/" not in group and group not in _ALONE]
     indent = max(map(len, groups)) + 4
     lines = ["Evolutionary multi-objective neural architecture search with supernets.", ""]
-    lines += ["  python launch.py [GROUP=CHOICE ...] [KEY=VALUE ...]   one run, or on with it"]
-    lines += ["  python launch.py -m KEY=VALUE,VALUE ...               many runs", ""]
+    lines += [f"  {program()} [GROUP=CHOICE ...] [KEY=VALUE ...]   one run, or on with it"]
+    lines += [f"  {program()} -m KEY=VALUE,VALUE ...               many runs", ""]
     lines += ["Groups and their choices:", ""]
-    lines += [_row(group, " ".join(_choices(conf, group)), indent) for group in groups]
-    recipes = f"{len(_choices(conf, 'experiment'))} recipes of papers: --help experiment"
+    lines += [_row(group, " ".join(_choices(folders, group)), indent) for group in groups]
+    recipes = f"{len(_choices(folders, 'experiment'))} recipes of papers: --help experiment"
     lines += [_row("experiment", recipes, indent), _row("scale", "small: stand-ins that run in minutes", indent)]
     lines += ["", "Settings without a group:", ""]
-    comments = _comments(conf / "config.yaml")
+    comments = _comments(folders[0] / "config.yaml")
     lines += [_row(each.name, comments.get(each.name, "").partition(";")[0], 20) for each in fields(Settings)]
-    lines += ["", "Examples:", "", _EXAMPLES, ""]
+    lines += ["", "Examples:", "", _EXAMPLES.replace("PROGRAM", program()), ""]
     lines += ["More: --help GROUP; --help GROUP=CHOICE: every setting; --cfg job: all settings"]
-    lines += ['Tab completion: eval "$(python launch.py -sc install=bash)"']
+    lines += [f'Tab completion: eval "$({program()} -sc install=bash)"']
     return "\n".join(lines)
 
 
@@ -102,28 +108,28 @@ def _row(name: str, text: str, indent: int) -> str:
     return "\n".join([first + lines[0], *(" " * indent + line for line in lines[1:])])
 
 
-def _of_word(word: str, conf: Path) -> str:
+def _of_word(word: str, folders: Sequence[Path], line: CommandLine) -> str:
     group, equals, choice = word.partition("=")
-    groups = _groups(conf)
+    groups = _groups(folders)
     if group not in groups:
         raise unknown("group", group, groups)
-    choices = _choices(conf, group)
+    choices = _choices(folders, group)
     if not equals:
         width = max(map(len, choices)) + 4
-        rows = [_row(name, _header(_file(conf, group, name))[0], width) for name in choices]
+        rows = [_row(name, _header(_file(folders, group, name))[0], width) for name in choices]
         return "\n".join([f"{group}: its choices", "", *rows, "", f"The settings of one: --help {group}=CHOICE"])
     if choice not in choices:
         raise unknown(f"choice for {group}:", choice, choices)
-    return _of_choice(group, choice, conf)
+    return _of_choice(group, choice, folders, line)
 
 
-def _of_choice(group: str, choice: str, conf: Path) -> str:
-    file = _file(conf, group, choice)
+def _of_choice(group: str, choice: str, folders: Sequence[Path], line: CommandLine) -> str:
+    file = _file(folders, group, choice)
     lines = [*textwrap.wrap(f"{group}={choice}: {' '.join(_header(file))}", _width(), break_on_hyphens=False)]
     if group in ("experiment", "scale"):
         plain = {key: value for key, value in (yaml.safe_load(file.read_text()) or {}).items() if key != "defaults"}
         return "\n".join([*lines, "", *textwrap.indent(yaml.safe_dump(plain, sort_keys=False), "  ").splitlines()])
-    for path, node, comments in _nodes(group, choice, conf, file):
+    for path, node, comments in _nodes(group, choice, folders[0], line, file):
         target = str(node["_target_"])
         lines += ["", f"{path or 'of this task alone'}: {target}"]
         described = settings_of(target)
@@ -136,17 +142,17 @@ def _of_choice(group: str, choice: str, conf: Path) -> str:
             text = found.text or comments.get(key, "")
             kind = f"({found.kind})" if found.kind else ""
             name = f"{path}.{key}" if path else key
-            line = f"  {name}={_shown(value, _width() - len(name) - 3)}"
-            if len(f"{line}   {kind}") <= _width():
-                lines += [f"{line}   {kind}".rstrip()]
+            shown = f"  {name}={_shown(value, _width() - len(name) - 3)}"
+            if len(f"{shown}   {kind}") <= _width():
+                lines += [f"{shown}   {kind}".rstrip()]
             else:
-                lines += [line, f"      {kind}"]
+                lines += [shown, f"      {kind}"]
             lines += textwrap.wrap(text, _width(), initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 
 
 def _nodes(
-    group: str, choice: str, conf: Path, file: Path
+    group: str, choice: str, conf: Path, line: CommandLine, file: Path
 ) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
     """Yield the parts that a choice describes: how they are called, their settings, comments of the file."""
     words = {
@@ -155,7 +161,7 @@ def _nodes(
         "supernet/members": ["supernet=several", f"supernet/members=[{choice}]"],
     }.get(group, [f"{group}={choice}"])
     multirun = group.startswith("hydra/")
-    config = compose_jobs(CommandLine(tuple(words), multirun=multirun), conf).jobs[0].config
+    config = compose_jobs(line.changed(words=tuple(words), multirun=multirun, help=False), conf).jobs[0].config
     node = config
     for name in group.split("/"):
         node = node[name]
@@ -190,18 +196,18 @@ def _shown(value: Any, width: int) -> str:
     return text if len(text) <= widest else f"{text[: widest - 4]} ..."
 
 
-def _groups(conf: Path) -> list[str]:
-    """Return the groups, nested ones as ``dataset/augmentation``."""
-    folders = {path.parent.relative_to(conf) for path in conf.rglob("*.yaml")} - {Path()}
-    return sorted(str(folder) for folder in folders)
+def _groups(folders: Sequence[Path]) -> list[str]:
+    """Return the groups of this project's settings, nested ones as ``dataset/augmentation``."""
+    return sorted({str(path.parent.relative_to(folders[0])) for path in folders[0].glob("*/**/*.yaml")})
 
 
-def _choices(conf: Path, group: str) -> list[str]:
-    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+def _choices(folders: Sequence[Path], group: str) -> list[str]:
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
-def _file(conf: Path, group: str, choice: str) -> Path:
-    return conf / group / f"{choice}.yaml"
+def _file(folders: Sequence[Path], group: str, choice: str) -> Path:
+    files = [folder / group / f"{choice}.yaml" for folder in folders]
+    return next(file for file in files if file.exists())
 
 
 def _header(file: Path) -> list[str]:

@@ -14,7 +14,7 @@ from nas.cli.check import check_part, task_of
 from nas.cli.command import CommandLine, key_of, labels
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
-from nas.errors import UserError, typed
+from nas.errors import UserError, program, typed
 from nas.files import expanded
 from nas.launcher.base import Launcher
 from nas.run.folder import RunFolder
@@ -40,7 +40,9 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
     choice = str(first.hydra.runtime.choices[_GROUP])
     if not jobs.multirun:
         if first.get("detach"):
-            raise UserError("detach=true needs -m (multirun): one run goes on alone with launch.py -m detach=true ...")
+            raise UserError(
+                f"detach=true needs -m (multirun): one run goes on alone with {program()} -m detach=true ..."
+            )
         return None
     if choice not in _LAUNCHERS:
         raise UserError(f"{_GROUP}={choice} cannot go on with runs; choices: {', '.join(_LAUNCHERS)}")
@@ -83,10 +85,10 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, line: CommandLine, conf: Path) 
         todo = _missing(sweep, runs, first)
         if todo and not first.detach:
             print(launcher.launch(sweep, todo), flush=True)
-    follow = f"python launch.py task=status {typed('sweep', sweep.path)}"
+    follow = f"{program()} task=status {typed('sweep', sweep.path)}"
     if todo and first.detach:
-        kept = [word for word in (*line.flags, *line.words) if key_of(word) != "detach"]
-        print(launcher.detach(sweep, todo, [sys.executable, str(conf.parent / "launch.py"), *kept]))
+        kept = [word for word in (*_flags(line), "--multirun", *line.words) if key_of(word) != "detach"]
+        print(launcher.detach(sweep, todo, [*_program(conf), *kept]))
         print(f"See them with: {follow}")
         return 0
     try:
@@ -164,18 +166,36 @@ def _sweep(jobs: Jobs) -> SweepFolder:
 
 
 def _planned(jobs: Jobs, line: CommandLine, conf: Path) -> list[PlannedRun]:
-    flags = [part for name, value in line.places.items() for part in (f"--{name.replace('_', '-')}", value)]
-    start = (sys.executable, "-X", "faulthandler", str(conf.parent.absolute() / "launch.py"), *flags, "hydra.mode=RUN")
+    start = (*_program(conf), *_flags(line), "hydra.mode=RUN")
     return [
         PlannedRun(label, folder, (*start, *(text for text in job.overrides if _is_a_jobs(text))), Path.cwd())
         for label, folder, job in zip(_labels(jobs), _folders(jobs), jobs.jobs, strict=True)
     ]
 
 
+def _program(conf: Path) -> list[str]:
+    """Return the beginning of a command that starts this program again, from ``conf``'s clone or as it is installed."""
+    python, launch = [sys.executable, "-X", "faulthandler"], conf.parent.absolute() / "launch.py"
+    return [*python, str(launch)] if launch.exists() else [*python, "-m", "nas"]
+
+
+def _flags(line: CommandLine) -> list[str]:
+    """Return the flags that say which settings a command line means."""
+    folders = [part for folder in line.config_dirs for part in ("--config-dir", folder)]
+    others = (("--config-path", line.config_path), ("--config-name", line.config_name))
+    return [*(part for flag, value in others if value for part in (flag, value)), *folders]
+
+
 def _command(line: CommandLine) -> dict[str, Any]:
     """Return what of a command line says which runs it means."""
-    folders = {name: str(Path(value).absolute()) for name, value in line.places.items() if name != "config_name"}
-    return {**folders, "config_name": line.config_name, "overrides": list(line.words)}
+    folders = [each if "://" in each else str(Path(each).absolute()) for each in line.config_dirs]
+    path = None if line.config_path is None else str(Path(line.config_path).absolute())
+    return {
+        "config_path": path,
+        "config_dirs": folders,
+        "config_name": line.config_name,
+        "overrides": list(line.words),
+    }
 
 
 def _folders(jobs: Jobs) -> list[Path]:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -15,12 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.check import without_hydra
 from nas.cli.command import CommandLine, labels
-from nas.cli.compose import Job, Jobs, SearchPath, compose_jobs, named, one_line
+from nas.cli.compose import Job, Jobs, compose_jobs, named, one_line, use_folders
 from nas.cli.estimating import make_estimate
 from nas.cli.help import help_text
 from nas.cli.launching import choose_launcher, has_run_folder, launch_sweep, recorded, shared_folder
 from nas.cli.streams import end_at_interrupts, lost_output, raise_interrupts
-from nas.errors import InUseError, NasError, UserError
+from nas.errors import InUseError, NasError, UserError, missing_package
 from nas.files import write_text, writing
 from nas.launcher.supervision import stop_with_watcher
 from nas.task.base import Task
@@ -51,6 +52,11 @@ def main(conf: Path) -> None:
         sys.exit(_complain(error, 1))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         sys.exit(_complain(one_line(error), 2))
+    except ImportError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        sys.exit(_complain(missing, 2))
     except (MemoryError, RuntimeError) as error:
         if not _needs_too_much_memory(error):
             raise
@@ -71,7 +77,7 @@ def _needs_too_much_memory(error: Exception) -> bool:
 def _run(line: CommandLine, conf: Path) -> int:
     """Do what the command line says and return the exit code."""
     if line.help:
-        print(help_text(line.words, conf))
+        print(help_text(line, conf))
         return _printed(0)
     if line.shown and not line.cfg:
         return _printed(_shown(line, conf))
@@ -84,8 +90,7 @@ def _run(line: CommandLine, conf: Path) -> int:
         print("checking settings and data; this takes a few seconds", file=sys.stderr)
     jobs = compose_jobs(line, conf)
     if line.cfg:
-        sys.argv += jobs.adapted
-        return _printed(_shown(line, conf))
+        return _printed(_shown(line.changed(words=(*line.words, *jobs.adapted)), conf))
     launcher = choose_launcher(jobs)
     tasks = check_jobs(jobs)
     raise_interrupts()
@@ -106,12 +111,23 @@ def _printed(code: int) -> int:
 
 def _shown(line: CommandLine, conf: Path) -> int:
     """Let Hydra show settings, its own help or tab completion, and return its exit code."""
-    SearchPath.use(line)  # Hydra itself takes --config-dir
+    use_folders(line, Path(line.config_path or conf).absolute())
+    sys.argv = [sys.argv[0], *_for_hydra(line.flags), *line.words]
     try:
         hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name="config")(lambda _: None)()
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+def _for_hydra(flags: Sequence[str]) -> Iterator[str]:
+    """Yield flags without the user's folders, which the search path has already; Hydra takes one alone."""
+    rest = iter(flags)
+    for flag in rest:
+        if flag in ("--config-dir", "-cd"):
+            next(rest, None)
+        elif not flag.startswith(("--config-dir=", "hydra.searchpath=")):
+            yield flag
 
 
 def check_jobs(jobs: Jobs) -> list[Task | None]:
@@ -179,7 +195,8 @@ def _job(job: Job, folder: Path, task: Task | None) -> int:
             log.error("%s", error)
         code = _complain(error, 2 if isinstance(error, UserError) else 1)
     except Exception as error:
-        code = _failed(error, folder / "run.log" if keeps_log else None)
+        missing = missing_package(error)
+        code = _failed(error, folder / "run.log" if keeps_log else None) if missing is None else _complain(missing, 2)
     except KeyboardInterrupt:
         if keeps_log:
             raise

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 
 from nas.dataset.base import Dataset
-from nas.errors import UserError
+from nas.errors import LAUNCH, UserError
 from nas.files import check_can_be_written, write_atomic, write_bytes, write_json, write_text
 from nas.model.base import CASCADE, MODEL_FILE, TIMM, Model, ModelSource, cascade_of, preparation
 from nas.model.build import fill, network_of, read_weights
@@ -218,8 +218,7 @@ def card(model: Model) -> str:
 
 def launch_command() -> str:
     """Return the beginning of a command line of this project that can be typed in any folder."""
-    launch = Path(__file__).absolute().parents[2] / "launch.py"
-    return f"python {shlex.quote(str(launch)) if launch.is_file() else launch.name}"
+    return f"python {shlex.quote(str(LAUNCH.absolute()))}" if LAUNCH.is_file() else "nas"
 
 
 def _what(described: Mapping[str, Any]) -> str:

@@ -5,14 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from ofa.utils.layers import ResidualBlock, ResNetBottleneckBlock
 from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.space.table import AdditiveTable, CostTable
-from nas.supernet.attentivenas_network import ResidualBottleneck
 from nas.supernet.base import Supernet
-from nas.supernet.mobile import InvertedResidual
 from nas.types import Architecture
 
 KERNEL_AXES = 2  # a convolution's weight has shape (outputs, inputs, height, width)
@@ -58,8 +55,8 @@ def bind(subnet: nn.Module, supernet: nn.Module) -> None:
         setattr(module, attribute, part)
 
 
-LAYERS = (InvertedResidual, ResidualBottleneck, ResidualBlock, ResNetBottleneckBlock)
-"""The modules that supernets stack in their stages."""
+LAYERS = ("InvertedResidual", "ResidualBottleneck", "ResidualBlock", "ResNetBottleneckBlock")
+"""Class names of the modules that supernets stack in their stages; by name, because ofa's are an optional package."""
 
 
 def layers(network: nn.Module, n: int) -> list[nn.Module]:
@@ -67,7 +64,7 @@ def layers(network: nn.Module, n: int) -> list[nn.Module]:
 
     Layers before those belong to what every network of the supernet starts with.
     """
-    return [module for module in network.modules() if isinstance(module, LAYERS)][-n:]
+    return [module for module in network.modules() if type(module).__name__ in LAYERS][-n:]
 
 
 class ElasticSupernet(Supernet):

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Literal, final
 
-from nas.errors import typed
+from nas.errors import program, typed
 from nas.run.results import StepSummary
 from nas.tracker.base import RunInfo, Tracker
 from nas.types import Seconds
@@ -268,8 +268,8 @@ class WandbTracker(Tracker):
         self.background_seconds = thread.seconds
         if not thread.complete:
             log.warning(
-                "Weights & Biases did not get every step; once it can: "
-                "python launch.py task=replay %s tracker=wandb tracker.mode=%s",
+                "Weights & Biases did not get every step; once it can: %s task=replay %s tracker=wandb tracker.mode=%s",
+                program(),
                 typed("run", self._folder),
                 self._mode,
             )

@@ -1,13 +1,13 @@
 import pytest
 
-from nas.cli.compose import CONF
+from nas.cli.command import CONF, CommandLine
 from nas.cli.help import help_text
 from nas.errors import UserError
 
 
 def test_the_overview_is_one_screen(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    lines = help_text((), CONF).splitlines()
+    lines = help_text(CommandLine(()), CONF).splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:2] == ["surrogate", "adaptive"] for line in lines)
@@ -15,12 +15,12 @@ def test_the_overview_is_one_screen(monkeypatch):
 
 
 def test_a_group_shows_its_choices_in_words():
-    lines = help_text(("selector",), CONF).splitlines()
+    lines = help_text(CommandLine(("selector",)), CONF).splitlines()
     assert [line.split()[0] for line in lines if line[2:3].strip()][1:-1] == ["ehvi", "hvi", "reference", "subset"]
 
 
 def test_a_choice_shows_each_setting_with_value_type_and_description():
-    text = help_text(("surrogate=rbf_ensemble",), CONF)
+    text = help_text(CommandLine(("surrogate=rbf_ensemble",)), CONF)
     assert "nas.surrogate.rbf_ensemble.RBFEnsemble" in text
     assert "surrogate.members=500   (whole number, 1 or more)\n      interpolants" in text
     assert "device" not in text  # no setting
@@ -48,7 +48,7 @@ def test_a_choice_shows_each_setting_with_value_type_and_description():
     ],
 )
 def test_any_choice_of_any_group_is_shown(word, shown):
-    assert any(line.startswith(shown) for line in help_text((word,), CONF).splitlines())
+    assert any(line.startswith(shown) for line in help_text(CommandLine((word,)), CONF).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,5 @@ def test_any_choice_of_any_group_is_shown(word, shown):
 )
 def test_a_wrong_word_is_one_line(word, message):
     with pytest.raises(UserError, match=message) as error:
-        help_text((word,), CONF)
+        help_text(CommandLine((word,)), CONF)
     assert "\n" not in str(error.value)
