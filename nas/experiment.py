@@ -51,6 +51,9 @@ BASES = {
 }
 """Where the base classes of a group are: module and names."""
 
+_ATTRIBUTES = {"space": "source", "sec_obj": "objectives"}
+"""Attributes of an experiment that are not named like their group."""
+
 COMMAND_LINE = Path("the command line")
 """Where settings are from that no file holds, for messages."""
 
@@ -167,10 +170,52 @@ class Experiment:
             parts={**self._parts, **parts},
         )
 
+    def with_objects(
+        self, objects: Mapping[str, Any], objectives: Mapping[str, Objective], *, only: bool
+    ) -> Experiment:
+        """Return a new experiment with objects in place of what settings describe.
+
+        Settings name the class of each object; they cannot build it again.
+
+        Args:
+            objects: Parts by group.
+            objectives: Objectives besides the error, by their measure's name.
+            only: Whether objects alone are minimized where ``sec_obj`` was left at its default.
+
+        Raises:
+            UserError: If an object is not of the base class of its group.
+        """
+        for group, value in objects.items():
+            module, *names = BASES[group]
+            if not isinstance(value, tuple(getattr(import_module(module), name) for name in names)):
+                raise UserError(
+                    f"{group} is a {type(value).__name__}; it takes a nas.{names[0]}, a name or nas.part(...)"
+                )
+        nodes = {group: {"_target_": _full_name(value)} for group, value in objects.items()}
+        choices = {group: type(value).__name__ for group, value in objects.items()}
+        named = {} if only else dict(self.resolved["sec_obj"])
+        nodes["sec_obj"] = named | {name: {"_target_": _full_name(value)} for name, value in objectives.items()}
+        parts = {_ATTRIBUTES.get(group, group): value for group, value in objects.items()}
+        return Experiment(
+            {**self.resolved, **nodes},
+            paths=self.paths,
+            choices={**self.choices, **choices},
+            group=self.group,
+            allowed=self.allowed,
+            origin=self.origin,
+            parts={**self._parts, **parts, "own_objectives": dict(objectives)},
+        )
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """Parts that were given as objects, by the attribute's name."""
+        return self._parts
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send settings to another process, which builds the parts anew."""
         keys = ("paths", "choices", "group", "allowed", "origin")
-        settings = {key: getattr(self, key) for key in keys} | {"parts": self._parts}
+        parts = {name: value for name, value in self._parts.items() if name != "tracker"}  # of the run's own process
+        settings = {key: getattr(self, key) for key in keys} | {"parts": parts}
         return partial(Experiment, **settings), (self.resolved,)
 
     # What parts are told.
@@ -279,9 +324,18 @@ class Experiment:
         from nas.objective.cost import expected
         from nas.objective.latency import tabulated
 
-        nodes = self.resolved["sec_obj"]
-        built = [self.part("sec_obj", node, space=self.source.space) for node in nodes.values()]
+        built = [
+            self.own_objectives[name]
+            if name in self.own_objectives
+            else self.part("sec_obj", node, space=self.source.space)
+            for name, node in self.resolved["sec_obj"].items()
+        ]
         return [expected(tabulated(objective, self.tables)) for objective in built]
+
+    @cached_property
+    def own_objectives(self) -> Mapping[str, Objective]:
+        """Objectives that were given as objects, by name."""
+        return {}
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -381,7 +435,10 @@ class Experiment:
         return name in _arguments(self.kind("algorithm"))
 
     def kind(self, group: str, node: Mapping[str, Any] | None = None) -> type[Any]:
-        """Return the class that a node names; UserError if it may not be used."""
+        """Return the class that a node names, or of the group's object; UserError if it may not be used."""
+        given = self._parts.get(_ATTRIBUTES.get(group, group))
+        if node is None and given is not None:
+            return type(given)
         return class_of(self._node(group) if node is None else node, group, self.origin, self.allowed)
 
     def part(self, group: str, node: Mapping[str, Any] | None = None, **given: Any) -> Any:
@@ -484,6 +541,11 @@ class Experiment:
             raise UserError(
                 f"{self.origin}: {group}.{absent[0]} is missing, which this version needs; make the run anew"
             )
+
+
+def _full_name(value: object) -> str:
+    """Return the dotted name of an object's class."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _arguments(target: type[Any]) -> Mapping[str, inspect.Parameter]:

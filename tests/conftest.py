@@ -21,7 +21,7 @@ from nas.optimizer.nsga3 import NSGA3
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.search import Search
+from nas.loop import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SearchSpace

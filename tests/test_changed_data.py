@@ -11,7 +11,7 @@ import nas
 from nas.errors import RunError, UserError
 from nas.files import read_json
 from nas.run.finished import FinishedRun
-from nas.search import Search
+from nas.loop import Search
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.tiny import Tiny
 from nas.training import checkpoint

@@ -20,7 +20,7 @@ from nas.objective.cost import TableCost
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.search import Search
+from nas.loop import Search
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet

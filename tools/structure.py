@@ -83,7 +83,7 @@ def walk(words: list[str]) -> dict[str, object]:
         file = _of_nas(frame)
         if file is None:
             return
-        loop_begins = file == "nas/search.py" and frame.f_code.co_qualname == "Search.run"
+        loop_begins = file == "nas/loop.py" and frame.f_code.co_qualname == "Search.run"
         new = file not in called
         built = loop_begins or frame.f_code.co_qualname.removesuffix(".__init__") in parts
         if not (new or built):

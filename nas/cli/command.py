@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import nas
 from nas.errors import UserError, program
+from nas.parts import escaped
 
 _PACKAGE = Path(nas.__file__).parent
 _HOME = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent  # a wheel holds them, a clone has them beside nas
@@ -181,8 +182,7 @@ def quoted(key: str, value: str) -> str:
     for mark in ("'", '"'):
         if value[:1] == value[-1:] == mark and len(value) > 1:
             value = value[1:-1]
-    inside = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
-    word = f"{key}='{inside}'"
+    word = f"{key}='{escaped(value)}'"
     return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
 
 

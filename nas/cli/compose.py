@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.check import make_experiment
 from nas.cli.command import CONF, PUBLISHED_WORDS, SHELVES, CommandLine, check_spelling, labels, quoted
-from nas.cli.naming import register_resolvers
+from nas.cli.naming import clear_resolvers, register_resolvers
 from nas.cli.recipes import adapted
 from nas.cli.searchpath import SearchPath, own_folders
 from nas.errors import UserError, program, unknown
@@ -103,10 +104,32 @@ def experiment_of(words: Sequence[str], *, conf: Path = CONF) -> Experiment:
     Raises:
         UserError: if anything is wrong with the settings themselves; parts find the rest when they are asked for.
     """
-    jobs = compose_jobs(CommandLine.parsed(words), conf).jobs
-    if len(jobs) != 1:
-        raise UserError(f"these words start {len(jobs)} runs, not one")
-    return jobs[0].experiment()
+    flags = [word for word in words if word.startswith("-")]
+    if flags:
+        raise UserError(f"'{flags[0]}' is a flag of the command line; give words, for example 'dataset=digits'")
+    with _own_hydra():
+        jobs = compose_jobs(CommandLine.parsed(words), conf).jobs
+        if len(jobs) != 1:
+            raise UserError(f"these words start {len(jobs)} runs, not one")
+        return jobs[0].experiment()
+
+
+_hydra_lock = threading.RLock()
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Use Hydra without a trace: the program around may use it too, and other threads may compose."""
+    with _hydra_lock:
+        hydra_of_others, config = GlobalHydra.instance(), HydraConfig.instance()
+        before, settings = hydra_of_others.hydra, config.cfg
+        hydra_of_others.clear()
+        try:
+            yield
+        finally:
+            hydra_of_others.hydra, config.cfg = before, settings
+            SearchPath.use(None, ())
+            clear_resolvers()
 
 
 def compose_jobs(line: CommandLine, conf: Path = CONF) -> Jobs:

@@ -1,14 +1,15 @@
 """Recipes (``conf/experiment``) beside parts that the command line chooses in place of theirs."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from nas.parts import literal
 from nas.settings import GROUPS
 
+_MISSING = "???"  # a value that has to be given
 _OF_THE_DATA = "dataset"  # its settings in a recipe, such as the size of a split, say something about one data set
 
 
@@ -49,7 +50,9 @@ def adapted(
                 words += [f"{key}=0", f"~{key}"]  # Hydra deletes no null
         if group in replaced and group == _OF_THE_DATA:
             changed = _changed(group, config[group], without_recipe[group])
-            words += [f"{key}={_literal(value)}" for key, value in changed if key not in typed]
+            words += [
+                f"{key}={value if value == _MISSING else literal(value)}" for key, value in changed if key not in typed
+            ]
     return tuple(words)
 
 
@@ -91,13 +94,3 @@ def _changed(path: str, node: DictConfig, reference: DictConfig) -> Iterator[tup
     for name, value in before.items():
         if not _holds_parts(reference._get_node(str(name))) and after[name] != value:
             yield f"{path}.{name!s}", value
-
-
-def _literal(value: Any) -> str:
-    """Return a value as Hydra's grammar writes it."""
-    if isinstance(value, list | tuple | ListConfig):
-        return f"[{','.join(map(_literal, value))}]"
-    if isinstance(value, str) and value != "???":
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return value if isinstance(value, str) else json.dumps(value)

@@ -9,9 +9,23 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from nas.threads import computing
+
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.2  # between two looks at the slots
+
+
+@contextmanager
+def computing_slot(device: str, slots: int | None) -> Iterator[None]:
+    """Hold one of the slots of a GPU while this thread alone computes in its process; it waits where all are taken.
+
+    Args:
+        device: Torch device; slots are those of ``"cuda"`` and ``"cuda:<n>"`` alone.
+        slots: Number of slots of the GPU, the same for all its runs; None for no limit.
+    """
+    with computing(), gpu_slot(device, slots):
+        yield
 
 
 def gpu_slot(device: str, slots: int | None) -> AbstractContextManager[None]:
@@ -19,7 +33,7 @@ def gpu_slot(device: str, slots: int | None) -> AbstractContextManager[None]:
 
     Args:
         device: ``"cuda"`` or ``"cuda:<n>"``; nothing is held of anything else.
-        slots: of the GPU, the same for all its runs; ``None`` for no limit.
+        slots: Number of slots of the GPU, the same for all its runs; None for no limit.
     """
     if slots is None or not device.startswith("cuda"):
         return nullcontext()

@@ -10,7 +10,7 @@ import torch
 
 from nas.errors import UserError
 from nas.executor.base import EvaluatorReplica, Executor, Work
-from nas.executor.gpu_slots import gpu_slot
+from nas.executor.gpu_slots import computing_slot
 from nas.executor.workers import Limits, Weights, Workers, cores, devices, split_up
 from nas.objective.base import Measurement, Objective
 from nas.training import checkpoint
@@ -89,7 +89,7 @@ class Process(Executor):
 
     def device(self) -> AbstractContextManager[None]:
         """Hold one of the GPU's slots; workers hold theirs while they evaluate."""
-        return gpu_slot(self._device, self._workers_per_gpu)
+        return computing_slot(self._device, self._workers_per_gpu)
 
     def close(self) -> None:
         """End the workers."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import final
 
 from nas.executor.base import Executor, Work, evaluated
-from nas.executor.gpu_slots import gpu_slot
+from nas.executor.gpu_slots import computing_slot
 from nas.types import Architecture, Evaluation, PositiveInt
 
 
@@ -35,4 +35,4 @@ class Serial(Executor):
 
     def device(self) -> AbstractContextManager[None]:
         """Hold one of the GPU's slots."""
-        return gpu_slot(self._device, self._workers_per_gpu)
+        return computing_slot(self._device, self._workers_per_gpu)

@@ -95,15 +95,34 @@ def find_source(keys: ModelKeys, *, recalibrate: bool, given: Given) -> ModelSou
     return _file_source(path, weights, keys.r, given)
 
 
-def loaded(path: str | Path, arch: str | int, device: str, allow: Sequence[str] = ()) -> Model:
-    """Return the model of a folder of a model or a run; the cache is the one of the command line's settings.
+def loaded(
+    path: str | Path,
+    arch: str | int,
+    device: str,
+    allow: Sequence[str] = (),
+    *,
+    cache: Path | None = None,
+    parts: Mapping[str, Any] | None = None,
+) -> Model:
+    """Return the model of a folder of a model or a run.
+
+    Args:
+        path: Folder.
+        arch: Member of a run's front, see :func:`nas.load`.
+        device: Torch device of the network.
+        allow: Packages of the user's own whose classes the folder may name.
+        cache: Folder of downloaded files and decoded images; None for the command line's default.
+        parts: Objects by group that the run was made with in place of settings.
 
     Raises:
-        UserError: if there is none.
+        UserError: If there is no such model.
     """
     folder = expanded(path, "path")
-    cache = expanded(os.environ.get("NAS_CACHE", "~/.cache/nas"), "NAS_CACHE")
-    given = Given(settings={}, device=device, cache=cache, allowed=Allowed(checked_packages(allow)))
+    if cache is None:
+        cache = expanded(os.environ.get("NAS_CACHE", "~/.cache/nas"), "NAS_CACHE")
+    given = Given(
+        settings={}, device=device, cache=cache, allowed=Allowed(checked_packages(allow)), parts=dict(parts or {})
+    )
     is_model = (folder / MODEL_FILE).is_file()
     keys = ModelKeys(model=str(folder), arch=arch) if is_model else ModelKeys(run=folder, arch=arch)
     return find_source(keys, recalibrate=True, given=given).load(silent)

@@ -1,7 +1,7 @@
 """What a command line names beside a model: data, a supernet, how networks are measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ class Given:
         device: where networks are.
         cache: folder of downloaded files and decoded images.
         allowed: classes from outside ``nas`` that settings, and those of folders, may name.
+        parts: Objects by group that a run was made with in place of settings.
     """
 
     settings: Mapping[str, Any]
     device: str
     cache: Path
     allowed: Allowed = NO_OTHERS
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
     def names(self, group: str) -> bool:
         """Return whether ``dataset`` or ``supernet`` is named."""
@@ -44,7 +46,9 @@ class Given:
     def for_runs(self) -> dict[str, Any]:
         """Return what :class:`nas.run.finished.FinishedRun` is told beside its folder."""
         named = self.settings["dataset"] if self.names("dataset") else None
-        return {"device": self.device, "cache": self.cache, "allowed": self.allowed, "named": named}
+        return {"device": self.device, "cache": self.cache, "allowed": self.allowed, "named": named} | {
+            "parts": self.parts
+        }
 
     @cached_property
     def dataset(self) -> Dataset | None:

@@ -43,6 +43,7 @@ class FinishedRun:
         cache: Path,
         allowed: Allowed = NO_OTHERS,
         named: Mapping[str, Any] | None = None,
+        parts: Mapping[str, Any] | None = None,
     ) -> None:
         """Read settings, archive and front.
 
@@ -54,14 +55,16 @@ class FinishedRun:
             allowed: classes from outside ``nas`` that its settings may name.
             named: settings of data that the command line names; where the run's are not found, those of the same kind
                 are looked at there.
+            parts: Objects by group that the run was made with in place of settings.
 
         Raises:
             UserError: if the folder holds no finished run, or is damaged.
         """
         self.folder = folder
         self.config = folder / "config.yaml"
-        self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+        self._places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed, "parts": parts}
         self._named = named
+        self._given_dataset = (parts or {}).get("dataset")
         self.weights: str | None = None
         if not RunFolder(folder).is_finished():
             raise UserError(f"{key}: '{folder}' holds no finished run")
@@ -88,7 +91,7 @@ class FinishedRun:
             nodes.append({**own, **moved})
         for node in nodes:
             try:
-                dataset: Dataset = self._stored.part("dataset", node)
+                dataset: Dataset = self._given_dataset or self._stored.part("dataset", node)
                 RunFolder(self.folder).check_data({"dataset": dataset.fingerprint}, dataset.sizes)
                 return dataset
             except UserError as error:

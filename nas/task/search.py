@@ -18,6 +18,7 @@ from nas.dataset.classes import IMAGENET_CLASSES, taken_in_order
 from nas.errors import UserError
 from nas.evaluator.base import ArrayEvaluator
 from nas.experiment import COMMAND_LINE, Experiment
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR, Measurement
 from nas.pool.none import NoPool, Specimen
 from nas.pool.runs import RunsPool
@@ -26,7 +27,6 @@ from nas.run.box import Box, of_space, recorded, stated
 from nas.run.finished import checkpoint_fingerprint
 from nas.run.folder import RunFolder, revision
 from nas.run.results import Results
-from nas.search import Search
 from nas.settings import Settings
 from nas.supernet.base import Supernet
 from nas.supernet.checkpoint import RANDOM
@@ -262,7 +262,8 @@ def check_own_parts(experiment: Experiment) -> None:
     Nothing is built where there are none.
     """
     settings = experiment.resolved
-    own = {name for name in ("dataset", "supernet", "training", "evaluator") if names_own(settings.get(name))}
+    groups = ("dataset", "supernet", "training", "evaluator")
+    own = {name for name in groups if name not in experiment.given and names_own(settings.get(name))}
     if not own:
         return
     written = yaml.safe_load(yaml.safe_dump(dict(settings)))

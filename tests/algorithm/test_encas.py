@@ -15,7 +15,7 @@ from nas.optimizer.random import RandomSampling
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.search import Search
+from nas.loop import Search
 from nas.space.constrained import Bound, Constrained
 from nas.supernet.none import NoSupernet
 from nas.tracker.together import Together

@@ -17,7 +17,7 @@ from nas.optimizer.mo_gomea import MOGOMEA
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.search import Search
+from nas.loop import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SpaceSource

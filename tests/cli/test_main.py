@@ -235,7 +235,7 @@ def test_two_costs_at_once(launch, tmp_path):
 
 
 def test_a_failure_of_the_run_is_exit_code_1_with_the_traceback_in_the_folder(launch, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.search.Search.run", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("nas.loop.Search.run", lambda *_, **__: 1 / 0)
     code, _, err = launch(*SMALL, "paths.run=run")
     assert code == 1
     assert "ZeroDivisionError" in err

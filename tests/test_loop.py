@@ -21,7 +21,7 @@ from nas.pareto import hypervolume
 from nas.run.archive import Archive
 from nas.run.box import Box
 from nas.run.folder import RunFolder
-from nas.search import Search
+from nas.loop import Search
 from nas.selector.ehvi import EHVI
 from nas.surrogate.additive_gp import AdditiveGP
 from nas.tracker.together import Together

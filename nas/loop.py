@@ -21,6 +21,7 @@ from nas.run.folder import RunFolder
 from nas.run.results import Results, quality_of_parts, quality_with_archive
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
+from nas.threads import computing
 from nas.tracker.base import Tracker
 from nas.tracker.together import Together
 from nas.training.base import Training
@@ -150,7 +151,7 @@ class Search:
         the last digits alone, and with a few hundred architectures two are no quicker.
         """
         took: dict[str, float] = {}
-        with timed(took, "search"), threadpool_limits(1, user_api="blas"):
+        with computing(), timed(took, "search"), threadpool_limits(1, user_api="blas"):
             batch = self._algorithm.propose(self._archive, step, rng_for(self._seed, step, "propose"))
         named = dict(batch.seconds)
         named["search"] = named.get("search", 0.0) + took["search"] - sum(named.values())

@@ -1,0 +1,61 @@
+"""Objectives that a function of the genomes gives."""
+
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.objective.base import Cost, Objective
+from nas.types import Floats, Genomes, Measure
+
+
+@final
+class KnownCost(Cost):
+    """Cost of architectures that a function of their genomes gives; it is never predicted.
+
+    Example:
+        >>> cost = KnownCost("depth", lambda genomes: genomes[:, 0], unit="layers")
+        >>> cost(np.array([[3, 1], [5, 2]]))
+        array([3., 5.])
+    """
+
+    def __init__(self, name: str, function: Callable[[Genomes], Floats], unit: str = "") -> None:
+        """Name the cost.
+
+        Args:
+            name: Name of the cost in tables and files, for example ``"energy"``.
+            function: Maps canonical genomes, shape (n, d), to their costs, shape (n,); smaller is better.
+            unit: Unit of the costs, for example ``"mJ"``.
+        """
+        self.measure = Measure(name, unit)
+        self._function = function
+
+    def __call__(self, genomes: Genomes) -> Floats:
+        """Return the cost of each genome, (n, d) -> (n,); UserError if the function's result has another shape."""
+        found = np.asarray(self._function(genomes), dtype=np.float64)
+        if found.shape != (len(genomes),):
+            raise UserError(
+                f"the function of cost '{self.measure.name}' returned shape {found.shape} for {len(genomes)} genomes; "
+                f"it must return ({len(genomes)},)"
+            )
+        return found
+
+
+@final
+class ToldCost(Objective):
+    """Objective whose values are told together with the error; the surrogate predicts it for other architectures.
+
+    Example:
+        >>> ToldCost("latency", unit="ms").measure
+        Measure(name='latency', unit='ms')
+    """
+
+    def __init__(self, name: str, unit: str = "") -> None:
+        """Name the objective.
+
+        Args:
+            name: Name of the objective, for example ``"latency"``.
+            unit: Unit of its values, for example ``"ms"``; smaller is better.
+        """
+        self.measure = Measure(name, unit)
