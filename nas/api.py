@@ -215,9 +215,10 @@ def search(
         >>> run.state, len(run.archive)
         ('finished', 5)
     """
+    for word in words:
+        if word.startswith("task=") and word != "task=search":
+            raise UserError(f"nas.search runs task=search, not {word}: use the command line")
     experiment = described(words, folder, objectives, parts)
-    if experiment.choices["task"] != "search":
-        raise UserError(f"nas.search runs task=search, not task={experiment.choices['task']}: use the command line")
     run = Run(experiment.folder, cache=experiment.cache, parts=experiment.given)
     trackers: list[Tracker] = [experiment.tracker]
     trackers += [BarTracker()] if progress else []
@@ -318,9 +319,11 @@ def described(
     parts: Mapping[str, Any],
 ) -> Experiment:
     """Return the experiment that words, settings, described parts and objects mean; see :func:`search`."""
-    more, objects = _split(parts)
+    more, objects = _split({name: value for name, value in parts.items() if name != "constraints"})
     named, own = _objectives(objectives or ())
-    more += named
+    limits = dict(parts.get("constraints") or {})
+    own_limits = {name: _limit(name, limits.pop(name)) for name in own if name in limits}
+    more += [*named, *_setting("constraints", limits)]
     if folder is not None:
         more.append(f"paths.run={literal(Path(folder).absolute())}")
     if (objects or own) and not any(word.startswith("paths.run=") for word in (*words, *more)):
@@ -329,7 +332,8 @@ def described(
         more.append(f"dataset.resolutions={literal(list(objects['dataset'].resolutions))}")
     if not any(word.startswith("tracker=") for word in (*words, *more)) and "tracker" not in objects:
         more.insert(0, "tracker=csv")
-    return experiment_of([*words, *more]).with_objects(objects, own, only=objectives is not None and not named)
+    only = objectives is not None and not named
+    return experiment_of([*words, *more]).with_objects(objects, own, own_limits, only=only)
 
 
 def _split(parts: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
@@ -356,6 +360,14 @@ def _setting(name: str, value: Any) -> list[str]:
     if isinstance(value, Mapping):
         return [word for key, item in value.items() for word in _setting(f"{name}.{key}", item)]
     return [f"{'++' if name.startswith('constraints.') else ''}{name}={literal(value)}"]
+
+
+def _limit(name: str, limit: Mapping[str, float]) -> dict[str, float]:
+    """Return the limits of an objective's values; UserError unless they are ``min`` and ``max`` alone."""
+    for key in limit:
+        if key not in ("min", "max"):
+            raise unknown("key", f"constraints.{name}.{key}", [f"constraints.{name}.min", f"constraints.{name}.max"])
+    return dict(limit)
 
 
 def _objectives(objectives: Sequence[Objective | Part | str]) -> tuple[list[str], dict[str, Objective]]:

@@ -171,7 +171,12 @@ class Experiment:
         )
 
     def with_objects(
-        self, objects: Mapping[str, Any], objectives: Mapping[str, Objective], *, only: bool
+        self,
+        objects: Mapping[str, Any],
+        objectives: Mapping[str, Objective],
+        constraints: Mapping[str, Mapping[str, float]],
+        *,
+        only: bool,
     ) -> Experiment:
         """Return a new experiment with objects in place of what settings describe.
 
@@ -180,6 +185,7 @@ class Experiment:
         Args:
             objects: Parts by group.
             objectives: Objectives besides the error, by their measure's name.
+            constraints: Limits of those objectives, by name.
             only: Whether objects alone are minimized where ``sec_obj`` was left at its default.
 
         Raises:
@@ -191,9 +197,10 @@ class Experiment:
                 raise UserError(
                     f"{group} is a {type(value).__name__}; it takes a nas.{names[0]}, a name or nas.part(...)"
                 )
-        nodes = {group: {"_target_": _full_name(value)} for group, value in objects.items()}
+        nodes: dict[str, Any] = {group: {"_target_": _full_name(value)} for group, value in objects.items()}
         choices = {group: type(value).__name__ for group, value in objects.items()}
         named = {} if only else dict(self.resolved["sec_obj"])
+        nodes["constraints"] = {**self.resolved["constraints"], **constraints}
         nodes["sec_obj"] = named | {name: {"_target_": _full_name(value)} for name, value in objectives.items()}
         parts = {_ATTRIBUTES.get(group, group): value for group, value in objects.items()}
         return Experiment(

@@ -14,6 +14,7 @@ from nas.algorithm.nat import NAT
 from nas.algorithm.random import RandomSearch
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.optimizer.nsga2 import NSGA2
@@ -21,7 +22,6 @@ from nas.optimizer.nsga3 import NSGA3
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.loop import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SearchSpace

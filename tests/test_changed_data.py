@@ -10,8 +10,8 @@ from PIL import Image
 import nas
 from nas.errors import RunError, UserError
 from nas.files import read_json
-from nas.run.finished import FinishedRun
 from nas.loop import Search
+from nas.run.finished import FinishedRun
 from nas.supernet.checkpoint import weights_digest
 from nas.supernet.tiny import Tiny
 from nas.training import checkpoint

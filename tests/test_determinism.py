@@ -15,12 +15,12 @@ from nas.errors import UserError
 from nas.evaluator.predictor import PredictorEvaluator
 from nas.executor.serial import Serial
 from nas.experiment import Experiment
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.loop import Search
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.none import NoSupernet

@@ -14,6 +14,7 @@ from nas.errors import RunError
 from nas.evaluator.subnet import SubnetEvaluator
 from nas.executor.base import Executor
 from nas.executor.serial import Serial
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.optimizer.ehvi import EHVISearch
@@ -21,7 +22,6 @@ from nas.pareto import hypervolume
 from nas.run.archive import Archive
 from nas.run.box import Box
 from nas.run.folder import RunFolder
-from nas.loop import Search
 from nas.selector.ehvi import EHVI
 from nas.surrogate.additive_gp import AdditiveGP
 from nas.tracker.together import Together

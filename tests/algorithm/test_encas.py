@@ -7,6 +7,7 @@ from nas.algorithm.encas import ENCAS
 from nas.cascade.evaluator import CascadeEvaluator
 from nas.errors import UserError
 from nas.executor.serial import Serial
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR
 from nas.objective.cost import TableCost
 from nas.objective.latency import Latency
@@ -15,7 +16,6 @@ from nas.optimizer.random import RandomSampling
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.loop import Search
 from nas.space.constrained import Bound, Constrained
 from nas.supernet.none import NoSupernet
 from nas.tracker.together import Together

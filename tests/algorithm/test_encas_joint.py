@@ -11,13 +11,13 @@ from nas.cascade.joint_surrogate import JointSurrogate
 from nas.errors import UserError
 from nas.evaluator.base import Evaluator
 from nas.executor.serial import Serial
+from nas.loop import Search
 from nas.objective.base import TOP1_ERROR, Objective
 from nas.objective.cost import TableCost, expected
 from nas.optimizer.mo_gomea import MOGOMEA
 from nas.run.archive import Archive
 from nas.run.folder import RunFolder
 from nas.run.results import Results
-from nas.loop import Search
 from nas.selector.reference import Reference
 from nas.selector.subset import Subset
 from nas.space.base import SpaceSource
