@@ -78,15 +78,17 @@ class SubnetEvaluator(Evaluator):
             at_once: Maximum number of networks in memory together. They process each image batch one after the other.
             amp: Whether to use mixed precision on a GPU.
             crop: Fraction of the image side that the center crop keeps, 0 to 1; the crop is resized to the resolution.
+                NAT and ENCAS use 0.875.
             recalibration_images: Number of training images for batch norm recalibration; 0 keeps the supernet's
                 statistics. All training images are used if there are fewer.
             recalibration_batch_size: Number of images per batch during recalibration. Larger batches give statistics
                 closer to those of all images.
-            recalibration_augmented: Whether to augment the recalibration images as in training. The augmentation is the
-                same in each pass.
+            recalibration_augmented: Whether to augment the recalibration images as in training. NAT and ENCAS do so. The
+                augmentation is the same in each pass.
             cache_mib: Maximum memory for the resized images of one split, in MiB.
             tuning: Training of each network before its evaluation; ``None`` keeps the supernet's weights.
-            seed: Random seed of the choice of recalibration images and of their augmentation.
+            seed: Random seed of the choice of recalibration images and of their augmentation. It is independent of the
+                run's seed, so that all runs measure alike.
 
         Raises:
             UserError: If batch norm statistics would be computed from single images.

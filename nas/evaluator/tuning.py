@@ -29,7 +29,8 @@ class Tuning:
         momentum: Nesterov momentum, 0 to 1.
         weight_decay: Weight decay of all parameters.
         label_smoothing: Fraction of the label that is spread over all classes, 0 to 1.
-        seed: Random seed of image order, augmentation and dropout.
+        seed: Random seed of image order, augmentation and dropout. It is independent of the run's seed, so that all
+            runs measure alike.
 
     Example:
         >>> from nas.evaluator.tuning import Tuning
