@@ -83,8 +83,8 @@ class SubnetEvaluator(Evaluator):
                 statistics. All training images are used if there are fewer.
             recalibration_batch_size: Number of images per batch during recalibration. Larger batches give statistics
                 closer to those of all images.
-            recalibration_augmented: Whether to augment the recalibration images as in training. NAT and ENCAS do so. The
-                augmentation is the same in each pass.
+            recalibration_augmented: Whether to augment the recalibration images as in training, which NAT and ENCAS do.
+                The augmentation is the same in each pass.
             cache_mib: Maximum memory for the resized images of one split, in MiB.
             tuning: Training of each network before its evaluation; ``None`` keeps the supernet's weights.
             seed: Random seed of the choice of recalibration images and of their augmentation. It is independent of the

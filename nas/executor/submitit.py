@@ -90,8 +90,8 @@ class Submitit(Executor):
             gpus: Number of GPUs of a job; 0 evaluates on the CPU.
             mem_gb: Memory of a job, in GB.
             array_parallelism: Maximum number of jobs that run at a time.
-            chunk: Number of architectures per job. A job takes seconds to start and to read the data, so a job should not
-                have too few.
+            chunk: Number of architectures per job. Choose not too few, because a job takes seconds to start and to
+                read the data.
             setup_commands: Shell commands to run before a job, for example ``module load cuda``.
             parameters: Additional options of sbatch by name, for example ``{account: abc, qos: high}``.
             workers_per_gpu: Number of workers on each GPU of a job.
