@@ -1,4 +1,4 @@
-"""Processes that train one network together: each computes its part of every batch, and all have the same weights."""
+"""Teams of processes that train one network together, each on its part of every batch, with identical weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,27 +11,41 @@ from torch.overrides import TorchFunctionMode
 
 @final
 class Team:
-    """One process's view of its team.
+    """One process's view of its team for distributed training.
 
-    Gradients are summed over the team and batch-norm's statistics are those of the whole batch, so that the result is
-    that of one process with the same batches but for rounding, and for dropout, whose random numbers are others.
+    Gradients are summed over the team, and batch norm statistics are those of the whole batch. The result therefore
+    equals that of one process with the same batches up to rounding. Dropout is an exception: its random numbers differ.
 
     Attributes:
-        rank: of this process, 0 to ``size - 1``; 0 decides.
-        size: how many processes there are.
+        rank: Rank of this process, 0 to ``size - 1``; rank 0 decides.
+        size: Number of processes in the team.
+
+    Example:
+        >>> from nas.team import Team
+        >>> [Team(rank, 3).part(8) for rank in range(3)]
+        [slice(0, 2, None), slice(2, 5, None), slice(5, 8, None)]
     """
 
     def __init__(self, rank: int, size: int) -> None:
-        """Name the process; with more than one, :func:`join` makes teams."""
+        """Describe one process of a team; use :func:`join` to form a team of more than one process.
+
+        Args:
+            rank: Rank of this process, 0 to ``size - 1``.
+            size: Number of processes in the team.
+        """
         self.rank = rank
         self.size = size
 
     def part(self, n: int) -> slice:
-        """Return the rows of a batch of ``n`` that this process computes: about as many as the others'."""
+        """Return the rows of a batch of ``n`` that this process computes; parts differ by at most one row."""
         return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
 
     def gather(self, part: Tensor) -> Tensor:
-        """Return a whole batch, of which each process has its part in host memory."""
+        """Return a whole batch from the parts of all processes.
+
+        Args:
+            part: Rows of this process, in host memory.
+        """
         if self.size == 1:
             return part
         parts: list[Any] = [None] * self.size
@@ -39,7 +53,7 @@ class Team:
         return torch.cat(parts)
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Sum gradients over the team, in place; all processes have gradients of the same parameters."""
+        """Sum gradients over the team in place; all processes must have gradients of the same parameters."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.size == 1 or not gradients:
             return
@@ -52,7 +66,7 @@ class Team:
 
     @contextmanager
     def synchronised(self) -> Iterator[None]:
-        """Let batch-norm in training mode use the statistics of the whole batch."""
+        """Use the statistics of the whole batch in all batch norm layers in training mode."""
         if self.size == 1:
             yield
             return
@@ -61,17 +75,17 @@ class Team:
 
 
 ALONE = Team(0, 1)
-"""A process on its own."""
+"""Team of a single process."""
 
 
 def join(rank: int, size: int, address: str, device: torch.device) -> Team:
-    """Form a team of processes; returns when all have come.
+    """Form a team of processes; returns when all processes have joined.
 
     Args:
-        rank: of this process.
-        size: of the team.
-        address: ``"file:///..."``, a place that does not exist yet, or ``"tcp://host:port"``.
-        device: where this process computes: NCCL connects GPUs, gloo everything else.
+        rank: Rank of this process, 0 to ``size - 1``.
+        size: Number of processes in the team.
+        address: Rendezvous address: ``"file:///..."`` with a path that does not exist yet, or ``"tcp://host:port"``.
+        device: Torch device of this process. NCCL connects GPUs, gloo all other devices.
     """
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
@@ -81,13 +95,13 @@ def join(rank: int, size: int, address: str, device: torch.device) -> Team:
 
 
 def leave() -> None:
-    """Dissolve the team of this process."""
+    """Leave the team of this process."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum of a tensor over the team, as a function that can be differentiated."""
+    """Differentiable sum of a tensor over the team."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -103,7 +117,7 @@ class _Sum(torch.autograd.Function):
 
 
 class _WholeBatchNorm(TorchFunctionMode):
-    """Replaces batch-norm in training mode, of whatever module, by one over all processes' parts of a batch."""
+    """Replaces batch norm in training mode, in any module, by batch norm over the whole team's batch."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -122,7 +136,7 @@ def _batch_norm(  # noqa: PLR0917
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise (n, c, ...) as ``torch.nn.functional.batch_norm`` does, whose arguments these are."""
+    """Normalize (n, c, ...) over the team's batch, with the arguments of ``torch.nn.functional.batch_norm``."""
     if not training:
         return torch.batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, False)
     axes = [axis for axis in range(input.ndim) if axis != 1]

@@ -1,1 +1,1 @@
-"""Cascades and ensembles: their spaces, costs, evaluation, networks."""
+"""Cascades and ensembles: search spaces, costs, evaluation and networks."""

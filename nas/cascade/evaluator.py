@@ -1,4 +1,4 @@
-"""Measures cascades on the stored outputs of their networks."""
+"""Evaluator that measures cascades on the stored outputs of their networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -16,13 +16,25 @@ from nas.types import Floats, Genomes
 
 @final
 class CascadeEvaluator(ArrayEvaluator):
-    """Accuracy, average costs and how far images get, without running a network."""
+    """Evaluator that computes accuracy, average costs and exit rates of cascades without running a network.
+
+    Example:
+        >>> from nas.cascade.evaluator import CascadeEvaluator
+        >>> from nas.cascade.source import PooledCascades
+        >>> from nas.pool.none import Specimen
+        >>> evaluator = CascadeEvaluator(source=PooledCascades(pool=Specimen(), device="cpu"))
+        >>> evaluator.runs_networks
+        False
+    """
 
     def __init__(self, *, source: SpaceSource) -> None:
-        """Measure the cascades of this source.
+        """Set the source of cascades.
+
+        Args:
+            source: Search space of cascades: ``space=cascade`` or ``space=gap_cascade``.
 
         Raises:
-            UserError: if the search space is not one of cascades.
+            UserError: If the search space is not one of cascades.
         """
         if not isinstance(source, CascadeSource):
             raise UserError("evaluator=cascade measures cascades alone: choose space=cascade or space=gap_cascade")
@@ -33,10 +45,10 @@ class CascadeEvaluator(ArrayEvaluator):
         return self._source.outcome(genomes, "validation").errors
 
     def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
-        """Return ``top1`` (percent), average costs of an image on this split, and ``answered_<i>`` for each position.
+        """Return ``top1`` (percent), average costs per image on this split, and ``answered_<i>`` for each stage.
 
-        ``answered_<i>``: share of the images in percent that get their answer from the i-th network. On the test
-        images, after a search, ``kept`` is 1 for the genomes that the published filtering of a front keeps, else 0.
+        ``answered_<i>`` is the percentage of images that exit at the i-th stage. On the test images, after a search,
+        ``kept`` is 1 for the genomes that the published filtering of a Pareto front keeps, else 0.
         """
         asked: Split = "test" if split == "test" else "validation"
         outcome = self._source.outcome(genomes, asked)
@@ -58,12 +70,18 @@ class CascadeEvaluator(ArrayEvaluator):
 def worth_keeping(accuracies: Floats, costs: Floats) -> npt.NDArray[np.bool_]:
     """Return which cascades improve the accuracy by a tenth of a percent over all cheaper ones, shape (n,).
 
-    From the cheapest on, a cascade is kept if its validation accuracy, rounded to one decimal, is higher than that of
-    every one before it (ENCAS's published code, which selects with it before it reports test accuracies).
+    In order of cost, a cascade is kept if its validation accuracy, rounded to one decimal, is higher than that of every
+    cheaper cascade. ENCAS's published code applies this filter before it reports test accuracies.
 
     Args:
-        accuracies: on the validation images, percent, shape (n,).
-        costs: shape (n,).
+        accuracies: Accuracies on the validation images, percent, shape (n,).
+        costs: Costs of the cascades, shape (n,).
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.cascade.evaluator import worth_keeping
+        >>> worth_keeping(np.array([70.0, 70.04, 75.0]), np.array([1.0, 2.0, 3.0])).tolist()
+        [True, False, True]
     """
     order = np.lexsort((-accuracies, costs))
     tenths = np.round(accuracies[order] * 10)

@@ -1,4 +1,4 @@
-"""``evaluator=joint``: cascades of several supernets' networks, on images."""
+"""``evaluator=joint``: evaluator of cascades with networks from several supernets, on images."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,17 @@ from nas.types import MILLION, Architecture, Floats, Genomes, PositiveInt
 
 Probabilities = npt.NDArray[np.float16]
 Network = tuple[str, tuple[int, ...]]
-"""A network: the name of its supernet, and its genome there."""
+"""Name of a supernet, and the genome of a network in its search space."""
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """What a network answers on a split.
+    """Outputs of a network on a split.
 
     Attributes:
-        probabilities: shape (n, c).
-        error: of the network alone, percent, from its logits, as everywhere else: probabilities in half precision are
-            equal where logits are not.
+        probabilities: Class probabilities, shape (n, c), float16.
+        error: Top-1 error of the network alone, in percent. It is computed from logits, as everywhere else, because
+            different logits can have equal probabilities in half precision.
     """
 
     probabilities: Probabilities
@@ -44,11 +44,27 @@ class _Answers:
 
 @final
 class JointEvaluator(Evaluator):
-    """Runs each network once, and cascades on what the networks answer.
+    """Evaluator that runs each network once and computes cascades from the networks' outputs.
 
-    Networks of one resolution, of whatever supernets, share a pass over the images. What they answer is kept as long as
-    weights stay and there is room, in half precision, as outputs in a pool are, and cascades route images as cascades
-    of a pool do. A result depends on the cascade and the supernets' weights alone.
+    Networks of the same resolution share a pass over the images, even if they are from different supernets. Outputs are
+    cached in half precision, like outputs in a pool, until the weights change or the memory limit is reached. Cascades
+    route images as cascades of a pool do. A result depends only on the cascade and the supernets' weights.
+
+    Example:
+        >>> from nas.cascade.joint_evaluator import JointEvaluator
+        >>> from nas.dataset.none import NoImages
+        >>> from nas.evaluator.subnet import SubnetEvaluator
+        >>> from nas.supernet.joint import JointSupernet
+        >>> from nas.supernet.tiny import Tiny
+        >>> sizes = dict(stem_width=8, stem_stride=1, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
+        >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(6, 8), dropout=0.0)
+        >>> flags = dict(squeeze_excite=(False,), hard_swish=(False,))
+        >>> members = {name: Tiny(n_classes=10, seed=0, **sizes, **choices, **flags) for name in ("first", "second")}
+        >>> supernet, dataset = JointSupernet(members=members), NoImages(classes=10)
+        >>> common = dict(supernet=supernet, dataset=dataset, device="cpu", objectives=[])
+        >>> networks = SubnetEvaluator(recalibration_images=0, **common)
+        >>> JointEvaluator(networks=networks, cascades_at_once=2, **common).groups(["a", "b", "c"])
+        [[0, 1], [2]]
     """
 
     runs_networks = True
@@ -68,17 +84,17 @@ class JointEvaluator(Evaluator):
         """Prepare the evaluation of networks.
 
         Args:
-            supernet: several.
-            dataset: what is evaluated on.
-            device: where.
-            objectives: of the search; none of them is measured on a network.
-            networks: evaluator of single networks, of the same supernets.
-            cascades_at_once: cascades that are evaluated together.
-            outputs_mib: most memory for what networks answer on a split; the oldest go first.
-            threads: of cascades on the CPU; results do not depend on them.
+            supernet: Several supernets together, as ``supernet=[a,b]`` gives them.
+            dataset: Data set to evaluate on.
+            device: Torch device of the evaluation.
+            objectives: Objectives of the search; none may be measured on a network.
+            networks: Evaluator of single networks of the same supernets.
+            cascades_at_once: Number of cascades that are evaluated together.
+            outputs_mib: Maximum memory for the networks' outputs, in MiB; the oldest outputs are removed first.
+            threads: Number of CPU threads that evaluate cascades; results do not depend on it.
 
         Raises:
-            UserError: if there is one supernet alone, or an objective that cascades do not have.
+            UserError: If there is only one supernet, or an objective that cascades do not have.
         """
         if not isinstance(supernet, JointSupernet):
             raise UserError(
@@ -103,23 +119,23 @@ class JointEvaluator(Evaluator):
         self._known: OrderedDict[tuple[str, Network], _Answers] = OrderedDict()
 
     def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
-        """Return the cascades in their order, ``cascades_at_once`` of them together."""
+        """Return the cascades in order, in groups of ``cascades_at_once``."""
         order = list(range(len(architectures)))
         return [order[start : start + self._at_once] for start in range(0, len(order), self._at_once)]
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Return the weights of all supernets."""
+        """Return the weights of all supernets by name."""
         return self._networks.weights()
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Give the supernets other weights."""
+        """Load other weights into the supernets."""
         self._networks.load(weights)
 
     def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
-        """Return ``top1`` (percent), ``flops`` (millions, of an image on average) and ``params`` (millions, of all).
+        """Return ``top1`` (percent), ``flops`` (millions, average per image) and ``params`` (millions, all networks).
 
-        Beside them are, for each supernet's network, ``<name>_error`` (percent), ``<name>_flops`` (millions) and
-        ``<name>_answered``: the share of the images in percent that get their answer from it.
+        For the network of each supernet there are also ``<name>_error`` (percent), ``<name>_flops`` (millions) and
+        ``<name>_answered``, the percentage of images that exit at this network.
         """
         from nas.cascade.outputs import outputs_on  # compiles with numba, an optional package
 
@@ -146,15 +162,15 @@ class JointEvaluator(Evaluator):
         """Return the metrics of p cascades.
 
         Args:
-            genomes: of the cascades, (p, d).
-            errors: of the cascades, percent, (p,).
-            own: of each supernet's network alone, percent, (p, k).
-            shares: of the images that are asked at each position, (p, k).
+            genomes: Genomes of the cascades, shape (p, d).
+            errors: Errors of the cascades, percent, shape (p,).
+            own: Errors of each supernet's network alone, percent, shape (p, k).
+            shares: Fractions of the images that reach each stage, shape (p, k).
         """
         order = self._space.order(genomes)
         costs = np.stack(list(self._tables[EACH_MACS].parts(genomes).values()), axis=1) / MILLION
         flops = np.zeros(len(genomes))
-        for position, network in enumerate(order.T):  # in this order, as cascades of a pool add them up
+        for position, network in enumerate(order.T):  # the order of summation is that of cascades of a pool
             flops += costs[np.arange(len(genomes)), network] * shares[:, position]
         found = {"top1": 100 - errors, "flops": flops, "params": self._tables["params"](genomes) / MILLION}
         places = np.argsort(order, axis=1)
@@ -173,7 +189,7 @@ class JointEvaluator(Evaluator):
         ]
 
     def _answers(self, networks: Sequence[Network], split: str) -> dict[Network, _Answers]:
-        """Return what networks answer on a split; those that are not known run."""
+        """Return the outputs of networks on a split; networks without cached outputs are run."""
         found = {network: self._known[split, network] for network in networks if (split, network) in self._known}
         missing = [network for network in networks if network not in found]
         architectures = [self._architecture(*network) for network in missing]

@@ -1,4 +1,4 @@
-"""``surrogate=cascade``: what cascades of several supernets' networks are worth, as ENCAS-joint predicts it."""
+"""``surrogate=cascade``: ENCAS-joint's surrogate for cascades of networks from several supernets."""
 
 from collections.abc import Callable
 from typing import Literal, final
@@ -17,14 +17,31 @@ PERCENT = 100
 
 @final
 class JointSurrogate(Surrogate):
-    """A surrogate for each supernet, one that combines what they say, and one for the cost (Chebykin et al. 2022).
+    """Surrogate for cascades with one network from each of several supernets (Chebykin et al. 2022).
 
-    Each supernet's predicts the error of its network from the network's genes. The error of a cascade follows from the
-    errors, positions and thresholds of its networks: where it is fitted the errors are measured ones, where it predicts
-    they are predicted. Its cost follows from their exact multiply-adds, positions and thresholds.
+    It has one surrogate per supernet, one that combines their predictions, and one for the cost. The surrogate of a
+    supernet predicts the error of its network from the network's genes. The combining surrogate predicts the error of a
+    cascade from the errors, positions and thresholds of its networks. It is fitted to measured errors and predicts from
+    predicted errors. The cost surrogate predicts from exact multiply-adds, positions and thresholds.
 
-    As in the published code each of these numbers is a share of its range, multiply-adds one of the largest network's.
-    There a supernet's surrogate also sees position and threshold, on which the error of a network does not depend.
+    All these inputs are scaled by their range, as in the published code; multiply-adds are divided by those of the
+    largest network. In the published code a supernet's surrogate also sees position and threshold, on which the error
+    of a network does not depend.
+
+    Example:
+        >>> from nas.cascade.joint_surrogate import JointSurrogate
+        >>> from nas.space.supernet import SupernetSpace
+        >>> from nas.supernet.joint import JointSupernet
+        >>> from nas.supernet.tiny import Tiny
+        >>> from nas.surrogate.rbf_ensemble import RBFEnsemble
+        >>> sizes = dict(stem_width=8, stem_stride=1, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
+        >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(6, 8), dropout=0.0)
+        >>> flags = dict(squeeze_excite=(False,), hard_swish=(False,))
+        >>> members = {name: Tiny(n_classes=10, seed=0, **sizes, **choices, **flags) for name in ("first", "second")}
+        >>> source = SupernetSpace(supernet=JointSupernet(members=members))
+        >>> rbf = RBFEnsemble(device="cpu")
+        >>> JointSurrogate(source=source, member=lambda space: rbf, combining=rbf, cost=rbf).metrics
+        ('first_error', 'second_error')
     """
 
     name = "cascade"
@@ -41,14 +58,16 @@ class JointSurrogate(Surrogate):
         """Set the parts.
 
         Args:
-            source: of the cascades.
-            errors: of cascades: a surrogate combines its networks' predicted errors, or they are averaged.
-            member: makes the surrogate of a supernet; takes its ``space``.
-            combining: of the error of cascades.
-            cost: of their multiply-adds.
+            source: Search space of the cascades.
+            errors: Prediction of cascade errors: ``"combined"`` by a surrogate of the networks' predicted errors, or
+                ``"averaged"`` over them.
+            member: Function that makes the surrogate of a supernet; its argument is ``space``.
+            combining: Surrogate for the error of cascades; must be ``rbf_ensemble``.
+            cost: Surrogate for the average multiply-adds of cascades; must be ``rbf_ensemble``.
 
         Raises:
-            UserError: if there are no cascades of several supernets, or a part is of a kind that cannot take its place.
+            UserError: If the search space has no cascades of several supernets, or ``combining`` or ``cost`` is of
+                another kind.
         """
         space = source.space
         if not isinstance(space, JointSpace):
@@ -70,7 +89,7 @@ class JointSurrogate(Surrogate):
         self._scale = float(largest.max())
 
     def minimum_points(self, n_genes: int) -> int:
-        """Return what the most demanding part needs."""
+        """Return the largest minimum number of points of all parts."""
         each = zip(self._members, self._space.members.values(), strict=True)
         needed = [member.minimum_points(space.n_genes) for member, space in each]
         inputs = 3 * len(self._members)
@@ -80,9 +99,9 @@ class JointSurrogate(Surrogate):
         """Fit all parts.
 
         Args:
-            genomes: canonical, (n, d).
-            values: errors of the cascades, percent, their multiply-adds, millions, and the errors of each network,
-                percent, (n, 2 + k).
+            genomes: Canonical genomes, shape (n, d).
+            values: Errors of the cascades in percent, their multiply-adds in millions, and the errors of each network
+                in percent, shape (n, 2 + k).
         """
         errors = values[:, 2:]
         for i, (member, part) in enumerate(zip(self._members, self._space.split(genomes), strict=True)):
@@ -93,7 +112,7 @@ class JointSurrogate(Surrogate):
         self._cost.fit(self._inputs(genomes, self._each_macs(genomes) / self._scale), values[:, 1:2])
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict the same values, (n, d) -> (n, 2 + k)."""
+        """Predict the values that :meth:`fit` takes, (n, d) -> (n, 2 + k)."""
         errors = np.stack([self._member_errors(i, part) for i, part in enumerate(self._space.split(genomes))], axis=1)
         whole = errors.mean(axis=1, keepdims=True)
         if not self._averaged:
@@ -102,7 +121,10 @@ class JointSurrogate(Surrogate):
         return np.concatenate([whole, cost, errors], axis=1)
 
     def _member_errors(self, number: int, genomes: Genomes) -> Floats:
-        """Return the predicted errors of one supernet's networks, (n, d_i) -> (n,); optimizers ask again and again."""
+        """Return the predicted errors of one supernet's networks, (n, d_i) -> (n,).
+
+        Predictions are cached, because optimizers request the same networks repeatedly.
+        """
         known = self._known[number]
         keys = [row.tobytes() for row in np.ascontiguousarray(genomes)]
         new = {key: i for i, key in enumerate(keys) if key not in known}
@@ -112,7 +134,7 @@ class JointSurrogate(Surrogate):
         return np.array([known[key] for key in keys])
 
     def _inputs(self, genomes: Genomes, each: Floats) -> Floats:
-        """Return a number of each network, (n, k), and its position and threshold as shares, (n, 3 k)."""
+        """Return a value per network, (n, k), with its scaled position and threshold, (n, 3 k)."""
         positions, thresholds = self._space.decisions(genomes)
         return np.concatenate([each, positions / len(self._members), thresholds / N_THRESHOLDS], axis=1)
 

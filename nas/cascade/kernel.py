@@ -1,8 +1,8 @@
-"""The compiled loop behind stored outputs: what cascades of a whole population do with blocks of images.
+"""Compiled loop that evaluates a whole population of cascades on blocks of images with stored outputs.
 
-Images lie in groups of sixteen, beside each other, so that one instruction handles a class of all of them. What the
-compiler would have to guess is said to it: the few operations on sixteen numbers are written in its own language, with
-results that are those of separate float32 operations. Sets of images of a group are the bits of a whole number.
+Images are stored in groups of sixteen, side by side, so that one instruction processes a class of all of them. The few
+operations on sixteen numbers are written in LLVM IR, so that vectorization does not depend on the compiler.
+Their results are those of separate float32 operations. A set of images of a group is stored as the bits of an integer.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from numba import types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
-cgutils: Any = untyped_cgutils  # has no types
+cgutils: Any = untyped_cgutils  # numba has no type annotations
 
 LANES = 16
-"""Images of a group."""
+"""Number of images in a group."""
 
 Lanes = npt.NDArray[np.float32]
 Sets = npt.NDArray[np.int64]
@@ -29,12 +29,12 @@ _WORD = ir.IntType(64)
 
 @numba.njit(nogil=True, cache=True)
 def widen(bits: npt.NDArray[np.uint16], table: Lanes, out: Lanes) -> None:
-    """Write the float32 values of half-precision numbers, given as ``bits``, (n,), to ``out``, (n,).
+    """Write the float32 values of half-precision numbers to an array.
 
     Args:
-        bits: the numbers' bit patterns.
-        table: the value of each pattern, shape (65536,).
-        out: the result.
+        bits: Bit patterns of the numbers, shape (n,).
+        table: Value of each bit pattern, shape (65536,).
+        out: Result, shape (n,).
     """
     for i in range(bits.size):
         out[i] = table[bits[i]]
@@ -52,19 +52,22 @@ def count(  # noqa: PLR0917 -- compiled: plain arguments
     means: Lanes,
     reached: Sets,
 ) -> None:
-    """Add what cascades do with blocks of images to ``reached``, (p, s + 1); its last column counts wrong answers.
+    """Add the results of cascades on blocks of images to ``reached``, shape (p, s + 1).
 
     Args:
-        blocks: the first group of each block that counts, shape (b,).
-        groups: of a block; the last one may have fewer.
-        outputs: probabilities by group, network, class and image, shape (g, k, c, LANES); the right class of each
-            image has changed places with class 0.
-        images: the set of each group's images, all but the last group's whole, (g,); their classes, (g, LANES).
-        single: of each network alone, its largest probabilities, (g, k, LANES); the set of its wrong answers, (g, k).
-        networks: indices in order, at least one; -1 behind the last one, shape (p, s).
-        thresholds: before each position but the first, shape (p, s - 1).
-        means: room for two groups' averages, shape (2 * c * LANES,).
-        reached: images that get to each position but the first, whose column stays as it is.
+        blocks: First group of each block to process, shape (b,).
+        groups: Number of groups per block; the last block may have fewer.
+        outputs: Probabilities by group, network, class and image, shape (g, k, c, LANES). The correct class of each
+            image is swapped with class 0.
+        images: Set of each group's images, shape (g,), and their labels, shape (g, LANES). All sets but the last are
+            full.
+        single: Largest probability of each network alone, shape (g, k, LANES), and the set of its wrong predictions,
+            shape (g, k).
+        networks: Indices in order, at least one, with -1 behind the last one, shape (p, s).
+        thresholds: Thresholds before each position but the first, shape (p, s - 1).
+        means: Buffer for the averages of two groups, shape (2 * c * LANES,).
+        reached: Number of images that reach each position but the first, whose column is not changed. The last column
+            counts wrong predictions.
     """
     k, c, size = outputs.shape[1], outputs.shape[2], networks.shape[1]
     flat, peaks = outputs.reshape(-1), single[0].reshape(-1)
@@ -103,12 +106,12 @@ def count(  # noqa: PLR0917 -- compiled: plain arguments
 
 @numba.njit(nogil=True, cache=True)
 def _first_of_equals(ties: int, labels: npt.NDArray[np.int32], means: Lanes, mean: int) -> int:
-    """Return the images whose right class comes before the others with its probability, out of those with ties."""
+    """Return the images among those with ties whose correct class comes before all classes of equal probability."""
     found = 0
     for lane in range(LANES):
         if ties >> lane & 1:
             first = 1
-            for label in range(1, labels[lane] + 1):  # the classes before the right one: 0 is in its place
+            for label in range(1, labels[lane] + 1):  # classes before the correct one; class 0 is at its index
                 if means[mean + label * LANES + lane] == means[mean + lane]:
                     first = 0
             found |= first << lane
@@ -117,7 +120,7 @@ def _first_of_equals(ties: int, labels: npt.NDArray[np.int32], means: Lanes, mea
 
 @intrinsic
 def _size(typing: Any, images: Any) -> Any:
-    """Return how many images are in a set."""
+    """Return the number of images in a set."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -151,11 +154,11 @@ def _average(  # noqa: PLR0917 -- compiled: plain arguments
     threshold: Any,
     classes: Any,
 ) -> Any:
-    """Write ``old * before + new * row`` to ``mean``, each (classes * LANES,) from its index on; judge the result.
+    """Write ``old * before + new * row`` to ``mean``, each (classes * LANES,) from its index, and classify the result.
 
     Returns:
-        The set of images whose largest probability is above the threshold; LANES bits further up those whose class 0
-        is above all others, and as many further those whose class 0 equals the largest other.
+        The set of images whose largest probability is above the threshold. LANES bits higher follows the set of images
+        whose class 0 is above all others; another LANES bits higher, the set whose class 0 equals the largest other.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -201,12 +204,12 @@ def _load(builder: ir.IRBuilder, address: Any, place: Any) -> Any:
 
 
 def _repeated(builder: ir.IRBuilder, number: Any) -> Any:
-    """Return a number in all lanes."""
+    """Return a vector with a number in all lanes."""
     one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
 def _set(builder: ir.IRBuilder, condition: Any) -> Any:
-    """Return the lanes where a condition holds as the bits of a whole number."""
+    """Return the lanes in which a condition holds as the bits of an integer."""
     return builder.zext(builder.bitcast(condition, ir.IntType(LANES)), _WORD)

@@ -1,4 +1,4 @@
-"""Cascades and ensembles of networks whose outputs are known, evaluated for whole populations at once."""
+"""Evaluation of whole populations of cascades and ensembles on stored outputs of networks."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
@@ -12,20 +12,21 @@ from nas.cascade.space import compact
 from nas.types import Floats, Genomes, PositiveInt
 
 _HALF = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
-_CHUNK = 2**22  # outputs that are looked at at once
-_BLOCK_BYTES = 2**19  # of outputs that every genome looks at before the next ones: a core's second cache holds them
+_CHUNK = 2**22  # outputs that are processed at a time
+_BLOCK_BYTES = 2**19  # outputs that all genomes use before the next block; they fit in a core's L2 cache
 
 Counts = npt.NDArray[np.int64]
 
 
 @final
 class StoredOutputs:
-    """The outputs of a pool of networks on one split, and what their combinations are worth.
+    """Outputs of a pool of networks on one split, on which cascades are evaluated with compiled CPU code.
 
-    One pass over the outputs serves a population. They lie in groups of images, in each group network by network and
-    class by class with the images beside each other, so that the processor averages all images of a group at once. A
-    group holds images of similar difficulty: where a cascade has answered all of them, it is done with it. Blocks of
-    a few groups stay in the processor's cache while every genome looks at them. Threads take turns in the blocks.
+    One pass over the outputs serves a whole population. Outputs are stored in groups of images. In each group they are
+    ordered by network and class, with the images side by side, so that the processor averages all images of a group at
+    once. A group holds images of similar difficulty; it is finished when all its images have left the cascade. Blocks
+    of a few groups stay in the processor's cache while all genomes are evaluated on them. Blocks are distributed over
+    threads.
     """
 
     def __init__(
@@ -35,14 +36,15 @@ class StoredOutputs:
         threads: PositiveInt,
         memory_mib: PositiveInt,
     ) -> None:
-        """Lay out the outputs.
+        """Arrange the outputs in memory.
 
         Args:
-            probabilities: of each network, shape (k, n, c): n images, c classes; may be memory-mapped.
-            labels: class indices, shape (n,).
-            threads: for evaluations.
-            memory_mib: most memory for outputs in single precision; where they take more, they are kept in half
-                precision, and each call converts those of the networks that occur in it.
+            probabilities: Class probabilities of each network, shape (k, n, c), float16, for n images and c classes;
+                may be memory-mapped.
+            labels: Class indices, shape (n,).
+            threads: Number of threads for evaluations.
+            memory_mib: Maximum memory for outputs in single precision, in MiB. Larger outputs are kept in half
+                precision, and each call converts the outputs of the networks that it uses.
         """
         k, n, c = probabilities.shape
         self.n_images = n
@@ -54,7 +56,7 @@ class StoredOutputs:
             found = _widened(probabilities[:, part])
             peaks[:, part] = found.max(axis=2)
             wrongs[:, part] = found.argmax(axis=2) != labels[part]
-        order = np.argsort(-peaks.mean(axis=0), kind="stable")  # images that few networks are sure of come last
+        order = np.argsort(-peaks.mean(axis=0), kind="stable")  # images of low average confidence come last
         empty = -n % LANES
         places = np.concatenate([order, order[:1].repeat(empty)]).reshape(-1, LANES)
         self._images = (_sets(np.arange(n + empty).reshape(-1, LANES) < n), labels[places].astype(np.int32))
@@ -72,8 +74,8 @@ class StoredOutputs:
     def _group(
         probabilities: npt.NDArray[np.float16], images: Genomes, labels: npt.NDArray[np.int64], wide: bool
     ) -> npt.NDArray[np.floating]:
-        """Return the outputs on the images of a group, (LANES,), shape (k, c, LANES); see ``counting.count``."""
-        order = np.argsort(images)  # a memory-mapped file is read in its order
+        """Return the outputs on the images of a group, (LANES,), shape (k, c, LANES); see ``kernel.count``."""
+        order = np.argsort(images)  # read a memory-mapped file in its own order
         group = np.empty((len(probabilities), len(images), probabilities.shape[2]), dtype=np.float16)
         group[:, order] = probabilities[:, images[order]]
         lanes = np.arange(len(images))
@@ -84,14 +86,16 @@ class StoredOutputs:
         return _widened(turned) if wide else turned
 
     def cascades(self, networks: Genomes, thresholds: Floats) -> tuple[Floats, Counts]:
-        """Return the error of cascades in percent, (p,), and how many images reach each position, (p, s).
+        """Return the error of cascades in percent, (p,), and the number of images that reach each position, (p, s).
 
-        An image goes on to position j unless the largest of its averaged probabilities so far exceeds the threshold
-        before it; then the network's probabilities are averaged in (ENCAS, Chebykin et al. 2022, section 3).
+        An image exits before position j if the largest of its averaged probabilities so far exceeds the threshold
+        before j. Otherwise the probabilities of the network at position j are added to the average (ENCAS, Chebykin et
+        al. 2022, section 3).
 
         Args:
-            networks: per position 0 for no network or 1 + its index, shape (p, s); no row is all 0.
-            thresholds: before each position but the first, shape (p, s - 1); infinite ones make an ensemble.
+            networks: Network of each position, 1 + its index, or 0 for no network, shape (p, s). No row is all 0.
+            thresholds: Thresholds before each position but the first, shape (p, s - 1). Infinite thresholds make an
+                ensemble.
         """
         if len(networks) == 0:
             return np.zeros(0), np.zeros(networks.shape, dtype=np.int64)
@@ -107,7 +111,7 @@ class StoredOutputs:
         return 100 * (found[:, -1] / self.n_images), reached
 
     def _blocks(self, share: int) -> Counts:
-        """Return the first groups of the blocks that belong to one thread."""
+        """Return the first group of each block of one thread."""
         return np.arange(share * self._groups, len(self._outputs), self._threads * self._groups)
 
     def _count(self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]) -> Counts:
@@ -120,7 +124,7 @@ class StoredOutputs:
     def _count_converted(
         self, share: int, networks: npt.NDArray[np.int16], thresholds: npt.NDArray[np.float32]
     ) -> Counts:
-        """Count in one thread's blocks, converting a block at a time."""
+        """Count in one thread's blocks and convert the outputs block by block."""
         used, renumbered = np.unique(networks, return_inverse=True)
         renumbered = (renumbered.reshape(networks.shape) - (used[0] < 0)).astype(np.int16)
         used = used[used >= 0]
@@ -137,13 +141,13 @@ class StoredOutputs:
 
 
 def _sets(members: npt.NDArray[np.bool_]) -> Counts:
-    """Return which images are members, (..., LANES), as the bits of whole numbers, (...)."""
+    """Return sets of images, (..., LANES) as booleans, as the bits of integers, (...)."""
     sets: Counts = (members * (1 << np.arange(LANES))).sum(axis=-1)
     return sets
 
 
 def _aligned(shape: tuple[int, ...], dtype: type[np.floating]) -> npt.NDArray[np.floating]:
-    """Return an array that begins where a line of the processor's caches does, so that no vector is in two lines."""
+    """Return an array that starts at a cache line of the processor, so that no vector spans two lines."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     room = np.empty(size + 64, dtype=np.uint8)
     start = -room.ctypes.data % 64
@@ -157,19 +161,35 @@ def _widened(half: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
 
 
 _ELEMENTS = 2**26
-"""Probabilities that are averaged at once: 256 MB in single precision."""
+"""Number of probabilities that are averaged at a time: 256 MB in single precision."""
 
 
 @final
 class TorchOutputs:
-    """The same as :class:`nas.cascade.outputs.StoredOutputs`, with the same results, on a device of torch.
+    """Outputs of a pool of networks on one split, on which cascades are evaluated on a torch device.
 
-    Outputs lie in the device's memory in half precision; genomes and images are taken in turns that fit beside them.
-    What each network answers alone is worked out once, so that averages are made for images that go on alone.
+    Its results equal those of :class:`nas.cascade.outputs.StoredOutputs`. Outputs are stored in the device's memory in
+    half precision; genomes and images are processed in parts that fit beside them. The predictions of each network
+    alone are computed once, so that averages are needed only for images that reach a second network.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.cascade.outputs import TorchOutputs
+        >>> probabilities = np.array([[[0.9, 0.1], [0.4, 0.6]], [[0.8, 0.2], [0.7, 0.3]]], dtype=np.float16)
+        >>> outputs = TorchOutputs(probabilities, labels=np.array([0, 0]), device="cpu")
+        >>> errors, reached = outputs.cascades(np.array([[1, 0], [1, 2]]), thresholds=np.array([[0.0], [0.7]]))
+        >>> errors.tolist(), reached.tolist()
+        ([50.0, 0.0], [[2, 0], [2, 1]])
     """
 
     def __init__(self, probabilities: npt.NDArray[np.float16], labels: npt.NDArray[np.int64], device: str) -> None:
-        """Copy the outputs, shape (k, n, c), and the class indices, shape (n,), to the device."""
+        """Copy the outputs to the device.
+
+        Args:
+            probabilities: Class probabilities of each network, shape (k, n, c), float16.
+            labels: Class indices, shape (n,).
+            device: Torch device, for example ``"cuda:0"``.
+        """
         self._outputs = torch.from_numpy(np.ascontiguousarray(probabilities)).to(device)
         self._labels = torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64)).to(device)
         self.n_images = len(labels)
@@ -178,12 +198,15 @@ class TorchOutputs:
 
     @torch.no_grad()
     def cascades(self, networks: Genomes, thresholds: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Return errors in percent, (p,), and how many images reach each position, (p, s); see ``StoredOutputs``."""
+        """Return the errors in percent, (p,), and the number of images that reach each position, (p, s).
+
+        The arguments are those of :meth:`StoredOutputs.cascades`.
+        """
         order, networks, thresholds = compact(networks, thresholds)
         device = self._outputs.device
         chosen = torch.from_numpy(networks - 1).to(device)
         limits = torch.from_numpy(thresholds.astype(np.float32)).to(device)
-        # what the last network says is above any limit; so is what comes before no network
+        # the limit -1 behind the last network makes all remaining images exit there
         ends = torch.full((len(chosen), 1), -1.0, device=device)
         limits = torch.cat([torch.where(chosen[:, 1:] >= 0, limits, ends), ends], dim=1)
         wrong = torch.zeros(len(networks), dtype=torch.int64, device=device)
@@ -202,19 +225,19 @@ class TorchOutputs:
         return 100 * (wrong.cpu().numpy() / self.n_images), counts
 
     def _count(self, networks: torch.Tensor, limits: torch.Tensor, images: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the wrong answers, (g,), and how many images reach each position, (g, s), of a part of the images.
+        """Return counts of wrong predictions, (g,), and of images that reach each position, (g, s), for some images.
 
         Args:
-            networks: indices, (g, s); -1 behind the last one.
-            limits: behind each position, what an answer's probability has to exceed, (g, s).
-            images: which.
+            networks: Indices of the networks, shape (g, s), with -1 behind the last one.
+            limits: Exit thresholds behind each position, shape (g, s).
+            images: Slice of the images to process.
         """
         outputs, labels, first = self._outputs[:, images], self._labels[images], networks[:, 0]
         asking = self._peaks[first, images] <= limits[:, :1]
         wrong = (~asking & ~self._rights[first, images]).sum(dim=1)
         reached = torch.zeros_like(networks)
         reached[:, 0] = len(labels)
-        genomes, rows = torch.nonzero(asking, as_tuple=True)  # the images that go on, and for whom
+        genomes, rows = torch.nonzero(asking, as_tuple=True)  # genome and image of each image that does not exit
         mean = outputs[first[genomes], rows].float()
         for position in range(1, networks.shape[1]):
             if len(genomes) == 0:
@@ -237,14 +260,15 @@ def outputs_on(
     threads: PositiveInt,
     memory_mib: PositiveInt,
 ) -> StoredOutputs | TorchOutputs:
-    """Return outputs where cascades of them are evaluated: on a GPU, or on the CPU, which ``threads`` and memory bound.
+    """Return outputs on which cascades are evaluated, on a GPU or on the CPU.
 
     Args:
-        device: ``"cpu"``, or where torch evaluates.
-        probabilities: of each network, shape (k, n, c).
-        labels: class indices, shape (n,).
-        threads: see :class:`StoredOutputs`.
-        memory_mib: see :class:`StoredOutputs`.
+        device: Torch device: ``"cpu"``, or for example ``"cuda:0"``.
+        probabilities: Class probabilities of each network, shape (k, n, c), float16.
+        labels: Class indices, shape (n,).
+        threads: Number of CPU threads, see :class:`StoredOutputs`; ignored on a GPU.
+        memory_mib: Maximum memory for single precision on the CPU, in MiB, see :class:`StoredOutputs`; ignored on a
+            GPU.
     """
     if device.startswith("cuda"):
         return TorchOutputs(probabilities, labels, device)
@@ -252,7 +276,7 @@ def outputs_on(
 
 
 def _judged(mean: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the largest probability, (m, c) -> (m,), and whether the first class that has it is the right one."""
+    """Return the largest probability, (m, c) -> (m,), and whether the correct class is the first class that has it."""
     peaks = mean.amax(dim=1)
     earlier = torch.arange(mean.shape[1], device=mean.device) < labels[:, None]
     right = mean.gather(1, labels[:, None])[:, 0] == peaks

@@ -1,4 +1,4 @@
-"""The pool that a finished search for cascades was made on."""
+"""Pool on which a finished search for cascades was made."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from nas.targets import NO_OTHERS, Allowed
 from nas.types import Progress
 
 MEMORY_MIB = 1024
-"""Most memory for outputs in single precision."""
+"""Maximum memory for outputs in single precision, in MiB."""
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +31,23 @@ def pool_of(
     allowed: Allowed = NO_OTHERS,
     named: Mapping[str, Any] | None = None,
 ) -> StoredPool:
-    """Return the pool that a run searched, prepared: what is stored of it is used, the rest computed again.
+    """Return the prepared pool that a run searched; stored outputs are used and missing ones computed again.
 
-    Where its fingerprint is not the run's, the cascades of the run's front are measured on it: their accuracies must be
-    the same but for rounding, see :mod:`nas.evaluator.accuracy`.
+    If its fingerprint differs from the run's, the cascades on the run's Pareto front are measured on it. Their
+    accuracies must be the same up to rounding, see :mod:`nas.evaluator.accuracy`.
 
     Args:
-        folder: of a finished run with ``pool=runs``, ``pool=timm`` or ``pool=files``. Relative paths in its settings
-            start at the working directory, as they did in the run.
-        device: where networks are.
-        cache: folder of stored outputs and trained supernets.
-        progress: told about outputs that are computed.
-        allowed: classes from outside ``nas`` that the settings of the run and of its pool's may name.
-        named: settings of data that the command line names, for the runs of a pool whose images have moved.
+        folder: Run folder of a finished run with ``pool=runs``, ``pool=timm`` or ``pool=files``. Relative paths in its
+            settings start at the working directory, as they did in the run.
+        device: Torch device of the networks.
+        cache: Cache folder of stored outputs and trained supernets.
+        progress: Function that is called when outputs are computed.
+        allowed: Classes from outside ``nas`` that the settings of the run, and of runs in its pool, may name.
+        named: Data set settings given on the command line, for runs in a pool whose images have moved; ``None`` for
+            none.
 
     Raises:
-        UserError: if the folder holds no such run, or its cascades do not measure what they did.
+        UserError: If the folder holds no such run, or the accuracies of its cascades differ.
     """
     try:
         settings = RunFolder(folder).settings()
@@ -67,7 +68,11 @@ def pool_of(
 
 
 def _compare(folder: Path, pool: StoredPool, front: Sequence[Mapping[str, Any]], space: Mapping[str, Any]) -> None:
-    """Raise RunError if the cascades of a front measure something else on a pool; warn once about rounding."""
+    """Compare the cascades of a Pareto front with their measurements on a pool; warn once about rounding.
+
+    Raises:
+        RunError: If accuracies differ by more than rounding.
+    """
     source: CascadeSource
     if "gaps" in front[0]["architecture"]:
         source = GapCascades(pool=pool)

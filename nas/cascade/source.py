@@ -1,4 +1,4 @@
-"""What search spaces over a pool of networks have in common: outcomes on stored outputs, and costs that follow."""
+"""Base class for search spaces over a pool of networks: outcomes on stored outputs, and the costs that follow."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ from nas.types import MILLION, Floats, Genomes, PositiveInt
 
 @dataclass(frozen=True)
 class Outcome:
-    """What p cascades of up to s networks do with the images of a split.
+    """Results of p cascades of up to s networks on the images of a split.
 
     Attributes:
-        errors: percent, shape (p,).
-        networks: 0 for none or 1 + an index, shape (p, s), none of them behind the last network.
-        reached: images that each position is asked about, shape (p, s).
-        n_images: of the split.
+        errors: Top-1 errors, percent, shape (p,).
+        networks: Networks as 1 + index, or 0 for none, shape (p, s); no 0 comes before a network.
+        reached: Number of images that reach each position, shape (p, s).
+        n_images: Number of images in the split.
     """
 
     errors: Floats
@@ -37,19 +37,29 @@ class Outcome:
 
 
 class CascadeSource(SpaceSource):
-    """A space of cascades, what they do with stored outputs, and what they cost on average.
+    """Base class for search spaces of cascades, with their outcomes on stored outputs and their average costs.
 
     Attributes:
-        longest: networks of the longest cascade, which bound what cascades cost.
+        longest: Number of networks that bounds the costs of cascades.
+
+    Example:
+        >>> from nas.cascade.source import CascadeSource, GapCascades
+        >>> from nas.pool.none import Specimen
+        >>> source = GapCascades(pool=Specimen())
+        >>> isinstance(source, CascadeSource), sorted(source.costs())
+        (True, ['latency', 'macs', 'params'])
     """
 
     longest: int
 
     def __init__(self, pool: Pool) -> None:
-        """Take a pool whose outputs are stored.
+        """Set the pool.
+
+        Args:
+            pool: Pool with stored outputs.
 
         Raises:
-            UserError: if there is none.
+            UserError: If the pool is empty or does not know ``flops``.
         """
         if not pool.names:
             raise UserError("cascades need a pool of networks: choose pool=runs, pool=timm or pool=files")
@@ -64,16 +74,16 @@ class CascadeSource(SpaceSource):
         """Return the outcome of canonical genomes, shape (p, d)."""
 
     def outcome(self, genomes: Genomes, split: Split) -> Outcome:
-        """Return the outcome of canonical genomes, shape (p, d); asked about the same again, it remembers."""
+        """Return the outcome of canonical genomes, shape (p, d); the last outcome is cached."""
         if self._last is None or self._last[0] != split or not np.array_equal(self._last[1], genomes):
             self._last = split, genomes.copy(), self._evaluate(genomes, split)
         return self._last[2]
 
     def costs(self) -> Mapping[str, CostTable]:
-        """Return what genomes, (p, d), cost on the validation images, (p,), as tables do.
+        """Return cost tables of genomes, (p, d) -> (p,), on the validation images.
 
-        ``"macs"``, multiply-adds of an image on average; ``"params"`` of all different networks together and
-        ``"latency"``, nanoseconds of an image on average, where the pool knows them.
+        ``"macs"`` is the average number of multiply-adds per image. ``"params"`` counts each distinct network once, and
+        ``"latency"`` is the average per image in nanoseconds; both need a pool that knows them.
         """
         known: dict[str, CostTable] = {"macs": _AverageCost(self, "flops"), "params": _AverageCost(self, "params")}
         if "latency" in self._pool.costs:
@@ -81,12 +91,16 @@ class CascadeSource(SpaceSource):
         return known
 
     def extremes(self, name: str) -> tuple[float, float]:
-        """Return bounds of a cost of cascades in the pool's unit: one of the cheapest network, all of the dearest.
+        """Return bounds of a cost of cascades in the pool's unit.
 
-        They are not-a-number where the pool knows none.
+        The lower bound is one cheapest network, the upper bound ``longest`` costliest networks. Both are NaN if the
+        pool's limits lack this cost.
+
+        Args:
+            name: Name of a cost in the pool.
 
         Raises:
-            UserError: if the pool does not know this cost.
+            UserError: If the pool does not know this cost.
         """
         if name not in self._pool.costs:
             raise self.unknown(name)
@@ -99,9 +113,12 @@ class CascadeSource(SpaceSource):
         return UserError(f"the pool does not know {name} of all its networks; it knows {known}")
 
     def average_costs(self, outcome: Outcome) -> dict[str, Floats]:
-        """Return the costs of cascades by the pool's names, (p,) each, in the pool's units.
+        """Return the costs of cascades by the pool's names, each of shape (p,), in the pool's units.
 
-        Parameters count once for each network that occurs; all else is the average of an image.
+        Parameters count once per distinct network. All other costs are averages per image.
+
+        Args:
+            outcome: Outcome of the cascades.
         """
         result = {}
         for name, each in self._pool.costs.items():
@@ -112,7 +129,7 @@ class CascadeSource(SpaceSource):
                 result[name] = np.where(again, 0.0, known[ordered]).sum(axis=1)
                 continue
             total = np.zeros(len(outcome.networks))
-            for position in range(outcome.networks.shape[1]):  # in this order, as the published code adds them up
+            for position in range(outcome.networks.shape[1]):  # the order of summation is that of the published code
                 total += known[outcome.networks[:, position]] * (outcome.reached[:, position] / outcome.n_images)
             result[name] = total
         return result
@@ -120,28 +137,38 @@ class CascadeSource(SpaceSource):
 
 @final
 class _AverageCost(CostTable):
-    """A cost that depends on what the cascades' networks answer."""
+    """Cost table whose values depend on the outputs of the cascades' networks."""
 
     def __init__(self, source: CascadeSource, name: str) -> None:
         self._source = source
         self._name = name
 
     def __call__(self, genomes: Genomes) -> Floats:
-        """Return the cost of each genome, (p, d) -> (p,), in millionths of the pool's unit, as tables have it."""
+        """Return the cost of each genome, (p, d) -> (p,), in millionths of the pool's unit, as in all tables."""
         costs = self._source.average_costs(self._source.outcome(genomes, "validation"))
         if self._name not in costs:
             raise self._source.unknown(self._name)
         return MILLION * costs[self._name]
 
     def extremes(self) -> tuple[float, float]:
-        """Return bounds of the cost, as tables have it."""
+        """Return bounds of the cost, in millionths of the pool's unit."""
         least, most = self._source.extremes(self._name)
         return MILLION * least, MILLION * most
 
 
 @final
 class PooledCascades(CascadeSource):
-    """Cascades that average the probabilities of the networks asked so far, or ensembles that ask all of them."""
+    """Search space of cascades that average probabilities, or of ensembles that run all of their networks.
+
+    Example:
+        >>> from nas.cascade.source import PooledCascades
+        >>> from nas.pool.none import Specimen
+        >>> source = PooledCascades(pool=Specimen(), device="cpu", size=2)
+        >>> source.space.names
+        ('network1', 'network2', 'threshold1')
+        >>> source.extremes("flops")
+        (1.0, 4.0)
+    """
 
     def __init__(
         self,
@@ -153,15 +180,16 @@ class PooledCascades(CascadeSource):
         threads: PositiveInt = 2,
         memory_mib: PositiveInt = 8192,
     ) -> None:
-        """Describe the space.
+        """Describe the search space.
 
         Args:
-            pool: whose outputs are stored.
-            device: ``"cpu"``, or where torch evaluates.
-            search_goal: cascades, or ensembles.
-            size: most networks of one.
-            threads: of evaluations on the CPU; results do not depend on them.
-            memory_mib: for outputs in single precision on the CPU; beyond it they stay in half precision.
+            pool: Pool with stored outputs.
+            device: Torch device of evaluations, ``"cpu"`` or for example ``"cuda:0"``.
+            search_goal: Search for ``"cascade"``, or for ``"ensemble"``, which always runs all of its networks.
+            size: Maximum number of networks in a cascade or ensemble.
+            threads: Number of CPU threads for evaluations; results do not depend on it.
+            memory_mib: Maximum memory on the CPU for outputs in single precision, in MiB. Larger outputs stay in half
+                precision, which is slower.
         """
         super().__init__(pool)
         self.space: CascadeSpace = CascadeSpace(
@@ -184,16 +212,31 @@ class PooledCascades(CascadeSource):
 
 
 LONGEST = 5
-"""Networks that bound the costs of cascades in the box of hypervolumes: as many as ENCAS's cascades have by default, so
-that both have the same box. The number of networks in the pool, which depends on the seed, bounds the length itself."""
+"""Number of networks that bounds the cost of gap cascades in the reference box of hypervolumes.
+
+It is the default maximum of ENCAS's cascades, so that both have the same box. The length of a gap cascade itself is
+bounded by the number of networks in the pool, which depends on the seed."""
 
 
 @final
 class GapCascades(CascadeSource):
-    """Cascades of Streeter (2018, *Approximation Algorithms for Cascading Prediction Models*)."""
+    """Search space of cascades that exit on confidence gaps.
+
+    The cascades are those of Streeter (2018, *Approximation Algorithms for Cascading Prediction Models*).
+
+    Example:
+        >>> from nas.cascade.source import GapCascades
+        >>> from nas.pool.none import Specimen
+        >>> GapCascades(pool=Specimen()).space.names
+        ('network1', 'network2', 'threshold1')
+    """
 
     def __init__(self, *, pool: Pool) -> None:
-        """Describe the space of cascades from a pool whose outputs are stored."""
+        """Describe the search space.
+
+        Args:
+            pool: Pool with stored outputs.
+        """
         super().__init__(pool)
         self.longest = LONGEST
         self.space: GapCascadeSpace = GapCascadeSpace(names=pool.names, costs=pool.costs["flops"])
@@ -220,7 +263,7 @@ def _count(  # noqa: PLR0917 -- compiled: plain arguments
     reached: npt.NDArray[np.int64],
     wrong: npt.NDArray[np.int64],
 ) -> None:
-    """Add to ``reached``, (p, s), and ``wrong``, (p,); right answers and gaps have shape (k, n)."""
+    """Add to ``reached``, (p, s), and ``wrong``, (p,); correct predictions and gaps have shape (k, n)."""
     size = networks.shape[1]
     for genome in range(len(networks)):
         for image in range(right.shape[1]):

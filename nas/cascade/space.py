@@ -1,4 +1,4 @@
-"""Cascades and ensembles of a pool's networks as a search space."""
+"""Search spaces of cascades and ensembles of a pool's networks."""
 
 from collections.abc import Mapping, Sequence
 from math import comb, perm
@@ -12,20 +12,28 @@ from nas.space.base import SearchSpace
 from nas.types import Architecture, Floats, Genomes
 
 N_THRESHOLDS = 51
-"""From 0 to 1 in steps of 0.02 (ENCAS, Chebykin et al. 2022, section 5.2)."""
+"""Number of thresholds, from 0 to 1 in steps of 0.02 (ENCAS, Chebykin et al. 2022, section 5.2)."""
 
 Goal = Literal["cascade", "ensemble"]
 
 
 def compact(networks: Genomes, thresholds: npt.NDArray[Any]) -> tuple[Genomes, Genomes, npt.NDArray[Any]]:
-    """Move "no network", 0, behind the networks, and each threshold with the network that follows it.
+    """Move empty positions, 0, behind the networks, and each threshold with the network that follows it.
 
     Args:
-        networks: per position 0 for no network or 1 + its index, shape (p, s).
-        thresholds: before each position but the first, shape (p, s - 1); that of the first network is not used.
+        networks: Network of each position, 1 + its index, or 0 for no network, shape (p, s).
+        thresholds: Thresholds before each position but the first, shape (p, s - 1). The one before the first network is
+            not used.
 
     Returns:
         The positions in their new order, (p, s), the networks, (p, s), and the thresholds, (p, s - 1).
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.cascade.space import compact
+        >>> order, networks, thresholds = compact(np.array([[3, 0, 7]]), np.array([[0.1, 0.2]]))
+        >>> order.tolist(), networks.tolist(), thresholds.tolist()
+        ([[0, 2, 1]], [[3, 7, 0]], [[0.2, 0.1]])
     """
     order = np.argsort(networks == 0, axis=1, kind="stable")
     before = np.concatenate([np.zeros((len(thresholds), 1), dtype=thresholds.dtype), thresholds], axis=1)
@@ -33,10 +41,10 @@ def compact(networks: Genomes, thresholds: npt.NDArray[Any]) -> tuple[Genomes, G
 
 
 def _with_networks(names: Sequence[object], known: Sequence[str], n_genes: int) -> Genomes:
-    """Return a genome, (n_genes,), that begins with the networks of these names; the rest is 0.
+    """Return a genome, (n_genes,), that starts with the named networks and is 0 elsewhere.
 
     Raises:
-        UserError: if a name is not known.
+        UserError: If a name is not known.
     """
     genome = np.zeros(n_genes, dtype=np.int64)
     for position, name in enumerate(names):
@@ -48,22 +56,31 @@ def _with_networks(names: Sequence[object], known: Sequence[str], n_genes: int) 
 
 @final
 class CascadeSpace(SearchSpace):
-    """Up to ``size`` networks of k in an order, 0 for none, and a threshold before each position but the first.
+    """Search space of ordered lists of up to ``size`` networks, with a threshold before each position but the first.
 
-    A genome has the networks first, then the thresholds as multiples of 0.02. In canonical form "no network" comes
-    last, and thresholds before it are 0; so do networks that no image reaches, because a threshold before them is 0.
-    Where there is no network at all, the cheapest one alone takes its place.
-    An ensemble is its networks, ascending.
+    A genome holds the networks first, as 1 + index or 0 for none, and then the thresholds as multiples of 0.02. In
+    canonical form, empty positions come last and their thresholds are 0. A threshold of 0 means that no image reaches
+    the next network; this network and all later ones are then removed. A genome without networks becomes the cheapest
+    network alone. The networks of an ensemble are sorted in ascending order.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.cascade.space import CascadeSpace
+        >>> space = CascadeSpace(names=["small", "large"], costs=np.array([1.0, 2.0]), size=2, goal="cascade")
+        >>> space.decode(np.array([1, 2, 35])).config
+        {'networks': ['small', 'large'], 'thresholds': [0.7]}
+        >>> space.encode({"networks": ["small", "large"], "thresholds": [0.7]}).tolist()
+        [1, 2, 35]
     """
 
     def __init__(self, *, names: Sequence[str], costs: Floats, size: int, goal: Goal) -> None:
-        """Describe the space.
+        """Describe the search space.
 
         Args:
-            names: of the networks, length k, all different.
-            costs: of each network, shape (k,); they decide which one stands for an empty cascade.
-            size: most networks in a cascade.
-            goal: cascades, or ensembles, which have no thresholds.
+            names: Names of the networks, length k, all different.
+            costs: Cost of each network, shape (k,). The cheapest network stands for an empty cascade.
+            size: Maximum number of networks in a cascade or ensemble.
+            goal: Search goal: ``"cascade"``, or ``"ensemble"``, which has no thresholds.
         """
         self._networks = tuple(names)
         self._size = size
@@ -78,20 +95,27 @@ class CascadeSpace(SearchSpace):
         )
 
     def parts(self, genomes: Genomes) -> tuple[Genomes, Floats]:
-        """Return the networks, (n, d) -> (n, s), 0 for none, and the thresholds, (n, s - 1); infinite in ensembles."""
+        """Return networks and thresholds of genomes.
+
+        Args:
+            genomes: Genomes, shape (n, d).
+
+        Returns:
+            The networks, (n, s), 0 for none, and the thresholds, (n, s - 1), which are infinite for ensembles.
+        """
         networks = genomes[:, : self._size]
         if self._cascades:
             return networks, genomes[:, self._size :] / (N_THRESHOLDS - 1)
         return networks, np.full((len(genomes), self._size - 1), np.inf)
 
     def text(self, gene: int, value: int) -> str:
-        """Return the network, or the threshold, that a value of a gene stands for."""
+        """Return the name of the network, or the threshold, for a value of a gene."""
         if gene >= self._size:
             return f"{value / (N_THRESHOLDS - 1):g}"
         return self._networks[value - 1] if value else "none"
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the one genome of each cascade, shape (n, d)."""
+        """Return the canonical genome of each cascade, shape (n, d)."""
         self.validate(genomes)
         networks, thresholds = genomes[:, : self._size], genomes[:, self._size :]
         if not self._cascades:
@@ -108,32 +132,32 @@ class CascadeSpace(SearchSpace):
 
     @property
     def smallest(self) -> Genomes:
-        """The genome of the cheapest network alone, shape (d,)."""
+        """Genome of the cheapest network alone, shape (d,)."""
         genome: Genomes = self.alone(np.array([self._cheapest]))[0]
         return genome
 
     @property
     def largest(self) -> Genomes:
-        """The genome of the costliest network at every position, which all images reach, shape (d,)."""
+        """Genome with the costliest network at every position, where all images reach all positions, shape (d,)."""
         genome = self.upper.copy()
         genome[: self._size] = self._dearest
         return genome
 
     def alone(self, networks: Genomes) -> Genomes:
-        """Return the genomes of single networks, 1 + their indices, (n,) -> (n, d)."""
+        """Return the genomes of single networks, given as 1 + index, (n,) -> (n, d)."""
         genomes = np.zeros((len(networks), self.n_genes), dtype=np.int64)
         genomes[:, 0] = networks
         return genomes
 
     def size(self) -> int:
-        """Return how many cascades, or ensembles, there are."""
+        """Return the number of cascades or ensembles."""
         k, lengths = len(self._networks), range(1, self._size + 1)
         if not self._cascades:
             return sum(comb(k + n - 1, n) for n in lengths)
         return sum(k**n * (N_THRESHOLDS - 1) ** (n - 1) for n in lengths)
 
     def decode(self, genome: Genomes) -> Architecture:
-        """Return the cascade: ``networks``, names in order, and ``thresholds`` between them, unless an ensemble."""
+        """Return the cascade: ``networks``, names in order, and ``thresholds`` between them, except for ensembles."""
         canonical = self.canonical(genome[None])[0]
         used = int((canonical[: self._size] > 0).sum())
         config: dict[str, Any] = {"networks": [self._networks[i - 1] for i in canonical[:used]]}
@@ -143,10 +167,13 @@ class CascadeSpace(SearchSpace):
         return Architecture(tuple(canonical.tolist()), config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+        """Return the canonical genome, shape (d,), of a description from :meth:`decode`.
+
+        Args:
+            config: Description with ``networks`` and, except for ensembles, ``thresholds``.
 
         Raises:
-            UserError: if a network is not in the pool, there are too many, or a threshold is not in the space.
+            UserError: If a network is not in the pool, there are too many, or a threshold is not in the space.
         """
         expected = {"networks", "thresholds"} if self._cascades else {"networks"}
         if not isinstance(config, Mapping) or set(config) != expected:
@@ -176,17 +203,32 @@ _INFINITE = int(np.float32(np.inf).view(np.int32))
 
 @final
 class GapCascadeSpace(SearchSpace):
-    """All networks of a pool in any order, each at most once, and a threshold of float32 behind each but the last.
+    """Search space of ordered lists of a pool's networks without repetition, with float32 thresholds between them.
 
-    A network answers what it is confident of: where the largest minus the second largest logit exceeds its threshold.
-    The last network answers the rest. A genome has the networks first, 1 + their indices and 0 for none, then the
-    thresholds: 0 for one that everything exceeds, else 1 + the bits of a number that is not negative, which are in
-    the order of the numbers. In canonical form "no network" comes last and the thresholds behind the last network
-    are 0; where a network comes again, it is left out.
+    An image exits at a network if the largest minus the second largest logit exceeds the network's threshold. All
+    remaining images exit at the last network.
+
+    A genome holds the networks first, as 1 + index or 0 for none, and then the threshold behind each position but the
+    last. A threshold is encoded as 0 if every gap exceeds it. Otherwise it is encoded as 1 + the bits of a non-negative
+    float32 number; these bits have the same order as the numbers. In canonical form, empty positions come last,
+    thresholds behind the last network are 0, and repeated networks are removed.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.cascade.space import GapCascadeSpace
+        >>> space = GapCascadeSpace(names=["small", "large"], costs=np.array([1.0, 2.0]))
+        >>> genome = space.encode({"networks": ["small", "large"], "gaps": [1.5]})
+        >>> space.decode(genome).config
+        {'networks': ['small', 'large'], 'gaps': [1.5]}
     """
 
     def __init__(self, *, names: Sequence[str], costs: Floats) -> None:
-        """Describe the space of networks with these names, length k, and costs, shape (k,)."""
+        """Describe the search space.
+
+        Args:
+            names: Names of the networks, length k.
+            costs: Cost of each network, shape (k,).
+        """
         self._networks = tuple(names)
         k = len(self._networks)
         self._costs = costs
@@ -195,20 +237,27 @@ class GapCascadeSpace(SearchSpace):
         self.names = (*(f"network{i}" for i in range(1, k + 1)), *(f"threshold{i}" for i in range(1, k)))
 
     def parts(self, genomes: Genomes) -> tuple[Genomes, npt.NDArray[np.float32]]:
-        """Return networks, (n, d) -> (n, k), 0 for none, and the thresholds behind them, (n, k - 1)."""
+        """Return networks and thresholds of genomes.
+
+        Args:
+            genomes: Genomes, shape (n, d).
+
+        Returns:
+            The networks, (n, k), 0 for none, and the thresholds behind them, (n, k - 1), float32.
+        """
         k = len(self._networks)
         steps = genomes[:, k:]
         values = np.maximum(steps - 1, 0).astype(np.int32).view(np.float32)
         return genomes[:, :k], np.where(steps == 0, np.float32(-1), values)
 
     def text(self, gene: int, value: int) -> str:
-        """Return the network, or the threshold, that a value of a gene stands for."""
+        """Return the name of the network, or the threshold, for a value of a gene."""
         if gene >= len(self._networks):
             return f"{np.array([max(value - 1, 0)], dtype=np.int32).view(np.float32)[0]:.3g}" if value else "all"
         return self._networks[value - 1] if value else "none"
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the one genome of each cascade, shape (n, d)."""
+        """Return the canonical genome of each cascade, shape (n, d)."""
         self.validate(genomes)
         k = len(self._networks)
         networks = genomes[:, :k].copy()
@@ -225,18 +274,18 @@ class GapCascadeSpace(SearchSpace):
 
     @property
     def largest(self) -> Genomes:
-        """The genome of all networks from the cheapest on, none but the last of which answers, shape (d,)."""
+        """Genome of all networks, cheapest first, in which all images exit at the last one, shape (d,)."""
         genome = self.upper.copy()
         genome[: len(self._networks)] = 1 + np.argsort(self._costs, kind="stable")
         return genome
 
     def size(self) -> int:
-        """Return how many cascades there are."""
+        """Return the number of cascades."""
         k = len(self._networks)
         return sum(perm(k, n) * (_INFINITE + 2) ** (n - 1) for n in range(1, k + 1))
 
     def decode(self, genome: Genomes) -> Architecture:
-        """Return the cascade: ``networks``, names in order, and ``gaps`` that all but the last one must exceed."""
+        """Return the cascade: ``networks``, names in order, and ``gaps``, the thresholds of all but the last one."""
         canonical = self.canonical(genome[None])
         networks, thresholds = self.parts(canonical)
         used = int((networks[0] > 0).sum())
@@ -247,10 +296,13 @@ class GapCascadeSpace(SearchSpace):
         return Architecture(tuple(canonical[0].tolist()), config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+        """Return the canonical genome, shape (d,), of a description from :meth:`decode`.
+
+        Args:
+            config: Description with ``networks`` and ``gaps``.
 
         Raises:
-            UserError: if a network is not in the pool, or the gaps do not fit.
+            UserError: If a network is not in the pool, or the gaps do not fit.
         """
         if not isinstance(config, Mapping) or set(config) != {"networks", "gaps"}:
             raise UserError("a cascade of this space has the keys gaps, networks")

@@ -1,8 +1,9 @@
-"""Accuracy and loss: how they are counted, and when two accuracies are the same but for rounding.
+"""Accuracy and loss on a split, and comparison of accuracies up to rounding.
 
-Sums round differently on another processor or device, with another number of threads or version of torch, and an image
-between two classes is then answered otherwise. So accuracies are compared in whole images, with a margin for rounding.
-Whether weights, data and settings are the very same is told by their digests, never by what is measured.
+Floating-point sums round differently on another processor or device, with another number of threads, or with another
+version of torch. The prediction for an image between two classes can then change. Accuracies are therefore compared in
+whole images, with a margin for rounding. Whether weights, data and settings are identical is decided by their digests,
+never by measured values.
 """
 
 import math
@@ -20,22 +21,22 @@ from nas.errors import RunError
 from nas.types import PositiveInt
 
 TOP_K = 5
-"""Classes among which the right one must be for top-5."""
+"""Number of top-ranked classes that must include the correct one for top-5 accuracy."""
 
 SHARE = 0.01
-"""Share of the images of a split that rounding may change the answers of."""
+"""Fraction of a split's images whose predictions rounding may change."""
 
 FEWEST = 3
-"""Images that it may change in any case."""
+"""Minimum margin, in images, for splits of any size."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a network achieves on a split.
+    """Loss and accuracy of a network on one split.
 
     Attributes:
-        loss: mean cross-entropy with the labels, nats.
-        top1, top5: percent of the images; with fewer than five classes ``top5`` counts all of them.
+        loss: Mean cross-entropy, in nats.
+        top1, top5: Accuracy in percent of the images. With fewer than five classes, ``top5`` counts all images.
     """
 
     loss: float
@@ -45,37 +46,60 @@ class Metrics:
 
 @final
 class MetricSums:
-    """What :class:`Metrics` are means of, summed up batch by batch on the device, without waiting for it."""
+    """Running sums over batches from which :class:`Metrics` are computed.
+
+    The sums stay on the device, so that adding a batch does not wait for the device.
+
+    Example:
+        >>> import torch
+        >>> from nas.evaluator.accuracy import MetricSums
+        >>> sums = MetricSums(torch.device("cpu"))
+        >>> sums.add(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
+        >>> sums.metrics().top1
+        50.0
+    """
 
     def __init__(self, device: torch.device) -> None:
-        """Begin with no images."""
+        """Start with no images.
+
+        Args:
+            device: Torch device of the logits and the sums.
+        """
         self._right = torch.zeros(2, dtype=torch.int64, device=device)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._images = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Add the logits, (n, c), of images and their labels, (n,)."""
+        """Add a batch of logits, shape (n, c), and labels, shape (n,)."""
         place = ranks(logits, labels)
         self._right += torch.stack([(place == 0).sum(), (place < TOP_K).sum()])
         self._loss += cross_entropy(logits, labels, reduction="sum")
         self._images += len(labels)
 
     def metrics(self) -> Metrics:
-        """Return the means over all images so far."""
+        """Return the means over all images added so far."""
         first, among = self._right.tolist()
         n = self._images
         return Metrics(loss=float(self._loss) / n, top1=100 * first / n, top5=100 * among / n)
 
 
 def ranks(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the place of the right class among all classes, from 0: in an image of equal logits the first class leads.
+    """Return the rank of the correct class among all classes, starting at 0.
+
+    Among equal logits, the class with the lowest index ranks first.
 
     Args:
-        logits: logits, shape (n, c); a right class whose logit is not a number has the place c or a later one.
-        labels: class indices, shape (n,), on the same device.
+        logits: Logits, shape (n, c). If the correct class's logit is NaN, its rank is c or higher.
+        labels: Class indices, shape (n,), on the same device.
 
     Returns:
-        Whole numbers, shape (n,): top-1 counts those that are 0, top-5 those below 5.
+        Ranks, shape (n,). An image counts for top-1 accuracy if its rank is 0, for top-5 if it is below 5.
+
+    Example:
+        >>> import torch
+        >>> from nas.evaluator.accuracy import ranks
+        >>> ranks(torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]]), torch.tensor([2, 1])).tolist()
+        [1, 1]
     """
     own = logits.gather(1, labels[:, None])
     earlier = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
@@ -90,14 +114,14 @@ def measure(
     batch_size: int,
     precision: Callable[[], AbstractContextManager[object]],
 ) -> Metrics:
-    """Return what a network in eval mode achieves.
+    """Return loss and accuracy of a network in eval mode on a split.
 
     Args:
-        network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
-        images: of the split.
-        resolution: side of the network's input in pixels.
-        batch_size: images at once.
-        precision: the context that it computes in.
+        network: Network in eval mode; maps normalized images, (n, 3, resolution, resolution), to logits, (n, c).
+        images: Batches of the split.
+        resolution: Side of the network's input, in pixels.
+        batch_size: Number of images per batch.
+        precision: Function that returns the precision context of the forward pass.
     """
     sums: MetricSums | None = None
     for batch, labels in images.sequential(resolution, batch_size):
@@ -110,29 +134,48 @@ def measure(
 
 
 def top1_of(logits: Tensor, labels: Tensor) -> float:
-    """Return the top-1 accuracy in percent of logits, (n, c)."""
+    """Return the top-1 accuracy of logits, in percent.
+
+    Args:
+        logits: Logits, shape (n, c).
+        labels: Class indices, shape (n,).
+    """
     return 100 * int((ranks(logits, labels) == 0).sum()) / len(labels)
 
 
 def margin(n_images: PositiveInt) -> int:
-    """Return how many images of n may be answered otherwise by rounding."""
+    """Return the largest number of images whose predictions rounding may change.
+
+    Args:
+        n_images: Number of images in the split.
+
+    Example:
+        >>> from nas.evaluator.accuracy import margin
+        >>> margin(100), margin(10_000)
+        (3, 100)
+    """
     return max(FEWEST, math.ceil(SHARE * n_images))
 
 
 def compare(top1: float, before: float, n_images: PositiveInt, reason: str) -> str | None:
-    """Compare an accuracy with the same one as it was measured before, in whole images.
+    """Compare an accuracy with an earlier measurement of the same network, in whole images.
 
     Args:
-        top1: accuracy as it is measured now, percent.
-        before: accuracy in the run, percent.
-        n_images: number of images of the split.
-        reason: explanation of a difference that is more than rounding, for the message.
+        top1: New accuracy, in percent.
+        before: Accuracy measured in the run, in percent.
+        n_images: Number of images in the split.
+        reason: Explanation for the error message if the difference exceeds rounding.
 
     Returns:
-        What to warn about where they differ by no more than the margin; ``None`` where they are the same.
+        Text of a warning if the accuracies differ within the margin; ``None`` if they are equal.
 
     Raises:
-        RunError: if they differ by more.
+        RunError: If the accuracies differ by more than the margin.
+
+    Example:
+        >>> from nas.evaluator.accuracy import compare
+        >>> compare(90.0, 90.0, 1000, "the weights have changed") is None
+        True
     """
     apart, most = abs(round(top1 * n_images / 100) - round(before * n_images / 100)), margin(n_images)
     if apart == 0:

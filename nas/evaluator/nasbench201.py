@@ -1,4 +1,4 @@
-"""The published results of NAS-Bench-201."""
+"""Evaluator for the published results of NAS-Bench-201."""
 
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -16,17 +16,25 @@ from nas.types import MILLION, Genomes
 
 @final
 class NasBench201Evaluator(ArrayEvaluator):
-    """Looks cells up in the tables of ``space=nasbench201``; nothing is trained or measured."""
+    """Evaluator that looks up cells in the tables of ``space=nasbench201``.
+
+    It trains and measures nothing.
+
+    Example:
+        >>> from nas.evaluator.nasbench201 import NasBench201Evaluator
+        >>> NasBench201Evaluator.runs_networks
+        False
+    """
 
     def __init__(self, *, source: SpaceSource, supernet: Supernet) -> None:
-        """Take the tables.
+        """Take the tables from the search space.
 
         Args:
-            source: of the search space.
-            supernet: must be none, or somebody expects that it matters.
+            source: Search space with its tables; must be ``space=nasbench201``.
+            supernet: Supernet; must be ``supernet=none``, because results do not depend on one.
 
         Raises:
-            UserError: if the search space is another one, or there is a supernet.
+            UserError: If the search space is another one or a supernet is set.
         """
         if not isinstance(source, NasBench201):
             raise UserError("evaluator=nasbench201 has results of space=nasbench201 alone")

@@ -1,4 +1,4 @@
-"""A published accuracy predictor in place of images, to study search methods in seconds."""
+"""Evaluator that replaces images by a published accuracy predictor, to study search methods in seconds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +30,17 @@ HIDDEN = 400
 
 @final
 class PredictorEvaluator(ArrayEvaluator):
-    """The predictor of top-1 accuracy on ImageNet that comes with Once-for-All's MobileNetV3 (Cai et al. 2020).
+    """Evaluator with the ImageNet top-1 accuracy predictor of Once-for-All's MobileNetV3 (Cai et al. 2020).
 
-    A network of three hidden layers on 128 features: kernel size and expansion of each of the 20 layers as one of
-    three, neither where the layer is absent, then the resolution as one of eight. Its results are the same for the
-    validation and the test set, and the supernet's weights do not matter.
+    The predictor is a network with three hidden layers and 128 input features. For each of the 20 layers, kernel size
+    and expansion ratio are one-hot encoded over three choices; both are zero if the layer is absent. The resolution is
+    one-hot encoded over eight choices. Validation and test results are the same, and the supernet's weights do not
+    matter.
+
+    Example:
+        >>> from nas.evaluator.predictor import RESOLUTIONS, PredictorEvaluator
+        >>> RESOLUTIONS[0], RESOLUTIONS[-1], PredictorEvaluator.runs_networks
+        (112, 224, False)
     """
 
     def __init__(
@@ -48,13 +54,13 @@ class PredictorEvaluator(ArrayEvaluator):
         """Load the predictor.
 
         Args:
-            space: of OFA's MobileNetV3.
-            tables: exact costs, see :meth:`nas.supernet.base.Supernet.costs`.
-            cache: folder; the downloaded predictor is kept below ``checkpoints/`` in it.
-            checkpoint: path of the predictor's weights; ``None`` for the published ones.
+            space: Search space of OFA's MobileNetV3.
+            tables: Cost tables by name, see :meth:`nas.supernet.base.Supernet.costs`.
+            cache: Cache folder; the downloaded predictor is stored in its subfolder ``checkpoints/``.
+            checkpoint: Path of the predictor's weights; ``None`` downloads the published weights.
 
         Raises:
-            UserError: if the predictor knows nothing about this space, or the file holds another one.
+            UserError: If the predictor does not know this search space, or the file holds another model.
         """
         self._check(space)
         path = locate(checkpoint, PUBLISHED, cache)
@@ -93,9 +99,9 @@ class PredictorEvaluator(ArrayEvaluator):
 
     @torch.no_grad()
     def measure(self, genomes: Genomes, split: str) -> Sequence[Mapping[str, float]]:
-        """Return ``top1`` (percent), ``flops``, ``params`` (millions), the same for every split."""
+        """Return ``top1`` (percent), ``flops`` and ``params`` (both in millions); all splits give the same values."""
         rows = np.stack([features(self._space.decode(genome)) for genome in genomes])
-        with _one_thread():  # on some processors the last digits depend on their number
+        with _one_thread():  # on some processors the last digits depend on the number of threads
             top1 = 100 * self._model(torch.from_numpy(rows)).double().numpy()[:, 0]
         found = {
             "top1": top1,
@@ -116,7 +122,18 @@ def _one_thread() -> Iterator[None]:
 
 
 def features(architecture: Architecture) -> Floats:
-    """Return what the predictor reads, shape (128,), float32: ones at the choices made, zeros elsewhere."""
+    """Return the predictor's input for an architecture, shape (128,), float32.
+
+    Entries are 1 for the choices of the architecture and 0 elsewhere.
+
+    Example:
+        >>> from nas.evaluator.predictor import features
+        >>> from nas.space.ofa import OfaSpace
+        >>> choices = {"depths": (2, 3, 4), "kernel_sizes": (3, 5, 7), "expand_ratios": (3, 4, 6), "widths": (1.2,)}
+        >>> space = OfaSpace(n_stages=5, resolutions=(160, 224), **choices)
+        >>> float(features(space.decode(space.largest)).sum())  # 20 kernel sizes, 20 expansion ratios, 1 resolution
+        41.0
+    """
     config = architecture.config
     layers = [(s, i) for s, depth in enumerate(config["d"]) for i in range(depth)]
     chosen = np.zeros((2, N_STAGES * MAX_DEPTH, len(KERNEL_SIZES)), dtype=np.float32)

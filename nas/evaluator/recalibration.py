@@ -1,4 +1,4 @@
-"""Batch-norm statistics of subnets, which the supernet's do not fit (Yu & Huang 2019, section 3.3)."""
+"""Batch norm recalibration: subnets need other statistics than the supernet (Yu & Huang 2019, section 3.3)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import final
@@ -15,12 +15,21 @@ from nas.types import NonNegativeInt, PositiveInt
 
 @torch.no_grad()
 def recalibrate(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> None:
-    """Replace all batch-norm statistics by their averages over batches of images; the networks end in eval mode.
+    """Replace all batch norm statistics by averages over batches of images; leave the networks in eval mode.
 
     Args:
-        networks: whose ``running_mean`` and ``running_var`` are replaced; other modules stay in eval mode. All of
-            them see a batch before the next one is asked for.
-        batches: normalised images, each (b, 3, r, r), b at least 2 and about equal.
+        networks: Networks whose ``running_mean`` and ``running_var`` are replaced. Other modules stay in eval mode.
+            Each batch is passed through all networks before the next batch is requested.
+        batches: Batches of normalized images, each of shape (b, 3, r, r), with b at least 2 and about equal.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from nas.evaluator.recalibration import recalibrate
+        >>> network = nn.BatchNorm2d(3)
+        >>> recalibrate([network], [torch.full((2, 3, 4, 4), 5.0)])
+        >>> network.running_mean.tolist(), network.training
+        ([5.0, 5.0, 5.0], False)
     """
     for network in networks:
         network.eval()
@@ -39,7 +48,13 @@ def recalibrate(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Non
 
 
 def training_sample(dataset: Dataset, n: PositiveInt, seed: NonNegativeInt) -> Images:
-    """Return n training images that the seed chooses, in the split's order; all of them where there are fewer."""
+    """Return n random training images, in the order of the split.
+
+    Args:
+        dataset: Data set whose training split is sampled.
+        n: Number of images; all images are returned if the split has fewer.
+        seed: Random seed of the sample.
+    """
     train = dataset.split("train")
     chosen = rng_for(seed, 0, "recalibration").permutation(len(train))[:n]
     chosen.sort()
@@ -48,7 +63,7 @@ def training_sample(dataset: Dataset, n: PositiveInt, seed: NonNegativeInt) -> I
 
 @final
 class Augmented:
-    """Training images as a training sees them, the same ones each time."""
+    """Augmented training images for recalibration, the same images in each pass."""
 
     def __init__(
         self,
@@ -63,23 +78,24 @@ class Augmented:
         """Describe the batches; no image is read yet.
 
         Args:
-            images: some of the training split's.
-            dataset: what they are normalised and augmented with.
-            batch_size: images a batch; the last incomplete one is left out.
-            seed: of the augmentation.
-            device: where batches lie.
-            cache_bytes: most memory there for the images of the last resolution; larger ones are made anew.
+            images: Subset of the training split.
+            dataset: Data set that provides normalization and augmentation.
+            batch_size: Number of images per batch; a last incomplete batch is left out.
+            seed: Random seed of the augmentation.
+            device: Torch device of the batches.
+            cache_bytes: Maximum memory on the device for the batches of the last resolution, in bytes. If the batches
+                need more, they are computed again in each pass.
         """
         self._batches = TrainingBatches(dataset=_Part(images, dataset), batch_size=batch_size, seed=seed, device=device)
         self._cache_bytes = cache_bytes
         self._cached: tuple[int, list[Tensor]] = (0, [])
 
     def at(self, resolution: PositiveInt) -> Iterator[Tensor]:
-        """Yield normalised images, (b, 3, resolution, resolution)."""
+        """Yield batches of normalized images, shape (b, 3, resolution, resolution)."""
         if self._cached[0] == resolution:
             yield from self._cached[1]
             return
-        self._cached = (0, [])  # its memory is needed
+        self._cached = (0, [])  # free the memory before new batches are made
         kept: list[Tensor] | None = []
         for images, _ in self._batches.epoch(0, [resolution] * len(self._batches)):
             yield images
@@ -92,7 +108,7 @@ class Augmented:
 
 
 class _Part(Dataset):
-    """Some of a data set's training images."""
+    """Data set with a subset of another data set's training images as its only split."""
 
     def __init__(self, images: Images, dataset: Dataset) -> None:
         self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
@@ -101,5 +117,5 @@ class _Part(Dataset):
         self._images = images
 
     def split(self, name: str) -> Images:
-        """Return the images, whatever the name."""
+        """Return the images for any split name."""
         return self._images

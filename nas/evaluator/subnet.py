@@ -1,4 +1,4 @@
-"""Subnets with the supernet's weights, evaluated as they are."""
+"""Evaluator of subnets with the supernet's weights."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -23,13 +23,28 @@ from nas.types import MILLION, Architecture, NonNegativeInt, PositiveInt, Probab
 
 @final
 class SubnetEvaluator(Evaluator):
-    """Cuts architectures out of the supernet, recalibrates their batch-norm statistics, and evaluates them.
+    """Evaluator that extracts subnets from the supernet, recalibrates batch norm and measures them.
 
-    With a ``tuning`` each is trained on its own first, from the supernet's weights, which stay as they are.
+    With ``tuning``, each subnet is first trained on its own, starting from the supernet's weights. The supernet's
+    weights stay unchanged.
 
-    Architectures of one resolution share a pass over the images. A result depends on the architecture and the
-    supernet's weights alone, not on what is evaluated beside or before it; only what objectives measure, such as the
-    latency, differs from one time to the next.
+    Architectures of the same resolution share a pass over the images. A result depends only on the architecture and the
+    supernet's weights, not on other architectures in the call or on earlier calls. The exception are objectives that
+    are measured, such as latency: they vary between measurements.
+
+    Example:
+        >>> from nas.dataset.none import NoImages
+        >>> from nas.evaluator.subnet import SubnetEvaluator
+        >>> from nas.supernet.tiny import Tiny
+        >>> sizes = dict(stem_width=8, stem_stride=1, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
+        >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(6, 8), dropout=0.0)
+        >>> supernet = Tiny(n_classes=10, squeeze_excite=(False,), hard_swish=(False,), seed=0, **sizes, **choices)
+        >>> evaluator = SubnetEvaluator(
+        ...     supernet=supernet, dataset=NoImages(classes=10), device="cpu", objectives=[], recalibration_images=0
+        ... )
+        >>> small, large = map(supernet.space.decode, (supernet.space.smallest, supernet.space.largest))
+        >>> evaluator.groups([small, large, small])
+        [[0, 2], [1]]
     """
 
     runs_networks = True
@@ -55,24 +70,28 @@ class SubnetEvaluator(Evaluator):
         """Prepare the splits; images are resized when an evaluation first needs them.
 
         Args:
-            supernet: where the weights are.
-            dataset: what networks are evaluated on.
-            device: where they are.
-            objectives: of the search; those that are measured on the network itself are metrics.
-            batch_size: images at once.
-            at_once: networks that are in memory together and see an image batch one after the other.
-            amp: mixed precision, where there is a GPU.
-            crop: share of the images' sides that networks see, in the centre, resized to their resolution.
-            recalibration_images: training images that batch-norm statistics are computed from; all of them where
-                there are fewer; 0 leaves the supernet's statistics.
-            recalibration_batch_size: images at once then; more is closer to the statistics of all images.
-            recalibration_augmented: whether these images are augmented as in training, always in the same way.
-            cache_mib: most memory for the resized images of one split.
-            tuning: how each network is trained before it is evaluated; ``None`` leaves the supernet's weights.
-            seed: decides which training images, and their augmentation.
+            supernet: Supernet that provides the weights.
+            dataset: Data set to evaluate on.
+            device: Torch device of the networks, for example ``"cuda:0"``.
+            objectives: Objectives of the search; those measured on the network itself are added to the metrics.
+            batch_size: Number of images per batch.
+            at_once: Maximum number of networks in memory together. They process each image batch one after the other.
+            amp: Whether to use mixed precision on a GPU.
+            crop: Fraction of the image side that the center crop keeps, 0 to 1; the crop is resized to the resolution.
+                NAT and ENCAS use 0.875.
+            recalibration_images: Number of training images for batch norm recalibration; 0 keeps the supernet's
+                statistics. All training images are used if there are fewer.
+            recalibration_batch_size: Number of images per batch during recalibration. Larger batches give statistics
+                closer to those of all images.
+            recalibration_augmented: Whether to augment the recalibration images as in training, which NAT and ENCAS do.
+                The augmentation is the same in each pass.
+            cache_mib: Maximum memory for the resized images of one split, in MiB.
+            tuning: Training of each network before its evaluation; ``None`` keeps the supernet's weights.
+            seed: Random seed of the choice of recalibration images and of their augmentation. It is independent of the
+                run's seed, so that all runs measure alike.
 
         Raises:
-            UserError: if batch-norm statistics were to be computed from one image at a time.
+            UserError: If batch norm statistics would be computed from single images.
         """
         if recalibration_images == 1 or (recalibration_images and recalibration_batch_size == 1):
             raise UserError("recalibration_images and recalibration_batch_size must be 2 or more (or no images: 0)")
@@ -92,7 +111,7 @@ class SubnetEvaluator(Evaluator):
         self._recalibration = self._recalibration_of(recalibration_images, recalibration_augmented, seed)
 
     def groups(self, architectures: Sequence[Architecture]) -> list[list[int]]:
-        """Return the architectures of each resolution, ``at_once`` of them together."""
+        """Return groups of at most ``at_once`` architectures that have the same resolution."""
         order = sorted(range(len(architectures)), key=lambda index: _resolution(architectures[index]))
         groups: list[list[int]] = []
         for index in order:
@@ -105,19 +124,19 @@ class SubnetEvaluator(Evaluator):
         return groups
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Return the supernet's weights."""
+        """Return the supernet's weights by name."""
         weights: Mapping[str, Tensor] = self._supernet.module.state_dict()
         return weights
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Give the supernet other weights."""
+        """Load other weights into the supernet."""
         self._supernet.module.load_state_dict(dict(weights))
         self._supernet.module.to(self._device).eval()
 
     def __call__(self, architectures: Sequence[Architecture], split: str) -> Sequence[Mapping[str, float]]:
-        """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), and what is measured.
+        """Return ``top1``, ``top5`` (percent), ``loss`` (nats), ``flops``, ``params`` (millions), measured objectives.
 
-        With fewer than five classes ``top5`` counts all of them. Where outputs are not finite, the loss is not either.
+        With fewer than five classes, ``top5`` counts all images. If logits are not finite, neither is the loss.
         """
         found: dict[int, Mapping[str, float]] = {}
         for group in self.groups(architectures):
@@ -126,13 +145,21 @@ class SubnetEvaluator(Evaluator):
         return [found[index] for index in range(len(architectures))]
 
     def logits(self, architecture: Architecture, split: str) -> Tensor:
-        """Return what a network answers on a split, exactly as in an evaluation: logits, (n, classes), on the CPU."""
+        """Return the logits of a network on a split, exactly as in an evaluation, shape (n, classes), on the CPU."""
         (logits,) = self.all_logits([architecture], split)
         return logits
 
     @torch.no_grad()
     def all_logits(self, architectures: Sequence[Architecture], split: str) -> list[Tensor]:
-        """Return the same for each of several architectures of one resolution, in one pass over the images."""
+        """Return the logits of each of several networks on a split, in one pass over the images.
+
+        Args:
+            architectures: Architectures of one resolution.
+            split: Split to evaluate on.
+
+        Returns:
+            Logits of each network, shape (n, classes), on the CPU.
+        """
         networks = self._networks(architectures)
         answers = self._answers(networks, _resolution(architectures[0]), split)
         parts = [[logits.cpu() for logits in each] for each, _ in answers]
@@ -140,7 +167,7 @@ class SubnetEvaluator(Evaluator):
 
     @torch.no_grad()
     def _together(self, architectures: Sequence[Architecture], split: str) -> list[Mapping[str, float]]:
-        """Evaluate architectures of one resolution in one pass."""
+        """Evaluate architectures of one resolution in one pass over the images."""
         resolution = _resolution(architectures[0])
         networks = self._networks(architectures)
         sums = [MetricSums(self._device) for _ in networks]
@@ -162,7 +189,7 @@ class SubnetEvaluator(Evaluator):
         ]
 
     def _networks(self, architectures: Sequence[Architecture]) -> list[nn.Module]:
-        """Return networks of one resolution, ready to be evaluated."""
+        """Return networks of one resolution, tuned and recalibrated as the settings say."""
         networks = [self._supernet.extract(architecture).to(self._device) for architecture in architectures]
         if self._device.type == "cuda":
             networks = [network.to(memory_format=torch.channels_last) for network in networks]
@@ -176,7 +203,7 @@ class SubnetEvaluator(Evaluator):
         return networks
 
     def _recalibration_of(self, n: int, augmented: bool, seed: int) -> Callable[[int], Iterable[Tensor]] | None:
-        """Return what yields the batches of images, (b, 3, r, r), that statistics at resolution r are computed from."""
+        """Return the function that yields recalibration batches, (b, 3, r, r), for a resolution r."""
         if n == 0:
             return None
         images = training_sample(self._dataset, n, seed)
@@ -194,7 +221,7 @@ class SubnetEvaluator(Evaluator):
     def _answers(
         self, networks: Sequence[nn.Module], resolution: int, split: str
     ) -> Iterator[tuple[list[Tensor], Tensor]]:
-        """Yield the networks' logits, (b, classes) each, and the labels, (b,), batch by batch."""
+        """Yield the logits of each network, (b, classes), and the labels, (b,), of each batch."""
         for images, labels in self._split(split).sequential(resolution, self._batch_size):
             with mixed(self._device, self._amp):
                 answers = [network(images) for network in networks]
@@ -202,7 +229,7 @@ class SubnetEvaluator(Evaluator):
 
     @torch.no_grad()
     def network(self, architecture: Architecture) -> nn.Module:
-        """Return the network that is evaluated: cut out, on the device, with its own batch-norm statistics."""
+        """Return the network that is evaluated: extracted, on the device, with recalibrated batch norm statistics."""
         (network,) = self._networks([architecture])
         return network
 

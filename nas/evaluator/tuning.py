@@ -1,4 +1,4 @@
-"""Training of one subnet before it is measured, for data that the supernet was not trained on."""
+"""Training of a single subnet before it is evaluated, for data that the supernet was not trained on."""
 
 import math
 from dataclasses import dataclass
@@ -20,16 +20,25 @@ from nas.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveI
 class Tuning:
     """SGD with a cosine schedule, as NSGANetV2 trains each candidate on data other than ImageNet.
 
-    What comes out depends on the network alone: images, their changes and dropout are the same for all.
+    The result depends on the network alone: images, augmentation and dropout are the same for all networks.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        lr: highest learning rate; it falls as a cosine, step by step, to 0.
-        momentum: Nesterov's.
-        weight_decay: of all parameters.
-        label_smoothing: share of the label that is spread over all classes.
-        seed: of images, augmentation and dropout.
+        epochs: Number of passes over the training images.
+        batch_size: Number of images per step.
+        lr: Initial learning rate. It decays to 0 with a cosine schedule, updated each step.
+        momentum: Nesterov momentum, 0 to 1.
+        weight_decay: Weight decay of all parameters.
+        label_smoothing: Fraction of the label that is spread over all classes, 0 to 1.
+        seed: Random seed of image order, augmentation and dropout. It is independent of the run's seed, so that all
+            runs measure alike.
+
+    Example:
+        >>> from nas.evaluator.tuning import Tuning
+        >>> tuning = Tuning(
+        ...     epochs=5, batch_size=128, lr=0.01, momentum=0.9, weight_decay=4e-5, label_smoothing=0.0, seed=0
+        ... )
+        >>> tuning.epochs
+        5
     """
 
     epochs: PositiveInt
@@ -41,14 +50,15 @@ class Tuning:
     seed: NonNegativeInt
 
     def tune(self, network: nn.Module, dataset: Dataset, resolution: int, *, device: torch.device, amp: bool) -> None:
-        """Train a network in place, and leave it in eval mode.
+        """Train a network in place and leave it in eval mode.
 
         Args:
-            network: normalised images, (b, 3, resolution, resolution), to logits, (b, n_classes); on the device.
-            dataset: its training split is used, with its augmentation.
-            resolution: side of the images, in pixels.
-            device: where the network is.
-            amp: mixed precision, where there is a GPU.
+            network: Network on ``device``, from normalized images, (b, 3, resolution, resolution), to logits,
+                (b, n_classes).
+            dataset: Data set whose training split is used, with its augmentation.
+            resolution: Side of the images, in pixels.
+            device: Torch device of the network.
+            amp: Whether to use mixed precision on a GPU.
         """
         batches = TrainingBatches(dataset=dataset, batch_size=self.batch_size, seed=self.seed, device=device)
         optimizer = torch.optim.SGD(
@@ -74,5 +84,5 @@ class Tuning:
         network.eval()
 
     def _lr(self, share: float) -> float:
-        """Return the learning rate after this share of all steps."""
+        """Return the learning rate after a fraction of all steps."""
         return self.lr * (1 + math.cos(math.pi * share)) / 2

@@ -1,4 +1,7 @@
-"""Slots of a GPU that several runs share: the operating system frees a slot when its process ends, however it ends."""
+"""Slots of a GPU that several runs share.
+
+A slot is a file lock. The operating system releases it when the process ends, for whatever reason.
+"""
 
 import fcntl
 import logging
@@ -13,7 +16,7 @@ from nas.threads import computing
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 0.2  # between two looks at the slots
+WAIT_SECONDS = 0.2  # between two attempts to take a slot
 
 
 @contextmanager
@@ -29,11 +32,17 @@ def computing_slot(device: str, slots: int | None) -> Iterator[None]:
 
 
 def gpu_slot(device: str, slots: int | None) -> AbstractContextManager[None]:
-    """Return a context that holds one of the slots of a GPU; it waits where all are taken.
+    """Return a context that holds one of the slots of a GPU and waits while all are taken.
 
     Args:
-        device: ``"cuda"`` or ``"cuda:<n>"``; nothing is held of anything else.
-        slots: Number of slots of the GPU, the same for all its runs; None for no limit.
+        device: Torch device, ``"cuda"`` or ``"cuda:<n>"``; other devices have no slots and are not held.
+        slots: Number of slots of the GPU, the same for all runs that share it; ``None`` for no limit.
+
+    Example:
+        >>> from nas.executor.gpu_slots import gpu_slot
+        >>> with gpu_slot("cpu", slots=1), gpu_slot("cpu", slots=1):
+        ...     print("the CPU is not held")
+        the CPU is not held
     """
     if slots is None or not device.startswith("cuda"):
         return nullcontext()
@@ -42,12 +51,20 @@ def gpu_slot(device: str, slots: int | None) -> AbstractContextManager[None]:
 
 @contextmanager
 def slot(folder: Path, name: str, slots: int) -> Iterator[None]:
-    """Hold one of the slots of a thing while the context lasts.
+    """Hold one of the slots of a resource while the context lasts.
 
     Args:
-        folder: of this machine, where the slots' files are; it is made.
-        name: of the thing.
-        slots: how many there are.
+        folder: Folder of this machine for the slots' lock files; created if it does not exist.
+        name: Name of the resource.
+        slots: Number of slots.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.executor.gpu_slots import slot
+        >>> with tempfile.TemporaryDirectory() as folder, slot(Path(folder), "gpu", slots=2):
+        ...     print(sorted(path.name for path in Path(folder).iterdir()))
+        ['gpu.0', 'gpu.1']
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [(folder / f"{name}.{index}").open("a") for index in range(slots)]
@@ -61,7 +78,7 @@ def slot(folder: Path, name: str, slots: int) -> Iterator[None]:
         yield
     finally:
         for file in files:
-            fcntl.flock(file, fcntl.LOCK_UN)  # closing alone would not do while child processes have the file open
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing alone does not unlock while a child has the file open
             file.close()
 
 

@@ -1,4 +1,4 @@
-"""What a job of ``executor=submitit`` does on its machine, and the files in which it says what it found out."""
+"""Jobs of ``executor=submitit``: the work of a job on its machine, and the files with its results."""
 
 import hashlib
 import json
@@ -22,31 +22,53 @@ log = logging.getLogger(__name__)
 
 @final
 class ResultFiles:
-    """A folder of JSON files with checksums, each named after its genome, of one split and one state of the weights."""
+    """Folder of result files for one split and one state of the weights.
+
+    Each file is JSON with a checksum and is named after the hash of its genome.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.executor.job import ResultFiles
+        >>> from nas.types import Architecture, Evaluation
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files, architecture = ResultFiles(Path(folder), "validation", None), Architecture((0, 1), {})
+        ...     files.write(architecture, Evaluation({"top1": 90.0}))
+        ...     files.read(architecture, files.names()).metrics
+        {'top1': 90.0}
+    """
 
     def __init__(self, folder: Path, split: str, weights: str | None) -> None:
-        """Name the folder.
+        """Set the folder of the results.
 
         Args:
-            folder: where results are; splits and weights have folders of their own in it.
-            split: of the data.
-            weights: digest of those that were evaluated.
+            folder: Parent folder; each split and each state of the weights has a subfolder in it.
+            split: Split of the evaluations: ``"validation"`` or ``"test"``.
+            weights: Digest of the weights that were evaluated; ``None`` if the evaluator has no weights.
         """
         self._folder = folder / f"{split}-{(weights or 'none')[:16]}"
         self._facts = {"split": split, "weights": weights}
 
     def write(self, architecture: Architecture, evaluation: Evaluation) -> None:
-        """Write a result; its file is whole or absent."""
+        """Write a result with an atomic write."""
         content = self._facts | {"genome": list(architecture.genome), "metrics": dict(evaluation.metrics)}
         content |= {"error": evaluation.error}
         write_json(self._path(architecture), sealed(content))
 
     def names(self) -> set[str]:
-        """Return the names of all files that are there."""
+        """Return the names of all existing result files."""
         return {path.name for path in self._folder.iterdir()} if self._folder.exists() else set()
 
     def read(self, architecture: Architecture, names: set[str]) -> Evaluation | None:
-        """Return a result if its file is among ``names`` and good; a damaged one is removed, with a warning."""
+        """Return a result if its file is in ``names`` and valid; remove a damaged file with a warning.
+
+        Args:
+            architecture: Architecture of the result.
+            names: File names, as :meth:`names` returned them.
+
+        Returns:
+            The evaluation; ``None`` if there is no valid file.
+        """
         path = self._path(architecture)
         if path.name not in names:
             return None
@@ -63,7 +85,7 @@ class ResultFiles:
         return None
 
     def remove(self, architectures: Iterable[Architecture]) -> None:
-        """Remove results that are kept elsewhere."""
+        """Remove the results of architectures; call it once the results are stored elsewhere."""
         for architecture in architectures:
             self._path(architecture).unlink(missing_ok=True)
 
@@ -72,20 +94,20 @@ class ResultFiles:
         return self._folder / f"{name}.json"
 
 
-LOOKS = 2  # one after the other that must not see a job: its files may arrive later than its end
+LOOKS = 2  # consecutive checks without the job before it counts as gone: its files may arrive after its end
 
 
 @final
 class Outstanding:
-    """The books of a batch whose architectures are evaluated by jobs elsewhere.
+    """State of a batch whose architectures are evaluated by jobs on other machines.
 
     Attributes:
-        left: indices of the architectures without a result.
-        jobs: indices that each job was given, by the job's name.
+        left: Indices of the architectures without a result.
+        jobs: Indices of the architectures of each job, by job name.
     """
 
     def __init__(self, architectures: Sequence[Architecture], files: ResultFiles) -> None:
-        """Begin with no job and no result."""
+        """Start with no jobs and no results."""
         self.left = set(range(len(architectures)))
         self.jobs: dict[str, list[int]] = {}
         self._architectures = architectures
@@ -97,7 +119,8 @@ class Outstanding:
         """Yield (index, evaluation) of results that have arrived, each once.
 
         Args:
-            failures: whether failed evaluations count; those of an earlier process do not, and are removed.
+            failures: Whether failed evaluations count as results. Otherwise their files are removed, as for failures
+                left by an earlier process of the run.
         """
         names = self._files.names()
         for index in sorted(self.left):
@@ -112,26 +135,30 @@ class Outstanding:
                 self._files.remove([architecture])
 
     def clear(self) -> None:
-        """Remove all results: until now, jobs that SLURM puts back into its queue see what they need not do again."""
+        """Remove all result files of the batch.
+
+        Until then, a job that SLURM requeues can see which architectures are already evaluated.
+        """
         self._files.remove(self._architectures)
 
     def gone(self, expected: set[str]) -> list[str]:
-        """Return the jobs that were not among the expected ones at the last looks."""
+        """Return the jobs that were not among the expected ones in the last ``LOOKS`` checks."""
         for name in self.jobs:
             self._unseen[name] = 0 if name in expected else self._unseen[name] + 1
         return [name for name in self.jobs if self._unseen[name] >= LOOKS]
 
     def bury(self, name: str, retries: int) -> tuple[list[int], list[list[int]]]:
-        """Strike out a job.
+        """Remove a job that ended without all of its results.
 
-        It counts against its architectures only if it finished none of them; then each is tried alone.
+        The job counts as a failed attempt of its architectures only if it finished none of them. Each of them is then
+        retried in a job of its own.
 
         Args:
-            name: of the job.
-            retries: how often it may count.
+            name: Name of the job.
+            retries: Number of failed attempts an architecture may have before it fails.
 
         Returns:
-            The architectures that have failed, and what further jobs should do.
+            Indices of the architectures that have failed, and the indices for each new job.
         """
         given = self.jobs.pop(name)
         rest = [index for index in given if index in self.left]
@@ -144,29 +171,41 @@ class Outstanding:
 
 
 def chunks(groups: Sequence[Sequence[int]], most: int) -> list[list[int]]:
-    """Return the members of groups in order, ``most`` at a time: those of a group stay together where they can."""
+    """Return the members of groups in order, in chunks of limited size, so that groups mostly stay together.
+
+    Args:
+        groups: Groups of indices.
+        most: Maximum size of a chunk.
+
+    Example:
+        >>> from nas.executor.job import chunks
+        >>> chunks([[0, 3], [1, 2, 4]], 2)
+        [[0, 3], [1, 2], [4]]
+    """
     members = [index for group in groups for index in group]
     return [members[at : at + most] for at in range(0, len(members), most)]
 
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """Evaluates architectures in workers of its own, as ``executor=process`` does, and writes what it finds.
+    """Job that evaluates architectures in worker processes of its own and writes the results to files.
 
-    What is there already is not evaluated again, so that a job which SLURM puts back into its queue goes on.
+    It uses workers like ``executor=process`` does. Architectures that already have a result file are skipped, so a job
+    that SLURM requeues resumes its work.
 
     Attributes:
-        replica: builds the evaluator.
-        groups: of architectures; those of one are evaluated together.
-        split: of the data.
-        digest, weights: of the weights, and the file where they are; ``None`` leaves the replica's.
-        results: folder of results.
-        gpu: whether to use the GPUs that the job sees.
-        workers_per_gpu: workers on each.
-        cpus: of the job; without GPUs they are divided among workers.
-        threads: of each worker.
-        limits: of workers' lives.
-        run: process of this machine that the job must not outlive; ``None`` where it is elsewhere.
+        replica: Function that builds the evaluator.
+        groups: Groups of architectures; those of a group are evaluated together.
+        split: Split to evaluate on: ``"validation"`` or ``"test"``.
+        digest: Digest of the weights; ``None`` keeps the replica's weights.
+        weights: File with the weights; ``None`` keeps the replica's weights.
+        results: Folder of the results.
+        gpu: Whether to use the GPUs that the job sees.
+        workers_per_gpu: Number of workers on each GPU.
+        cpus: Number of CPU cores of the job; without GPUs they are divided among workers.
+        threads: Number of threads of each worker.
+        limits: Retries and timeouts of workers.
+        run: Process ID on the same machine with which the job ends; ``None`` if the run is on another machine.
     """
 
     replica: EvaluatorReplica
@@ -184,11 +223,11 @@ class EvaluationJob:
 
     @property
     def architectures(self) -> list[Architecture]:
-        """All of them."""
+        """All architectures of the job."""
         return [architecture for group in self.groups for architecture in group]
 
     def __call__(self) -> None:
-        """Evaluate what has no result yet."""
+        """Evaluate the architectures that have no result yet."""
         _keep_working()
         if self.run is not None:
             end_with(self.run)
@@ -227,9 +266,10 @@ class EvaluationJob:
 
 
 def _keep_working() -> None:
-    """Work on until the end: SLURM warns of preemption and time limits, but what is finished is on disk anyway.
+    """Ignore SLURM's warning signals of preemption and time limits.
 
-    Whether the job comes back is decided by SLURM after preemption, and by the run otherwise.
+    Finished results are already on disk, so the job can work until it is killed. After preemption SLURM decides whether
+    the job runs again; otherwise the run decides.
     """
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT):
         signal.signal(number, signal.SIG_IGN)

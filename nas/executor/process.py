@@ -1,4 +1,4 @@
-"""Evaluation in persistent processes of this machine: one a GPU or more, or several on the CPU."""
+"""Evaluation in persistent worker processes on this machine, on GPUs or on the CPU."""
 
 import logging
 import tempfile
@@ -18,17 +18,27 @@ from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveInt, Sec
 
 log = logging.getLogger(__name__)
 
-PARTS_A_WORKER = 2  # at least, of a batch, so that no worker waits long for the last one
+PARTS_A_WORKER = 2  # minimum parts of a batch per worker, so that no worker waits long for the last part
 
 
 @final
 class Process(Executor):
-    """Workers build data set and supernet once, and are handed the supernet's weights whenever these have changed.
+    """Executor with persistent worker processes on this machine.
 
-    Results are those of ``executor=serial``: each worker computes with as many threads as the run itself, because the
-    last digits depend on their number. The weights are handed over in a file without a name, which nothing can leave
-    behind: with 50 MB in 500 tensors, two workers have them after 0.14 s, after 0.21 s through pipes, and after 0.35 s
-    in the shared memory of torch (``benchmarks/executor.txt``), which needs a file a tensor besides.
+    Each worker builds data set and supernet once and receives the supernet's weights again only after they changed.
+
+    Results equal those of ``executor=serial``: each worker uses as many threads as the run itself, because the last
+    digits depend on the number of threads. The weights are passed in an unnamed temporary file, which cannot be left
+    behind. With 50 MB in 500 tensors, two workers have the weights after 0.14 s, compared with 0.21 s through pipes and
+    0.35 s in torch's shared memory (``benchmarks/executor.txt``), which also needs a file per tensor.
+
+    Example:
+        >>> from contextlib import closing
+        >>> from nas.executor.process import Process
+        >>> replica = lambda device: None  # builds the run's evaluator; called in the workers
+        >>> with closing(Process(device="cpu", evaluator_replica=replica, objectives=[], cpu_workers=2)) as executor:
+        ...     executor.elsewhere
+        True
     """
 
     elsewhere = True
@@ -49,20 +59,22 @@ class Process(Executor):
         """Describe the workers; they start with the first evaluations.
 
         Args:
-            device: where the run computes: workers are on GPUs, or on the CPU.
-            evaluator_replica: builds the evaluator in a worker.
-            objectives: of the search.
-            gpus: of the workers, by number; ``None`` for the one that ``device`` names, or all where it names none.
-            workers_per_gpu: workers on each GPU. So many processes, of all runs on this machine that say the same,
-                train or evaluate on a GPU at a time.
-            cpu_workers: workers on the CPU; ``None`` divides the cores among workers with the run's threads each.
-            retries: how often an architecture is evaluated again, alone, after its worker died or hung.
-            timeout: seconds for what a worker evaluates at a time, ``evaluator.at_once`` architectures at most;
-                ``None`` for no limit.
-            start_timeout: seconds for a worker's start.
+            device: Torch device of the run; workers use GPUs or the CPU accordingly.
+            evaluator_replica: Function that builds the evaluator in a worker.
+            objectives: Objectives of the search.
+            gpus: Indices of the GPUs for workers; ``None`` for the GPU that ``device`` names, or all GPUs if it names
+                none.
+            workers_per_gpu: Number of workers on each GPU. It also limits how many processes, of all runs on this
+                machine with the same value, train or evaluate on a GPU at a time.
+            cpu_workers: Number of workers on the CPU, each with the run's number of threads; ``None`` for as many as
+                the cores allow.
+            retries: Number of times an architecture is evaluated again, alone, after its worker died or hung.
+            timeout: Time limit for one task of a worker, in seconds; ``None`` for no limit. A task has at most
+                ``evaluator.at_once`` architectures.
+            start_timeout: Time limit for the start of a worker, in seconds.
 
         Raises:
-            UserError: if a GPU is not there, or workers would disturb each other's measurements.
+            UserError: If a GPU does not exist, or workers would disturb each other's measurements.
         """
         self._device = device
         self._devices = devices(device, gpus, workers_per_gpu, cpu_workers)
@@ -80,7 +92,7 @@ class Process(Executor):
         self._weights: Weights | None = None
 
     def map(self, work: Work, architectures: Sequence[Architecture]) -> Iterator[tuple[int, Evaluation]]:
-        """Yield (index, evaluation) as workers finish them, a part of a group at a time."""
+        """Yield (index, evaluation) as workers finish them, one part of a group at a time."""
         if not architectures:
             return
         workers = self._ready()
@@ -88,7 +100,7 @@ class Process(Executor):
         yield from workers.map(architectures, parts, work.split, self._handed(work))
 
     def device(self) -> AbstractContextManager[None]:
-        """Hold one of the GPU's slots; workers hold theirs while they evaluate."""
+        """Hold one of the GPU's slots; workers hold their own slots while they evaluate."""
         return computing_slot(self._device, self._workers_per_gpu)
 
     def close(self) -> None:
@@ -114,7 +126,7 @@ class Process(Executor):
         return self._workers
 
     def _handed(self, work: Work) -> Weights | None:
-        """Return the weights that workers need, in a file that is written when they have changed."""
+        """Return the weights for the workers, in a file that is written again only after they changed."""
         if work.weights is None:
             return None
         if self._weights is None or self._weights.digest != work.weights:

@@ -1,4 +1,4 @@
-"""Where jobs wait and run: SLURM, or processes of this machine for trials."""
+"""Job queues: SLURM, or processes on this machine for trials."""
 
 import getpass
 import logging
@@ -19,41 +19,56 @@ from nas.executor.job import EvaluationJob
 
 log = logging.getLogger(__name__)
 
-QUERY_SECONDS = 60  # that a command of SLURM may take
-PATIENCE_SECONDS = 900  # that its controller may be away when a job is submitted
+QUERY_SECONDS = 60  # time limit of a SLURM command
+PATIENCE_SECONDS = 900  # time limit for an unreachable controller when jobs are submitted
 RETRY_SECONDS = 5.0  # between two attempts
-ARRAY_JOBS = 1000  # of an array at most; SLURM's own limit is 1001 where nothing else is set
+ARRAY_JOBS = 1000  # maximum size of an array; SLURM's default limit is 1001
 AWAY = ("unable to contact", "connection refused", "timed out", "connect failure", "communication", "temporarily")
-"""What SLURM's commands say where the controller is away, and not the request wrong."""
+"""Phrases in the errors of SLURM commands that mean an unreachable controller, not an invalid request."""
 
 JOB_VARIABLES = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
-"""What a job's environment says about the job; submitit's own cleaning takes away SLURM_CONF too."""
+"""Prefixes of environment variables that describe a job; submitit's own cleanup would also remove SLURM_CONF."""
 
-LOG_CHARACTERS = 4000  # of a job's log that are kept
+LOG_CHARACTERS = 4000  # kept from the end of a job's log
 
 
 class Queue(ABC):
-    """Takes jobs and says which of them are still to be expected."""
+    """Base class for job queues.
+
+    Example:
+        >>> from nas.executor.queues import LocalQueue, Queue, SlurmQueue
+        >>> issubclass(SlurmQueue, Queue), issubclass(LocalQueue, Queue)
+        (True, True)
+    """
 
     @abstractmethod
     def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
-        """Start jobs, or let them wait; return their names."""
+        """Start or enqueue jobs; return their names."""
 
     @abstractmethod
     def expected(self, names: Sequence[str]) -> set[str]:
-        """Return the jobs that wait, run or come back after preemption; all of them where that is not known."""
+        """Return the jobs that wait, run, or run again after preemption.
+
+        If the queue cannot tell, it returns all given names.
+
+        Args:
+            names: Names of the jobs to ask about.
+        """
 
     @abstractmethod
     def cancel(self) -> None:
-        """End all jobs of this run, whichever process submitted them."""
+        """End all jobs of this run, including those that an earlier process submitted."""
 
     @abstractmethod
     def log_of(self, name: str) -> str:
-        """Return the end of what a job said."""
+        """Return the end of a job's output."""
 
 
 class _Submitit(Queue):
-    """Submits through submitit, whose pickles are written and read in a folder that only its owner can enter."""
+    """Queue that submits through submitit.
+
+    Its pickles are written to and read from a folder that only its owner can enter.
+    """
 
     def __init__(self, folder: Path, cluster: str, parameters: Mapping[str, Any]) -> None:
         import submitit
@@ -81,18 +96,24 @@ class _Submitit(Queue):
 
 @final
 class SlurmQueue(_Submitit):
-    """SLURM's queue: job arrays, found again by the run's name."""
+    """Queue of SLURM job arrays, which are found again by the name of the run's jobs."""
 
     def __init__(self, folder: Path, name: str, parameters: Mapping[str, Any]) -> None:
-        """Take the folder for submitit's files, the name of the run's jobs, and submitit's parameters."""
+        """Set up the queue.
+
+        Args:
+            folder: Folder for submitit's files.
+            name: Name of the run's jobs.
+            parameters: Parameters of submitit.
+        """
         super().__init__(folder, "slurm", {"name": name, **parameters})
         self._name = name
 
     def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
-        """Submit an array; while the controller is away, try again.
+        """Submit job arrays; try again while the controller cannot be reached.
 
         Raises:
-            RunError: if SLURM refuses the jobs, or its controller stays away.
+            RunError: If SLURM refuses the jobs, or its controller stays unreachable.
         """
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -112,14 +133,14 @@ class SlurmQueue(_Submitit):
         return names
 
     def expected(self, names: Sequence[str]) -> set[str]:
-        """Ask the controller, not the accounting, which not every cluster has."""
+        """Ask the controller, because not every cluster has accounting."""
         said = _query(
             "squeue", "--noheader", "--array", f"--user={getpass.getuser()}", f"--name={self._name}", "--format=%i"
         )
         return set(names) if said is None else {name.strip() for name in said.splitlines()} & set(names)
 
     def cancel(self) -> None:
-        """Cancel by the run's name, so that jobs of a killed process are found too."""
+        """Cancel by job name, so that jobs of a killed process are found too."""
         self._jobs.clear()
         if _query("scancel", f"--user={getpass.getuser()}", f"--name={self._name}") is None:
             log.warning("jobs named %s could not be cancelled; scancel --name=%s does it", self._name, self._name)
@@ -127,10 +148,16 @@ class SlurmQueue(_Submitit):
 
 @final
 class LocalQueue(_Submitit):
-    """Processes of this machine, some at a time."""
+    """Queue of processes on this machine, with a limited number at a time."""
 
     def __init__(self, folder: Path, most: int, parameters: Mapping[str, Any]) -> None:
-        """Take the folder for submitit's files, how many jobs run at a time, and submitit's parameters."""
+        """Set up the queue.
+
+        Args:
+            folder: Folder for submitit's files.
+            most: Maximum number of jobs that run at a time.
+            parameters: Parameters of submitit.
+        """
         super().__init__(folder, "local", parameters)
         self._most = most
         self._waiting: deque[tuple[str, EvaluationJob]] = deque()
@@ -138,7 +165,7 @@ class LocalQueue(_Submitit):
         self._n = 0
 
     def submit(self, jobs: Sequence[EvaluationJob]) -> list[str]:
-        """Let jobs wait for their turn."""
+        """Enqueue jobs and start as many as may run."""
         names = [str(self._n + index) for index in range(len(jobs))]
         self._n += len(jobs)
         self._waiting.extend(zip(names, jobs, strict=True))
@@ -146,12 +173,12 @@ class LocalQueue(_Submitit):
         return names
 
     def expected(self, names: Sequence[str]) -> set[str]:
-        """Start jobs in place of those that have ended."""
+        """Start waiting jobs in place of finished ones; return the jobs that wait or run."""
         self._next()
         return {*self._running, *(name for name, _ in self._waiting)} & set(names)
 
     def cancel(self) -> None:
-        """End the jobs of this process; those of a killed one have ended with it."""
+        """End the jobs of this process; those of a killed process have ended with it."""
         self._waiting.clear()
         for job in self._running.values():
             job.cancel()
@@ -165,7 +192,14 @@ class LocalQueue(_Submitit):
 
 
 def check_slurm(partition: str | None) -> None:
-    """Raise UserError where there is no SLURM, or no such partition."""
+    """Check that SLURM and the partition exist.
+
+    Args:
+        partition: Name of the partition; ``None`` for SLURM's default.
+
+    Raises:
+        UserError: If there is no SLURM or no such partition.
+    """
     if shutil.which("sbatch") is None:
         raise UserError(
             "executor=submitit needs SLURM: there is no sbatch on this machine; use executor=process, or "
@@ -178,7 +212,7 @@ def check_slurm(partition: str | None) -> None:
 
 
 def _query(*command: str) -> str | None:
-    """Return what a command of SLURM says; ``None``, with a warning, where it cannot say anything."""
+    """Return the output of a SLURM command; ``None``, with a warning, if the command fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=QUERY_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
@@ -190,7 +224,7 @@ def _query(*command: str) -> str | None:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Submit jobs that import this project wherever they start, and that are no part of the job that submits them."""
+    """Set the environment for submission: jobs can import this project, and inherit no variables of an outer job."""
     before = dict(os.environ)
     for name in before:
         if name.startswith(JOB_VARIABLES) and name != "SLURM_CONF":

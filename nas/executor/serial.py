@@ -1,4 +1,4 @@
-"""Evaluation one after the other, in the run's own process."""
+"""Sequential evaluation in the run's own process."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,17 +11,29 @@ from nas.types import Architecture, Evaluation, PositiveInt
 
 @final
 class Serial(Executor):
-    """Evaluates in the order in which the evaluator groups architectures."""
+    """Executor that evaluates groups of architectures one after the other in the run's own process.
+
+    Example:
+        >>> from nas.evaluator.base import Evaluator
+        >>> from nas.executor.base import Work
+        >>> from nas.executor.serial import Serial
+        >>> class Inverse(Evaluator):
+        ...     def __call__(self, architectures, split):
+        ...         return [{"top1": 100 / number} for number in architectures]
+        >>> results = Serial(device="cpu").map(Work(Inverse(), "validation", weights=None), [1, 0])
+        >>> [(index, evaluation.ok) for index, evaluation in results]
+        [(0, True), (1, False)]
+    """
 
     elsewhere = False
 
     def __init__(self, *, device: str, workers_per_gpu: PositiveInt | None = None) -> None:
-        """Set how a GPU is shared.
+        """Set how runs share a GPU.
 
         Args:
-            device: where the run computes.
-            workers_per_gpu: how many runs may train or evaluate on the GPU of ``device`` at a time; the others wait,
-                or search meanwhile. ``None`` lets all go on.
+            device: Torch device of the run.
+            workers_per_gpu: Maximum number of runs that train or evaluate on the GPU of ``device`` at a time; ``None``
+                for no limit. Other runs wait, or search meanwhile.
         """
         self._device = device
         self._workers_per_gpu = workers_per_gpu

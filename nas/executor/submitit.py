@@ -1,4 +1,4 @@
-"""Evaluation on a cluster: the architectures of a batch as a job array of SLURM."""
+"""Evaluation on a cluster: each batch of architectures is a SLURM job array."""
 
 import hashlib
 import logging
@@ -23,20 +23,33 @@ from nas.types import Architecture, Evaluation, NonNegativeInt, PositiveFloat, P
 
 log = logging.getLogger(__name__)
 
-END_SECONDS = 30.0  # that jobs have to end before their files are removed
+END_SECONDS = 30.0  # time for jobs to end before their files are removed
 END_LOOK_SECONDS = 0.5
-POLLS_A_LOOK = 5  # results are looked for more often than the queue is asked
+POLLS_A_LOOK = 5  # checks for results per query of the queue
 
 
 @final
 class Submitit(Executor):
-    """Each job evaluates some architectures in workers of its own, which crashes and hangs do not get past.
+    """Executor that evaluates architectures in jobs on a SLURM cluster.
 
-    A job writes each result into a file of the run folder when it has it, as JSON with a checksum; nothing that a job
-    wrote is unpickled. A job that is gone without its results (scancel, a node that failed, no memory, its time limit)
-    is submitted again with what it left; an architecture has failed when that has happened to it too often in jobs that
-    finished nothing. A job that SLURM itself puts back into its queue, after preemption for one, goes on with what it
-    left. A new process of a killed run uses the results that there are, and cancels the jobs that still run.
+    Each job evaluates some architectures in worker processes of its own, so that a crash or a hang affects only one
+    worker. A job writes each result to a file in the run folder as soon as it is known, as JSON with a checksum.
+    Nothing that a job wrote is unpickled.
+
+    A job can end without its results, for example after scancel, a node failure, lack of memory or its time limit. The
+    remaining architectures are then submitted again. An architecture fails after too many such jobs that finished
+    nothing. A job that SLURM itself requeues, for example after preemption, resumes with the remaining architectures.
+    When a killed run is resumed, it uses the existing results and cancels the jobs that still run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from nas.executor.submitit import Submitit
+        >>> replica = lambda device: None  # builds the run's evaluator; called in the jobs
+        >>> executor = Submitit(
+        ...     device="cpu", evaluator_replica=replica, folder=Path("run"), cluster="local", parameters={}
+        ... )
+        >>> executor.elsewhere
+        True
     """
 
     elsewhere = True
@@ -66,27 +79,29 @@ class Submitit(Executor):
         """Describe the jobs.
 
         Args:
-            device: where the run itself computes.
-            evaluator_replica: builds the evaluator in a worker.
-            folder: of the run, on a file system that all machines share.
-            cluster: SLURM, or processes of this machine to try settings out.
-            partition: of SLURM; ``None`` for its default.
-            time: limit of a job, minutes.
-            cpus: of a job; without GPUs they are divided among workers with the run's threads each.
-            gpus: of a job; 0 evaluates on the CPU.
-            mem_gb: memory of a job.
-            array_parallelism: jobs that run at a time.
-            chunk: architectures a job.
-            setup_commands: shell commands before a job, for example ``module load cuda``.
-            parameters: further options of sbatch, for example ``{account: abc, qos: high}``.
-            workers_per_gpu: workers on each of a job's GPUs.
-            retries: how often an architecture is evaluated again after its worker, or its job, died or hung.
-            timeout: seconds for what a worker evaluates at a time; ``None`` for no limit but the job's.
-            start_timeout: seconds for a worker's start.
-            poll: seconds between two looks for results.
+            device: Torch device of the run itself.
+            evaluator_replica: Function that builds the evaluator in a worker.
+            folder: Run folder, on a file system that all machines share.
+            cluster: Cluster type: ``"slurm"``, or ``"local"`` for processes on this machine, to try settings out.
+            partition: SLURM partition; ``None`` for its default.
+            time: Time limit of a job, in minutes.
+            cpus: Number of CPU cores of a job. Without GPUs they are divided among workers, each with the run's number
+                of threads.
+            gpus: Number of GPUs of a job; 0 evaluates on the CPU.
+            mem_gb: Memory of a job, in GB.
+            array_parallelism: Maximum number of jobs that run at a time.
+            chunk: Number of architectures per job. Choose not too few, because a job takes seconds to start and to
+                read the data.
+            setup_commands: Shell commands to run before a job, for example ``module load cuda``.
+            parameters: Additional options of sbatch by name, for example ``{account: abc, qos: high}``.
+            workers_per_gpu: Number of workers on each GPU of a job.
+            retries: Number of times an architecture is evaluated again after its worker or its job died or hung.
+            timeout: Time limit for one task of a worker, in seconds; ``None`` for the job's time limit only.
+            start_timeout: Time limit for the start of a worker, in seconds.
+            poll: Seconds between two checks for results.
 
         Raises:
-            UserError: if there is no SLURM or no such partition, or jobs would lack a GPU.
+            UserError: If there is no SLURM or no such partition, or jobs would lack a GPU.
         """
         _check(device, gpus, cluster, partition)
         self._replica = evaluator_replica
@@ -100,7 +115,7 @@ class Submitit(Executor):
         self._poll = poll
         self._queue: Queue | None = None
         self._digest: str | None = None
-        self._names: list[str] = []  # of all jobs
+        self._names: list[str] = []  # names of all jobs
 
     @property
     def _results(self) -> Path:
@@ -112,7 +127,7 @@ class Submitit(Executor):
             return
         queue = self._ready()
         outstanding = Outstanding(architectures, ResultFiles(self._results, work.split, work.weights))
-        yield from outstanding.found(failures=False)  # of an earlier process of this run
+        yield from outstanding.found(failures=False)  # results of an earlier process of this run
         groups = [[i for i in group if i in outstanding.left] for group in work.evaluator.groups(architectures)]
         self._submit(queue, outstanding, chunks(groups, self._chunk), work, architectures)
         polls = 0
@@ -122,7 +137,7 @@ class Submitit(Executor):
             yield from outstanding.found(failures=True)
             if polls % POLLS_A_LOOK == 0 and outstanding.left:
                 gone = outstanding.gone(queue.expected(list(outstanding.jobs)))
-                yield from outstanding.found(failures=True)  # what they finished before they went
+                yield from outstanding.found(failures=True)  # results that arrived before the jobs ended
                 again: list[list[int]] = []
                 for name in gone:
                     failed, parts = outstanding.bury(name, self._limits.retries)
@@ -138,11 +153,11 @@ class Submitit(Executor):
         outstanding.clear()
 
     def device(self) -> AbstractContextManager[None]:
-        """Hold nothing: jobs have GPUs of their own, and the run itself trains on its own one."""
+        """Hold nothing: jobs have GPUs of their own, and the run trains on a GPU of its own."""
         return nullcontext()
 
     def close(self) -> None:
-        """Cancel what is left of this run's jobs, and remove their files; results that nobody has read yet stay."""
+        """Cancel this run's remaining jobs and remove their files; results that were not read yet stay."""
         if self._queue is None:
             return
         self._queue.cancel()
@@ -152,12 +167,12 @@ class Submitit(Executor):
         self._queue, self._digest = None, None
         self._names.clear()
         for path in [*self._results.glob("*"), self._results]:
-            with suppress(OSError):  # it holds results
+            with suppress(OSError):  # the folder still holds results
                 path.rmdir()
         self._clear()
 
     def _ready(self) -> Queue:
-        """Return the queue, in which nothing of an earlier process of this run is left."""
+        """Return the queue, without jobs or files of an earlier process of this run."""
         if self._queue is None:
             self._clear()
             pickles = self._folder / f"submitit-{uuid4().hex}"
@@ -170,12 +185,12 @@ class Submitit(Executor):
         return self._queue
 
     def _clear(self) -> None:
-        """Remove everything but results."""
+        """Remove all files except results."""
         for path in self._folder.glob("submitit-*"):
             shutil.rmtree(path, ignore_errors=True)
         for path in self._folder.glob("weights-*.pt"):
             path.unlink()
-        with suppress(OSError):  # it holds results, or is not there
+        with suppress(OSError):  # the folder still holds results, or does not exist
             self._folder.rmdir()
 
     def _submit(
@@ -186,7 +201,7 @@ class Submitit(Executor):
         work: Work,
         architectures: Sequence[Architecture],
     ) -> None:
-        """Submit a job for each part of the architectures."""
+        """Submit one job for each part of the architectures."""
         if not parts:
             return
         weights = self._handed(work)
@@ -214,7 +229,7 @@ class Submitit(Executor):
         )
 
     def _handed(self, work: Work) -> Path | None:
-        """Return the file of the weights that jobs need, which is written when they have changed."""
+        """Return the file with the weights for the jobs; it is written again only after they changed."""
         if work.weights is None:
             return None
         path = self._folder / f"weights-{work.weights[:16]}.pt"
@@ -234,7 +249,7 @@ def _check(device: str, gpus: int, cluster: str, partition: str | None) -> None:
 
 
 def _of_job(minutes: int, cpus: int, gpus: int, mem_gb: float) -> dict[str, Any]:
-    """Return submitit's parameters of what a job may take."""
+    """Return submitit's parameters for the resources of a job."""
     taken = {"timeout_min": minutes, "cpus_per_task": cpus, "mem_gb": mem_gb}
     return taken | ({"gpus_per_node": gpus} if gpus else {})
 
@@ -242,7 +257,7 @@ def _of_job(minutes: int, cpus: int, gpus: int, mem_gb: float) -> dict[str, Any]
 def _of_slurm(
     partition: str | None, parallelism: int, setup: Sequence[str], options: Mapping[str, str | int | bool]
 ) -> dict[str, Any]:
-    """Return submitit's parameters that SLURM alone has."""
+    """Return submitit's parameters that apply to SLURM only."""
     found: dict[str, Any] = {"slurm_array_parallelism": parallelism, "slurm_setup": list(setup)}
     found |= {"slurm_additional_parameters": {"requeue": True, **options}}
     return found | ({"slurm_partition": partition} if partition else {})

@@ -1,4 +1,4 @@
-"""A worker process, from both sides: what it does until its parent is gone, and what the run's process knows of it."""
+"""Worker process: the loop that runs inside it, and the handle that the run's process has of it."""
 
 import faulthandler
 import os
@@ -24,12 +24,12 @@ from nas.executor.gpu_slots import gpu_slot
 from nas.lifetime import end_with_parent, signal_from_parent
 from nas.types import Architecture
 
-READY, FAILED, BEGAN, DONE = "ready", "failed", "began", "done"  # what a worker says
-WEIGHTS, EVALUATE = "weights", "evaluate"  # what it is told
+READY, FAILED, BEGAN, DONE = "ready", "failed", "began", "done"  # messages of a worker
+WEIGHTS, EVALUATE = "weights", "evaluate"  # messages to a worker
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""What a terminal or a cluster tells all processes of a run; the run's own process decides what it means."""
+"""Signals that a terminal or a cluster sends to all processes of a run. Only the run's own process handles them."""
 
-KILLED_FIRST = 500  # of 1000: where memory is short, Linux ends a worker before the run itself
+KILLED_FIRST = 500  # OOM score, at most 1000: when memory is short, Linux kills a worker before the run itself
 BROKEN_GPU = 70  # exit code
 
 
@@ -40,14 +40,14 @@ def serve(
     device: str,
     workers_per_gpu: int | None,
 ) -> None:
-    """Do what the parent says, until its end of the connection is closed.
+    """Serve the parent's requests until the parent closes its end of the connection.
 
     Args:
-        parent: its process id.
-        connection: to it; the first thing that comes is a file, for the stack of a crash.
-        replica: builds the evaluator.
-        device: where.
-        workers_per_gpu: slots of the GPU; one is held while something is evaluated. ``None`` holds nothing.
+        parent: Process ID of the parent.
+        connection: Connection to the parent. The first message is a file for the stack trace of a crash.
+        replica: Function that builds the evaluator.
+        device: Torch device of the evaluator.
+        workers_per_gpu: Number of slots of the GPU; one is held during an evaluation. ``None`` holds nothing.
     """
     _depend_on(parent)
     with os.fdopen(recv_handle(connection), "wb", 0) as trace:
@@ -87,12 +87,12 @@ def _obey(
         connection.send((BEGAN, None))
         evaluations = evaluated(evaluator, split, architectures)
         if not all(evaluation.ok for evaluation in evaluations) and _is_broken(device):
-            os._exit(BROKEN_GPU)  # nothing would succeed in this process any more
+            os._exit(BROKEN_GPU)  # no later evaluation could succeed in this process
     connection.send((DONE, evaluations))
 
 
 def _is_broken(device: str) -> bool:
-    """Whether an error has left this process unable to use its GPU; running out of memory does not."""
+    """Return whether an error has left this process unable to use its GPU; running out of memory does not."""
     if not device.startswith("cuda"):
         return False
     import torch
@@ -106,8 +106,8 @@ def _is_broken(device: str) -> bool:
 
 
 def _depend_on(parent: int) -> None:
-    """End with the parent, be killed before it, and leave to it what terminals and clusters say."""
-    os.setsid()  # a group of its own, with the processes that it may start
+    """End with the parent, be killed before it, and leave signals of terminals and clusters to it."""
+    os.setsid()  # own process group for the worker and its children
     for number in HELD_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
@@ -121,23 +121,23 @@ def _depend_on(parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-END_SECONDS = 5.0  # that a worker has to end by itself
-ABORT_SECONDS = 2.0  # that a hanging one has to say where it hangs
-TRACE_BYTES = 20_000  # of the stack of a crash that are kept
+END_SECONDS = 5.0  # time for a worker to end by itself
+ABORT_SECONDS = 2.0  # time for a hanging worker to write its stack trace
+TRACE_BYTES = 20_000  # kept of the stack trace of a crash
 
 
 @final
 class Handle:
-    """A worker process from its start to its end.
+    """Handle of a worker process from its start to its end.
 
     Attributes:
-        connection: to the worker.
-        sentinel: is ready when the worker is dead.
-        slot: which of the pool's places it has.
-        part: indices of the architectures that it evaluates, or ``None``.
-        digest: of the weights that it has.
-        ready: whether it has built its evaluator.
-        deadline: when what it does has to be done, in seconds of ``time.monotonic``; ``None`` for no limit.
+        connection: Connection to the worker.
+        sentinel: Object that becomes ready when the worker is dead.
+        slot: Index of the worker's place in the pool.
+        part: Indices of the architectures that the worker evaluates; ``None`` if it is idle.
+        digest: Digest of the worker's weights; ``None`` for those it was built with.
+        ready: Whether the worker has built its evaluator.
+        deadline: Deadline of the current task, in seconds of ``time.monotonic``; ``None`` for no limit.
     """
 
     def __init__(
@@ -148,7 +148,15 @@ class Handle:
         workers_per_gpu: int | None,
         start_timeout: float,
     ) -> None:
-        """Start the process; it says when it is ready."""
+        """Start the process; it sends a message when it is ready.
+
+        Args:
+            slot: Index of the worker's place in the pool.
+            replica: Function that builds the evaluator.
+            device: Torch device of the evaluator.
+            workers_per_gpu: Number of slots of the GPU; ``None`` holds nothing.
+            start_timeout: Time limit for the start, in seconds.
+        """
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._trace: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the worker
@@ -164,27 +172,38 @@ class Handle:
         self.digest: str | None = None
         self.ready = False
         self.deadline: float | None = time.monotonic() + start_timeout
-        with suppress(OSError):  # it is dead already, which is noticed elsewhere
+        with suppress(OSError):  # the worker is dead already; _noticed in workers.py finds out
             send_handle(self.connection, self._trace.fileno(), self._process.pid or 0)
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for something to do."""
+        """Whether the worker waits for a task."""
         return self.ready and self.part is None
 
     def load(self, digest: str, weights: IO[bytes]) -> None:
-        """Let it take the weights of a file, which need not have a name."""
+        """Send weights to the worker.
+
+        Args:
+            digest: Digest of the weights.
+            weights: File with the weights; it may be unnamed.
+        """
         self.connection.send((WEIGHTS,))
         send_handle(self.connection, weights.fileno(), self._process.pid or 0)
         self.digest = digest
 
     def evaluate(self, split: str, part: list[int], architectures: Sequence[Architecture]) -> None:
-        """Let it evaluate a part of the architectures."""
+        """Send a part of the architectures to the worker.
+
+        Args:
+            split: Split to evaluate on.
+            part: Indices of the architectures.
+            architectures: Architectures to evaluate.
+        """
         self.connection.send((EVALUATE, split, architectures))
         self.part = part
 
     def receive(self) -> tuple[str, Any] | None:
-        """Return what it says, or ``None`` where it is dead."""
+        """Return the worker's next message as (kind, content); ``None`` if the worker is dead."""
         try:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
@@ -193,21 +212,24 @@ class Handle:
 
     @property
     def dead(self) -> bool:
-        """Whether the process is gone, even where one that it started keeps the connection open."""
+        """Whether the process has ended.
+
+        It is also true if a process that the worker started keeps the connection open.
+        """
         return self._process.exitcode is not None
 
     def overdue(self, now: float) -> bool:
-        """Whether it should be done by now."""
+        """Return whether the deadline has passed."""
         return self.deadline is not None and now > self.deadline
 
     def abort(self) -> None:
-        """End it where it hangs; it leaves its stack."""
+        """Abort a hanging worker, which writes its stack trace first."""
         if self._process.pid is not None:
             os.kill(self._process.pid, signal.SIGABRT)
             self._process.join(ABORT_SECONDS)
 
     def bury(self) -> tuple[str, str]:
-        """End what is left of it; return how it died, and its stack where it left one."""
+        """End all that is left of a dead worker; return how it died, and its stack trace or an empty text."""
         self._process.join(0 if self.dead else ABORT_SECONDS)
         code = self._process.exitcode
         stack = os.pread(self._trace.fileno(), TRACE_BYTES, 0).decode(errors="replace")
@@ -215,19 +237,19 @@ class Handle:
         return _how(code), stack
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker at once."""
         _kill(self._process)
         self._end()
 
     def close(self) -> None:
-        """Let it end by itself; it is killed where it takes too long."""
+        """Let the worker end by itself; kill it if it takes too long."""
         self._end()
 
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Start a process that inherits blocked signals, until it has decided what to do with them."""
-    resource_tracker.ensure_running()  # starting it would unblock some
+    """Block signals while a process starts; it inherits the block until it has set its own handlers."""
+    resource_tracker.ensure_running()  # starting it later would unblock some of the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
@@ -245,7 +267,7 @@ def _end(connection: Any, process: BaseProcess, trace: IO[bytes]) -> None:
 
 
 def _kill(process: BaseProcess) -> None:
-    """Kill a worker and what it started."""
+    """Kill a worker and the processes that it started."""
     if process.pid is not None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

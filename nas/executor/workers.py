@@ -1,9 +1,10 @@
-"""A pool of persistent worker processes that outlives whatever happens to any of them.
+"""Pool of persistent worker processes that survives crashes and hangs of its workers.
 
-It is written over multiprocessing's connections, because no library does what is needed: concurrent.futures and loky
-give up the whole pool when a worker dies; pebble and billiard replace workers and time tasks out, but all their workers
-are equal, where these belong to devices, are handed new weights when those have changed, and share a GPU's slots with
-other runs; none of them ends its workers when the parent is killed, or says where a worker crashed or hung.
+It is built on multiprocessing's connections because no library has the required features. concurrent.futures and loky
+give up the whole pool when a worker dies. pebble and billiard replace workers and have timeouts, but their workers are
+interchangeable; here each worker belongs to a device, receives new weights when they changed, and shares a GPU's slots
+with other runs. None of these libraries ends its workers when the parent is killed, or reports where a worker crashed
+or hung.
 """
 
 import logging
@@ -23,17 +24,17 @@ from nas.types import Architecture, Evaluation
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0  # between two looks at workers that say nothing
+LOOK_SECONDS = 1.0  # between two checks of workers that send nothing
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is done about workers that die or hang.
+    """Retries and timeouts of workers.
 
     Attributes:
-        retries: how often an architecture is evaluated again after its worker died or hung, each time alone.
-        timeout: seconds for what a worker is given at a time; ``None`` for no limit.
-        start_timeout: seconds for a worker's start.
+        retries: Number of times an architecture is evaluated again, alone, after its worker died or hung.
+        timeout: Time limit for one task of a worker, in seconds; ``None`` for no limit.
+        start_timeout: Time limit for the start of a worker, in seconds.
     """
 
     retries: int
@@ -43,7 +44,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights to evaluate with: their digest, and the file, made by ``checkpoint.write``, where they are."""
+    """Weights to evaluate with.
+
+    Attributes:
+        digest: Digest of the weights.
+        file: Open file with the weights, written by ``checkpoint.write``.
+    """
 
     digest: str
     file: IO[bytes]
@@ -51,7 +57,7 @@ class Weights:
 
 @final
 class Workers:
-    """One worker a place, each on its device; they start when they are needed first."""
+    """Pool of workers, one for each entry of ``devices``; each starts when it is first needed."""
 
     def __init__(
         self,
@@ -64,18 +70,18 @@ class Workers:
         """Describe the workers.
 
         Args:
-            replica: builds what they evaluate with.
-            devices: one a worker.
-            workers_per_gpu: slots of a GPU; a worker holds one while it evaluates.
-            limits: of their lives.
+            replica: Function that builds the evaluator in a worker.
+            devices: Torch device of each worker.
+            workers_per_gpu: Number of slots of a GPU; a worker holds one while it evaluates. ``None`` holds nothing.
+            limits: Retries and timeouts of workers.
         """
         self._replica = replica
         self._devices = devices
         self._workers_per_gpu = workers_per_gpu
         self._limits = limits
         self._workers: dict[int, Handle] = {}
-        self._starts: Counter[int] = Counter()  # of each place since a worker was ready there
-        self._attempts: Counter[int] = Counter()  # of each architecture
+        self._starts: Counter[int] = Counter()  # by place, since a worker was last ready there
+        self._attempts: Counter[int] = Counter()  # by architecture
         self._pending: deque[list[int]] = deque()
 
     def map(
@@ -88,13 +94,13 @@ class Workers:
         """Yield (index, evaluation) of architectures as they finish.
 
         Args:
-            architectures: to evaluate.
-            parts: indices of those that one worker evaluates together, in the order in which they begin.
-            split: of the data.
-            weights: of the evaluators; ``None`` leaves what they were built with.
+            architectures: Architectures to evaluate.
+            parts: Indices of the architectures that one worker evaluates together, in the order of their start.
+            split: Split to evaluate on: ``"validation"`` or ``"test"``.
+            weights: Weights of the evaluators; ``None`` keeps those they were built with.
 
         Raises:
-            RunError: if a worker cannot be started.
+            RunError: If a worker cannot be started.
         """
         self._pending = deque(list(part) for part in parts)
         self._attempts.clear()
@@ -104,10 +110,10 @@ class Workers:
                 self._start(left)
                 self._assign(architectures, split, weights)
                 found = [result for worker in self._noticed() for result in self._results(worker)]
-                self._assign(architectures, split, weights)  # before the caller takes its time with results
+                self._assign(architectures, split, weights)  # before the caller spends time on the results
                 left -= len(found)
                 yield from found
-        finally:  # the caller has no use for the rest
+        finally:  # the caller needs no more results
             for worker in [worker for worker in self._workers.values() if worker.part is not None]:
                 self._remove(worker).kill()
 
@@ -117,7 +123,7 @@ class Workers:
             self._remove(worker).close()
 
     def _start(self, n: int) -> None:
-        """Start workers where there are none, as many as there are architectures left."""
+        """Start missing workers, at most as many as there are architectures left."""
         for slot, device in enumerate(self._devices[:n]):
             if slot not in self._workers:
                 self._starts[slot] += 1
@@ -133,7 +139,7 @@ class Workers:
         return self._workers.pop(worker.slot)
 
     def _assign(self, architectures: Sequence[Architecture], split: str, weights: Weights | None) -> None:
-        """Give idle workers something to do, and the weights to do it with."""
+        """Give idle workers a part of the architectures, and the weights if they changed."""
         for worker in [worker for worker in self._workers.values() if worker.idle]:
             if not self._pending:
                 return
@@ -142,18 +148,18 @@ class Workers:
                 if weights is not None and worker.digest != weights.digest:
                     worker.load(weights.digest, weights.file)
                 worker.evaluate(split, part, [architectures[index] for index in part])
-            except OSError:  # it died while it had nothing to do, which is noticed next
+            except OSError:  # it died while idle, which the next check notices
                 self._pending.appendleft(part)
                 continue
             if not self._may_wait(worker) and self._limits.timeout is not None:
                 worker.deadline = time.monotonic() + self._limits.timeout
 
     def _may_wait(self, worker: Handle) -> bool:
-        """Whether a worker may have to wait for its GPU, as long as other runs like, before it begins."""
+        """Return whether a worker may have to wait for a GPU slot, for an unlimited time, before it begins."""
         return self._workers_per_gpu is not None and self._devices[worker.slot].startswith("cuda")
 
     def _noticed(self) -> list[Handle]:
-        """Wait until something happens; return the workers that it may have happened to."""
+        """Wait for an event; return the workers with a message, a passed deadline or an ended process."""
         now = time.monotonic()
         deadlines = [worker.deadline for worker in self._workers.values() if worker.deadline is not None]
         patience = max(0.0, min([LOOK_SECONDS, *(deadline - now for deadline in deadlines)]))
@@ -163,7 +169,7 @@ class Workers:
         return [w for w in workers if w.connection in ready or w.overdue(now) or w.dead]
 
     def _results(self, worker: Handle) -> list[tuple[int, Evaluation]]:
-        """Take in what a worker says, or that it is dead or hangs; return what that finishes."""
+        """Process a worker's messages, its death or its timeout; return the evaluations that this completes."""
         while worker.connection.poll():
             message = worker.receive()
             if message is None:
@@ -188,7 +194,11 @@ class Workers:
         return []
 
     def _died(self, worker: Handle, reason: str | None = None) -> list[tuple[int, Evaluation]]:
-        """Bury a worker; what it was evaluating is pending again, or has failed too often."""
+        """Remove a dead worker and put its architectures back into the queue.
+
+        Returns:
+            The failed evaluation if the worker's only architecture has no retries left; otherwise an empty list.
+        """
         part, was_ready = worker.part, worker.ready
         how, stack = self._remove(worker).bury()
         timeout = self._limits.timeout if was_ready else self._limits.start_timeout
@@ -198,7 +208,7 @@ class Workers:
         log.warning("a worker died and is replaced: %s", how)
         if part is None:
             return []
-        if len(part) > 1:  # one of them may be to blame
+        if len(part) > 1:  # one of them may have killed the worker
             self._pending.extendleft([index] for index in reversed(part))
             return []
         (index,) = part
@@ -212,10 +222,21 @@ class Workers:
 
 
 def devices(device: str, gpus: Sequence[int] | None, workers_per_gpu: int, cpu_workers: int | None) -> tuple[str, ...]:
-    """Return the device of each worker.
+    """Return the torch device of each worker.
+
+    Args:
+        device: Torch device of the run.
+        gpus: Indices of the GPUs for workers; ``None`` for the GPU that ``device`` names, or all GPUs if it names none.
+        workers_per_gpu: Number of workers on each GPU.
+        cpu_workers: Number of workers on the CPU; ``None`` for as many as the cores allow.
 
     Raises:
-        UserError: if a GPU is not there.
+        UserError: If a GPU does not exist, or ``gpus`` is empty or set for a run on the CPU.
+
+    Example:
+        >>> from nas.executor.workers import devices
+        >>> devices("cpu", gpus=None, workers_per_gpu=1, cpu_workers=2)
+        ('cpu', 'cpu')
     """
     import torch
 
@@ -235,14 +256,23 @@ def devices(device: str, gpus: Sequence[int] | None, workers_per_gpu: int, cpu_w
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def split_up(groups: Sequence[Sequence[int]], n: int) -> list[list[int]]:
-    """Return groups in at least ``n`` parts, as far as they have members; the last groups come first.
+    """Split groups into at least ``n`` parts if they have enough members, and return the last groups first.
 
-    Evaluators group by resolution, and what takes longest should not be what is begun last.
+    Evaluators order groups by resolution. The last groups take longest and therefore start first.
+
+    Args:
+        groups: Groups of indices.
+        n: Minimum number of parts.
+
+    Example:
+        >>> from nas.executor.workers import split_up
+        >>> split_up([[0, 1, 2], [3, 4]], 3)
+        [[3, 4], [2], [0, 1]]
     """
     most = max(1, math.ceil(sum(map(len, groups)) / n))
     parts = [list(group[at : at + most]) for group in groups for at in range(0, len(group), most)]

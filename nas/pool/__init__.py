@@ -1,1 +1,1 @@
-"""Pools: the stored outputs of many trained models, which cascades and ensembles are made of."""
+"""Pools: stored outputs of many trained models, from which cascades and ensembles are built."""

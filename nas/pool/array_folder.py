@@ -1,4 +1,7 @@
-"""Folders of arrays that are either whole, which a record of checksums proves, or made anew."""
+"""Folders of arrays with a record of checksums.
+
+A folder is valid only if its record is; otherwise it is made again.
+"""
 
 import hashlib
 import io
@@ -25,11 +28,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Stream:
-    """An array that is written a part at a time.
+    """Array that is written block by block.
 
     Attributes:
-        shape, dtype: of the whole array.
-        blocks: its parts, one after the other along the first axis.
+        shape, dtype: Shape and type of the whole array.
+        blocks: Consecutive parts of the array along the first axis.
     """
 
     shape: tuple[int, ...]
@@ -39,18 +42,31 @@ class Stream:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, which is made if needed, for one thread of one process; the lock ends with the process."""
+    """Hold a folder for one thread of one process; create it if needed.
+
+    The lock is released when the process ends.
+    """
     with cache.locked(folder / ".lock"), cache.in_cache():
         yield
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, Array | Stream], facts: Mapping[str, Any]) -> None:
-    """Write arrays to ``<name>.npy`` each, and then the record, without which they do not count.
+    """Write each array to ``<name>.npy``, and then the record, without which the arrays do not count.
 
     Args:
-        folder: held by :func:`locked`; what a killed process left there is removed.
-        arrays: by name.
-        facts: plain values that are kept with them.
+        folder: Folder held by :func:`locked`. Temporary files of a killed process are removed.
+        arrays: Arrays by name.
+        facts: Plain values to store with the arrays.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.pool.array_folder import open_array, read_facts, write_arrays
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_arrays(Path(folder), {"squares": np.arange(4) ** 2}, {"note": "example"})
+        ...     read_facts(Path(folder), thorough=True)["note"], open_array(Path(folder), "squares").tolist()
+        ('example', [0, 1, 4, 9])
     """
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink()
@@ -61,11 +77,14 @@ def write_arrays(folder: Path, arrays: Mapping[str, Array | Stream], facts: Mapp
 
 
 def read_facts(folder: Path, *, thorough: bool) -> dict[str, Any] | None:
-    """Return the facts of a folder; ``None`` where it is absent or, with a warning that names the file, damaged.
+    """Return the facts of a folder, with the digests of its arrays under ``"digests"``.
 
     Args:
-        folder: what :func:`write_arrays` wrote.
-        thorough: compare the content of each file with its checksum, not its size alone.
+        folder: Folder that :func:`write_arrays` wrote.
+        thorough: Whether to compare the content of each file with its checksum, not its size only.
+
+    Returns:
+        The facts; ``None`` if the folder is absent or damaged. A damaged file is named in a warning.
     """
     record = _record(folder)
     if record is None:
@@ -87,19 +106,32 @@ def open_array(folder: Path, name: str) -> Array:
 
 
 def digest_of(array: Array) -> str:
-    """Return the SHA-256 of an array's type, shape and values."""
+    """Return the SHA-256 of an array's type, shape and values.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.pool.array_folder import digest_of
+        >>> digest_of(np.zeros(3)) == digest_of(np.zeros(3)), digest_of(np.zeros(3)) == digest_of(np.zeros((3, 1)))
+        (True, False)
+    """
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
 def plain_digest(value: object) -> str:
-    """Return the SHA-256 of plain values, as hexadecimal digits; the order of keys does not count."""
+    """Return the SHA-256 of plain values as hexadecimal digits; the order of keys does not matter.
+
+    Example:
+        >>> from nas.pool.array_folder import plain_digest
+        >>> plain_digest({"a": 1, "b": 2}) == plain_digest({"b": 2, "a": 1})
+        True
+    """
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _write(path: Path, array: Array | Stream) -> dict[str, Any]:
-    """Write an array atomically; return the file's checksum and size."""
+    """Write an array with an atomic write; return the file's checksum and size."""
     stream = array if isinstance(array, Stream) else Stream(array.shape, array.dtype, (array,))
     digest, size = hashlib.sha256(), 0
 
@@ -138,7 +170,7 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 
 def _damage(path: Path, stored: Mapping[str, Any], thorough: bool) -> str | None:
-    """Return what is wrong with a file, ``None`` if nothing is."""
+    """Return a description of a file's damage; ``None`` if the file is valid."""
     try:
         if path.stat().st_size != stored["bytes"]:
             return f"{path.stat().st_size:,} of {stored['bytes']:,} bytes"

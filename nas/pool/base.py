@@ -1,4 +1,4 @@
-"""Pools: the stored outputs of many trained models on one data set."""
+"""Base class for pools: stored outputs of many trained models on one data set."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,14 +16,21 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 
 @dataclass(frozen=True)
 class Outputs:
-    """What k models say about the n images of one split.
+    """Outputs of k models on the n images of one split.
 
     Attributes:
-        probabilities: of the c classes, shape (k, n, c), float16, read-only and usually memory-mapped: it may be larger
-            than memory, so take images of it a part at a time. It lies in memory image by image, so that
-            ``probabilities.transpose(1, 0, 2)``, (n, k, c), is contiguous.
-        gaps: confidence gaps, the largest minus the second largest logit, shape (k, n), float32.
-        labels: class indices, shape (n,), int64.
+        probabilities: Class probabilities, shape (k, n, c), float16, read-only and usually memory-mapped. They may be
+            larger than memory, so read a few images at a time. They are stored image by image:
+            ``probabilities.transpose(1, 0, 2)``, shape (n, k, c), is contiguous.
+        gaps: Confidence gaps, the largest minus the second largest logit, shape (k, n), float32.
+        labels: Class indices, shape (n,), int64.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.pool.base import Outputs
+        >>> probabilities = np.array([[[0.9, 0.1], [0.4, 0.6]]], dtype=np.float16)  # one model, two images
+        >>> Outputs(probabilities, gaps=np.zeros((1, 2), np.float32), labels=np.array([0, 0])).right().tolist()
+        [[True, False]]
     """
 
     probabilities: npt.NDArray[np.float16]
@@ -31,28 +38,36 @@ class Outputs:
     labels: npt.NDArray[np.int64]
 
     def right(self) -> npt.NDArray[np.bool_]:
-        """Return which images each model answers rightly, shape (k, n)."""
+        """Return whether each model classifies each image correctly, shape (k, n)."""
         return np.stack([each.argmax(axis=1) == self.labels for each in self.probabilities])
 
 
 class Pool(ABC):
-    """k models with the outputs of each on the same images.
+    """Base class for pools of k models with the outputs of each on the same images.
 
-    A constructor finds out what is wrong with the settings and runs no model. What is listed here holds once
-    :meth:`prepare` has returned, which may drop models that cannot be used.
+    A constructor checks the settings and runs no model. The attributes are valid once :meth:`prepare` has returned,
+    which may drop models that cannot be used.
 
     Attributes:
-        names: of the models, length k, all different, for example ``"digits-tiny-1/iter_3/net_5"``.
-        groups: the run, supernet or family that each model comes from, length k.
-        costs: costs of one image by name, each of shape (k,): ``"flops"`` in millions of multiply-adds of convolutions
-            and linear layers, ``"params"`` in millions where it is known for all models, others likewise.
-        architectures: what describes each model in ``front.json``, length k.
-        class_names: one a class; the index is the label.
-        splits: what there are outputs of: ``"validation"``, and ``"test"`` unless somebody else's outputs lack it.
-        failed: models that were left out because they cannot be used, each with the reason; most pools refuse instead.
-        has_outputs: whether results follow from what it holds; not so for one that stands in for another in checks.
-        fingerprint: SHA-256 of the weights, data and code of all models in their order, as hexadecimal digits: equal
-            fingerprints, equal outputs but for rounding.
+        names: Names of the models, length k, all different, for example ``"digits-tiny-1/iter_3/net_5"``.
+        groups: Run, supernet or family of each model, length k.
+        costs: Costs per image by name, each of shape (k,). ``"flops"`` counts millions of multiply-adds of convolutions
+            and linear layers. ``"params"``, in millions, and other costs are present if they are known for all models.
+        architectures: Description of each model, as in ``front.json``, length k.
+        class_names: Name of each class, by label.
+        splits: Splits with outputs: ``"validation"``, and ``"test"`` unless outputs of other tools lack it.
+        failed: Models that were left out because they cannot be used, with the reason. Most pools raise an error
+            instead.
+        has_outputs: Whether the pool holds real outputs; false for a placeholder that stands in for a pool in checks.
+        fingerprint: SHA-256 of the weights, data and code of all models in order, as hexadecimal digits. Equal
+            fingerprints mean equal outputs up to rounding.
+
+    Example:
+        >>> from nas.pool.base import Pool
+        >>> from nas.pool.none import NoPool
+        >>> pool = NoPool()
+        >>> isinstance(pool, Pool), pool.names, pool.n_classes
+        (True, (), 0)
     """
 
     has_outputs: ClassVar[bool] = True
@@ -68,35 +83,44 @@ class Pool(ABC):
 
     @property
     def n_classes(self) -> int:
-        """The number of classes, c."""
+        """Number of classes, c."""
         return len(self.class_names)
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
-        """Least and largest cost of a network, by the names of ``costs``: those of the models of the pool.
+        """Lowest and highest cost of a network for each name in ``costs``: here those of the pool's models.
 
-        Where the models are what a search found, they are those of its space, which do not depend on what it found.
+        If the models come from searches, these are the limits of the search spaces, which do not depend on search
+        results.
         """
         return {name: (float(each.min()), float(each.max())) for name, each in self.costs.items()}
 
     @abstractmethod
     def prepare(self, progress: Progress) -> None:
-        """Compute and store the outputs that are missing; a second call, or one after a kill, does only the rest.
+        """Compute and store the missing outputs.
+
+        A second call, or a call after a kill, computes only what is still missing.
+
+        Args:
+            progress: Function that is called with the activity, the number of finished models and the total number.
 
         Raises:
-            UserError: if models disagree about labels, sizes or splits (two of them are named), or none can be used.
+            UserError: If two models, which are named, disagree about labels, sizes or splits, or no model can be used.
         """
 
     @abstractmethod
     def outputs(self, split: Split) -> Outputs:
-        """Return the outputs of all models on a split; :meth:`prepare` must have returned.
+        """Return the outputs of all models on a split; call :meth:`prepare` first.
 
-        Files that were damaged since are noticed and made anew.
+        Files that were damaged in the meantime are detected and made again.
+
+        Args:
+            split: Split, ``"validation"`` or ``"test"``.
 
         Raises:
-            UserError: if there are no outputs on this split.
+            UserError: If there are no outputs on this split.
         """
 
     def size(self, split: Split) -> int:
-        """Return how many images a split has; :meth:`prepare` must have returned."""
+        """Return the number of images in a split; call :meth:`prepare` first."""
         return len(self.outputs(split).labels)

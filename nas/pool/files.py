@@ -1,4 +1,4 @@
-"""``pool=files``: outputs that somebody else computed."""
+"""``pool=files``: outputs that other tools computed."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,10 +25,25 @@ Labels = npt.NDArray[np.int64]
 
 @final
 class FilesPool(StoredPool):
-    """Arrays of outputs with their costs; see :func:`nas.pool.output_folder.models_in` for the two layouts.
+    """Pool of arrays with outputs and costs from other tools.
 
-    Labels are each model's own, or ``labels.npz`` in the folder (arrays ``validation`` and ``test``), or those of the
-    settings. ``classes.txt`` in a folder has a name a line; without it classes are numbers.
+    :func:`nas.pool.output_folder.models_in` describes the two folder layouts. Labels come from the model's own files,
+    from ``labels.npz`` in the folder (arrays ``validation`` and ``test``), or from the settings. ``classes.txt`` in a
+    folder has one class name per line; without it, classes are numbers.
+
+    Example:
+        >>> import json, tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.pool.files import FilesPool
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "small.npz"), validation=np.array([[0.9, 0.1], [0.2, 0.8]]))
+        ...     np.savez(Path(folder, "labels.npz"), validation=np.array([0, 0]))
+        ...     _ = Path(folder, "models.json").write_text(json.dumps([{"name": "small", "flops": 5}]))
+        ...     pool = FilesPool(folders=(Path(folder),), labels={}, cache=Path(folder, "cache"))
+        ...     pool.prepare(lambda activity, done, total: None)
+        ...     pool.costs["flops"].tolist(), pool.outputs("validation").right().tolist()
+        ([5.0], [[True, False]])
     """
 
     def __init__(
@@ -41,18 +56,18 @@ class FilesPool(StoredPool):
         workers: PositiveInt = 1,
         cache: Path,
     ) -> None:
-        """Find the models; of the arrays only shapes and labels are read.
+        """Find the models; only shapes and labels are read.
 
         Args:
-            folders: one for each group of models.
-            content: what the arrays hold.
-            labels: ``.npy`` files by split, for folders that hold none.
-            suffix: of the original tool's folders, for example ``"_swa20"``.
-            workers: models that are read at once.
-            cache: folder; outputs are kept below ``outputs/`` in it.
+            folders: Folders of outputs, one for each group of models.
+            content: Content of the arrays: ``"probabilities"`` or ``"logits"``.
+            labels: Paths of ``.npy`` files with class indices by split, for folders without labels.
+            suffix: Suffix of folder names in the original tool's layout, for example ``"_swa20"``.
+            workers: Number of models that are read in parallel.
+            cache: Cache folder; outputs are stored in its subfolder ``outputs/``.
 
         Raises:
-            UserError: if a folder does not hold what it must.
+            UserError: If a folder lacks required files, or they are invalid.
         """
         super().__init__(cache=cache, workers=workers, skip_failed=False)
         places = [expanded(folder, "pool.folders").resolve() for folder in folders]
@@ -62,7 +77,7 @@ class FilesPool(StoredPool):
             for split, path in labels.items()
             if path is not None
         }
-        self._sizes: dict[Split, tuple[str, int]] = {}  # of the first model, and its name
+        self._sizes: dict[Split, tuple[str, int]] = {}  # by split: the first model's name and number of images
         self._found: list[PoolModel] = []
         for group, place in zip(short_names(places, "pool.folders"), places, strict=True):
             self._found += self._models_of(group, place, models_in(place, suffix))
@@ -124,7 +139,7 @@ class FilesPool(StoredPool):
         )
 
     def _computed(self, files: ModelFiles) -> Computed:
-        """Read one model's arrays."""
+        """Read the arrays of one model."""
         splits = {split: self._outputs(files, split) for split in files.outputs}
         sources = {str(file.path): file_digest(file.path) for file in files.outputs.values()}
         return Computed(splits=splits, costs={}, facts={"sources": sources})

@@ -1,4 +1,4 @@
-"""One model of a pool, and what running it gives."""
+"""Models of a pool, and the outputs of a model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from nas.pool.array_folder import plain_digest
 from nas.pool.base import Split
 
 VERSION = 1
-"""Raised whenever the same model gives other stored values: it is part of the key of all outputs."""
+"""Part of the key of all outputs. It is increased whenever the stored values of the same model change."""
 
 SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
-"""What a probability of zero is taken for where gaps are computed from probabilities."""
+"""Replacement for zero probabilities when gaps are computed from probabilities."""
 
 BLOCK = 2**22
-"""Logits that are looked at at once."""
+"""Maximum number of logits that are processed at a time."""
 
 SUM_TOLERANCE = 0.02
-"""How far the probabilities of an image may be from 1: float16 has three digits, and there may be 1,000 classes."""
+"""Tolerance for the sum of an image's probabilities: float16 has three digits, and there may be 1,000 classes."""
 
 
 @dataclass(frozen=True)
 class SplitOutputs:
-    """The outputs of one model on one split.
+    """Outputs of one model on one split.
 
     Attributes:
-        probabilities: (n, c), float16.
-        gaps: largest minus second largest logit, (n,), float32.
+        probabilities: Class probabilities, shape (n, c), float16.
+        gaps: Largest minus second largest logit, shape (n,), float32.
     """
 
     probabilities: npt.NDArray[np.float16]
@@ -39,12 +39,12 @@ class SplitOutputs:
 
 @dataclass(frozen=True)
 class Computed:
-    """What running a model gives.
+    """Result of running a model.
 
     Attributes:
-        splits: its outputs.
-        costs: of one image that are counted then, by name, see :class:`nas.pool.base.Pool`.
-        facts: what is worth keeping about it, plain values, such as a hash of its weights.
+        splits: Outputs by split.
+        costs: Costs per image that are measured during the run, by name, see :class:`nas.pool.base.Pool`.
+        facts: Plain values to store with the outputs, such as a hash of the weights.
     """
 
     splits: Mapping[Split, SplitOutputs]
@@ -54,18 +54,19 @@ class Computed:
 
 @dataclass(frozen=True)
 class PoolModel:
-    """A model that can be run.
+    """Model that can be run to get its outputs.
 
     Attributes:
-        name: unique in the pool.
-        group: the run, supernet or family it comes from.
-        architecture: what describes it, plain values.
-        identity: all that decides its outputs, plain values: hashes of weights, data and code.
-        data: what must be equal for all models of a pool beside classes and labels, such as the seed of the splits.
-        class_names: one a class.
-        labels: class indices, (n,), int64, by split.
-        costs: those that are known without running it.
-        run: computes everything.
+        name: Name of the model, unique in the pool.
+        group: Run, supernet or family of the model.
+        architecture: Description of the model, plain values.
+        identity: Plain values that determine the outputs: hashes of weights, data and code.
+        data: Plain values that must be equal for all models of a pool, such as the seed of the splits. Classes and
+            labels must also be equal.
+        class_names: Name of each class, by label.
+        labels: Class indices by split, each of shape (n,), int64.
+        costs: Costs per image that are known without a run, by name.
+        run: Function that computes the outputs.
     """
 
     name: str
@@ -80,12 +81,24 @@ class PoolModel:
 
     @property
     def key(self) -> str:
-        """Name of the folder of its outputs: equal exactly where equal outputs can be expected."""
+        """Name of the folder with the outputs; equal exactly for models of which equal outputs can be expected."""
         return plain_digest([VERSION, self.identity])[:32]
 
 
 def probabilities_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Return the probabilities of logits, (n, c), as they are stored, a few at a time."""
+    """Return the probabilities of logits in half precision, as they are stored.
+
+    They are computed in blocks to limit memory.
+
+    Args:
+        logits: Logits, shape (n, c), float32.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.pool.model import probabilities_of
+        >>> probabilities_of(np.array([[1.0, 1.0]], dtype=np.float32)).tolist()
+        [[0.5, 0.5]]
+    """
     found = np.empty(logits.shape, dtype=np.float16)
     rows = max(1, BLOCK // logits.shape[1])
     for part in (slice(start, start + rows) for start in range(0, len(logits), rows)):
@@ -96,10 +109,19 @@ def probabilities_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]
 
 
 def from_logits(logits: npt.NDArray[np.float32]) -> SplitOutputs:
-    """Return probabilities and gaps of logits, (n, c); c at least 2.
+    """Return probabilities and gaps of logits.
+
+    Args:
+        logits: Logits, shape (n, c), with c at least 2.
 
     Raises:
-        FloatingPointError: if logits are not finite.
+        FloatingPointError: If logits are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.pool.model import from_logits
+        >>> from_logits(np.array([[3.0, 1.0, -2.0]], dtype=np.float32)).gaps.tolist()
+        [2.0]
     """
     if not np.isfinite(logits).all():
         raise FloatingPointError("the model's outputs are not finite")
@@ -112,10 +134,20 @@ def from_logits(logits: npt.NDArray[np.float32]) -> SplitOutputs:
 
 
 def from_probabilities(probabilities: npt.NDArray[Any], gaps: npt.NDArray[Any] | None) -> SplitOutputs:
-    """Return outputs of probabilities, (n, c); gaps, (n,), are differences of their logarithms where not given.
+    """Return outputs with given probabilities.
+
+    Args:
+        probabilities: Class probabilities, shape (n, c).
+        gaps: Confidence gaps, shape (n,); ``None`` for differences of the logarithms of the probabilities.
 
     Raises:
-        UserError: if they are no probabilities.
+        UserError: If an image's probabilities are negative, not finite, or do not sum to 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.pool.model import from_probabilities
+        >>> from_probabilities(np.array([[0.5, 0.5]]), None).gaps.tolist()
+        [0.0]
     """
     values = probabilities.astype(np.float32)
     if not np.isfinite(values).all() or values.min() < 0 or np.abs(values.sum(axis=1) - 1).max() > SUM_TOLERANCE:

@@ -1,4 +1,4 @@
-"""``pool=none``: searches that need no stored outputs."""
+"""``pool=none``: no stored outputs, for searches that need none."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -12,7 +12,13 @@ from nas.types import Floats, Progress
 
 @final
 class NoPool(Pool):
-    """An empty pool; whatever needs networks in it says so."""
+    """Empty pool; parts that need networks in it raise an error.
+
+    Example:
+        >>> from nas.pool.none import NoPool
+        >>> len(NoPool().names)
+        0
+    """
 
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -21,20 +27,28 @@ class NoPool(Pool):
     fingerprint = "none"
 
     def __init__(self) -> None:
-        """There is nothing to set."""
+        """Create the empty pool; there are no settings."""
         self.costs: Mapping[str, Floats] = {}
 
     def prepare(self, progress: Progress) -> None:
         """Do nothing."""
 
     def outputs(self, split: Split) -> Outputs:
-        """Raise UserError."""
+        """Raise UserError, because there are no outputs."""
         raise UserError("pool=none has no outputs: choose pool=runs, pool=timm or pool=files")
 
 
 @final
 class Specimen(Pool):
-    """Two invented models without outputs; what is built on it may say what its settings lack, but not be run."""
+    """Placeholder pool with two invented models and no outputs.
+
+    It allows checks of the settings of parts that are built on a pool. These parts cannot be run.
+
+    Example:
+        >>> from nas.pool.none import Specimen
+        >>> Specimen().names, Specimen().has_outputs
+        (('first', 'second'), False)
+    """
 
     has_outputs = False
     names: tuple[str, ...] = ("first", "second")
@@ -45,7 +59,7 @@ class Specimen(Pool):
     fingerprint = "specimen"
 
     def __init__(self) -> None:
-        """Know every cost that a pool may know: which of them one does know is found out when it is prepared."""
+        """Set every cost that a pool may know; which costs a real pool knows is only known after its preparation."""
         self.failed: Mapping[str, str] = {}
         self.costs: Mapping[str, Floats] = {name: np.array([1.0, 2.0]) for name in ("flops", "params", "latency")}
 
@@ -53,5 +67,5 @@ class Specimen(Pool):
         """Do nothing."""
 
     def outputs(self, split: Split) -> Outputs:
-        """Raise RunError."""
+        """Raise RunError, because there are no outputs."""
         raise RunError("a specimen of a pool was asked for outputs: a check of settings went too far")

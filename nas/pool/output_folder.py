@@ -1,4 +1,4 @@
-"""Folders with the outputs of models, in our layout and in the one that ENCAS's tool writes, and the arrays in them."""
+"""Folders with outputs of models, in this project's layout and in that of ENCAS's tool, and the arrays in them."""
 
 import csv
 import gzip
@@ -20,11 +20,21 @@ from nas.pool.base import SPLITS, Split
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """One array; objects in it, which could run code when they are read, are refused.
+    """File with one array; arrays of Python objects, which could run code when loaded, are refused.
 
     Attributes:
-        path: the file.
-        member: name of the array in an ``.npz`` file, ``None`` for others.
+        path: Path of the file.
+        member: Name of the array in an ``.npz`` file; ``None`` for other files.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.pool.output_folder import ArrayFile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "net.npz"), validation=np.zeros((4, 10)))
+        ...     ArrayFile(Path(folder, "net.npz"), "validation").shape()
+        (4, 10)
     """
 
     path: Path
@@ -32,7 +42,7 @@ class ArrayFile:
 
     @property
     def exists(self) -> bool:
-        """Whether the file, and the array in it, is there."""
+        """Whether the file exists and contains the array."""
         if self.member is None:
             return self.path.is_file()
         try:
@@ -44,7 +54,11 @@ class ArrayFile:
             raise UserError(f"'{self.path}' cannot be read ({error})") from error
 
     def shape(self) -> tuple[int, ...]:
-        """Return the array's shape without reading it; UserError if it cannot be read."""
+        """Return the array's shape without reading the array.
+
+        Raises:
+            UserError: If the file cannot be read.
+        """
         with self._readable() as file:
             version = np.lib.format.read_magic(file)
             readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -54,10 +68,14 @@ class ArrayFile:
             return shape
 
     def read(self) -> npt.NDArray[Any]:
-        """Return the array; UserError if it cannot be read."""
+        """Return the array.
+
+        Raises:
+            UserError: If the file cannot be read.
+        """
         with self._readable() as file:
             array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):  # compressed files compare their checksum at the end
+            if file.read(1):  # reading to the end also verifies the checksum of compressed files
                 raise ValueError("there is more in it than an array")
             return array
 
@@ -89,15 +107,15 @@ ORIGINAL: Mapping[Split, str] = {"validation": "val", "test": "test"}
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where the arrays of one model are.
+    """Files with the arrays of one model.
 
     Attributes:
-        name: unique in its folder.
-        costs: of one image, by name.
-        architecture: whatever describes it.
-        outputs: (n, c) each, by split.
-        gaps: (n,) each, where there are any.
-        labels: (n,) each, where the model has its own.
+        name: Name of the model, unique in its folder.
+        costs: Costs per image, by name.
+        architecture: Description of the model, plain values.
+        outputs: Files with outputs by split, arrays of shape (n, c).
+        gaps: Files with confidence gaps by split, arrays of shape (n,); empty if there are none.
+        labels: Files with the model's own labels by split, arrays of shape (n,); empty if there are none.
     """
 
     name: str
@@ -109,18 +127,33 @@ class ModelFiles:
 
 
 def models_in(folder: Path, suffix: str) -> list[ModelFiles]:
-    """Return the models of a folder.
+    r"""Return the models of a folder.
 
-    Our layout: ``models.json``, a list of objects, or ``models.csv``, with ``name``, ``flops`` (millions of
-    multiply-adds) and any other costs. For each name ``<name>.npz`` with the arrays ``validation`` and ``test``,
-    (n, c), and where they are known ``validation_gaps``, ``validation_labels`` and the same of ``test``; or
-    ``<name>.validation.npy`` and so on.
+    This project's layout: ``models.json``, a list of objects, or ``models.csv``, with ``name``, ``flops`` (millions of
+    multiply-adds) and any other costs. For each name there is ``<name>.npz`` with the arrays ``validation`` and
+    ``test``, shape (n, c). The arrays ``validation_gaps``, ``validation_labels``, ``test_gaps`` and ``test_labels`` are
+    optional. Instead of ``<name>.npz`` there may be one file per array, such as ``<name>.validation.npy``.
 
-    The original's: ``output_distrs_val<suffix>/<j>.npy.gz`` with ``info.json``, ``logit_gaps_val<suffix>/<j>.npy.gz``,
-    and the same with ``test``.
+    Layout of ENCAS's tool: ``output_distrs_val<suffix>/<j>.npy.gz`` with ``info.json``,
+    ``logit_gaps_val<suffix>/<j>.npy.gz``, and the same with ``test``.
+
+    Args:
+        folder: Folder of one group of models.
+        suffix: Suffix of folder names in the layout of ENCAS's tool.
 
     Raises:
-        UserError: if it has neither layout, or is damaged.
+        UserError: If the folder has neither layout or is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.pool.output_folder import models_in
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "small.npz"), validation=np.array([[0.9, 0.1]]))
+        ...     _ = Path(folder, "models.csv").write_text("name,flops\nsmall,5")
+        ...     [(model.name, model.costs) for model in models_in(Path(folder), suffix="")]
+        [('small', {'flops': 5.0})]
     """
     if (folder / f"output_distrs_val{suffix}").is_dir():
         return _original(folder, suffix)
@@ -134,7 +167,7 @@ def models_in(folder: Path, suffix: str) -> list[ModelFiles]:
 
 
 def _rows(table: Path) -> Sequence[Mapping[str, Any]]:
-    """Return the rows of ``models.json`` or ``models.csv``, at least one."""
+    """Return the rows of ``models.json`` or ``models.csv``; there must be at least one."""
     try:
         text = table.read_text()
         rows = json.loads(text) if table.suffix == ".json" else list(csv.DictReader(text.splitlines()))
@@ -171,7 +204,7 @@ def _array(folder: Path, name: str, array: str) -> ArrayFile | None:
 
 
 def _original(folder: Path, suffix: str) -> list[ModelFiles]:
-    """Return the models of a folder as ENCAS's tool leaves it; costs are those of ``info.json``."""
+    """Return the models of a folder in the layout of ENCAS's tool, with the costs in ``info.json``."""
     path = folder / f"output_distrs_val{suffix}" / "info.json"
     try:
         info = json.loads(path.read_text())

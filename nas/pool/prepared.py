@@ -1,4 +1,4 @@
-"""Networks of a pool behind the changes that their images need, so that all of them take the same images."""
+"""Networks of a pool with their preprocessing included, so that all of them take the same images."""
 
 from dataclasses import dataclass
 from typing import Literal, final
@@ -12,11 +12,11 @@ from nas.dataset.batches import centre, resize
 
 @dataclass(frozen=True)
 class Crop:
-    """The centre of an image is cut out after the image is resized.
+    """Center crop of an image after resizing.
 
     Attributes:
-        mode: how images are resized.
-        side: the shorter side of an image then, in pixels.
+        mode: Interpolation mode of the resizing.
+        side: Shorter side of the resized image, in pixels.
     """
 
     mode: Literal["bilinear", "bicubic"]
@@ -25,12 +25,21 @@ class Crop:
 
 @final
 class Prepared(nn.Module):
-    """A network that resizes and normalises its images itself.
+    """Network that resizes and normalizes its images itself.
 
     Attributes:
-        network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
-        resolution, crop: as the constructor takes them.
-        mean, std: likewise, shape (3, 1, 1).
+        network: Network that maps normalized images, (n, 3, resolution, resolution), to logits, (n, c).
+        resolution, crop: Values given to the constructor.
+        mean, std: Mean and standard deviation per channel, shape (3, 1, 1).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from nas.pool.prepared import Prepared
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5))
+        >>> prepared = Prepared(network, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), resolution=8, crop=0.875)
+        >>> prepared(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 5])
     """
 
     def __init__(
@@ -42,15 +51,15 @@ class Prepared(nn.Module):
         resolution: int,
         crop: Crop | float,
     ) -> None:
-        """Put the changes before a network.
+        """Put preprocessing in front of a network.
 
         Args:
-            network: normalised images, (n, 3, resolution, resolution), to logits, (n, c).
-            mean: subtracted from pixels scaled to 0..1, per channel.
-            std: what they are divided by then, per channel.
-            resolution: side of the network's input, in pixels.
-            crop: how the centre is cut out; a number is the share of the sides that is kept, before that is resized,
-                bilinear and antialiased, as the runs of this project do it.
+            network: Network that maps normalized images, (n, 3, resolution, resolution), to logits, (n, c).
+            mean: Mean that is subtracted from pixels scaled to 0..1, per channel.
+            std: Standard deviation by which the difference is divided, per channel.
+            resolution: Side of the network's input, in pixels.
+            crop: Center crop. A number is the fraction of the sides that is kept; the cropped image is then resized,
+                bilinear and antialiased, as in the runs of this project.
         """
         super().__init__()
         self.network = network
@@ -62,7 +71,7 @@ class Prepared(nn.Module):
         self.std: Tensor
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, (n, c), of images, (n, 3, height, width), pixels scaled to 0..1."""
+        """Return logits, (n, c), of images, (n, 3, height, width), with pixels scaled to 0..1."""
         if isinstance(self.crop, Crop):
             images = _cropped(images, self.crop, self.resolution)
         else:
@@ -73,7 +82,7 @@ class Prepared(nn.Module):
 
 
 def _cropped(images: Tensor, crop: Crop, resolution: int) -> Tensor:
-    """Return the centres of images, (n, 3, resolution, resolution), after resizing their shorter side."""
+    """Return center crops, (n, 3, resolution, resolution), of images whose shorter side is first resized."""
     height, width = images.shape[2:]
     sides = [crop.side * side // min(height, width) for side in (height, width)]
     resized = interpolate(images, sides, mode=crop.mode, antialias=True, align_corners=False).clamp(0, 1)

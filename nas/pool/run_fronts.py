@@ -1,4 +1,4 @@
-"""The networks on the front of a finished search."""
+"""Networks on the Pareto front of a finished search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from nas.types import MILLION, Architecture
 
 @dataclass(frozen=True)
 class RunNetwork:
-    """A network on a front.
+    """Network on the Pareto front of a run.
 
     Attributes:
-        name, group: see :class:`nas.pool.model.PoolModel`.
-        architecture: for the evaluator.
-        costs: of one image that the run knows, by name.
-        top1: accuracy on the validation images, percent, with the weights that the run left; ``None`` where the run
-            did not measure it: of one over several supernets, it measures the cascades of its own front again.
+        name, group: Name and group, see :class:`nas.pool.model.PoolModel`.
+        architecture: Architecture for the evaluator.
+        costs: Costs per image that the run knows, by name.
+        top1: Validation accuracy with the run's final weights, in percent; ``None`` if the run did not measure it. A
+            run over several supernets measures again only the cascades of its own front.
     """
 
     name: str
@@ -34,13 +34,13 @@ class RunNetwork:
 
 
 def networks_of(run: str, supernet: Supernet, archive: Archive, front: Sequence[Mapping[str, Any]]) -> list[RunNetwork]:
-    """Return the networks on the run's front, or on the fronts of its supernets, each ascending in error.
+    """Return the networks on the Pareto front of a run, or on the front of each of its supernets, by ascending error.
 
     Args:
-        run: its name.
-        supernet: that it searched.
-        archive: the run's.
-        front: members of its ``front.json``.
+        run: Name of the run.
+        supernet: Supernet that the run searched.
+        archive: Archive of the run.
+        front: Members of the run's ``front.json``.
     """
     if isinstance(supernet, JointSupernet):
         return [network for name in supernet.members for network in _front_of(name, run, supernet, archive, front)]
@@ -58,7 +58,7 @@ def networks_of(run: str, supernet: Supernet, archive: Archive, front: Sequence[
 
 
 def _costs(entry: Entry, archive: Archive) -> dict[str, float]:
-    """Return what the run knows a network to cost: FLOPs, parameters, and its other objectives."""
+    """Return the costs of a network that the run knows: FLOPs, parameters, and other objectives."""
     names = [measure.name for measure in archive.measures]
     objectives = dict(zip(names, entry.objectives or (), strict=True))
     costs = {name: entry.metrics[name] for name in ("flops", "params")} | objectives
@@ -68,9 +68,9 @@ def _costs(entry: Entry, archive: Archive) -> dict[str, float]:
 def _front_of(
     name: str, run: str, joint: JointSupernet, archive: Archive, front: Sequence[Mapping[str, Any]]
 ) -> list[RunNetwork]:
-    """Return one supernet's networks that none of its others dominates in error and multiply-adds.
+    """Return the networks of one supernet that no other network of it dominates in error and multiply-adds.
 
-    They are compared by what they were measured to do alone when they were last part of a cascade.
+    The errors are those of each network alone, measured when it was last part of an evaluated cascade.
     """
     place, supernet = list(joint.members).index(name), joint.members[name]
 

@@ -1,4 +1,4 @@
-"""``pool=runs``: the fronts of finished searches."""
+"""``pool=runs``: networks on the Pareto fronts of finished searches."""
 
 import logging
 import threading
@@ -26,21 +26,33 @@ from nas.targets import NO_OTHERS, Allowed
 from nas.types import MILLION, PositiveInt, Progress
 
 SAME_IMAGES = ("augmentation", "mean", "resolutions", "size", "std", "storage")
-"""Settings of a data set that change neither which images are in a split nor their order."""
+"""Settings of a data set that do not affect which images are in a split, or their order."""
 
 log = logging.getLogger(__name__)
 
 
 @final
 class RunsPool(StoredPool):
-    """The networks on the cumulative fronts of finished searches, each with the weights that its run left.
+    """Pool of the networks on the cumulative Pareto fronts of finished searches, with their runs' final weights.
 
-    A run over several supernets has a front for each of them: by what its cascades' networks do alone, as it was
-    measured with each cascade.
+    A run over several supernets has one front per supernet. It compares the networks by their own errors, as measured
+    with each cascade.
 
-    Data, supernet, weights and evaluator are rebuilt from the settings in the run folder, and the accuracy on the
-    validation split is compared with the run's: a run is warned about where rounding explains the difference (see
-    :mod:`nas.evaluator.accuracy`), and refused where it does not.
+    Data, supernet, weights and evaluator are rebuilt from the settings in the run folder. The accuracy on the
+    validation split is then compared with the run's. A difference that rounding explains causes a warning (see
+    :mod:`nas.evaluator.accuracy`); a larger difference raises an error.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.errors import UserError
+        >>> from nas.pool.runs import RunsPool
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     try:
+        ...         RunsPool(runs=(Path(folder),), device="cpu", cache=Path(folder, "cache"))
+        ...     except UserError:
+        ...         print("the folder holds no finished run")
+        the folder holds no finished run
     """
 
     def __init__(
@@ -53,18 +65,18 @@ class RunsPool(StoredPool):
         allowed: Allowed = NO_OTHERS,
         named: Mapping[str, Any] | None = None,
     ) -> None:
-        """Read the fronts.
+        """Read the Pareto fronts of the runs.
 
         Args:
-            runs: folders of finished runs.
-            workers: networks that are evaluated at once.
-            device: where.
-            cache: folder of trained supernets, decoded images and outputs.
-            allowed: classes from outside ``nas`` that the runs' settings may name.
-            named: settings of data that the command line names, see :class:`FinishedRun`.
+            runs: Run folders of finished runs.
+            workers: Number of networks that are evaluated in parallel.
+            device: Torch device of the networks.
+            cache: Cache folder of trained supernets, decoded images and outputs.
+            allowed: Classes from outside ``nas`` that the runs' settings may name.
+            named: Data set settings given on the command line, see :class:`FinishedRun`; ``None`` for none.
 
         Raises:
-            UserError: if a folder holds no finished run.
+            UserError: If a folder holds no finished run.
         """
         super().__init__(cache=cache, workers=workers, skip_failed=False)
         folders = [expanded(folder, "pool.runs").resolve() for folder in runs]
@@ -76,7 +88,10 @@ class RunsPool(StoredPool):
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
-        """Least and largest cost of a network in the search spaces of the runs, whatever their seeds found there."""
+        """Lowest and highest cost of a network in the search spaces of the runs.
+
+        They do not depend on the networks that the runs found.
+        """
         each = [run.limits() for run in self._runs]
         names = set.intersection(*(set(limits) for limits in each))
         ends = {name: [limits[name] for limits in each] for name in names & set(self.costs)}
@@ -92,7 +107,7 @@ class RunsPool(StoredPool):
 
 
 class _Run:
-    """One run, and the models on its front."""
+    """One run and the models on its Pareto front."""
 
     def __init__(
         self,
@@ -104,7 +119,7 @@ class _Run:
         allowed: Allowed,
         named: Mapping[str, Any] | None,
     ) -> None:
-        """Read settings and archive; arguments as of :class:`FinishedRun`."""
+        """Read settings and archive; the arguments are those of :class:`FinishedRun`."""
         self._name = name
         self._device = device
         self._run = FinishedRun(folder, key="pool.runs", device=device, cache=cache, allowed=allowed, named=named)
@@ -118,16 +133,16 @@ class _Run:
 
     @property
     def data_fingerprint(self) -> str:
-        """Of images and splits."""
+        """Fingerprint of images and splits."""
         return self._run.dataset.fingerprint
 
     @property
     def data(self) -> dict[str, Any]:
-        """The settings that decide which images are in which split."""
+        """Settings that determine which images are in which split."""
         return {f"dataset.{k}": v for k, v in self._run.settings["dataset"].items() if k not in SAME_IMAGES}
 
     def limits(self) -> dict[str, tuple[float, float]]:
-        """Return the least and the largest cost in the supernet's space, or in any of several, in millions."""
+        """Return the lowest and highest cost in the supernet's search space, or in any of several, in millions."""
         supernet = self._run.supernet
         members = supernet.members.values() if isinstance(supernet, JointSupernet) else [supernet]
         found = {}
@@ -137,7 +152,10 @@ class _Run:
         return found
 
     def identity(self, progress: Progress) -> dict[str, Any]:
-        """Return what decides the outputs of all networks; the supernet is built, and trained if it must be."""
+        """Return the values that determine the outputs of all networks.
+
+        The supernet is built, and trained if necessary.
+        """
 
         def told(activity: str, done: int, total: int) -> None:
             progress(f"{activity} of {self._name}", done, total)
@@ -155,11 +173,11 @@ class _Run:
         }
 
     def models(self, data: Mapping[str, Any], identity: Mapping[str, Any]) -> list[PoolModel]:
-        """Return the networks on the front, ascending in error.
+        """Return the networks on the Pareto front, by ascending error.
 
         Args:
-            data: what the networks of other runs must agree with, see :class:`nas.pool.model.PoolModel`.
-            identity: of the run.
+            data: Values that must be equal for the networks of other runs, see :class:`nas.pool.model.PoolModel`.
+            identity: Identity of the run, see :meth:`identity`.
         """
         dataset = self._run.dataset
         labels: dict[Split, Any] = {split: dataset.split(split).labels for split in SPLITS}
@@ -185,8 +203,8 @@ class _Run:
         return Computed(splits=found, costs={}, facts={})
 
     def _evaluated(self, network: RunNetwork, split: Split) -> SplitOutputs:
-        """Return the outputs of a network on a split, exactly as the run's evaluator sees them."""
-        if not hasattr(self._local, "evaluator"):  # its images at each resolution belong to one thread
+        """Return the outputs of a network on a split, exactly as the run's evaluator computes them."""
+        if not hasattr(self._local, "evaluator"):  # one per thread, because evaluators cache resized images
             self._local.evaluator = self._run.evaluator()
         logits = self._local.evaluator.logits(network.architecture, split)
         if split == "validation" and network.top1 is not None:
@@ -194,7 +212,11 @@ class _Run:
         return from_logits(logits.numpy())
 
     def _compare(self, network: RunNetwork, logits: Tensor) -> None:
-        """Raise RunError where a network is not the one that the run measured; warn once where rounding explains it."""
+        """Compare a network's accuracy with the run's measurement; warn once if rounding explains a difference.
+
+        Raises:
+            RunError: If the difference is larger.
+        """
         assert network.top1 is not None
         labels = torch.from_numpy(np.array(self._run.dataset.split("validation").labels))
         top1, reason = accuracy.top1_of(logits, labels), "weights, data or code have changed since; make the run anew"

@@ -1,4 +1,4 @@
-"""What all pools have in common: outputs on disk, computed once."""
+"""Base class for pools that store outputs on disk, so that each model runs only once."""
 
 import logging
 from abc import abstractmethod
@@ -27,7 +27,7 @@ from nas.pool.model import Computed, PoolModel
 from nas.types import PositiveInt, Progress
 
 BLOCK_BYTES = 2**26
-"""Of outputs of all models that are brought together at once."""
+"""Size of the block of outputs of all models that is combined at a time, in bytes."""
 
 log = logging.getLogger(__name__)
 
@@ -35,33 +35,48 @@ Facts = Mapping[str, Any]
 
 
 class StoredPool(Pool):
-    """Models whose outputs are in ``<cache>/outputs/<key>``, the key being a hash of weights, data and code.
+    """Base class for pools with outputs in ``<cache>/outputs/<key>``; the key is a hash of weights, data and code.
 
-    The outputs of all of them together are in ``<cache>/outputs/pools/<key>/<split>``, image by image, so that a pass
-    over the images reads the file from its beginning to its end, and memory holds only what is being looked at.
+    The outputs of all models together are in ``<cache>/outputs/pools/<key>/<split>``, image by image. A pass over the
+    images therefore reads the file from beginning to end, and memory holds only the part in use.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.pool.stored_pool import StoredPool
+        >>> class Empty(StoredPool):
+        ...     def _models(self, progress):
+        ...         return [], {"small": "no weights"}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Empty(cache=Path(folder), workers=1, skip_failed=True).has_outputs
+        True
     """
 
     def __init__(self, *, cache: Path, workers: PositiveInt, skip_failed: bool) -> None:
         """Describe the store.
 
         Args:
-            cache: folder; outputs are kept below ``outputs/`` in it.
-            workers: models that are run at once, in threads.
-            skip_failed: leave out models that raise errors; otherwise the first error ends it.
+            cache: Cache folder; outputs are stored in its subfolder ``outputs/``.
+            workers: Number of models that are run in parallel, in threads.
+            skip_failed: Whether to leave out models that raise errors. Otherwise the first error ends the preparation.
         """
         self._folder = cache / "outputs"
         self._workers = workers
         check_cache(cache)
         self._skip_failed = skip_failed
         self._chosen: list[PoolModel] = []
-        self._digests: list[Mapping[str, str]] = []  # of their files
+        self._digests: list[Mapping[str, str]] = []  # of each model's files
 
     @abstractmethod
     def _models(self, progress: Progress) -> tuple[Sequence[PoolModel], Mapping[str, str]]:
-        """Return the models, and those that cannot be used with the reason; ``progress`` as in :meth:`prepare`."""
+        """Return the models, and the models that cannot be used with the reason.
+
+        Args:
+            progress: Progress function, see :meth:`prepare`.
+        """
 
     def prepare(self, progress: Progress) -> None:
-        """Run the models whose outputs are missing, and bring all outputs together."""
+        """Run the models whose outputs are missing, and combine the outputs of all models."""
         if self._chosen:
             return
         models, failed = self._models(progress)
@@ -83,7 +98,7 @@ class StoredPool(Pool):
             self._stacked(split, thorough=False)
 
     def outputs(self, split: Split) -> Outputs:
-        """Return the outputs of all models on a split, memory-mapped; what was damaged is made anew."""
+        """Return the outputs of all models on a split, memory-mapped; damaged files are made again."""
         if not self._chosen:
             raise RunError("the pool's outputs were asked for before they were prepared")
         if split not in self.splits:
@@ -96,11 +111,11 @@ class StoredPool(Pool):
         )
 
     def size(self, split: Split) -> int:
-        """Return how many images a split has, without a look at the outputs."""
+        """Return the number of images in a split without reading outputs."""
         return len(self._chosen[0].labels[split])
 
     def _run_missing(self, models: Sequence[PoolModel], progress: Progress) -> dict[str, Facts]:
-        """Return what is stored about each model by name, after running those of which nothing is."""
+        """Run the models that have no stored outputs; return the stored facts of each model by name."""
         facts: dict[str, Facts] = {}
         waiting: list[PoolModel] = []
         for model in models:
@@ -122,7 +137,7 @@ class StoredPool(Pool):
         return facts
 
     def _finished(self, started: Mapping[Future[Facts], PoolModel]) -> Iterator[tuple[str, Facts | None]]:
-        """Yield each model's name and facts when it is finished; ``None`` for one that failed and may."""
+        """Yield each model's name and facts when it is finished; the facts are ``None`` if it failed and is skipped."""
         for future in as_completed(started):
             name = started[future].name
             try:
@@ -136,7 +151,7 @@ class StoredPool(Pool):
                 yield name, None
 
     def _run(self, model: PoolModel) -> Facts:
-        """Run a model and store its outputs, unless another process did just now."""
+        """Run a model and store its outputs, unless another process has stored them in the meantime."""
         folder = self._folder / model.key
         with locked(folder):
             if (known := read_facts(folder, thorough=False)) is not None:
@@ -151,7 +166,7 @@ class StoredPool(Pool):
             return cast(Facts, read_facts(folder, thorough=False))
 
     def _describe(self, models: Sequence[PoolModel], facts: Sequence[Facts]) -> None:
-        """Set what the pool says about itself."""
+        """Set the pool's public attributes."""
         self.names = tuple(model.name for model in models)
         self.groups = tuple(model.group for model in models)
         self.architectures = tuple(model.architecture for model in models)
@@ -166,7 +181,7 @@ class StoredPool(Pool):
         self.fingerprint = plain_digest([keys, costs, labels, list(self.class_names)])
 
     def _stacked(self, split: Split, *, thorough: bool) -> Path:
-        """Return the folder of the outputs of all models on a split, which is made if it is absent or damaged."""
+        """Return the folder with the outputs of all models on a split; make it if it is absent or damaged."""
         folder = self._folder / "pools" / self.fingerprint[:32] / split
         if read_facts(folder, thorough=thorough) is None:
             with locked(folder):
@@ -180,7 +195,7 @@ class StoredPool(Pool):
         for model, facts, digests in zip(self._chosen, whole, self._digests, strict=True):
             if facts is None:
                 (self._folder / model.key / RECORD).unlink(missing_ok=True)
-                if self._run(model)["digests"] != digests:  # equal keys: the same weights, data and code
+                if self._run(model)["digests"] != digests:  # although weights, data and code are the same
                     log.warning("the pool's model %s gives other outputs than before, which are used now", model.name)
         places = [self._folder / model.key for model in self._chosen]
         sources = [open_array(place, f"{split}_probabilities") for place in places]
@@ -193,7 +208,11 @@ class StoredPool(Pool):
 
 
 def _check_shapes(model: PoolModel, computed: Computed) -> None:
-    """Raise RunError if outputs do not fit the labels."""
+    """Check that outputs fit the labels.
+
+    Raises:
+        RunError: If their shapes differ.
+    """
     for split, labels in model.labels.items():
         found, expected = computed.splits[split].probabilities.shape, (len(labels), len(model.class_names))
         if found != expected:
@@ -201,7 +220,14 @@ def _check_shapes(model: PoolModel, computed: Computed) -> None:
 
 
 def check_agreement(models: Sequence[PoolModel]) -> None:
-    """Raise UserError, naming two models, if they differ in classes, data, splits, sizes or labels."""
+    """Check that all models have the same classes, data, splits, sizes and labels.
+
+    Args:
+        models: Models of a pool, at least one.
+
+    Raises:
+        UserError: If two models, which are named, disagree.
+    """
     first = models[0]
     for other in models[1:]:
         difference = _difference(first, other)
@@ -210,7 +236,7 @@ def check_agreement(models: Sequence[PoolModel]) -> None:
 
 
 def _difference(first: PoolModel, other: PoolModel) -> str | None:
-    """Return what two models disagree about; ``None`` if nothing."""
+    """Return the first difference between two models; ``None`` if there is none."""
     if len(first.class_names) != len(other.class_names):
         return f"{len(first.class_names):,} and {len(other.class_names):,} classes"
     for label, (a, b) in enumerate(zip(first.class_names, other.class_names, strict=True)):
@@ -223,7 +249,7 @@ def _difference(first: PoolModel, other: PoolModel) -> str | None:
 
 
 def _labels(first: PoolModel, other: PoolModel) -> str | None:
-    """Return what two models disagree about in their splits; ``None`` if nothing."""
+    """Return the first difference between the splits and labels of two models; ``None`` if there is none."""
     if first.labels.keys() != other.labels.keys():
         return f"outputs on {', '.join(first.labels)} and on {', '.join(other.labels)}"
     for split in SPLITS:

@@ -25,9 +25,21 @@ logger = logging.getLogger(__name__)
 
 @final
 class TimmPool(StoredPool):
-    """Models of timm, each with the resolution, interpolation, crop and moments that its weights were trained for.
+    """Pool of timm models.
 
-    Models that cannot be had or run are left out, and named once.
+    Each model uses the resolution, interpolation, crop, mean and standard deviation that its weights were trained with.
+    Models that cannot be loaded or run are left out and named once in a warning.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.dataset.none import NoImages
+        >>> from nas.pool.timm import TimmPool
+        >>> data = {"dataset": NoImages(), "device": "cpu"}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pool = TimmPool(models=("resnet18",), weights="random", cache=Path(folder), **data)
+        >>> pool.has_outputs
+        True
     """
 
     def __init__(
@@ -46,19 +58,21 @@ class TimmPool(StoredPool):
         """Find the models.
 
         Args:
-            models: names and patterns, or the 518 models that ENCAS was applied to.
-            weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
-            resolutions: sides of the square input in pixels; each model counts once for each. ``None`` for each
-                model's own.
-            batch_size: images at once.
-            workers: models that are run at once.
-            seed: of random weights.
-            dataset: the images; read from files in full detail where the data set does not keep them decoded.
-            device: where models run.
-            cache: folder; outputs are kept below ``outputs/`` in it.
+            models: Names and patterns of timm models, or ``"published"`` for the 518 models that ENCAS was applied to.
+            weights: Source of the weights: ``"hub"``, ``"random"``, or the path of a file or of a folder with a file
+                for each model.
+            resolutions: Sides of the square input, in pixels; ``None`` for each model's own. Each model is added once
+                for each resolution.
+            batch_size: Number of images per batch.
+            workers: Number of models that are run in parallel.
+            seed: Random seed of random weights.
+            dataset: Data set with the images. They are read from their files in full detail unless the data set keeps
+                them decoded.
+            device: Torch device of the models.
+            cache: Cache folder; outputs are stored in its subfolder ``outputs/``.
 
         Raises:
-            UserError: if timm does not know a model, or ``weights`` is no place.
+            UserError: If timm does not know a model, or the path in ``weights`` does not exist.
         """
         super().__init__(cache=cache, workers=workers, skip_failed=True)
         self._names = model_names(models if isinstance(models, str) else tuple(models))

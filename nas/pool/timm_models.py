@@ -1,4 +1,4 @@
-"""Models of the package timm: which, with which weights, and what images they want."""
+"""Models of the package timm: their names, weights and preprocessing."""
 
 import math
 import threading
@@ -29,28 +29,35 @@ from nas.supernet.checkpoint import read_state_dict
 from nas.types import MILLION
 
 PUBLISHED = "published"
-"""The word for the models that ENCAS was applied to."""
+"""Value of ``models`` that selects the models that ENCAS was applied to."""
 
 HUB, RANDOM = "hub", "random"
-"""The words for weights that timm downloads, and for none."""
+"""Values of ``weights`` for weights that timm downloads, and for random weights."""
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 
 FULL_DETAIL = 2**20
-"""Side in pixels that asks for all the detail an image file has."""
+"""Requested side, in pixels, that gives the full detail of an image file."""
 
-_making = threading.Lock()  # first weights come from torch's global generator
+_making = threading.Lock()  # initial weights come from torch's global generator
 
 
 def model_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names that are meant, each once, in their order.
+    """Return the names of the selected models, without repetitions, in order.
 
     Args:
-        wanted: ``"published"``, or names and patterns with ``*``, ``?`` or ``[]``; a name may end in the tag of its
-            weights, as in ``"resnet18.a1_in1k"``, and a pattern with a dot matches names with tags.
+        wanted: ``"published"``, or names and patterns with ``*``, ``?`` or ``[]``. A name may end in the tag of its
+            weights, as in ``"resnet18.a1_in1k"``. A pattern with a dot matches names with tags.
 
     Raises:
-        UserError: for a name or pattern that timm does not know. The published names are all returned.
+        UserError: If timm does not know a name or pattern. The published names are returned without this check.
+
+    Example:
+        >>> from nas.pool.timm_models import model_names
+        >>> model_names(["resnet18", "efficientnet_lite[01]"])
+        ('resnet18', 'efficientnet_lite0', 'efficientnet_lite1')
+        >>> len(model_names("published"))
+        518
     """
     if isinstance(wanted, str):
         if wanted != PUBLISHED:
@@ -74,24 +81,33 @@ def model_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def weights_identity(name: str, weights: str, seed: int) -> dict[str, Any]:
-    """Return what decides a model's weights, as plain values.
+    """Return plain values that determine the weights of a model.
+
+    Args:
+        name: Name of the timm model.
+        weights: Source of the weights: ``"hub"``, ``"random"``, or the path of a file or folder.
+        seed: Random seed of random weights.
 
     Raises:
-        UserError: if they are to come from a file that is not there.
+        UserError: If the file with the weights does not exist.
     """
     known = {"model": name, "timm": timm.__version__, "torch": torch.__version__}
     if weights == HUB:
-        return known | {"weights": HUB}  # timm names the file, and its hash is kept with the outputs
+        return known | {"weights": HUB}  # timm chooses the file; its hash is stored with the outputs
     if weights == RANDOM:
         return known | {"weights": RANDOM, "seed": seed}
     return known | {"weights": file_digest(weights_file(name, weights))}
 
 
 def weights_file(name: str, weights: str) -> Path:
-    """Return the file of a model's weights: ``weights`` itself, or the one in that folder that has the model's name.
+    """Return the file with a model's weights.
+
+    Args:
+        name: Name of the timm model.
+        weights: Path of the file itself, or of a folder that contains a file with the model's name.
 
     Raises:
-        UserError: if it is not there.
+        UserError: If there is no such file.
     """
     place = expanded(weights, "pool.weights")
     if place.is_file():
@@ -106,14 +122,15 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
     """Return a model in eval mode.
 
     Args:
-        name: of timm.
-        weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
-        seed: of random weights.
-        n_classes: of the data set; weights from the hub must have as many.
-        resolution: side of its input in pixels, which some models are made for; ``None`` for its own.
+        name: Name of the timm model.
+        weights: Source of the weights: ``"hub"``, ``"random"``, or the path of a file or of a folder with a file for
+            each model.
+        seed: Random seed of random weights.
+        n_classes: Number of classes of the data set; weights from the hub must have the same number.
+        resolution: Side of the input in pixels, for models with a fixed input size; ``None`` for the model's own.
 
     Raises:
-        UserError: if it does not fit.
+        UserError: If classes or weights do not fit the model.
     """
     settings: dict[str, Any] = {"pretrained": weights == HUB} if weights == HUB else {"num_classes": n_classes}
     with _making, seeded(short_seed(seed, "weights")):
@@ -127,9 +144,15 @@ def make_model(name: str, weights: str, seed: int, n_classes: int, resolution: i
 
 
 def sized(name: str, resolution: int | None, **settings: Any) -> Any:
-    """Return a model of timm; one whose input has a fixed size is made for images of ``resolution`` pixels a side."""
+    """Return a timm model; a model with a fixed input size is built for the given resolution.
+
+    Args:
+        name: Name of the timm model.
+        resolution: Side of the input, in pixels; ``None`` for the model's own.
+        settings: Arguments of ``timm.create_model``.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old names
+        warnings.simplefilter("ignore")  # warnings about deprecated names
         network: Any = timm.create_model(name, **settings)
         own = network.pretrained_cfg
         if resolution is not None and own.get("fixed_input_size", False) and own["input_size"][1] != resolution:
@@ -138,7 +161,12 @@ def sized(name: str, resolution: int | None, **settings: Any) -> Any:
 
 
 def transform_of(network: nn.Module, resolution: int | None) -> tuple[Any, int]:
-    """Return the change from a PIL image to the network's input, as timm's own validation makes it, and its side."""
+    """Return timm's validation transform, from a PIL image to the network's input, and the side of the input.
+
+    Args:
+        network: Model of timm.
+        resolution: Side of the input, in pixels; ``None`` for the model's own.
+    """
     config = _input_of(network, resolution)
     return create_transform(**config, is_training=False), int(config["input_size"][1])
 
@@ -146,13 +174,13 @@ def transform_of(network: nn.Module, resolution: int | None) -> tuple[Any, int]:
 def batches(
     images: Images, transform: Callable[[Image.Image], Tensor], batch_size: int, device: torch.device | str
 ) -> Iterator[tuple[range, Tensor]]:
-    """Yield rows of images, and these as the network takes them, (b, 3, r, r).
+    """Yield row indices and the batch of transformed images, shape (b, 3, r, r).
 
     Args:
-        images: read from files in full detail where the data set does not keep them decoded.
-        transform: of :func:`transform_of`.
-        batch_size: images at once.
-        device: where they lie.
+        images: Images of a split. They are read from their files in full detail unless the data set keeps them decoded.
+        transform: Transform of :func:`transform_of`.
+        batch_size: Number of images per batch.
+        device: Torch device of the batches.
     """
     for start in range(0, len(images), batch_size):
         rows = range(start, min(start + batch_size, len(images)))
@@ -161,7 +189,7 @@ def batches(
 
 
 def _photos(images: Images, rows: range) -> list[Image.Image]:
-    """Return images as they are in their files, or as the data set keeps them."""
+    """Return PIL images from their files, or from the pixels that the data set keeps."""
     pixels = images.pixels
     if isinstance(pixels, FileRows):
         return [pixels.photo(row, FULL_DETAIL) for row in rows]
@@ -169,10 +197,14 @@ def _photos(images: Images, rows: range) -> list[Image.Image]:
 
 
 def prepared(network: nn.Module, resolution: int | None) -> Prepared:
-    """Return a network that makes the same change with tensors, of images that all have one size.
+    """Return a network that includes its preprocessing as tensor operations, for images of equal size.
+
+    Args:
+        network: Model of timm.
+        resolution: Side of the input, in pixels; ``None`` for the model's own.
 
     Raises:
-        UserError: if timm resizes its images in a way that torch cannot.
+        UserError: If torch cannot reproduce timm's resizing.
     """
     config = _input_of(network, resolution)
     mode = config["interpolation"]
@@ -184,8 +216,8 @@ def prepared(network: nn.Module, resolution: int | None) -> Prepared:
 
 
 def _input_of(network: nn.Module, resolution: int | None) -> dict[str, Any]:
-    """Return what timm says about a network's input."""
-    resolve: Any = resolve_data_config  # has no types
+    """Return timm's description of a network's input."""
+    resolve: Any = resolve_data_config  # timm has no type annotations
     config: dict[str, Any] = resolve({}, model=network, use_test_size=resolution is None)
     if resolution is not None:
         config["input_size"] = (3, resolution, resolution)
@@ -211,17 +243,26 @@ COUNTED = frozenset({functional.linear, functional.conv1d, functional.conv2d, fu
 
 @final
 class MultiplyAdds(TorchFunctionMode):
-    """Counts the multiply-adds of convolutions and linear layers that run inside ``with``, in this thread.
+    """Context that counts multiply-adds of convolutions and linear layers in the current thread.
 
-    They are counted where they are computed, so that a layer counts however a network calls it. Products of two
+    They are counted in the torch functions, so that a layer counts no matter how a network calls it. Products of two
     activations, as in attention, are not counted.
 
     Attributes:
-        total: multiply-adds of all images together.
+        total: Number of multiply-adds of all images together.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from nas.pool.timm_models import MultiplyAdds
+        >>> with MultiplyAdds() as counter:
+        ...     _ = nn.Linear(10, 3)(torch.zeros(2, 10))
+        >>> counter.total
+        60
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start at zero."""
         super().__init__()
         self.total = 0
 
@@ -242,7 +283,20 @@ class MultiplyAdds(TorchFunctionMode):
 
 @torch.no_grad()
 def counted(network: nn.Module, resolution: int) -> dict[str, float]:
-    """Return ``flops``, multiply-adds of convolutions and linear layers for one image, and ``params``, in millions."""
+    """Return ``flops`` and ``params`` of a network, both in millions.
+
+    ``flops`` counts multiply-adds of convolutions and linear layers for one image.
+
+    Args:
+        network: Network that maps images, (n, 3, resolution, resolution), to logits.
+        resolution: Side of the input, in pixels.
+
+    Example:
+        >>> from torch import nn
+        >>> from nas.pool.timm_models import counted
+        >>> counted(nn.Conv2d(3, 10, kernel_size=1, bias=False), resolution=100)
+        {'flops': 0.3, 'params': 3e-05}
+    """
     device: torch.device | str = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
     with MultiplyAdds() as counter:
         network(torch.zeros(1, 3, resolution, resolution, device=device))
