@@ -49,7 +49,10 @@ from .pool.base import Pool as Pool
 from .selector.base import Selector as Selector
 from .space.base import SearchSpace as SearchSpace
 from .space.base import SpaceSource as SpaceSource
+from .space.choices import ChoiceSpace as ChoiceSpace
 from .space.integer import IntegerSpace as IntegerSpace
+from .space.table import AdditiveTable as AdditiveTable
+from .space.table import CostTable as CostTable
 from .supernet.base import Supernet as Supernet
 from .surrogate.base import Surrogate as Surrogate
 from .tracker.base import Tracker as Tracker

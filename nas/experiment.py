@@ -507,7 +507,7 @@ class Experiment:
         """Return whether a constructor that names an argument gets it from here."""
         if name in self._parts:
             return True
-        if name not in PROVIDED or not hasattr(type(self), name):
+        if name not in PROVIDED or not (hasattr(type(self), name) or name in vars(self)):
             return False
         group = {"n_classes": "dataset", "source": "space", "tables": "space", "objectives": "sec_obj"}.get(name, name)
         return group not in GROUPS or group in self.resolved or group in self._parts

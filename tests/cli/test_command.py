@@ -30,7 +30,7 @@ def test_what_words_stand_for(typed: str, meant: list[str]) -> None:
 def test_lists_may_be_swept(launch):
     code, _, err = launch("algorithm=encas_joint", "supernet=[tiny,tiny_wide],[tiny_wide,tiny_plain]")
     assert code == 2
-    assert "names several values; write launch.py -m" in err
+    assert "names several values; write python launch.py -m" in err
     code, _, err = launch("-m", "algorithm=encas_joint", "supernet=[tiny,tiny_wide],[tiny_wide,tini]")
     assert code == 2
     assert "unknown choice for supernet/members: 'tini'" in err

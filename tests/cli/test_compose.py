@@ -43,7 +43,7 @@ REFUSED = {
     ),
     "comma in a path": (
         ["dataset=imagefolder", "dataset.path=/x/a,b"],
-        "names several values; write launch.py -m dataset.path=/x/a,b ... to run all of them, or "
+        "names several values; write python launch.py -m dataset.path=/x/a,b ... to run all of them, or "
         "\"dataset.path='/x/a,b'\" for one text",
     ),
 }
