@@ -51,7 +51,7 @@ WRONG = {
     "launcher without -m": (["hydra/launcher=submitit_local"], "needs -m (multirun)"),
     "added key": (["+algorithm.foo=1"], "unknown key 'algorithm.foo' (choices: algorithm.iterations,"),
     "added key at the top": (["+foo=1"], "unknown key 'foo'"),
-    "removed key": (["~dataset.vld_size"], "dataset.vld_size must be given"),
+    "removed key": (["~supernet.seed"], "supernet.seed must be given"),
     "hydra's key": (["hydra.run.dr=x"], "unknown key 'hydra.run.dr'; did you mean 'hydra.run.dir'?"),
     "key below a value": (["seed.x=3"], "unknown key 'seed.x': seed is a single value"),
     "second objective": (["sec_obj=flop"], "unknown choice for sec_obj: 'flop'; did you mean 'flops'?"),
