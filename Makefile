@@ -1,7 +1,7 @@
 # Needs GNU make and Python 3.11, 3.12 or 3.13; everything else goes into .venv.
 # `make PYTHON=python3.13 ...` chooses the interpreter, `make test ARGS="-k pareto"` passes arguments on.
 .DEFAULT_GOAL := help
-.PHONY: help install environment demo test test-slow test-long lint types bench pin clean
+.PHONY: help install environment demo test test-slow test-long lint types docs bench pin clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -42,6 +42,9 @@ lint: environment ## check style, format and the layers of imports
 
 types: environment ## check types, strictly
 	$(PY) -m mypy
+
+docs: environment ## build the documentation site in build/site; a broken link or a warning is an error
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 bench: environment ## run every benchmark, one after the other
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS); done
