@@ -18,7 +18,7 @@ def check_cache(cache: Path) -> None:
     """Write to a file without a name in the cache, or where the cache would be made, and lock it.
 
     Raises:
-        UserError: if that fails: a disk that is full or read-only, no permission, a file system without locks.
+        UserError: If that fails: a disk that is full or read-only, no permission, a file system without locks.
     """
     place = next(parent for parent in (cache, *cache.absolute().parents) if parent.exists())
     try:
@@ -43,11 +43,11 @@ def locked(lock: Path, waits: Callable[[], None] | None = None) -> Iterator[None
     """Hold a lock, a file of the cache whose folder is made if needed; it ends with the process.
 
     Args:
-        lock: the file.
-        waits: called if another process, or another thread, holds it; then this one waits.
+        lock: The file.
+        waits: Called if another process, or another thread, holds it; then this one waits.
 
     Raises:
-        UserError: if the file cannot be written or locked.
+        UserError: If the file cannot be written or locked.
     """
     held = FileLock(lock)
     try:

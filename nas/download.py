@@ -45,12 +45,12 @@ def download(url: str, target: Path, sha256: str | None) -> Path:
     processes may ask for one file at once: one of them downloads it.
 
     Args:
-        url: the address; files on Google Drive need the package ``gdown``.
-        target: the file, in a folder that is made if needed.
-        sha256: what the file must have, as hexadecimal digits; ``None`` where it is not known.
+        url: The address; files on Google Drive need the package ``gdown``.
+        target: The file, in a folder that is made if needed.
+        sha256: Expected SHA-256 of the file, hexadecimal; ``None`` if unknown.
 
     Raises:
-        UserError: if the file cannot be had or has another hash; the message names the address and the place to put
+        UserError: If the file cannot be had or has another hash; the message names the address and the place to put
             the file by hand. A download with another hash is removed, a file that was there before is not.
     """
     if not target.exists():

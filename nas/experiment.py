@@ -75,13 +75,13 @@ class Experiment:
         'NSGA2'
 
     Attributes:
-        resolved: all settings as plain values.
-        settings: those that belong to no group.
-        paths: where things are.
-        choices: the word chosen for each group; empty where settings are from a folder.
-        group: short name of the settings without the seed; runs that differ by the seed alone share it.
-        allowed: classes from outside ``nas`` that settings may name.
-        origin: the file that the settings are from, for messages.
+        resolved: All settings as plain values.
+        settings: Those that belong to no group.
+        paths: Folders of cache, outputs, networks and run.
+        choices: The word chosen for each group; empty where settings are from a folder.
+        group: Short name of the settings without the seed; runs that differ by the seed alone share it.
+        allowed: Classes from outside ``nas`` that settings may name.
+        origin: The file that the settings are from, for messages.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Experiment:
         """Take the settings; nothing is built yet.
 
         Args:
-            resolved: all settings as plain values, nodes of parts by group; groups that nobody asks for may lack.
-            paths: where things are.
-            choices: the word chosen for each group.
-            group: short name of the settings without the seed.
-            allowed: classes from outside ``nas`` that settings may name; ``None`` for those that they name themselves.
-            origin: the file that the settings are from, for messages.
-            parts: what is used in place of what settings describe, by the attribute's name.
+            resolved: All settings as plain values, nodes of parts by group; groups that nobody asks for may lack.
+            paths: Folders of cache, outputs, networks and run.
+            choices: The word chosen for each group.
+            group: Short name of the settings without the seed.
+            allowed: Classes from outside ``nas`` that settings may name; ``None`` for those that they name themselves.
+            origin: The file that the settings are from, for messages.
+            parts: Objects in place of what settings describe, by the attribute's name.
         """
         self.resolved = resolved
         known = {each.name for each in fields(Settings)} & resolved.keys()
@@ -135,13 +135,13 @@ class Experiment:
         """Return an experiment of settings that a folder holds.
 
         Args:
-            settings: of a run or a model, as far as they are there.
-            folder: of the run.
-            device: where networks are.
-            cache: folder of trained supernets, downloaded files and decoded images.
-            allowed: classes from outside ``nas`` that the settings may name.
-            origin: their file, for messages; ``None`` for the folder's ``config.yaml``.
-            parts: what is used in place of what settings describe.
+            settings: Settings of a run or a model, as far as the folder has them.
+            folder: Run folder.
+            device: Torch device of the networks.
+            cache: Folder of trained supernets, downloaded files and decoded images.
+            allowed: Classes from outside ``nas`` that the settings may name.
+            origin: Their file, for messages; ``None`` for the folder's ``config.yaml``.
+            parts: Objects in place of what settings describe.
         """
         paths = Paths(cache=cache, outputs=folder.parent, networks=folder.parent, run=folder)
         return cls(
@@ -156,8 +156,8 @@ class Experiment:
         """Return a new experiment with some settings or parts replaced; other parts are built anew.
 
         Args:
-            settings: new values by group and key.
-            parts: what is used in place of what settings describe.
+            settings: New values by group and key.
+            parts: Objects in place of what settings describe.
         """
         nodes = {group: {**self.resolved[group], **values} for group, values in (settings or {}).items()}
         return Experiment(
@@ -408,12 +408,12 @@ class Experiment:
         """Return the supernet with random weights, for tasks about costs, and its number of classes.
 
         Args:
-            classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's for
+            classes: Outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's for
                 one that is trained from scratch.
-            resolution: the only side of the square input, in pixels; ``None`` for the supernet's own choices.
+            resolution: The only side of the square input, in pixels; ``None`` for the supernet's own choices.
 
         Raises:
-            UserError: if there are several supernets.
+            UserError: If there are several supernets.
         """
         from nas.dataset.classes import IMAGENET_CLASSES
         from nas.supernet.checkpoint import RANDOM
@@ -452,15 +452,15 @@ class Experiment:
         """Build a part, which is not kept.
 
         Args:
-            group: of the part.
-            node: its settings; ``None`` for those of the group.
-            given: what the constructor gets in place of what this experiment has.
+            group: Group of the part.
+            node: Its settings; ``None`` for those of the group.
+            given: Arguments of the constructor in place of the experiment's own.
 
         Returns:
             An object of a base class of the group.
 
         Raises:
-            UserError: if the node is none, names anything else, or does not fit the constructor.
+            UserError: If the node is none, names anything else, or does not fit the constructor.
         """
         chosen = self._node(group) if node is None else node
         module, *names = BASES[group]

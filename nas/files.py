@@ -20,11 +20,11 @@ def expanded(path: str | Path, setting: str) -> Path:
     """Return a path with the home folder in the place of ``~`` or ``~user``.
 
     Args:
-        path: relative or absolute.
-        setting: name of the setting that holds it.
+        path: Relative or absolute.
+        setting: Name of the setting that holds it.
 
     Raises:
-        UserError: if there is no such home folder.
+        UserError: If there is no such home folder.
     """
     try:
         return Path(path).expanduser()
@@ -73,7 +73,7 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call ``write(file)`` and put what it wrote at ``path``; on any error ``path`` stays as it was.
 
     Raises:
-        DiskError: if the disk is full or must not be written to.
+        DiskError: If the disk is full or must not be written to.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     with writing(path):
@@ -94,7 +94,7 @@ def link(source: Path, target: Path) -> None:
     """Put a file at a second place, atomically: as a hard link, or as a copy where the file systems want that.
 
     Raises:
-        DiskError: if the disk is full or must not be written to.
+        DiskError: If the disk is full or must not be written to.
     """
     temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
     with writing(target):
@@ -138,11 +138,11 @@ def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
     """Return what :func:`sealed` was given; it may have been to JSON and back.
 
     Args:
-        value: plain values by name.
-        required: whether there must be a checksum: earlier versions wrote some files without.
+        value: Plain values by name.
+        required: Whether there must be a checksum: earlier versions wrote some files without.
 
     Raises:
-        ValueError: if it is anything else, or does not match its checksum.
+        ValueError: If it is anything else, or does not match its checksum.
     """
     if not isinstance(value, dict) or (required and SEAL not in value):
         raise ValueError("it has no checksum")
@@ -158,8 +158,8 @@ def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
     """Read a JSON file that holds sealed values; ``required`` as in :func:`unsealed`.
 
     Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is damaged; the message names it.
+        OSError: If it cannot be read.
+        ValueError: If it is damaged; the message names it.
     """
     try:
         return unsealed(read_json(path), required=required)

@@ -37,8 +37,8 @@ class ExpectedImprovement:
         """Draw the staircase.
 
         Args:
-            front: objectives, shape (f, m), the error first; dominated points do no harm.
-            reference: the worst corner, shape (m,).
+            front: Objectives, shape (f, m), the error first; dominated points do no harm.
+            reference: The worst corner, shape (m,).
         """
         inside = front[np.all(front < reference, axis=1)]
         self._starts, self._ends = [], []
@@ -55,8 +55,8 @@ class ExpectedImprovement:
         """Return what each candidate adds in the mean, (k,).
 
         Args:
-            points: predicted error and costs, shape (k, m).
-            deviations: standard deviation of each error, shape (k,).
+            points: Predicted error and costs, shape (k, m).
+            deviations: Standard deviation of each error, shape (k,).
         """
         gains = _expected_excess(self._levels - points[:, :1], deviations[:, None])
         total: Floats = gains[:, self._cells]

@@ -55,17 +55,17 @@ class Search:
         """Put the parts together.
 
         Args:
-            folder: of the run; where it holds steps of an earlier process, the search goes on with them.
-            space: what is searched.
-            objectives: what is minimised beside the error.
-            algorithm: what to evaluate next.
-            training: how the supernet gets its weights.
-            evaluator: what measures architectures.
-            executor: where; ``None`` for one after the other in this process, on the CPU.
-            tracker: who is told; ``None`` for nobody.
-            results: archive and summaries of the run; ``None`` for those of the folder, with hypervolumes as shares of
+            folder: Run folder; a search resumes from the steps that it holds.
+            space: Search space.
+            objectives: Objectives besides the error.
+            algorithm: Search algorithm.
+            training: Training of the supernet.
+            evaluator: Evaluator of architectures.
+            executor: Executor of evaluations; ``None`` for one after the other in this process, on the CPU.
+            tracker: Who is told; ``None`` for nobody.
+            results: Archive and summaries of the run; ``None`` for those of the folder, with hypervolumes as shares of
                 a box from the initial design.
-            seed: of the search, 0 or more.
+            seed: Seed of the search, 0 or more.
         """
         self._folder = folder
         if results is None:
@@ -87,10 +87,10 @@ class Search:
         """Go through all steps that are missing, then measure the final front on the test set.
 
         Args:
-            retry_failed: evaluate again what failed in earlier steps.
+            retry_failed: Evaluate again what failed in earlier steps.
 
         Raises:
-            RunError: if every evaluation of the initial design, or of two steps in a row, failed.
+            RunError: If every evaluation of the initial design, or of two steps in a row, failed.
         """
         with closing(self._executor), closing(self._training):
             self._run(retry_failed)

@@ -23,13 +23,13 @@ def non_dominated(points: Floats) -> npt.NDArray[np.int64]:
 def hypervolume(points: Floats, reference: Floats, ideal: Floats | None = None) -> float:
     """Return the share, 0 to 1, of the box from ``ideal`` to ``reference`` that the points dominate.
 
-    NSGANetV2 normalises by the product of the reference point, which is the box from the origin. Points beyond the
+    NSGANetV2 normalizes by the product of the reference point, which is the box from the origin. Points beyond the
     reference add nothing; of points below the ideal only what is inside the box counts.
 
     Args:
-        points: objectives, shape (n, m).
-        reference: the worst corner, shape (m,).
-        ideal: the best corner, shape (m,), below the reference; the origin if ``None``.
+        points: Objectives, shape (n, m).
+        reference: The worst corner, shape (m,).
+        ideal: The best corner, shape (m,), below the reference; the origin if ``None``.
     """
     best = np.zeros(len(reference)) if ideal is None else ideal
     inside = np.maximum(points[np.all(points < reference, axis=1)], best)
@@ -60,20 +60,20 @@ def achievements(points: Floats, wanted: Floats) -> Floats:
     with it: 1 where a point reaches all that is wanted and no more, less where it is better in everything.
 
     Args:
-        points: objectives, not negative.
-        wanted: not negative; 0 asks for the least there is.
+        points: Objectives, not negative.
+        wanted: Not negative; 0 asks for the least there is.
     """
     shares: Floats = (points / np.where(wanted == 0, 1e-10, wanted)).max(axis=1)
     return shares
 
 
 def trade_offs(points: Floats, radius: float = 0.125) -> Floats:
-    """Return what leaving each point, (n, m), of a front for a neighbour costs at least for what it gains, (n,).
+    """Return what leaving each point, (n, m), of a front for a neighbor costs at least for what it gains, (n,).
 
     Sums of losses over sums of gains, of objectives scaled to 0..1 (Rachmawati & Srinivasan 2009, *Multiobjective
     Evolutionary Algorithm with Controllable Focus on the Knees of the Pareto Front*), as NSGANetV2 takes them from
-    pymoo. It is large where the front bends: any step away from the point loses much. Neighbours are the points within
-    ``radius``, or the 2m nearest ones where these are fewer. A point whose neighbours gain nothing has infinity.
+    pymoo. It is large where the front bends: any step away from the point loses much. Neighbors are the points within
+    ``radius``, or the 2m nearest ones where these are fewer. A point whose neighbors gain nothing has infinity.
     """
     spread = np.ptp(points, axis=0)
     scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)

@@ -9,10 +9,9 @@ def rng_for(seed: int, step: int, purpose: str) -> np.random.Generator:
     """Return the generator that ``purpose`` uses in ``step`` of the run with this ``seed``.
 
     Args:
-        seed: the run's seed, 0 to 2**63 - 1.
-        step: the step of the search (0 is the initial design), or an epoch.
-        purpose: what the numbers are for, for example ``"propose"``; different purposes get
-            independent streams.
+        seed: The run's seed, 0 to 2**63 - 1.
+        step: The step of the search (0 is the initial design), or an epoch.
+        purpose: Purpose of the numbers, for example ``"propose"``; different purposes get independent streams.
     """
     return np.random.default_rng([seed, step, crc32(purpose.encode())])
 
@@ -21,7 +20,7 @@ def short_seed(seed: int, purpose: str) -> int:
     """Return a seed of 32 bits, for libraries that take no larger one: the seed itself where it is that small.
 
     Args:
-        seed: the run's seed, 0 to 2**63 - 1.
-        purpose: what the numbers are for, as in :func:`rng_for`.
+        seed: The run's seed, 0 to 2**63 - 1.
+        purpose: Purpose of the numbers, as in :func:`rng_for`.
     """
     return seed if seed < 2**32 else int(rng_for(seed, 0, purpose).integers(2**32))

@@ -101,8 +101,8 @@ def arguments(target: Callable[..., Any], *, ranges: bool) -> dict[str, inspect.
     for each of its keys.
 
     Args:
-        target: the class, or a function that makes a part.
-        ranges: whether types keep their ranges, ``Annotated[int, Gt(0)]``.
+        target: The class, or a function that makes a part.
+        ranges: Whether types keep their ranges, ``Annotated[int, Gt(0)]``.
     """
     hints = get_type_hints(target.__init__, include_extras=ranges)
     found: dict[str, inspect.Parameter] = {}

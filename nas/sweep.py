@@ -27,10 +27,10 @@ class PlannedRun:
     """A run that may be started.
 
     Attributes:
-        label: what sets it apart from the others, for example ``"seed=3"``.
-        folder: its run folder, absolute.
-        command: starts it in a process of its own, and goes on with it.
-        cwd: where that process starts, absolute.
+        label: Label that tells the run from the others, for example ``"seed=3"``.
+        folder: Its run folder, absolute.
+        command: Starts it in a process of its own, and goes on with it.
+        cwd: Working folder of that process, absolute.
     """
 
     label: str
@@ -44,12 +44,12 @@ class RunRow:
     """What one run of a sweep is doing.
 
     Attributes:
-        label, folder: as in :class:`PlannedRun`.
-        job: the SLURM job that was submitted for it last; ``None`` without one.
-        queued: whether SLURM has not done with that job.
+        label, folder: As in :class:`PlannedRun`.
+        job: The SLURM job that was submitted for it last; ``None`` without one.
+        queued: Whether SLURM has not done with that job.
         state: ``new``, ``queued``, ``running``, ``finished``, ``failed``, ``interrupted`` (asked to stop, or lost its
             place in a queue) or ``killed``.
-        facts: of its status file.
+        facts: Content of its status file.
     """
 
     label: str
@@ -123,9 +123,9 @@ class SweepFolder:
         """Record the runs; what is known about their jobs stays.
 
         Args:
-            launcher: what starts them.
-            runs: all of them.
-            command: the command line that means these runs, see :meth:`command`.
+            launcher: Name of the launcher.
+            runs: All of them.
+            command: The command line that means these runs, see :meth:`command`.
         """
         jobs = {self._folder(run): run.get("job") for run in self._runs()} if self._record.exists() else {}
         listed = [{"label": run.label, "folder": self._name(run.folder), "job": jobs.get(run.folder)} for run in runs]
@@ -135,7 +135,7 @@ class SweepFolder:
         """Return ``config_path``, ``config_dirs``, ``config_name`` and ``overrides`` of the command line of the sweep.
 
         Raises:
-            UserError: if there is no sweep in the folder, or an older version wrote it.
+            UserError: If there is no sweep in the folder, or an older version wrote it.
         """
         self._runs()
         command = read_json(self._record).get("command")
@@ -155,7 +155,7 @@ class SweepFolder:
         """Return what every run is doing, in the order of the command line.
 
         Raises:
-            UserError: if there is no sweep in the folder, or its record is damaged.
+            UserError: If there is no sweep in the folder, or its record is damaged.
         """
         runs = self._runs()
         jobs = {run["job"] for run in runs if run["job"]}
@@ -201,12 +201,12 @@ def find_sweep(name: str, sweeps: Path) -> SweepFolder:
     """Return the folder of a sweep that a command line names.
 
     Args:
-        name: of the folder, with or without the digits at its end; or a path of it, or of the file of settings that the
-            sweep was started with.
-        sweeps: folder of the folders of sweeps.
+        name: Name of the folder, with or without its final digits; or its path, or the settings file that the sweep was
+            started with.
+        sweeps: Folder of the folders of sweeps.
 
     Raises:
-        UserError: if there is none, or there are several.
+        UserError: If there is none, or there are several.
     """
     names = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
     folder = expanded(name, "sweep")
@@ -237,8 +237,8 @@ def table(rows: Sequence[RunRow], width: int | None = None) -> str:
     """Return the runs as text: one line each, and how many are in which state.
 
     Args:
-        rows: of the runs.
-        width: columns of the terminal. Where lines would be longer, errors stand below them, and then places and times
+        rows: Rows of the runs.
+        width: Columns of the terminal. Where lines would be longer, errors stand below them, and then places and times
             are left out. ``None`` for lines of any length.
     """
     header = ["run", "state", "step", "hypervolume", "elapsed", "left", "where", "error"]

@@ -20,8 +20,8 @@ class Allowed:
     """Classes from outside ``nas`` that settings of folders may name.
 
     Attributes:
-        packages: dotted names of packages and modules; all classes that are defined in them.
-        classes: dotted names of single classes.
+        packages: Dotted names of packages and modules; all classes that are defined in them.
+        classes: Dotted names of single classes.
     """
 
     packages: tuple[str, ...] = ()
@@ -44,10 +44,10 @@ def allowed_by(settings: Mapping[str, Any]) -> Allowed:
     """Return what a command line allows: the packages of ``allow``, and what it names itself by ``_target_``.
 
     Args:
-        settings: of the command line, resolved; never those of a folder.
+        settings: Settings of the command line, resolved; never those of a folder.
 
     Raises:
-        UserError: if ``allow`` names no package, or code that is no one's own.
+        UserError: If ``allow`` names no package, or code that is no one's own.
     """
     return Allowed(checked_packages(settings.get("allow") or ()), frozenset(_own_targets(settings)))
 
@@ -77,7 +77,7 @@ def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed
     """Return the class that a node names: one that is defined in a module of ``nas.<group>``, or an allowed one.
 
     Raises:
-        UserError: if it names anything else.
+        UserError: If it names anything else.
     """
     name = str(node.get("_target_"))
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and not _is_closed(name):

@@ -1,6 +1,6 @@
 """The values that every part exchanges: architectures, batches and evaluations.
 
-Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimised.
+Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimized.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,9 +72,9 @@ class Architecture:
     """One candidate network.
 
     Attributes:
-        genome: the canonical genes; genes that are not expressed hold their lower bound, so that two
+        genome: The canonical genes; genes that are not expressed hold their lower bound, so that two
             architectures are equal exactly when their genomes are.
-        config: the same choices as the original tools write them to a ``.subnet`` file, for example
+        config: The same choices as the original tools write them to a ``.subnet`` file, for example
             ``{"ks": [3, 5], "e": [2, 4], "d": [1, 1], "r": 8, "w": 1.0}``.
     """
 
@@ -87,9 +87,9 @@ class Evaluation:
     """What one evaluation found out.
 
     Attributes:
-        metrics: measured values by name: ``top1`` and ``top5`` accuracy in percent, ``loss`` in nats,
+        metrics: Measured values by name: ``top1`` and ``top5`` accuracy in percent, ``loss`` in nats,
             ``flops`` in millions of multiply-adds, ``params`` in millions. Empty when it failed.
-        error: the traceback of a failed evaluation, ``None`` for a good one. A failure has no numbers.
+        error: The traceback of a failed evaluation, ``None`` for a good one. A failure has no numbers.
     """
 
     metrics: Mapping[str, float]
@@ -106,15 +106,15 @@ class Batch:
     """The candidates that an algorithm asks to evaluate in one step.
 
     Attributes:
-        genomes: canonical genomes, shape (n, d), all different; evaluated before only where the weights have moved.
-        predicted: the surrogate's prediction of the first objective, shape (n,), in its unit; ``None``
+        genomes: Canonical genomes, shape (n, d), all different; evaluated before only where the weights have moved.
+        predicted: The surrogate's prediction of the first objective, shape (n,), in its unit; ``None``
             where candidates were not chosen by a surrogate.
-        surrogate: name of the surrogate that predicted, for example ``"rbf"``.
-        winner: the model that an adaptive surrogate chose; equals ``surrogate`` for all others.
-        fitted: its predictions of what was known, shape (k,): what it was fitted to.
-        known: the measured values of the same, shape (k,).
-        parts: predictions of what else evaluations measure, by the metric's name, shape (n,) each.
-        seconds: what parts of choosing the candidates took, by activity, for example ``"fit"``.
+        surrogate: Name of the surrogate that predicted, for example ``"rbf"``.
+        winner: The model that an adaptive surrogate chose; equals ``surrogate`` for all others.
+        fitted: Its predictions of what was known, shape (k,): what it was fitted to.
+        known: The measured values of the same, shape (k,).
+        parts: Predictions of what else evaluations measure, by the metric's name, shape (n,) each.
+        seconds: Seconds of the parts of choosing the candidates, by activity, for example ``"fit"``.
     """
 
     genomes: Genomes

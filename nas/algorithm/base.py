@@ -15,9 +15,9 @@ class Algorithm(ABC):
     """Proposes batches of candidates. It has no state: the archive and the step say everything.
 
     Attributes:
-        steps: how many batches a whole run has, the initial design included.
-        evaluations: how many evaluations a whole run has.
-        reevaluates: whether it proposes architectures again, whose weights have changed since.
+        steps: Number of batches in a whole run, the initial design included.
+        evaluations: Number of evaluations in a whole run.
+        reevaluates: Whether it proposes architectures again, whose weights have changed since.
     """
 
     steps: int
@@ -29,9 +29,9 @@ class Algorithm(ABC):
         """Return the candidates of ``step``; an empty batch where the search space is used up.
 
         Args:
-            archive: every evaluation of the steps before.
+            archive: Every evaluation of the steps before.
             step: 0 to ``steps - 1``.
-            rng: the only source of randomness.
+            rng: The only source of randomness.
         """
 
 

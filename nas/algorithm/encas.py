@@ -37,13 +37,13 @@ class ENCAS(Algorithm):
         """Set the parts.
 
         Args:
-            space: what to search.
-            objectives: what is minimised beside the error: costs that are known for all genomes.
-            optimizer: searches; its budget is the run's.
-            evaluator: of whole arrays.
+            space: Search space.
+            objectives: Objectives besides the error; costs that are known for all genomes.
+            optimizer: Searches; its budget is the run's.
+            evaluator: Evaluator of whole arrays.
 
         Raises:
-            UserError: if evaluations are not cheap: networks have to run, or an objective has to be measured.
+            UserError: If evaluations are not cheap: networks have to run, or an objective has to be measured.
         """
         if not isinstance(evaluator, ArrayEvaluator):
             raise UserError(

@@ -43,21 +43,21 @@ class ENCASJoint(Algorithm):
         """Set the parts and the budget.
 
         Args:
-            space: of cascades.
-            objectives: what is minimised beside the error: average multiply-adds, which evaluations measure, and
-                costs that are known, if any.
-            surrogate: of cascades.
-            optimizer: searches for candidates on predicted error and multiply-adds, from the archive on.
-            selector: chooses what is evaluated.
-            n_doe: cascades in the initial design (published: 300).
-            n_iter: cascades evaluated in each iteration (published: 300).
-            iterations: iterations after the initial design (published: 30).
-            reevaluate: whether what the last step evaluated may be chosen again; needs weights that adapt.
-            fit_on: how many evaluations, chosen by the selector, the surrogate is fitted to; ``None`` for all
+            space: Search space of cascades.
+            objectives: Objectives besides the error: average multiply-adds, which evaluations measure, and known costs,
+                if any.
+            surrogate: Surrogate of cascades.
+            optimizer: Searches for candidates on predicted error and multiply-adds, from the archive on.
+            selector: Chooses what is evaluated.
+            n_doe: Cascades in the initial design (published: 300).
+            n_iter: Cascades evaluated in each iteration (published: 300).
+            iterations: Iterations after the initial design (published: 30).
+            reevaluate: Whether what the last step evaluated may be chosen again; needs weights that adapt.
+            fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
                 (published).
 
         Raises:
-            UserError: if the surrogate does not know cascades or needs more evaluations, or the objectives are others.
+            UserError: If the surrogate does not know cascades or needs more evaluations, or the objectives are others.
         """
         if not surrogate.metrics:
             raise UserError(

@@ -42,13 +42,13 @@ class GreedyCascade(Algorithm):
         """Set what is built.
 
         Args:
-            space: of cascades that stop on confidence gaps.
-            pool: whose outputs are stored.
-            objectives: the first one's cost is what networks answer for.
-            multipliers: of the reference's accuracy (published: 1.00 to 0.95).
+            space: Search space of cascades with confidence gaps as thresholds.
+            pool: Whose outputs are stored.
+            objectives: The first one's cost is what networks answer for.
+            multipliers: Factors of the reference's accuracy (published: 1.00 to 0.95).
 
         Raises:
-            UserError: if the space is another, or the pool does not know that cost.
+            UserError: If the space is another, or the pool does not know that cost.
         """
         try:
             space.encode({"networks": list(pool.names[:1]), "gaps": []})
@@ -70,7 +70,7 @@ class GreedyCascade(Algorithm):
         """Return the cascades of all references and multipliers that keep the constraints, each once.
 
         Raises:
-            RunError: if none keeps them: what is built does not depend on them.
+            RunError: If none keeps them: what is built does not depend on them.
         """
         stored = self._pool.outputs("validation")
         genomes = []
@@ -90,10 +90,10 @@ def cascades(
     """Return networks and the gaps they have to exceed, -1 where they answer all that is left.
 
     Args:
-        right: which images, n, each of k networks answers rightly, shape (k, n).
-        gaps: largest minus second largest logit, shape (k, n).
-        costs: of each network, shape (k,).
-        multipliers: of the reference's accuracy.
+        right: Which images, n, each of k networks answers rightly, shape (k, n).
+        gaps: Largest minus second largest logit, shape (k, n).
+        costs: Cost of each network, shape (k,).
+        multipliers: Factors of the reference's accuracy.
 
     Returns:
         One cascade for each reference and, within it, for each multiplier.

@@ -37,17 +37,17 @@ class MSuNAS(Algorithm):
         """Set the parts and the budget.
 
         Args:
-            space: what to search.
-            objectives: what is minimised beside the error, which is not among them.
-            surrogate: model of the top-1 error, and of those objectives that are not known exactly.
-            optimizer: searches for candidates on predicted error and exact costs.
-            selector: chooses which candidates are evaluated.
-            n_doe: architectures in the initial design (published: 100).
-            n_iter: architectures evaluated in each iteration (published: 8).
-            iterations: iterations after the initial design (published: 30).
+            space: Search space.
+            objectives: Objectives besides the error.
+            surrogate: Model of the top-1 error, and of those objectives that are not known exactly.
+            optimizer: Searches for candidates on predicted error and exact costs.
+            selector: Chooses which candidates are evaluated.
+            n_doe: Architectures in the initial design (published: 100).
+            n_iter: Architectures evaluated in each iteration (published: 8).
+            iterations: Iterations after the initial design (published: 30).
 
         Raises:
-            UserError: if the surrogate needs a larger initial design, or more than objectives.
+            UserError: If the surrogate needs a larger initial design, or more than objectives.
         """
         if surrogate.metrics:
             raise UserError(

@@ -43,20 +43,20 @@ class NAT(Algorithm):
         """Set the parts and the budget.
 
         Args:
-            space: what to search.
-            objectives: what is minimised beside the error, which is not among them.
-            surrogate: model of the top-1 error, and of those objectives that are not known exactly.
-            optimizer: searches for candidates on predicted error and exact costs, from the archive on.
-            selector: chooses what is evaluated.
-            n_doe: architectures in the initial design (published: 300; in the reproduction of NAT 100).
-            n_iter: architectures evaluated in each iteration (published: 300).
-            iterations: iterations after the initial design (published: 30).
-            reevaluate: whether what the last step evaluated may be chosen again; needs weights that adapt.
-            fit_on: how many evaluations, chosen by the selector, the surrogate is fitted to; ``None`` for all
-                (published: all; in the reproduction of NAT 100).
+            space: Search space.
+            objectives: Objectives besides the error.
+            surrogate: Model of the top-1 error, and of those objectives that are not known exactly.
+            optimizer: Searches for candidates on predicted error and exact costs, from the archive on.
+            selector: Chooses what is evaluated.
+            n_doe: Architectures in the initial design (published: 300; in the reproduction of NAT 100).
+            n_iter: Architectures evaluated in each iteration (published: 300).
+            iterations: Iterations after the initial design (published: 30).
+            reevaluate: Whether what the last step evaluated may be chosen again; needs weights that adapt.
+            fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
+                (published: all; in the reproduction of NAT: 100).
 
         Raises:
-            UserError: if the surrogate needs more evaluations.
+            UserError: If the surrogate needs more evaluations.
         """
         self._predicted = Predicted(space, objectives, surrogate)
         budgets = {"n_doe": n_doe, "n_iter": n_iter if reevaluate else None, "fit_on": fit_on}

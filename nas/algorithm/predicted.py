@@ -37,9 +37,9 @@ class Predicted:
         """Fit the surrogate to evaluated genomes, (n, d), their objectives, (n, m), and what else it asks for.
 
         Args:
-            genomes: canonical.
-            evaluated: objectives.
-            metrics: what their evaluations measured, length n; nothing where the surrogate asks for nothing.
+            genomes: Canonical.
+            evaluated: Objectives.
+            metrics: Metrics of the evaluations, length n; empty where the surrogate needs none.
         """
         others = [[found[name] for name in self._surrogate.metrics] for found in metrics]
         values = np.array(others, dtype=np.float64).reshape(len(genomes), -1)

@@ -21,10 +21,10 @@ class RandomSearch(Algorithm):
         """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as in ``algorithm=msunas``.
 
         Args:
-            space: what to search.
-            n_doe: architectures in the initial design.
-            n_iter: architectures evaluated in each iteration.
-            iterations: iterations after the initial design.
+            space: Search space.
+            n_doe: Architectures in the initial design.
+            n_iter: Architectures evaluated in each iteration.
+            iterations: Iterations after the initial design.
         """
         self._space = space
         self._n_doe = n_doe

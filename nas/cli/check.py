@@ -26,11 +26,11 @@ def make_experiment(config: DictConfig, run_folder: Path) -> Experiment:
     """Check the settings and return the experiment that they describe.
 
     Args:
-        config: composed settings, with Hydra's own.
-        run_folder: where the run goes.
+        config: Composed settings, with Hydra's own.
+        run_folder: Run folder.
 
     Raises:
-        UserError: if anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
+        UserError: If anything is wrong with the settings themselves; :meth:`Task.check` finds the rest.
     """
     choices = {str(group): choice for group, choice in config.hydra.runtime.choices.items()}
     settings = without_hydra(config)
@@ -61,10 +61,10 @@ def check(config: DictConfig) -> dict[str, Any]:
     """Check every key and value, and return all settings as plain values.
 
     Args:
-        config: composed settings, without Hydra's own.
+        config: Composed settings, without Hydra's own.
 
     Raises:
-        UserError: for a value that is missing, of the wrong type or out of range, and for a key nobody reads.
+        UserError: For a value that is missing, of the wrong type or out of range, and for a key nobody reads.
     """
     for key in _missing("", config):
         raise UserError(f"{key} must be given: add {key}=VALUE to the command line")

@@ -48,12 +48,12 @@ class CommandLine:
     Attributes:
         words: ``group=choice`` and ``key=value``, spelled out.
         flags: All flags as they were typed, ``hydra.searchpath=...`` among them.
-        multirun: whether ``-m`` is among the flags.
-        help: whether ``--help`` is.
-        cfg: whether ``--cfg`` is: settings are shown, not used.
-        shown: whether Hydra itself answers: ``--cfg``, ``--info``, ``--hydra-help``, tab completion.
-        config_path: folder of settings in place of ``conf``.
-        config_name: primary file of settings, without ``.yaml``.
+        multirun: Whether ``-m`` is among the flags.
+        help: Whether ``--help`` is.
+        cfg: Whether ``--cfg`` is: settings are shown, not used.
+        shown: Whether Hydra itself answers: ``--cfg``, ``--info``, ``--hydra-help``, tab completion.
+        config_path: Folder of settings in place of ``conf``.
+        config_name: Primary file of settings, without ``.yaml``.
         config_dirs: Folders of the user's own settings: paths, ``file://PATH`` or ``pkg://PACKAGE``.
     """
 
@@ -72,7 +72,7 @@ class CommandLine:
         """Return what the arguments of a process say; flags and words may stand in any order.
 
         Raises:
-            SystemExit: if there is a flag that is unknown, or after ``--version``.
+            SystemExit: If there is a flag that is unknown, or after ``--version``.
         """
         found = _parser().parse_intermixed_args(list(arguments))
         own = [place for word in found.words if key_of(word) == _SEARCHPATH for place in _listed(word)]

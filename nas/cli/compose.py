@@ -35,9 +35,9 @@ class Job:
     """One job of a command line.
 
     Attributes:
-        config: its settings, Hydra's own under ``hydra``.
-        overrides: what the command line changes for it.
-        adapted: what is changed beside it, so that the recipe fits; see :mod:`nas.cli.recipes`.
+        config: Its settings, Hydra's own under ``hydra``.
+        overrides: Words of the command line that hold for this job.
+        adapted: Words added so that the recipe fits the chosen parts; see :mod:`nas.cli.recipes`.
     """
 
     config: DictConfig
@@ -59,10 +59,10 @@ class Job:
         """Return the experiment that the settings describe.
 
         Args:
-            folder: of the run; ``None`` for what the settings say.
+            folder: Run folder; ``None`` for the one in the settings.
 
         Raises:
-            UserError: if anything is wrong with the settings themselves.
+            UserError: If anything is wrong with the settings themselves.
         """
         HydraConfig.instance().set_config(self.config)  # for ${hydra:...} in other settings
         return make_experiment(self.config, Path(self.config.hydra.run.dir) if folder is None else folder)
@@ -73,9 +73,9 @@ class Jobs:
     """What a command line starts.
 
     Attributes:
-        jobs: one, or those of a sweep.
-        multirun: whether it is a sweep, even of one.
-        config_name: its primary file of settings.
+        jobs: One, or those of a sweep.
+        multirun: Whether it is a sweep, even of one.
+        config_name: Its primary file of settings.
     """
 
     jobs: tuple[Job, ...]
@@ -98,11 +98,11 @@ def experiment_of(words: Sequence[str], *, conf: Path = CONF) -> Experiment:
     """Return the experiment that a command line describes, for example ``["dataset=digits", "supernet=tiny"]``.
 
     Args:
-        words: flags and words, as they stand behind ``launch.py``; they start one run.
-        conf: the folder of settings.
+        words: Flags and words, as they stand behind ``launch.py``; they start one run.
+        conf: The folder of settings.
 
     Raises:
-        UserError: if anything is wrong with the settings themselves; parts find the rest when they are asked for.
+        UserError: If anything is wrong with the settings themselves; parts find the rest when they are asked for.
     """
     flags = [word for word in words if word.startswith("-")]
     if flags:
@@ -140,7 +140,7 @@ def compose_jobs(line: CommandLine, conf: Path = CONF) -> Jobs:
     alone, to name the nearest key.
 
     Raises:
-        UserError: if the command line is wrong.
+        UserError: If the command line is wrong.
     """
     with _Composer(line, conf) as composer:
         try:

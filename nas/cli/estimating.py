@@ -21,7 +21,7 @@ def make_estimate(line: CommandLine, conf: Path) -> Task:
     """Return the task of a command line, with the runs that the rest of that line would start as a sweep.
 
     Raises:
-        UserError: if anything is wrong with its settings or the sweep's.
+        UserError: If anything is wrong with its settings or the sweep's.
     """
     own = tuple(word for word in line.words if _is_own(word))
     words = tuple(word for word in line.words if not _is_own(word))
@@ -37,9 +37,9 @@ def _meant(line: CommandLine, words: tuple[str, ...], job: Job) -> tuple[Command
     """Return the command line that starts the runs, and what they are called.
 
     Args:
-        line: of the task.
-        words: its words that belong to the runs.
-        job: settings of the task.
+        line: Command line of the task.
+        words: Its words that belong to the runs.
+        job: Settings of the task.
     """
     given = job.config.sweep
     typed = line.multirun or line.config_name

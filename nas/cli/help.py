@@ -57,8 +57,8 @@ class Described:
     """A setting as a constructor has it.
 
     Attributes:
-        kind: its type and range in words.
-        text: what it is, one sentence.
+        kind: Its type and range in words.
+        text: Description, one sentence.
     """
 
     kind: str
@@ -318,8 +318,8 @@ def _in_words(annotation: str, tree: ast.Module) -> str:
     """Return a type in words, for example ``whole number, 1 or more, or null``.
 
     Args:
-        annotation: the type's source.
-        tree: of the module that it stands in.
+        annotation: The type's source.
+        tree: Syntax tree of the module that holds the annotation.
     """
     words = []
     for part in _alternatives(ast.parse(annotation, mode="eval").body):

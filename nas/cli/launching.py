@@ -34,7 +34,7 @@ def choose_launcher(jobs: Jobs) -> Launcher | None:
     """Return what starts the jobs; ``None`` where they run in this process.
 
     Raises:
-        UserError: if it cannot start them, or its settings are wrong.
+        UserError: If it cannot start them, or its settings are wrong.
     """
     first = jobs.jobs[0].config
     choice = str(first.hydra.runtime.choices[_GROUP])
@@ -63,7 +63,7 @@ def launcher_settings(jobs: Jobs) -> dict[str, Any]:
     """Return the settings of what starts the jobs, checked.
 
     Raises:
-        UserError: if they are wrong, or differ between jobs.
+        UserError: If they are wrong, or differ between jobs.
     """
     nodes = [OmegaConf.to_container(config.hydra.launcher, resolve=True) for config in jobs.configs]
     if any(node != nodes[0] for node in nodes):

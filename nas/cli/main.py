@@ -137,7 +137,7 @@ def check_jobs(jobs: Jobs) -> list[Task | None]:
         The task of a single job, with what its parts have loaded; of a sweep ``None`` for each.
 
     Raises:
-        UserError: for the first thing that is wrong.
+        UserError: For the first thing that is wrong.
     """
     folders: list[Path] = []
     tasks: list[Task | None] = []

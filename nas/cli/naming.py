@@ -47,8 +47,8 @@ def sweep_name(configs: Sequence[DictConfig], config_name: str) -> str:
     their words stand side by side.
 
     Args:
-        configs: the settings of every run, Hydra's own under ``hydra``.
-        config_name: the primary file of settings; ``"config"`` says nothing.
+        configs: The settings of every run, Hydra's own under ``hydra``.
+        config_name: The primary file of settings; ``"config"`` says nothing.
     """
     groups = [run_group(config, config.hydra.runtime.choices) for config in configs]
     runs = sorted(

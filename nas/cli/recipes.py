@@ -22,9 +22,9 @@ def adapted(
     this part does not have are left out. Those of a data set hold for the recipe's own alone.
 
     Args:
-        config: settings of the whole command line, a recipe's among them.
-        overrides: the command line.
-        compose: composes the settings of other command lines.
+        config: Settings of the whole command line, a recipe's among them.
+        overrides: The command line.
+        compose: Composes the settings of other command lines.
     """
     choices = config.hydra.runtime.choices
     if not choices.get("experiment"):

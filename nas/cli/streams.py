@@ -17,7 +17,7 @@ class Unfailing(io.FileIO):
     """File of a standard stream that drops what cannot be written.
 
     Attributes:
-        error: first error other than that of a reader that is gone, for example of a full disk; ``None`` without one.
+        error: First error other than that of a reader that is gone, for example of a full disk; ``None`` without one.
     """
 
     error: OSError | None = None

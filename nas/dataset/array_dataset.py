@@ -17,10 +17,10 @@ class ArrayOptions(TypedDict):
     """Settings that all data sets in memory have.
 
     Attributes:
-        mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-        std: likewise.
-        resolutions: recommended sides of a network's input, in pixels.
-        augmentation: what training images go through.
+        mean: Per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+        std: Standard deviation per channel; computed from the training images if ``None``.
+        resolutions: Recommended sides of a network's input, in pixels.
+        augmentation: Augmentation of training images.
     """
 
     mean: Channels | None
@@ -45,10 +45,10 @@ class ArrayDataset(Dataset):
 
         Args:
             pixels: RGB, shape (n, 3, height, width).
-            labels: class indices, shape (n,).
-            class_names: one a class.
-            splits: indices of images by split, disjoint.
-            options: see :class:`ArrayOptions`.
+            labels: Class indices, shape (n,).
+            class_names: One a class.
+            splits: Indices of images by split, disjoint.
+            options: See :class:`ArrayOptions`.
         """
         self.class_names = class_names
         self._pixels, self._labels, self._splits = pixels, labels, splits

@@ -13,13 +13,13 @@ def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator
     """Shift, mirror and blank out parts of images, each image in its own way.
 
     Args:
-        images: normalised, shape (n, 3, height, width).
-        augmentation: how much.
-        black: the normalised value of black pixels, shape (3, 1, 1); fills what a shift uncovers.
-        generator: on the CPU, so that all devices see the same changes.
+        images: Normalized, shape (n, 3, height, width).
+        augmentation: Augmentation to apply.
+        black: The normalized value of black pixels, shape (3, 1, 1); fills what a shift uncovers.
+        generator: On the CPU, so that all devices see the same changes.
 
     Returns:
-        New images of the same shape; what is cut out is 0, the mean colour.
+        New images of the same shape; what is cut out is 0, the mean color.
     """
     n, _, height, width = images.shape
     device = images.device
@@ -45,11 +45,11 @@ def cut_mix(
     """Paste a rectangle of another image of the batch into some images (CutMix, Yun et al., ICCV 2019, equation 1).
 
     Args:
-        images: shape (n, 3, height, width).
-        labels: of the images, shape (n,).
-        n_classes: number of classes.
+        images: Shape (n, 3, height, width).
+        labels: Labels of the images, shape (n,).
+        n_classes: Number of classes.
         augmentation: ``cutmix`` and ``cutmix_probability``, of each image.
-        rng: decides images, rectangles and what they come from.
+        rng: Decides images, rectangles and what they come from.
 
     Returns:
         New images, and the shares of their classes, (n, n_classes).

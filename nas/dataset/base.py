@@ -27,7 +27,7 @@ class Images:
 
     Attributes:
         pixels: RGB, shape (n, 3, height, width), uint8.
-        labels: class indices, shape (n,), int64.
+        labels: Class indices, shape (n,), int64.
     """
 
     pixels: Pixels
@@ -45,22 +45,22 @@ class Augmentation:
     policy and erased: that takes processes. What is left out changes nothing.
 
     Attributes:
-        shift: largest translation in each direction, as a share of the image's side.
-        flip: whether images are mirrored left to right, each with probability one half.
-        cutout: side of the square that is blanked out, as a share of the image's side; 0 for none.
-        crop: smallest share of an image's area that a random crop of random shape has, which is then resized; 1 for
-            the square in the centre.
-        jitter: largest relative change of brightness, contrast and saturation; 0 for none.
+        shift: Largest translation in each direction, as a share of the image's side.
+        flip: Whether images are mirrored left to right, each with probability one half.
+        cutout: Side of the square that is blanked out, as a share of the image's side; 0 for none.
+        crop: Smallest share of an image's area that a random crop of random shape has, which is then resized; 1 for
+            the square in the center.
+        jitter: Largest relative change of brightness, contrast and saturation; 0 for none.
         policy: RandAugment, AutoAugment or AugMix as timm writes them, for example ``"rand-m9-mstd0.5-inc1"``,
             ``"original"``, ``"augmix-m3-w3"``, or ``"cifar10"`` and ``"svhn"``, AutoAugment's policies for these data
             sets; ``None`` for none.
-        erasing: probability that a random rectangle of an image gets the mean colour (Zhong et al., AAAI 2020).
-        mixup: alpha of mixup (Zhang et al., ICLR 2018), for whole batches; 0 for none. Labels become
+        erasing: Probability that a random rectangle of an image gets the mean color (Zhong et al., AAAI 2020).
+        mixup: Alpha of mixup (Zhang et al., ICLR 2018), for whole batches; 0 for none. Labels become
             probabilities.
-        cutmix: alpha of CutMix (Yun et al., ICCV 2019); 0 for none. With both, each batch gets one of them.
-        cutmix_probability: of each image, which then gets a rectangle of its own from an image of its own; ``None``
+        cutmix: Alpha of CutMix (Yun et al., ICCV 2019); 0 for none. With both, each batch gets one of them.
+        cutmix_probability: Probability for each image that a rectangle of another image replaces part of it; ``None``
             mixes whole batches with one rectangle.
-        workers: processes that read and change images; 0 for the main process. Images are the same with any number.
+        workers: Processes that read and change images; 0 for the main process. Images are the same with any number.
     """
 
     shift: Probability
@@ -85,11 +85,12 @@ class Dataset(ABC):
     """A classification data set.
 
     Attributes:
-        class_names: one a class; the index is the label.
-        mean, std: of the training pixels scaled to 0..1, per channel, length 3; what images are normalised with.
-        augmentation: what training images go through.
+        class_names: One a class; the index is the label.
+        mean, std: Mean and standard deviation of the training pixels scaled to 0..1, per channel, length 3; they
+            normalize images.
+        augmentation: Augmentation of training images.
         fingerprint: SHA-256 of images, labels and splits, as hexadecimal digits: equal data, equal fingerprint.
-        resolutions: recommended sides of a network's square input in pixels, smallest first; supernets take
+        resolutions: Recommended sides of a network's square input in pixels, smallest first; supernets take
             them over by ``${dataset.resolutions}``.
     """
 

@@ -33,7 +33,7 @@ class Normalise:
     """Pixels to tensors with zero mean and unit variance, on a device.
 
     Attributes:
-        black: the value of black pixels, shape (3, 1, 1).
+        black: The value of black pixels, shape (3, 1, 1).
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Batches:
         """Wrap a split.
 
         Args:
-            images: the split; its pixels may be read from files each time.
-            mean: subtracted from pixels scaled to 0..1, per channel.
-            std: what they are divided by then, per channel.
-            device: where batches lie.
-            crop: share of the images' sides that is kept, in the centre, before they are resized.
-            cache_bytes: most that resized splits may take there; the least recently used one goes first, and a
+            images: The split; its pixels may be read from files each time.
+            mean: Subtracted from pixels scaled to 0..1, per channel.
+            std: Divisor of the pixels after the mean is subtracted, per channel.
+            device: Torch device of the batches.
+            crop: Share of the images' sides that is kept, in the center, before they are resized.
+            cache_bytes: Most that resized splits may take there; the least recently used one goes first, and a
                 split that is larger alone is resized anew each time.
         """
         self._images = images

@@ -32,17 +32,17 @@ class ClassFolders(FileDataset):
         """List the files.
 
         Args:
-            path: the data set's folder.
-            train_folders: folders in it; training and validation images are taken from all of them.
-            test_folder: folder in it of the test images.
-            train_size: number of training images; all that are left by the validation split if ``None``.
-            vld_size: number of validation images, which are taken from the training images.
-            test_size: number of test images; all if ``None``.
-            split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            options: see :class:`FileOptions`.
+            path: The data set's folder.
+            train_folders: Folders in it; training and validation images are taken from all of them.
+            test_folder: Folder in it of the test images.
+            train_size: Number of training images; all that are left by the validation split if ``None``.
+            vld_size: Number of validation images, which are taken from the training images.
+            test_size: Number of test images; all if ``None``.
+            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
+            options: See :class:`FileOptions`.
 
         Raises:
-            UserError: if the folder does not hold what the splits need.
+            UserError: If the folder does not hold what the splits need.
         """
         root = expanded(path, "dataset.path")
         listing = list_folders(root, train_folders, test_folder, "dataset.path")

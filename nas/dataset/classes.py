@@ -22,9 +22,9 @@ class Matched:
     """Images with the labels that a model has for their classes.
 
     Attributes:
-        dataset: with the model's outputs as classes.
-        known: whether names of classes told it.
-        note: what a user should know about it, in one line; ``None`` where names and order are the same.
+        dataset: With the model's outputs as classes.
+        known: Whether names of classes told it.
+        note: Message for the user, one line; ``None`` if names and order are equal.
     """
 
     dataset: Dataset
@@ -40,9 +40,9 @@ class Relabelled(Dataset):
         """Take the images.
 
         Args:
-            dataset: the images, and how they are augmented.
-            class_names: of the model's outputs.
-            labels: of the data set's classes, as the model has them.
+            dataset: The images, and how they are augmented.
+            class_names: Class names of the model's outputs.
+            labels: Labels of the data set's classes in the model's order.
         """
         self._dataset, self._labels = dataset, np.array(labels, dtype=np.int64)
         self.class_names, self.fingerprint = tuple(class_names), dataset.fingerprint
@@ -63,13 +63,13 @@ def matched(name: str, class_names: Sequence[str] | None, n_classes: int, datase
     """Match a model's outputs with the classes of a data set, whose classes may be fewer.
 
     Args:
-        name: of the model, for messages.
-        class_names: of its outputs; ``None`` where they are unknown.
-        n_classes: outputs.
-        dataset: the images.
+        name: Name of the model, for messages.
+        class_names: Class names of the model's outputs; ``None`` if unknown.
+        n_classes: Outputs.
+        dataset: The images.
 
     Raises:
-        UserError: if the data set has a class that the model lacks, or, without names, another number of classes.
+        UserError: If the data set has a class that the model lacks, or, without names, another number of classes.
     """
     order = None if class_names is None else order_of(dataset.class_names, class_names)
     if order is not None and class_names is not None:
@@ -92,8 +92,8 @@ def taken_in_order(name: str, dataset: Dataset) -> str | None:
     Outputs of published networks are in the order of ImageNet's class folders.
 
     Args:
-        name: of the model, for messages.
-        dataset: with as many classes as the model has outputs.
+        name: Name of the model, for messages.
+        dataset: With as many classes as the model has outputs.
     """
     names = dataset.class_names
     if len(names) == IMAGENET_CLASSES and all(map(_SYNSET.fullmatch, names)):
@@ -149,9 +149,9 @@ class Renormalised(Dataset):
         """Take the images.
 
         Args:
-            dataset: the images, and how they are augmented.
-            mean: subtracted from pixels scaled to 0..1, per channel.
-            std: what they are divided by then, per channel.
+            dataset: The images, and how they are augmented.
+            mean: Subtracted from pixels scaled to 0..1, per channel.
+            std: Divisor of the pixels after the mean is subtracted, per channel.
         """
         self._dataset = dataset
         self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint

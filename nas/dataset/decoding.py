@@ -32,10 +32,10 @@ class Chunk:
     """Decoded files.
 
     Attributes:
-        paths: the files that can be read.
-        images: their pixels, shape (n, 3, size, size).
-        unreadable: the other files, each with the reason.
-        animated: those of the paths with several frames, of which the first one is used.
+        paths: The files that can be read.
+        images: Their pixels, shape (n, 3, size, size).
+        unreadable: The other files, each with the reason.
+        animated: Those of the paths with several frames, of which the first one is used.
     """
 
     paths: list[str]
@@ -48,9 +48,9 @@ def decode_files(root: Path, paths: Sequence[str], size: int) -> Iterator[Chunk]
     """Decode image files in parallel, in threads: the decoders run without Python's lock.
 
     Args:
-        root: the data set's folder.
-        paths: files relative to it.
-        size: side in pixels.
+        root: The data set's folder.
+        paths: Files relative to it.
+        size: Side in pixels.
 
     Yields:
         The files in their order.
@@ -65,7 +65,7 @@ def decode_files(root: Path, paths: Sequence[str], size: int) -> Iterator[Chunk]
 def decode_image(path: Path, size: int) -> tuple[Pixels, bool]:
     """Decode one image file to RGB, shape (3, size, size); also return whether it has frames beside the first one.
 
-    The shorter side is resized to ``size`` with antialiasing and the centre is cut out. Whatever the decoder raises
+    The shorter side is resized to ``size`` with antialiasing and the center is cut out. Whatever the decoder raises
     for a damaged file is passed on.
     """
     image, several = _opened(path, size)
@@ -80,7 +80,7 @@ def open_rgb(path: Path, size: int) -> Image.Image:
     is passed on.
 
     Raises:
-        PixelError: if it is unknown what the numbers in the file mean.
+        PixelError: If it is unknown what the numbers in the file mean.
     """
     return _opened(path, size)[0]
 

@@ -24,13 +24,13 @@ class Digits(ArrayDataset):
         """Load and split the images.
 
         Args:
-            split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            vld_size: number of validation images.
-            test_size: number of test images.
-            options: see :class:`ArrayOptions`.
+            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
+            vld_size: Number of validation images.
+            test_size: Number of test images.
+            options: See :class:`ArrayOptions`.
 
         Raises:
-            UserError: if the splits do not leave an image of every class to each other.
+            UserError: If the splits do not leave an image of every class to each other.
         """
         from sklearn.datasets import load_digits
 

@@ -30,15 +30,15 @@ class FileOptions(TypedDict):
     """Settings that all data sets of image files have.
 
     Attributes:
-        size: side in pixels to which images are decoded.
-        storage: whether decoded images are kept, see :class:`FileDataset`.
-        corrupt: whether to refuse or to skip images that cannot be read.
-        mean: per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand of
+        size: Side in pixels to which images are decoded.
+        storage: Whether decoded images are kept, see :class:`FileDataset`.
+        corrupt: Whether to refuse or to skip images that cannot be read.
+        mean: Per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand of
             them where decoded images are not kept.
-        std: likewise.
-        resolutions: recommended sides of a network's input, in pixels.
-        augmentation: what training images go through.
-        cache: where decoded images are kept.
+        std: Standard deviation per channel; computed from the training images if ``None``.
+        resolutions: Recommended sides of a network's input, in pixels.
+        augmentation: Augmentation of training images.
+        cache: Folder of decoded images.
     """
 
     size: PositiveInt
@@ -76,13 +76,13 @@ class FileDataset(Dataset):
         """Describe the data set; no image is read yet.
 
         Args:
-            root: the data set's folder.
-            listing: its files.
-            splits: indices of files by split, disjoint.
-            options: see :class:`FileOptions`.
+            root: The data set's folder.
+            listing: Its files.
+            splits: Indices of files by split, disjoint.
+            options: See :class:`FileOptions`.
 
         Raises:
-            UserError: if images shall be left out that are known only once all are decoded.
+            UserError: If images shall be left out that are known only once all are decoded.
         """
         if options["storage"] == "files" and options["corrupt"] == "skip":
             raise UserError("dataset.corrupt=skip needs dataset.storage=cache: only decoding shows what is unreadable")
@@ -117,7 +117,7 @@ class FileDataset(Dataset):
         """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``, read when they are used.
 
         Raises:
-            UserError: if images cannot be read.
+            UserError: If images cannot be read.
         """
         return self._content.splits[name]
 

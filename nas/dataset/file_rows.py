@@ -64,7 +64,7 @@ class FileRows:
         """Return some of the images as ``decode_image`` does, (k, 3, size, size).
 
         Raises:
-            RunError: if one of them cannot be read.
+            RunError: If one of them cannot be read.
         """
         parts = [np.empty((0, *self.shape[1:]), np.uint8)]
         for chunk in decode_files(self._root, self._paths[rows].tolist(), self._size):
@@ -80,7 +80,7 @@ class FileRows:
         """Return one image in its own shape, with the detail that a part of it needs at ``size`` pixels.
 
         Raises:
-            RunError: if it cannot be read.
+            RunError: If it cannot be read.
         """
         path = self._root / str(self._paths[row])
         try:

@@ -36,9 +36,9 @@ class Index:
     """What a cache folder says about its content.
 
     Attributes:
-        size: side of the images in pixels.
-        paths: the images' files relative to the data set's folder, in the order of the pixels.
-        unreadable: the files that cannot be read, each with the reason.
+        size: Side of the images in pixels.
+        paths: The images' files relative to the data set's folder, in the order of the pixels.
+        unreadable: The files that cannot be read, each with the reason.
         pixels_digest: SHA-256 of the pixels.
         sums_digest: SHA-256 of the channel sums.
     """
@@ -60,9 +60,9 @@ class Decoded:
     """Decoded images on disk.
 
     Attributes:
-        folder: where ``pixels.npy``, ``sums.npy`` and ``index.json`` are.
-        index: what they hold.
-        sums: each image's sum and sum of squares per channel, shape (n, 2, 3).
+        folder: Folder of ``pixels.npy``, ``sums.npy`` and ``index.json``.
+        index: Content of these files.
+        sums: Each image's sum and sum of squares per channel, shape (n, 2, 3).
     """
 
     folder: Path
@@ -82,15 +82,15 @@ def decoded_images(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt
     Several processes may call this at once: one of them decodes. A damaged cache is noticed and made anew.
 
     Args:
-        root: the data set's folder.
-        paths: image files relative to it, in the order that the images shall have.
-        size: side in pixels.
-        corrupt: what to do where files cannot be read.
-        cache: the images are kept in its folder ``images/<key>``; the key is a hash of all that decides on the
+        root: The data set's folder.
+        paths: Image files relative to it, in the order that the images shall have.
+        size: Side in pixels.
+        corrupt: Handling of files that cannot be read: ``"refuse"`` or ``"skip"``.
+        cache: The images are kept in its folder ``images/<key>``; the key is a hash of all that decides on the
             pixels, the files' sizes and times of change among it.
 
     Raises:
-        UserError: if files cannot be read and ``corrupt`` is ``"refuse"``; nothing is left in the cache then.
+        UserError: If files cannot be read and ``corrupt`` is ``"refuse"``; nothing is left in the cache then.
     """
     folder = cache / "images" / _key(root, paths, size)
     decoded = _load(folder) or _decode_locked(root, paths, size, corrupt, folder)

@@ -41,15 +41,15 @@ class ImageFolder(FileDataset):
         """List the files.
 
         Args:
-            path: the folder.
-            vld_size: number of validation images: of the validation folder where there are three folders of splits,
+            path: The folder.
+            vld_size: Number of validation images: of the validation folder where there are three folders of splits,
                 all if ``None``; otherwise of the training images, a fifth if ``None``.
-            test_size: number of test images where there is no test folder; a fifth of all images if ``None``.
-            split_seed: of the random splits; independent of the run's seed, so that all runs see the same data.
-            options: see :class:`FileOptions`.
+            test_size: Number of test images where there is no test folder; a fifth of all images if ``None``.
+            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
+            options: See :class:`FileOptions`.
 
         Raises:
-            UserError: if the folder does not hold what the splits need; the message names the folder, class or file.
+            UserError: If the folder does not hold what the splits need; the message names the folder, class or file.
         """
         root = expanded(path, "dataset.path")  # settings arrive as text
         listing, validation = _list_images(root)
@@ -61,7 +61,7 @@ def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:
     """Find class folders and image files, and which of them are in a folder for validation, shape (n,).
 
     Raises:
-        UserError: if they are not as they must be.
+        UserError: If they are not as they must be.
     """
     try:
         if not root.is_dir():

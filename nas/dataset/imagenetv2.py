@@ -42,16 +42,16 @@ class ImageNetV2(FileDataset):
         """List the files.
 
         Args:
-            path: folder of ImageNetV2's sets, each with folders named by the class's number.
-            imagenet: folder of ImageNet, with ``train`` and ``val``.
-            sets: folders in ``path``; an image that is in several is taken from the first.
-            train_size: number of training images; all if ``None``.
-            test_size: number of test images; all if ``None``.
-            split_seed: of the choice of training and test images.
-            options: see :class:`FileOptions`.
+            path: Folder of ImageNetV2's sets, each with folders named by the class's number.
+            imagenet: Folder of ImageNet, with ``train`` and ``val``.
+            sets: Folders in ``path``; an image that is in several is taken from the first.
+            train_size: Number of training images; all if ``None``.
+            test_size: Number of test images; all if ``None``.
+            split_seed: Seed of the choice of training and test images.
+            options: See :class:`FileOptions`.
 
         Raises:
-            UserError: if the folders do not hold what they must.
+            UserError: If the folders do not hold what they must.
         """
         here, there = expanded(path, "dataset.path").resolve(), expanded(imagenet, "dataset.imagenet").resolve()
         root = Path(os.path.commonpath([here, there]))

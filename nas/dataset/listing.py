@@ -25,10 +25,10 @@ class Listing:
     """The image files of a data set.
 
     Attributes:
-        class_names: one a class; the index is the label.
-        paths: the n files, relative to the data set's folder.
-        labels: class indices, shape (n,).
-        test: which files are in the test set, shape (n,).
+        class_names: One a class; the index is the label.
+        paths: The n files, relative to the data set's folder.
+        labels: Class indices, shape (n,).
+        test: Which files are in the test set, shape (n,).
     """
 
     class_names: tuple[str, ...]
@@ -41,7 +41,7 @@ def folders_in(folder: Path) -> dict[str, Path]:
     """Return the folders in ``folder`` by name, sorted, links to folders among them; hidden ones and litter are not.
 
     Raises:
-        UserError: if a name is no text.
+        UserError: If a name is no text.
     """
     found = {}
     for entry in sorted(folder.iterdir()):
@@ -113,13 +113,13 @@ def list_folders(root: Path, train: Sequence[str], test: str, key: str) -> Listi
     """List class folders below each of several folders.
 
     Args:
-        root: the data set's folder.
-        train: folders in it whose images are for training and validation.
-        test: folder in it of the test set.
-        key: the setting that names ``root``, for messages.
+        root: The data set's folder.
+        train: Folders in it whose images are for training and validation.
+        test: Folder in it of the test set.
+        key: The setting that names ``root``, for messages.
 
     Raises:
-        UserError: if a folder is absent or empty, or not all of them have the same class folders.
+        UserError: If a folder is absent or empty, or not all of them have the same class folders.
     """
     parts = [root / name for name in (*train, test)]
     for part in parts:
@@ -151,16 +151,16 @@ def split_listing(
 
     Args:
         listing: n images.
-        train_size: images that are left for training; ``None`` for all.
-        vld_size: validation images.
-        test_size: images of the test set; ``None`` for all.
-        seed: of the stratified draws. The validation split is the same whatever the other sizes.
+        train_size: Images that are left for training; ``None`` for all.
+        vld_size: Validation images.
+        test_size: Images of the test set; ``None`` for all.
+        seed: Seed of the stratified draws. The validation split is the same for all other sizes.
 
     Returns:
         Indices of images by split: ``"train"``, ``"validation"`` and ``"test"``.
 
     Raises:
-        UserError: if a size does not fit the images or classes.
+        UserError: If a size does not fit the images or classes.
     """
     pool = np.flatnonzero(~listing.test)
     parts = stratified(listing.labels[pool], listing.class_names, {"validation": vld_size}, seed)
@@ -175,11 +175,11 @@ def sample(listing: Listing, rows: Indices, name: str, size: int | None, seed: i
     """Return ``size`` of the images ``rows``, stratified, ascending; all of them if it is ``None`` or their number.
 
     Args:
-        listing: the images.
-        rows: indices, shape (k,).
-        name: a key of ``nas.dataset.splits.KEYS``, for messages.
-        size: how many.
-        seed: equal arguments give equal images.
+        listing: The images.
+        rows: Indices, shape (k,).
+        name: A key of ``nas.dataset.splits.KEYS``, for messages.
+        size: Number of items to draw.
+        seed: Equal arguments give equal images.
     """
     if size in (None, len(rows)):
         return rows

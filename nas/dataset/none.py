@@ -15,8 +15,8 @@ class NoImages(Dataset):
         """Set what supernets want to know.
 
         Args:
-            classes: outputs of the classifier, which count in the costs.
-            resolutions: recommended sides of a network's input, in pixels.
+            classes: Outputs of the classifier, which count in the costs.
+            resolutions: Recommended sides of a network's input, in pixels.
         """
         self.class_names = tuple(str(label) for label in range(classes))
         self.mean = self.std = (1.0, 1.0, 1.0)

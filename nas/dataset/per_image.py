@@ -40,10 +40,10 @@ class PerImage(torch.utils.data.Dataset[Tensor]):
         """Take a split.
 
         Args:
-            images: arrays or files.
-            augmentation: what of it is made image by image.
-            mean: the colour that fills what a policy uncovers and what is erased, scaled to 0..1.
-            seed: of all changes.
+            images: Arrays or files.
+            augmentation: Augmentation; the part that changes single images is used.
+            mean: The color that fills what a policy uncovers and what is erased, scaled to 0..1.
+            seed: Seed of all changes.
         """
         self._images = images
         self._augmentation = augmentation
@@ -99,13 +99,13 @@ def policy_of(text: str, side: int, colour: list[int]) -> Change:
     """Return what timm makes of a policy's text, or torchvision of one that timm does not have.
 
     Args:
-        text: for example ``"rand-m9-mstd0.5-inc1"``; ``"cifar10"`` and ``"svhn"`` are the policies that AutoAugment
+        text: For example ``"rand-m9-mstd0.5-inc1"``; ``"cifar10"`` and ``"svhn"`` are the policies that AutoAugment
             (Cubuk et al., CVPR 2019) found for these data sets.
-        side: of the images, in pixels.
-        colour: red, green and blue, 0 to 255: fills what is uncovered.
+        side: Side of the images in pixels.
+        colour: Red, green and blue, 0 to 255: fills what is uncovered.
 
     Raises:
-        UserError: if neither knows it.
+        UserError: If neither knows it.
     """
     from timm.data import auto_augment
     from torchvision.transforms import AutoAugment, AutoAugmentPolicy

@@ -23,13 +23,13 @@ class PixelKind:
     """What the numbers of one image mean.
 
     Attributes:
-        name: for messages.
-        bits: of a number.
-        signed: whether it may be negative.
-        floating: whether it is a floating-point number.
-        black: value of black; ``None`` where the file does not say it.
-        white: value of white; likewise.
-        inverted: whether black and white are exchanged.
+        name: For messages.
+        bits: Bits of a number.
+        signed: Whether it may be negative.
+        floating: Whether it is a floating-point number.
+        black: Value of black; ``None`` where the file does not say it.
+        white: Value of white; likewise.
+        inverted: Whether black and white are exchanged.
     """
 
     name: str
@@ -50,7 +50,7 @@ def kind_of(image: Image.Image) -> PixelKind:
     """Return the kind of an image that was opened and not yet read: headers alone tell it.
 
     Raises:
-        PixelError: if it holds signed integers and does not say which are black and white.
+        PixelError: If it holds signed integers and does not say which are black and white.
     """
     if image.format == "TIFF":
         return _kind_of_tiff(getattr(image, "tag_v2", {}))
@@ -68,7 +68,7 @@ def gray_of(image: Image.Image, kind: PixelKind) -> Image.Image:
     Integers keep their upper 8 bits, others are rounded. A transparent value becomes white.
 
     Raises:
-        PixelError: if the numbers are not in the range that is known, or fill so little of it that all is black.
+        PixelError: If the numbers are not in the range that is known, or fill so little of it that all is black.
     """
     values = np.asarray(image)
     if kind.floating or kind.signed:

@@ -34,7 +34,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     ``root`` that is not used.
 
     Raises:
-        UserError: if there are class folders beside a folder of a split that has images without classes.
+        UserError: If there are class folders beside a folder of a split that has images without classes.
     """
     folders = folders_in(root)
     named = {name: split for name in folders if (split := _split_of(name)) is not None}

@@ -25,17 +25,17 @@ def stratified(labels: Indices, class_names: Sequence[str], sizes: Mapping[str, 
     of them only, at random; a warning says so.
 
     Args:
-        labels: class indices, shape (n,).
-        class_names: one a class, for messages.
-        sizes: images of each split but ``"train"``, by name (a key of ``KEYS``). Splits are drawn in this order, so
+        labels: Class indices, shape (n,).
+        class_names: One a class, for messages.
+        sizes: Images of each split but ``"train"``, by name (a key of ``KEYS``). Splits are drawn in this order, so
             the first one stays the same whatever the size of the second.
-        seed: equal arguments give equal splits.
+        seed: Equal arguments give equal splits.
 
     Returns:
         Ascending indices into ``labels`` by split, disjoint and together all of them.
 
     Raises:
-        UserError: if a size is too small or too large.
+        UserError: If a size is too small or too large.
     """
     counts = np.bincount(labels, minlength=len(class_names))
     needed = len(sizes) + 1

@@ -26,8 +26,8 @@ def mean_and_std(sums: npt.NDArray[np.int64], pixels_per_image: int) -> tuple[Ch
     The standard deviation of a channel that is constant is given as 1, so that it can be divided by.
 
     Args:
-        sums: of the images, from ``channel_sums``, shape (n, 2, 3), n at least 1.
-        pixels_per_image: height times width.
+        sums: Sums of the images, from ``channel_sums``, shape (n, 2, 3), n at least 1.
+        pixels_per_image: Height times width.
     """
     first, second = sums.sum(axis=0) / (len(sums) * pixels_per_image)
     mean = first / 255
@@ -39,9 +39,9 @@ def fingerprint(pixel_digest: str, labels: Indices, splits: Mapping[str, Indices
     """Return the SHA-256 of a data set, as hexadecimal digits.
 
     Args:
-        pixel_digest: hash of the pixels.
-        labels: class indices, shape (n,).
-        splits: indices by split.
+        pixel_digest: Hash of the pixels.
+        labels: Class indices, shape (n,).
+        splits: Indices by split.
     """
     digest = sha256(pixel_digest.encode())
     for name, values in [("labels", labels), *sorted(splits.items())]:

@@ -26,7 +26,7 @@ class TorchvisionArrays(ArrayDataset):
     """Images of one size, all in memory.
 
     CIFAR-10 and CIFAR-100: Krizhevsky, *Learning multiple layers of features from tiny images*, 2009; STL-10: Coates
-    et al., AISTATS 2011, its labelled images.
+    et al., AISTATS 2011, its labeled images.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class TorchvisionArrays(ArrayDataset):
         """Read the images, downloading them if needed.
 
         Args:
-            name: which data set.
-            path: the folder that holds the data set's own folder, as torchvision expects it.
-            download: whether to download what is absent.
-            vld_size: number of validation images, which are taken from the training images.
-            split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            options: see :class:`ArrayOptions`.
+            name: Which data set.
+            path: The folder that holds the data set's own folder, as torchvision expects it.
+            download: Whether to download what is absent.
+            vld_size: Number of validation images, which are taken from the training images.
+            split_seed: Seed of the random split; independent of the run's seed, so all runs see the same data.
+            options: See :class:`ArrayOptions`.
 
         Raises:
-            UserError: if the files are absent or damaged and cannot be downloaded, or the split is impossible.
+            UserError: If the files are absent or damaged and cannot be downloaded, or the split is impossible.
         """
         source, arguments = SOURCES[name]
         parts = open_parts(source, expanded(path, "dataset.path"), arguments, download)

@@ -42,15 +42,15 @@ class TorchvisionFiles(FileDataset):
         """List the files, downloading them if needed.
 
         Args:
-            name: which data set.
-            path: the folder that holds the data set's own folder, as torchvision expects it.
-            download: whether to download what is absent.
-            vld_size: number of validation images, which are taken from the published training and validation parts.
-            split_seed: of the random split; independent of the run's seed, so that all runs see the same data.
-            options: see :class:`FileOptions`.
+            name: Which data set.
+            path: The folder that holds the data set's own folder, as torchvision expects it.
+            download: Whether to download what is absent.
+            vld_size: Number of validation images, which are taken from the published training and validation parts.
+            split_seed: Seed of the random split; independent of the run's seed, so all runs see the same data.
+            options: See :class:`FileOptions`.
 
         Raises:
-            UserError: if files are absent or damaged and cannot be downloaded, or the split is impossible.
+            UserError: If files are absent or damaged and cannot be downloaded, or the split is impossible.
         """
         root = expanded(path, "dataset.path")
         source, train, files = SOURCES[name]

@@ -22,13 +22,13 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
     Several processes may call this at once: one of them downloads, and the others wait for it.
 
     Args:
-        class_name: name of the class in ``torchvision.datasets``.
-        root: the folder that holds the data set's own folder.
-        parts: the arguments that choose a part, by a name of one's own.
-        download: whether to download what is absent.
+        class_name: Name of the class in ``torchvision.datasets``.
+        root: The folder that holds the data set's own folder.
+        parts: The arguments that choose a part, by a name of one's own.
+        download: Whether to download what is absent.
 
     Raises:
-        UserError: if the files are absent or damaged, or cannot be downloaded.
+        UserError: If the files are absent or damaged, or cannot be downloaded.
     """
     constructor = getattr(importlib.import_module("torchvision.datasets"), class_name)
     if download:

@@ -47,14 +47,14 @@ class TrainingBatches:
         """Describe the batches; no image is read yet.
 
         Args:
-            dataset: its training split, normalisation and augmentation.
-            batch_size: images a batch.
-            seed: of order and augmentation.
-            device: where batches lie.
-            team: of which this process is a member; each gets its part of every batch.
+            dataset: Its training split, normalization and augmentation.
+            batch_size: Images a batch.
+            seed: Seed of order and augmentation.
+            device: Torch device of the batches.
+            team: Team of this process; each member gets its part of every batch.
 
         Raises:
-            UserError: if the augmentation's policy is unknown.
+            UserError: If the augmentation's policy is unknown.
         """
         self._dataset = dataset
         self._augmentation = dataset.augmentation
@@ -72,18 +72,19 @@ class TrainingBatches:
     def epoch(
         self, number: NonNegativeInt, sides: Sequence[PositiveInt] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised images, (b, 3, side, side), and what they show.
+        """Yield normalized images, (b, 3, side, side), and what they show.
 
         That is the labels, (b,), int64; with mixup or CutMix it is probabilities, (b, n_classes). The last
         incomplete batch is dropped; a split smaller than the batch size is one batch.
 
         Args:
-            number: of the epoch, which decides its random numbers.
-            sides: of the images of each batch, pixels; the epoch ends with them. ``None`` for the images' own side.
+            number: Number of the epoch, which decides its random numbers.
+            sides: Sides of the images of each batch in pixels; the epoch ends with them. ``None`` for the images' own
+                side.
 
         Raises:
-            UserError: if batches would have fewer than two images, which batch-norm cannot be trained on.
-            RunError: if a file cannot be read.
+            UserError: If batches would have fewer than two images, which batch-norm cannot be trained on.
+            RunError: If a file cannot be read.
         """
         n = len(self._images)
         size = min(self._batch_size, n)

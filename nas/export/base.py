@@ -33,12 +33,12 @@ class Source:
     """What is exported.
 
     Attributes:
-        network: on the CPU, in eval mode: :class:`nas.pool.prepared.Prepared`, a cascade of such, or, without
+        network: On the CPU, in eval mode: :class:`nas.pool.prepared.Prepared`, a cascade of such, or, without
             preprocessing, any network.
-        example: images that it takes, (n, 3, height, width), n at least 2.
-        free_sides: whether the file takes images of other heights and widths too, see :meth:`Format.free_sides`; any
+        example: Images that it takes, (n, 3, height, width), n at least 2.
+        free_sides: Whether the file takes images of other heights and widths too, see :meth:`Format.free_sides`; any
             number of images from 1 on is always taken.
-        about: what the file says about itself, texts by name.
+        about: Descriptions in the file, texts by name.
     """
 
     network: nn.Module
@@ -51,7 +51,7 @@ class Format(ABC):
     """A kind of file.
 
     Attributes:
-        ending: of the file's name.
+        ending: Ending of the file's name.
     """
 
     ending: str
@@ -65,7 +65,7 @@ class Format(ABC):
         """Write the file.
 
         Raises:
-            RunError: if the format cannot express the network.
+            RunError: If the format cannot express the network.
         """
 
     @abstractmethod
@@ -73,8 +73,8 @@ class Format(ABC):
         """Return what runs the file on the CPU, as its users do: images to outputs by name.
 
         Args:
-            path: a file that :meth:`write` wrote.
-            threads: of an operation.
+            path: A file that :meth:`write` wrote.
+            threads: Number of threads of an operation.
         """
 
 
@@ -88,10 +88,10 @@ def about(model: Model, *, preprocessing: bool, free_sides: bool, sides: tuple[i
     """Return the metadata of a file, texts by name; what is no text is JSON.
 
     Args:
-        model: what is exported.
-        preprocessing: whether the file's graph changes images itself.
-        free_sides: whether it takes images of any height and width.
-        sides: height and width of images that it takes in any case.
+        model: Model to export.
+        preprocessing: Whether the file's graph changes images itself.
+        free_sides: Whether it takes images of any height and width.
+        sides: Height and width of images that it takes in any case.
     """
     described = model.described
     found: dict[str, Any] = {key: described[key] for key in (*_KEYS, *_FACTS) if described.get(key) is not None}

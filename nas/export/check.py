@@ -18,11 +18,12 @@ class Parity:
     """How what a file returns compares with what the network returns.
 
     Attributes:
-        images: number of images.
-        largest_difference: of logits, or of a cascade's probabilities where as many networks are asked.
-        largest_value: the largest of the network's own, without its sign.
-        other_answers: images of which the file says another class, where as many networks are asked.
-        other_stages: images of which a cascade asks another number of networks.
+        images: Number of images.
+        largest_difference: Largest difference of logits, or of a cascade's probabilities where equally many networks
+            are used.
+        largest_value: The largest of the network's own, without its sign.
+        other_answers: Images of which the file says another class, where as many networks are asked.
+        other_stages: Images of which a cascade asks another number of networks.
     """
 
     images: int
@@ -38,7 +39,7 @@ class Parity:
         of them may, see :func:`nas.evaluator.accuracy.margin`.
 
         Args:
-            tolerance: the largest difference that counts as none, as a share of the largest value, and of 1 where
+            tolerance: The largest difference that counts as none, as a share of the largest value, and of 1 where
                 all are smaller.
         """
         if not self.largest_difference <= tolerance * max(1.0, self.largest_value):  # not-a-number is wrong too
@@ -94,10 +95,10 @@ def latencies(runs: Mapping[str, Run], images: Images, *, warmup: int, repeats: 
     """Return the median time of each run on a batch, milliseconds; they take turns, so that none has the quiet hour.
 
     Args:
-        runs: by name.
-        images: the batch.
-        warmup: rounds that do not count, before the others.
-        repeats: rounds that count.
+        runs: By name.
+        images: The batch.
+        warmup: Rounds that do not count, before the others.
+        repeats: Rounds that count.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for done in range(-warmup, repeats):

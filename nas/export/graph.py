@@ -25,7 +25,7 @@ def output_names(network: nn.Module) -> tuple[str, ...]:
 def free_sides(network: nn.Module) -> bool:
     """Return whether a program of torch.export can leave height and width of the images open.
 
-    It cannot where a later network of a cascade cuts out a centre: within a branch torch.export knows nothing about
+    It cannot where a later network of a cascade cuts out a center: within a branch torch.export knows nothing about
     the sizes that are left.
     """
     if isinstance(network, Cascade):
@@ -59,7 +59,7 @@ def program(source: Source) -> ExportedProgram:
     """Return the network as a program of torch.export.
 
     Raises:
-        RunError: if torch.export cannot follow it.
+        RunError: If torch.export cannot follow it.
     """
     free = {0: Dim.DYNAMIC} | ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC} if source.free_sides else {})
     module = exportable(frozen(source.network)).eval()

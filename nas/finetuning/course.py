@@ -33,10 +33,10 @@ class Best:
     """The best weights so far.
 
     Attributes:
-        epoch: after which they were measured; 0 for those before the first one.
-        averaged: whether they are the moving average.
-        top1, top5: on the validation images, percent.
-        loss: likewise, nats.
+        epoch: After which they were measured; 0 for those before the first one.
+        averaged: Whether they are the moving average.
+        top1, top5: On the validation images, percent.
+        loss: Loss of the best network, nats.
     """
 
     epoch: int
@@ -56,9 +56,9 @@ class Checkpoint:
     """How far a fine-tuning is: all that the next epoch needs.
 
     Attributes:
-        rows: of ``summary.csv``, the first one before any training.
-        best: the best weights; ``None`` before the first row.
-        state: of the descent after the last row.
+        rows: Rows of ``summary.csv``, the first one before any training.
+        best: The best weights; ``None`` before the first row.
+        state: State of the training after the last row.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -132,11 +132,11 @@ class Course:
         """Take the parts.
 
         Args:
-            trainer: this process's part in the training.
-            members: the other processes; ``None`` for none.
-            measure: of a network on the validation images.
-            recipe: the settings.
-            folder: gets ``summary.csv`` and the folder ``checkpoints``.
+            trainer: This process's part in the training.
+            members: The other processes; ``None`` for none.
+            measure: Function that measures a network on the validation images.
+            recipe: The settings.
+            folder: Gets ``summary.csv`` and the folder ``checkpoints``.
         """
         self._trainer = trainer
         self._members = members
@@ -168,11 +168,11 @@ class Course:
         """Train all epochs that are left and return what is known of the best weights.
 
         Args:
-            told: about each epoch that is on disk.
-            stepped: told how many steps of an epoch are done, and how many there are.
+            told: About each epoch that is on disk.
+            stepped: Told how many steps of an epoch are done, and how many there are.
 
         Raises:
-            RunError: if the loss is not finite, or another process fails.
+            RunError: If the loss is not finite, or another process fails.
         """
         for number in range(len(self._reached.rows) - 1, self._recipe.epochs):
             loss = self._train(number, stepped)
@@ -190,7 +190,7 @@ class Course:
         """Return the best weights, on the CPU.
 
         Raises:
-            RunError: if the file is damaged.
+            RunError: If the file is damaged.
         """
         weights = self._checkpoints.best_weights()
         if weights is None:

@@ -16,11 +16,11 @@ def erase(images: Tensor, probability: float, part: slice, n: int, rng: np.rando
     """Fill a random rectangle of some images with normal noise.
 
     Args:
-        images: normalised, shape (b, 3, height, width): some images of a batch.
-        probability: of each image.
-        part: which of the batch's images they are.
-        n: images of the whole batch; all processes that share a batch draw the same rectangles and noise.
-        rng: decides images, rectangles and noise.
+        images: Normalized, shape (b, 3, height, width): some images of a batch.
+        probability: Probability for each image.
+        part: Which of the batch's images they are.
+        n: Images of the whole batch; all processes that share a batch draw the same rectangles and noise.
+        rng: Decides images, rectangles and noise.
 
     Returns:
         The changed images; ``images`` themselves where ``probability`` is 0.

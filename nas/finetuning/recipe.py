@@ -26,42 +26,42 @@ class Recipe:
     """How a network is trained further.
 
     Attributes:
-        epochs: passes over the training images, warm-up included.
-        batch_size: images a step, of all processes together.
-        validation_batch_size: images at once where nothing is trained.
-        optimizer_name: the name that timm has for it, for example ``"rmsproptf"``.
-        lr: highest learning rate.
-        lr_batch_size: images a step that ``lr`` is meant for; it grows in proportion to ``batch_size`` (Goyal et al.
+        epochs: Passes over the training images, warm-up included.
+        batch_size: Images a step, of all processes together.
+        validation_batch_size: Images at once where nothing is trained.
+        optimizer_name: The name that timm has for it, for example ``"rmsproptf"``.
+        lr: Highest learning rate.
+        lr_batch_size: Images a step that ``lr`` is meant for; it grows in proportion to ``batch_size`` (Goyal et al.
             2017). ``None``: ``lr`` is meant for ``batch_size``.
-        momentum: of optimizers that have it.
-        weight_decay: of weights.
-        decay_all: whether biases and batch-norm's parameters decay too.
-        optimizer_options: further settings of the optimizer, for example ``{"eps": 0.001}``.
-        clip_norm: largest norm of a step's gradient; ``None`` for any.
-        schedule: how the learning rate falls after the warm-up; timm's name.
-        schedule_steps: whether it changes with every step, or with every epoch.
-        warmup_epochs: the first ones, in which the learning rate rises linearly from ``warmup_lr``.
-        warmup_lr: learning rate of the first step with warm-up; it does not grow with the batch.
-        min_lr: learning rate at the end of ``cosine``, ``tanh`` and ``poly``; likewise.
-        decay_epochs: epochs between two decays of ``step``.
-        decay_milestones: epochs of the decays of ``multistep``.
-        decay_rate: factor of a decay of ``step`` and ``multistep``, exponent of ``poly``.
-        label_smoothing: share of the label that is spread over all classes.
-        dropout: probability that a feature before the classifier is zeroed in training.
-        drop_path: probability that the last block's residual is dropped for an image in training; it rises linearly
+        momentum: Momentum of optimizers that have one.
+        weight_decay: Weight decay.
+        decay_all: Whether biases and batch-norm's parameters decay too.
+        optimizer_options: Further settings of the optimizer, for example ``{"eps": 0.001}``.
+        clip_norm: Largest norm of a step's gradient; ``None`` for any.
+        schedule: Schedule of the learning rate after the warm-up, by timm's name.
+        schedule_steps: Whether it changes with every step, or with every epoch.
+        warmup_epochs: The first ones, in which the learning rate rises linearly from ``warmup_lr``.
+        warmup_lr: Learning rate of the first step with warm-up; it does not grow with the batch.
+        min_lr: Learning rate at the end of ``cosine``, ``tanh`` and ``poly``; likewise.
+        decay_epochs: Epochs between two decays of ``step``.
+        decay_milestones: Epochs of the decays of ``multistep``.
+        decay_rate: Factor of a decay of ``step`` and ``multistep``, exponent of ``poly``.
+        label_smoothing: Share of the label that is spread over all classes.
+        dropout: Probability that a feature before the classifier is zeroed in training.
+        drop_path: Probability that the last block's residual is dropped for an image in training; it rises linearly
             with the block's position (Huang et al. 2016).
-        erasing: probability that a random rectangle of a training image becomes noise (Zhong et al., AAAI 2020).
-        ema: decay of the exponential moving average of the weights, batch-norm's statistics included; ``None`` for
+        erasing: Probability that a random rectangle of a training image becomes noise (Zhong et al., AAAI 2020).
+        ema: Decay of the exponential moving average of the weights, batch-norm's statistics included; ``None`` for
             no average.
-        ema_warmup: whether the decay grows to ``ema`` with the number of steps, as timm does it.
-        distillation: weight of the agreement with the teacher against the labels, r: the loss is
+        ema_warmup: Whether the decay grows to ``ema`` with the number of steps, as timm does it.
+        distillation: Weight of the agreement with the teacher against the labels, r: the loss is
             2 (labels + r teacher) / (1 + r).
         teacher: ``"supernet"`` for the largest architecture of the model's supernet, ``"timm:NAME"``, or the folder
             of a model; ``None`` for no teacher.
-        teacher_weights: of a teacher of timm, as ``weights`` says it for a model.
-        precision: of the network's computations on a GPU: ``"auto"`` is bfloat16 where the GPU has it, else float16.
-        new_classifier: whether a model of other classes gets a new classifier.
-        processes: that train together, one a GPU from the device on, or on the CPU.
+        teacher_weights: Weights of a timm teacher: a path or ``"random"``.
+        precision: Precision on a GPU: ``"auto"`` is bfloat16 if the GPU has it, else float16.
+        new_classifier: Whether a model of other classes gets a new classifier.
+        processes: That train together, one a GPU from the device on, or on the CPU.
     """
 
     epochs: PositiveInt
@@ -148,8 +148,8 @@ class Recipe:
         """Return timm's scheduler, whose learning rates follow from the epoch or the step alone.
 
         Args:
-            optimizer: of :meth:`make_optimizer`.
-            steps: of an epoch.
+            optimizer: Optimizer from :meth:`make_optimizer`.
+            steps: Number of steps in an epoch.
         """
         from timm.scheduler import create_scheduler_v2
 

@@ -29,13 +29,15 @@ class Teacher(nn.Module):
         """Take the network.
 
         Args:
-            network: normalised images, (n, 3, r, r), to logits, (n, c).
-            mean: what its images are normalised with: subtracted from pixels scaled to 0..1, per channel.
-            std: what they are divided by then, per channel.
-            resolution: side of its input in pixels, if it takes no other; ``None``: it sees images as they come.
-            images_mean: what the images that it gets are normalised with.
-            images_std: likewise.
-            order: of its outputs, one index a class of the images; ``None`` where they are in the same order.
+            network: Normalized images, (n, 3, r, r), to logits, (n, c).
+            mean: Mean that the teacher's images are normalized with: subtracted from pixels scaled to 0..1, per
+                channel.
+            std: Divisor of the pixels after the mean is subtracted, per channel.
+            resolution: Side of its input in pixels, if it takes no other; ``None``: it sees images as they come.
+            images_mean: Mean that the student's images are normalized with.
+            images_std: Standard deviation that the student's images are normalized with.
+            order: Order of the teacher's outputs, one index for each class of the images; ``None`` if the order is
+                equal.
         """
         super().__init__()
         self.network = network.eval().requires_grad_(False)

@@ -33,9 +33,9 @@ class Trainer:
     its part of a batch; only the first one keeps the average of the weights.
 
     Attributes:
-        network: what is trained; in eval mode between epochs.
-        average: of its weights, a network too; ``None`` where there is none.
-        lr: of the last step.
+        network: Network in training; in eval mode between epochs.
+        average: Network with averaged weights (EMA); ``None`` for none.
+        lr: Learning rate of the last step.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Trainer:
         """Prepare the optimizer; the network moves to the device.
 
         Args:
-            network: normalised images, (n, 3, resolution, resolution), to logits, (n, classes).
-            teacher: of the same classes; ``None`` for none.
-            dataset: the images.
-            resolution: side of the network's input in pixels.
-            recipe: the settings.
-            seed: of order, augmentation and dropout.
-            device: of this process.
-            team: this process's.
+            network: Normalized images, (n, 3, resolution, resolution), to logits, (n, classes).
+            teacher: Teacher with the same classes; ``None`` for none.
+            dataset: The images.
+            resolution: Side of the network's input in pixels.
+            recipe: The settings.
+            seed: Seed of order, augmentation and dropout.
+            device: Torch device of this process.
+            team: This process's.
         """
         from timm.utils import ModelEmaV3
 
@@ -130,8 +130,8 @@ class Trainer:
         All processes of a team call this with the same number, starting from the same state.
 
         Args:
-            number: of the epoch, from 0.
-            told: how many steps are done, and how many there are.
+            number: Number of the epoch, from 0.
+            told: Function that is told the number of finished steps and of all steps.
         """
         batches = self._batches.epoch(number, [self._resolution] * len(self._batches))
         total = torch.zeros(1, dtype=torch.float64, device=self._device)
@@ -177,10 +177,10 @@ class TrainerReplica:
     """Builds what another process of a team trains.
 
     Attributes:
-        network: as :func:`as_bytes` writes it.
-        teacher: likewise; ``None`` for none.
-        dataset: builds the images for a device.
-        resolution, recipe, seed: see :class:`Trainer`.
+        network: As :func:`as_bytes` writes it.
+        teacher: Teacher, sent in the same way; ``None`` for none.
+        dataset: Builds the images for a device.
+        resolution, recipe, seed: See :class:`Trainer`.
     """
 
     network: bytes

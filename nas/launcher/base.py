@@ -20,7 +20,7 @@ class Launcher(ABC):
         It may return before they end. While it works, the sweep's folder is held.
 
         Raises:
-            RunError: if they cannot be started.
+            RunError: If they cannot be started.
         """
 
     @abstractmethod
@@ -32,7 +32,7 @@ class Launcher(ABC):
         """Start runs so that they go on without this process and its terminal; return one line that says so.
 
         Args:
-            sweep: whose runs they are.
-            runs: to start.
-            command: this process's own, without ``detach``.
+            sweep: Whose runs they are.
+            runs: To start.
+            command: This process's own, without ``detach``.
         """

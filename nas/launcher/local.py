@@ -29,9 +29,9 @@ class Local(Launcher):
         """Set how many runs go on at a time.
 
         Args:
-            workers: that many; with more than one, what they print goes to ``logs`` in the sweep's folder, and there is
+            workers: That many; with more than one, what they print goes to ``logs`` in the sweep's folder, and there is
                 a line a step here.
-            restarts: how often a run that dies without a word is started again without having made a step.
+            restarts: Number of restarts of a run that dies without a message and without a finished step in between.
         """
         self._workers = workers
         self._restarts = restarts

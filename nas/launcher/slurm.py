@@ -70,21 +70,21 @@ class Slurm(Launcher):
         """Choose what a run gets; see ``conf/hydra/launcher/slurm.yaml``.
 
         Args:
-            partition: where jobs go; ``None`` for the cluster's default.
-            timeout_min: a job's time limit in minutes; a run may take several jobs.
+            partition: Partition of the jobs; ``None`` for the cluster's default.
+            timeout_min: A job's time limit in minutes; a run may take several jobs.
             gpus_per_node: GPUs of a run.
             cpus_per_task: CPU cores of a run.
-            mem_gb: main memory of a run in GB; ``None`` for the cluster's default.
-            array_parallelism: how many runs may go on at a time.
-            requeue: whether SLURM starts jobs again after preemption and failures of nodes.
-            signal_delay_s: seconds before a job's end at which its run is stopped.
-            max_num_timeout: how often a run may reach its time limit and go on in another job.
-            restarts: how often a run that dies without a word is started again without having made a step.
-            account: whom SLURM charges.
-            qos: quality of service.
-            constraint: features that nodes must have.
-            setup: lines of shell script that run before a job.
-            additional_parameters: further ones of ``sbatch`` by their long names.
+            mem_gb: Main memory of a run in GB; ``None`` for the cluster's default.
+            array_parallelism: Maximum number of runs at a time.
+            requeue: Whether SLURM starts jobs again after preemption and failures of nodes.
+            signal_delay_s: Seconds before a job's end at which its run is stopped.
+            max_num_timeout: Number of times that a run may reach its time limit and resume in another job.
+            restarts: Number of restarts of a run that dies without a message and without a finished step in between.
+            account: Whom SLURM charges.
+            qos: Quality of service.
+            constraint: Features that nodes must have.
+            setup: Lines of shell script that run before a job.
+            additional_parameters: Further ones of ``sbatch`` by their long names.
         """
         source = f"export PYTHONPATH={shlex.quote(str(_SOURCE))}${{PYTHONPATH:+:$PYTHONPATH}}"
         parameters = {
@@ -171,8 +171,8 @@ class SlurmJob:
     """What a job does: a picklable function.
 
     Attributes:
-        run: the run.
-        restarts, signal_delay_s, max_num_timeout: as in :class:`Slurm`.
+        run: The run.
+        restarts, signal_delay_s, max_num_timeout: As in :class:`Slurm`.
     """
 
     run: PlannedRun

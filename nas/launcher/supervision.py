@@ -33,9 +33,9 @@ class Supervised:
         """Name the run.
 
         Args:
-            run: what to run.
-            restarts: how often it may die without progress and be started again.
-            log: where its output goes; ``None`` for this process's own.
+            run: Planned run.
+            restarts: Number of restarts without progress in between.
+            log: File of the run's output; ``None`` for this process's own output.
         """
         self._run = run
         self._folder = RunFolder(run.folder)

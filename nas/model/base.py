@@ -36,11 +36,11 @@ class Model:
     """A model with its weights.
 
     Attributes:
-        name: short, for example ``"net-flops@150"``.
-        network: in eval mode: normalised images, (n, 3, r, r), to logits, (n, c); ``None`` of a cascade.
-        ready: in eval mode: pixels scaled to 0..1, (n, 3, height, width), to logits, (n, c); a cascade's returns
+        name: Short, for example ``"net-flops@150"``.
+        network: In eval mode: normalized images, (n, 3, r, r), to logits, (n, c); ``None`` of a cascade.
+        ready: In eval mode: pixels scaled to 0..1, (n, 3, height, width), to logits, (n, c); a cascade's returns
             :class:`nas.cascade.module.Routed`.
-        described: plain values that ``model.json`` holds. Of every model ``kind``, ``name``, ``n_classes``,
+        described: Plain values that ``model.json`` holds. Of every model ``kind``, ``name``, ``n_classes``,
             ``class_names`` (or ``None``), ``costs`` (``flops`` and ``params`` in millions), ``objectives`` and
             ``metrics`` (as far as they are known), ``dataset`` and ``evaluator`` (settings, or ``None``), ``data``
             (:func:`nas.model.given.data_of`, or ``None``) and ``source``. Of all but cascades also ``resolution``,
@@ -51,7 +51,7 @@ class Model:
             * ``net_config``: ``net_config``
             * ``timm``: ``timm``, the model's name, and ``version``, timm's
             * ``cascade``: ``rule`` (``average`` or ``gap``), ``limits`` (``None`` for infinity), ``network_costs``
-        members: the networks of a cascade, in their order.
+        members: The networks of a cascade, in their order.
     """
 
     name: str
@@ -65,11 +65,11 @@ class ModelSource(ABC):
     """Where a model is to come from. A constructor finds what is wrong; it trains, runs and writes nothing.
 
     Attributes:
-        name: of the model.
-        n_classes: outputs.
-        class_names: one an output; ``None`` where they are unknown.
-        home: the folder of the run or model, into which results about it belong; ``None`` where it has none.
-        is_cascade: whether the model is a cascade of networks.
+        name: Name of the model.
+        n_classes: Outputs.
+        class_names: One an output; ``None`` where they are unknown.
+        home: The folder of the run or model, into which results about it belong; ``None`` where it has none.
+        is_cascade: Whether the model is a cascade of networks.
     """
 
     name: str
@@ -92,9 +92,9 @@ class Member:
     """One architecture or cascade of a front.
 
     Attributes:
-        architecture: as ``front.json`` says it.
-        objectives: in the order of the front's measures, all minimised; the error is that with the final weights.
-        facts: what else the run knows: ``metrics``, ``test``, ``step``, ...
+        architecture: As ``front.json`` says it.
+        objectives: In the order of the front's measures, all minimized; the error is that with the final weights.
+        facts: Further records of the run: ``metrics``, ``test``, ``step``, ...
     """
 
     architecture: Mapping[str, Any]
@@ -111,9 +111,9 @@ class Front(ABC):
     """Members in the order of ``front.json``.
 
     Attributes:
-        folder: of the run.
-        measures: names and units of the objectives, the top-1 error first.
-        members: at least one.
+        folder: Run folder.
+        measures: Names and units of the objectives, the top-1 error first.
+        members: At least one.
     """
 
     folder: Path
@@ -125,7 +125,7 @@ class Front(ABC):
         """Return where the model of a member comes from.
 
         Raises:
-            UserError: if it has no network.
+            UserError: If it has no network.
         """
 
     @abstractmethod
@@ -133,7 +133,7 @@ class Front(ABC):
         """Return where the model of any architecture of the run's supernet comes from.
 
         Raises:
-            UserError: if it is none, or the run searched no subnets.
+            UserError: If it is none, or the run searched no subnets.
         """
 
     @property
@@ -145,7 +145,7 @@ class Front(ABC):
         """Return the index of the member that a command line names.
 
         Raises:
-            UserError: if there is no such member.
+            UserError: If there is no such member.
         """
         if arch == BEST:
             return self.best
@@ -161,7 +161,7 @@ class Front(ABC):
             arch: ``"best"``, an index, or an architecture as JSON, as a file (``.subnet``) or as it is.
 
         Raises:
-            UserError: if there is no such member, file or architecture.
+            UserError: If there is no such member, file or architecture.
         """
         if is_member(arch):
             return self.source(self.index(arch))
@@ -188,12 +188,12 @@ def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "ar
     """Return an architecture that is given as JSON, as a file that holds it, or as it is.
 
     Args:
-        arch: what is given.
-        others: what could have been given besides, for messages.
-        key: the setting, for messages.
+        arch: Value of the setting.
+        others: Alternatives to name in messages.
+        key: The setting, for messages.
 
     Raises:
-        UserError: if there is no such file, or it holds no JSON object.
+        UserError: If there is no such file, or it holds no JSON object.
     """
     if isinstance(arch, Mapping):
         return arch
@@ -222,7 +222,7 @@ def silent(activity: str, done: int, total: int) -> None:
 def preparation(network: nn.Module, described: Mapping[str, Any]) -> Prepared:
     """Return a network behind the changes of its images that ``model.json`` describes.
 
-    ``crop`` is the share of the sides that is kept, in the centre, before images are resized; or ``mode`` and ``side``
+    ``crop`` is the share of the sides that is kept, in the center, before images are resized; or ``mode`` and ``side``
     of :class:`nas.pool.prepared.Crop`.
     """
     crop = described["crop"]

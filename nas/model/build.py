@@ -25,15 +25,15 @@ def network_of(
     """Build a network in eval mode, its weights random.
 
     Args:
-        described: see :class:`nas.model.base.Model`; not of a cascade.
-        source: the file that this is from, for messages.
-        dropout: probability that a feature is zeroed in training; ``None`` as described.
-        drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
+        described: See :class:`nas.model.base.Model`; not of a cascade.
+        source: The file that this is from, for messages.
+        dropout: Probability that a feature is zeroed in training; ``None`` as described.
+        drop_path: In training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one. ``None`` as described.
-        allowed: classes from outside ``nas`` that it may name.
+        allowed: Classes from outside ``nas`` that it may name.
 
     Raises:
-        UserError: if it is not described as this version does it, or has no such probability.
+        UserError: If it is not described as this version does it, or has no such probability.
     """
     kind = described.get("kind")
     try:
@@ -52,7 +52,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read tensors by name, on the CPU: ``.safetensors``, or any file of tensors; no code in it is run.
 
     Raises:
-        UserError: if there is no such file or it holds no tensors by name.
+        UserError: If there is no such file or it holds no tensors by name.
     """
     if path.suffix != ".safetensors":
         return read_state_dict(path)
@@ -69,7 +69,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
     """Copy tensors into a network, all of them; names may be those of any of OFA's layouts.
 
     Raises:
-        UserError: if they are another architecture's.
+        UserError: If they are another architecture's.
     """
     own = network.state_dict()
     given: Mapping[str, Tensor] = state

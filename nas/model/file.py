@@ -34,14 +34,14 @@ class ConfigSource(ModelSource):
         """Build the network and read its weights.
 
         Args:
-            path: of the file.
-            config: its content.
-            weights: path of its weights' file, or ``"random"``.
-            resolution: side of the square input in pixels; ``None`` for the one that the file says.
-            given: the data set it is for, if any, and where it will be.
+            path: Path of the file.
+            config: Its content.
+            weights: Path of its weights' file, or ``"random"``.
+            resolution: Side of the square input in pixels; ``None`` for the one that the file says.
+            given: The data set it is for, if any, and where it will be.
 
         Raises:
-            UserError: if the file is damaged, the weights are another network's, or the classes another data set's.
+            UserError: If the file is damaged, the weights are another network's, or the classes another data set's.
         """
         if weights is None:
             raise UserError(f"which weights '{path}' has is unknown: add weights=FILE, or weights={RANDOM}")
@@ -81,14 +81,14 @@ class SubnetSource(ModelSource):
         """Build the network, with weights of its own or the supernet's.
 
         Args:
-            path: of the file.
-            config: the architecture.
-            weights: path of its own weights; ``"random"``; ``None`` for its part of the supernet's checkpoint.
-            resolution: side of the square input in pixels, where ``config`` does not say it.
-            given: the supernet, the data set, and where it will be.
+            path: Path of the file.
+            config: The architecture.
+            weights: Path of its own weights; ``"random"``; ``None`` for its part of the supernet's checkpoint.
+            resolution: Side of the square input in pixels, where ``config`` does not say it.
+            given: The supernet, the data set, and where it will be.
 
         Raises:
-            UserError: if no supernet is named, or architecture or weights do not fit.
+            UserError: If no supernet is named, or architecture or weights do not fit.
         """
         self.name = path.stem
         self._path, self._weights, self._given = path, weights, given
@@ -134,12 +134,12 @@ def encoded(space: SearchSpace, config: Mapping[str, Any], source: Path | None) 
     """Return the genome, (d,), of an architecture.
 
     Args:
-        space: the search space.
-        config: the architecture.
-        source: the file that it is from, for messages; ``None`` where it was typed.
+        space: The search space.
+        config: The architecture.
+        source: The file that it is from, for messages; ``None`` where it was typed.
 
     Raises:
-        UserError: if it is none of this space.
+        UserError: If it is none of this space.
     """
     try:
         return space.encode(config)
@@ -193,11 +193,11 @@ def own_statistics(
     """Give a network batch-norm statistics of training images, as evaluations do it without augmentation.
 
     Args:
-        network: on the device; changed in place.
-        dataset: whose training images are used.
-        evaluator: settings of ``evaluator=subnet``; where they are absent, 256 images of one batch.
-        resolution: side of its input, in pixels.
-        device: where it is.
+        network: On the device; changed in place.
+        dataset: Whose training images are used.
+        evaluator: Settings of ``evaluator=subnet``; where they are absent, 256 images of one batch.
+        resolution: Side of its input, in pixels.
+        device: Torch device of the network.
     """
     n, size = int(evaluator.get("recalibration_images", 256)), int(evaluator.get("recalibration_batch_size", 256))
     if n == 0:

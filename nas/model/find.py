@@ -46,11 +46,11 @@ class ModelKeys:
     """The settings that name a model.
 
     Attributes:
-        run: folder of a finished run, of which ``arch`` is a member or an architecture.
+        run: Folder of a finished run, of which ``arch`` is a member or an architecture.
         arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-        model: instead: a folder that holds ``model.json``, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-        weights: of a model that is a file or timm's: a path or ``"random"``.
-        r: side of the square input in pixels, where the model does not say it; timm's have their own.
+        model: Instead: a folder that holds ``model.json``, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+        weights: Weights of a model that is a file or timm's: a path or ``"random"``.
+        r: Side of the square input in pixels, where the model does not say it; timm's have their own.
     """
 
     run: Path | None = None
@@ -64,12 +64,12 @@ def find_source(keys: ModelKeys, *, recalibrate: bool, given: Given) -> ModelSou
     """Return where the model comes from that these settings name; nothing is trained, run or written.
 
     Args:
-        keys: of the model.
-        recalibrate: whether architectures of runs get batch-norm statistics of their own, as their run computed them.
-        given: what else is named.
+        keys: Settings that name the model.
+        recalibrate: Whether architectures of runs get batch-norm statistics of their own, as their run computed them.
+        given: Other settings of the command line.
 
     Raises:
-        UserError: if they name none, or two, or what they name is absent, damaged, or does not fit.
+        UserError: If they name none, or two, or what they name is absent, damaged, or does not fit.
     """
     if (keys.run is None) == (keys.model is None):
         raise UserError("name one model: run=FOLDER (and arch=INDEX), or model=FOLDER, FILE or timm:NAME")
@@ -132,13 +132,13 @@ def front_of(run: Path, *, recalibrate: bool, given: Given, second: str = "flops
     """Return the front of a finished run, of this project or of the original tool.
 
     Args:
-        run: the folder; of the original tool's results also one of their files, ``iter_<k>.stats``.
-        recalibrate: whether its networks get batch-norm statistics of their own.
-        given: device and cache; for the original tool's folders also supernet and data.
-        second: name of the second objective in the original tool's folders that do not tell it.
+        run: The folder; of the original tool's results also one of their files, ``iter_<k>.stats``.
+        recalibrate: Whether its networks get batch-norm statistics of their own.
+        given: Device and cache; for the original tool's folders also supernet and data.
+        second: Name of the second objective in the original tool's folders that do not tell it.
 
     Raises:
-        UserError: if the folder holds none.
+        UserError: If the folder holds none.
     """
     folder = expanded(run, "run")
     if is_old_run(folder):
@@ -180,11 +180,11 @@ class Subnet:
     """An architecture of a supernet.
 
     Attributes:
-        name: short.
-        architecture: its choices, the resolution ``r`` among them if it is known.
-        file: that holds it, for messages; ``None`` where it was typed or is a member of a front.
-        supernet: settings of its supernet; ``None`` where the command line is to name it.
-        n_classes: outputs of the classifier; ``None`` where nothing says it.
+        name: Short.
+        architecture: Its choices, the resolution ``r`` among them if it is known.
+        file: That holds it, for messages; ``None`` where it was typed or is a member of a front.
+        supernet: Settings of its supernet; ``None`` where the command line is to name it.
+        n_classes: Outputs of the classifier; ``None`` where nothing says it.
     """
 
     name: str
@@ -199,10 +199,10 @@ class CascadeOf:
     """A cascade of networks.
 
     Attributes:
-        name: short.
-        costs: in their units, by name; ``flops`` is the average over images, in millions.
-        networks: name of each network, in their order.
-        network_flops: multiply-adds of each, in millions; empty where nothing says them.
+        name: Short.
+        costs: In their units, by name; ``flops`` is the average over images, in millions.
+        networks: Name of each network, in their order.
+        network_flops: Multiply-adds of each, in millions; empty where nothing says them.
     """
 
     name: str
@@ -219,11 +219,11 @@ def find_subject(keys: ModelKeys, given: Given) -> Subject:
     """Return what is named; networks that files describe layer by layer, and timm's, are built with random weights.
 
     Args:
-        keys: of the model, without weights; ``arch`` may be an architecture of no run.
-        given: what else is named.
+        keys: Settings that name the model, without weights; ``arch`` may be an architecture of no run.
+        given: Other settings of the command line.
 
     Raises:
-        UserError: if they name none, or two, or what they name is absent or damaged.
+        UserError: If they name none, or two, or what they name is absent or damaged.
     """
     run, arch, model = keys.run, keys.arch, keys.model
     if (run is not None and model is not None) or (run is None and model is None and is_member(arch)):

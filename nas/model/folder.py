@@ -44,12 +44,12 @@ def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
     ======================  =====================================================================
 
     Args:
-        folder: of the model.
-        model: the model.
-        overwrite: whether a folder of another model may be replaced.
+        folder: Folder of the model.
+        model: The model.
+        overwrite: Whether a folder of another model may be replaced.
 
     Raises:
-        UserError: if the folder exists and may not be replaced.
+        UserError: If the folder exists and may not be replaced.
     """
     check_free(folder, overwrite=overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +69,8 @@ def write_into(folder: Path, model: Model) -> None:
     """Write a model into a folder that holds other files too; each of its files is either whole or as it was.
 
     Args:
-        folder: that exists.
-        model: no cascade.
+        folder: That exists.
+        model: No cascade.
     """
     _fill_folder(folder, model)
 
@@ -92,7 +92,7 @@ def read_model(folder: Path, *, device: str, allowed: Allowed = NO_OTHERS) -> Mo
     """Return the model of a folder, on a device; no code that its files may hold is run, or name but in ``allowed``.
 
     Raises:
-        UserError: if it is no folder of a model, or is damaged.
+        UserError: If it is no folder of a model, or is damaged.
     """
     path = folder / MODEL_FILE
     described = _read(path)
@@ -120,7 +120,7 @@ class FolderSource(ModelSource):
         """Read the folder.
 
         Raises:
-            UserError: if it is no folder of a model, or is damaged.
+            UserError: If it is no folder of a model, or is damaged.
         """
         self._model = read_model(folder, device=device, allowed=allowed)
         self._folder, self._device, self._cache, self._allowed = folder, device, cache, allowed
@@ -135,7 +135,7 @@ class FolderSource(ModelSource):
         """Return the images that the model was made for; ``None`` where the folder does not say.
 
         Raises:
-            UserError: if they are others now.
+            UserError: If they are others now.
         """
         described = self._model.described
         dataset = dataset_of(described, self._device, self._cache, self._folder / MODEL_FILE, self._allowed)

@@ -40,19 +40,19 @@ def to_train(
     """Return a network with a model's weights, and what describes it.
 
     Args:
-        model: no cascade.
-        class_names: of the data set.
-        mean: what its images are normalised with, which replaces the model's; timm's models keep theirs.
-        std: likewise.
-        dropout: probability that a feature is zeroed in training.
-        drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
+        model: No cascade.
+        class_names: Class names of the data set.
+        mean: Mean that the data set's images are normalized with, in place of the model's; timm models keep theirs.
+        std: Standard deviation that the data set's images are normalized with, in place of the model's.
+        dropout: Probability that a feature is zeroed in training.
+        drop_path: In training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one.
-        seed: of a new classifier's weights.
-        keep_classifier: whether the classes are the model's; else the classifier is a new one with random weights.
-        allowed: classes from outside ``nas`` that the model may name.
+        seed: Seed of a new classifier's weights.
+        keep_classifier: Whether the classes are the model's; else the classifier is a new one with random weights.
+        allowed: Classes from outside ``nas`` that the model may name.
 
     Raises:
-        UserError: if it is a cascade, or has no such probability.
+        UserError: If it is a cascade, or has no such probability.
     """
     if model.network is None:
         raise UserError(f"{model.name} is a cascade, which cannot be trained further; name one of its networks")
@@ -94,13 +94,13 @@ def trained(
     """Return a model with new weights, on the CPU.
 
     Args:
-        described: of :func:`to_train`.
-        weights: of the network.
+        described: Result of :func:`to_train`.
+        weights: Weights of the network.
         metrics: ``top1``, ``top5`` (percent) and ``loss`` (nats) by split.
-        dataset: settings of the images.
-        data: what tells the images from others, see :func:`nas.model.given.data_of`.
-        source: where the weights are from; what the model was before is added as ``from``.
-        allowed: classes from outside ``nas`` that the model may name.
+        dataset: Settings of the images.
+        data: Record that tells the images from others, see :func:`nas.model.given.data_of`.
+        source: Origin of the weights; the model's earlier origin is added as ``from``.
+        allowed: Classes from outside ``nas`` that the model may name.
     """
     name = str(described["name"])
     network = network_of(described, Path(name), allowed=allowed)
@@ -134,13 +134,13 @@ def teacher_source(
 
     Args:
         name: ``"supernet"``, ``"timm:NAME"``, or the folder of a model.
-        weights: of timm's: a path or ``"random"``; ``None`` for the published ones.
-        front: of the run that the pupil is from, whose supernet is meant then; ``None`` for the one that is named.
-        given: what the command line names.
-        dataset: the images.
+        weights: Weights of a timm model: a path or ``"random"``; ``None`` for the published ones.
+        front: Front of the student's run, whose supernet is then the teacher; ``None`` for the named one.
+        given: Other settings of the command line.
+        dataset: The images.
 
     Raises:
-        UserError: if there is none, or it has other classes than the data set.
+        UserError: If there is none, or it has other classes than the data set.
     """
     if name == SUPERNET:
         source = _largest(front, given, dataset)
@@ -156,12 +156,12 @@ def teacher_source(
 
 
 def teacher_of(model: Model, class_names: tuple[str, ...] | None, dataset: Dataset) -> Teacher:
-    """Return a teacher that sees the normalised images of a data set, and answers in the order of its classes.
+    """Return a teacher that sees the normalized images of a data set, and answers in the order of its classes.
 
     Args:
-        model: the teacher's, which is no cascade.
-        class_names: of its outputs; ``None`` where they are unknown, and taken as they are.
-        dataset: the images.
+        model: The teacher's, which is no cascade.
+        class_names: Class names of the model's outputs; ``None`` if unknown, then they are taken as they are.
+        dataset: The images.
     """
     assert model.network is not None
     described = model.described

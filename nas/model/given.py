@@ -25,10 +25,10 @@ class Given:
     """Settings, and where networks are and files are kept.
 
     Attributes:
-        settings: the nodes of ``dataset``, ``supernet`` and ``evaluator``, as far as they are named.
-        device: where networks are.
-        cache: folder of downloaded files and decoded images.
-        allowed: classes from outside ``nas`` that settings, and those of folders, may name.
+        settings: The nodes of ``dataset``, ``supernet`` and ``evaluator``, as far as they are named.
+        device: Torch device of the networks.
+        cache: Folder of downloaded files and decoded images.
+        allowed: Classes from outside ``nas`` that settings, and those of folders, may name.
         parts: Objects by group that a run was made with in place of settings.
     """
 
@@ -59,11 +59,11 @@ class Given:
         """Build the supernet that is named.
 
         Args:
-            n_classes: outputs of its classifier.
-            checkpoint: instead of the one that is named; supernets that are trained from scratch have none.
+            n_classes: Outputs of its classifier.
+            checkpoint: Instead of the one that is named; supernets that are trained from scratch have none.
 
         Raises:
-            UserError: if none is.
+            UserError: If none is.
         """
         if not self.names("supernet"):
             raise UserError("which supernet the architecture is of is unknown: add supernet=NAME")
@@ -96,7 +96,7 @@ def given_by(experiment: Experiment) -> Given:
     were named.
 
     Raises:
-        UserError: if the device is not there.
+        UserError: If the device is not there.
     """
     return Given(
         settings={group: experiment.resolved[group] for group in ("dataset", "supernet", "evaluator")},
@@ -115,9 +115,9 @@ def check_same(dataset: Dataset, data: Mapping[str, Any] | None, source: Path) -
     """Raise UserError if a data set is not the one that a model was made for.
 
     Args:
-        dataset: of the model's settings, as it is now.
-        data: of the model's, see :func:`data_of`; ``None`` where earlier versions did not write it down.
-        source: the model's folder, for messages.
+        dataset: Data set of the model's settings, as it is now.
+        data: Record of the model's data, see :func:`data_of`; ``None`` where an earlier version did not write it.
+        source: The model's folder, for messages.
     """
     if not data or data["fingerprint"] == dataset.fingerprint:
         return
@@ -134,14 +134,14 @@ def dataset_of(
     """Build the data set of these settings; ``None`` where they name none.
 
     Args:
-        settings: nodes by group.
-        device: where networks are.
-        cache: folder of downloaded files and decoded images.
-        source: what the settings are from, for messages.
-        allowed: classes from outside ``nas`` that they may name.
+        settings: Nodes by group.
+        device: Torch device of the networks.
+        cache: Folder of downloaded files and decoded images.
+        source: Origin of the settings, for messages.
+        allowed: Classes from outside ``nas`` that they may name.
 
     Raises:
-        UserError: if its files are absent or damaged.
+        UserError: If its files are absent or damaged.
     """
     node = settings.get("dataset")
     if not isinstance(node, Mapping) or node.get("_target_") in (None, NOTHING["dataset"]):

@@ -46,7 +46,7 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
     The resolution stands there under both names that the original tools read, ``resolution`` and ``img_size``.
 
     Args:
-        network: of the model.
+        network: Network of the model.
         described: ``model.json``.
     """
     sides = {"resolution": described["resolution"], "img_size": described["resolution"]}
@@ -70,13 +70,13 @@ def network_from_config(
     """Build a network in eval mode from the content of a ``net.config``, its weights random.
 
     Args:
-        config: the content.
-        source: the file that this is from, for messages.
-        dropout: probability that a feature is zeroed in training.
-        drop_path: see :func:`nas.model.build.network_of`.
+        config: The content.
+        source: The file that this is from, for messages.
+        dropout: Probability that a feature is zeroed in training.
+        drop_path: See :func:`nas.model.build.network_of`.
 
     Raises:
-        UserError: if it describes no network that can be built.
+        UserError: If it describes no network that can be built.
     """
     kind = kind_of(config)
     if kind not in (*_OFA, SMALL):
@@ -222,12 +222,12 @@ def _small_network(config: Mapping[str, Any], source: Path, dropout: float) -> n
     """Build a network in eval mode, its weights random.
 
     Args:
-        config: see :func:`_small_config`.
-        source: the file that it is from, for messages.
-        dropout: probability that a feature is zeroed in training.
+        config: See :func:`_small_config`.
+        source: The file that it is from, for messages.
+        dropout: Probability that a feature is zeroed in training.
 
     Raises:
-        UserError: if it is not described as :func:`_small_config` does it.
+        UserError: If it is not described as :func:`_small_config` does it.
     """
     try:
         blocks = [_block_of(block["mobile_inverted_conv"]) for block in config["blocks"]]

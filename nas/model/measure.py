@@ -26,12 +26,12 @@ class Answers:
     """What a model says about b images.
 
     Attributes:
-        logs: logarithms of the probabilities, (b, c), on the CPU.
-        predictions: class indices of the answers, (b,), on the CPU.
-        labels: class indices that would be right, (b,), on the CPU.
-        seconds: that the network itself took.
-        costs: of each image, (b,), of a cascade; in millions of multiply-adds.
-        stages: how many networks but one were asked about each image, (b,), of a cascade.
+        logs: Logarithms of the probabilities, (b, c), on the CPU.
+        predictions: Class indices of the answers, (b,), on the CPU.
+        labels: Class indices that would be right, (b,), on the CPU.
+        seconds: That the network itself took.
+        costs: Cost of each image for a cascade, (b,), in millions of multiply-adds.
+        stages: Index of the cascade stage that answers each image, (b,).
     """
 
     logs: Tensor
@@ -51,12 +51,12 @@ def answers_of(
     detail; cascades the images as the data set keeps them, which each network resizes itself.
 
     Args:
-        model: on the device.
-        images: at least one.
-        device: where the model is.
-        batch_size: images at once.
-        amp: mixed precision of networks on a GPU.
-        progress: told about images.
+        model: On the device.
+        images: At least one.
+        device: Torch device of the model.
+        batch_size: Images at once.
+        amp: Mixed precision of networks on a GPU.
+        progress: Told about images.
     """
     done = 0
     with torch.inference_mode():
@@ -82,7 +82,7 @@ class Tally:
     """Sums answers up.
 
     Attributes:
-        confusion: images of each class (row) by answer (column), (c, c).
+        confusion: Images of each class (row) by answer (column), (c, c).
     """
 
     def __init__(self, n_classes: PositiveInt, bins: PositiveInt) -> None:
@@ -98,7 +98,7 @@ class Tally:
         """Add a batch.
 
         Raises:
-            RunError: if answers are not finite.
+            RunError: If answers are not finite.
         """
         if not bool(torch.isfinite(answers.logs).all()):
             raise RunError("the model's answers are not finite: its weights or statistics do not fit it")

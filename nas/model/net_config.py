@@ -58,8 +58,8 @@ def check_layers(config: Mapping[str, Any], source: object) -> None:
     """Raise UserError unless there are blocks and each layer takes the channels that the one before it gives.
 
     Args:
-        config: content of the file.
-        source: the file, for messages.
+        config: Content of the file.
+        source: The file, for messages.
     """
     try:
         channels = _channels(config)
@@ -107,12 +107,12 @@ def architectures(config: Mapping[str, Any], widths: Sequence[float], source: ob
     :func:`outputs` tells which it is.
 
     Args:
-        config: the file's content.
-        widths: the multipliers of the search space; ignored where the file itself says all widths.
-        source: the file, for messages.
+        config: The file's content.
+        widths: The multipliers of the search space; ignored where the file itself says all widths.
+        source: The file, for messages.
 
     Raises:
-        UserError: if it describes no network of these families.
+        UserError: If it describes no network of these families.
     """
     kind = kind_of(config)
     try:

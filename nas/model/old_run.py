@@ -58,13 +58,13 @@ class OldFront(Front):
         """Read an iteration.
 
         Args:
-            place: folder of the tool's results, whose last iteration is read, or its ``iter_<k>.stats``.
-            recalibrate: whether networks get batch-norm statistics of their own.
-            second: name of the second objective, where the folder does not tell.
-            given: names supernet and data.
+            place: Folder of the tool's results, whose last iteration is read, or its ``iter_<k>.stats``.
+            recalibrate: Whether networks get batch-norm statistics of their own.
+            second: Name of the second objective, where the folder does not tell.
+            given: Names supernet and data.
 
         Raises:
-            UserError: if files are damaged, or supernet or data are not named.
+            UserError: If files are damaged, or supernet or data are not named.
         """
         folder = place if place.is_dir() else place.parent
         self.path = folder / f"iter_{max(_iterations(folder))}.stats" if place.is_dir() else place
@@ -177,7 +177,7 @@ def _rows(path: Path) -> list[tuple[dict[str, Any], float, float]]:
     ENCAS's files hold a list of one architecture where NSGANetV2's hold the architecture, and may say more in each row.
 
     Raises:
-        UserError: if it is damaged; the message names the file and the row.
+        UserError: If it is damaged; the message names the file and the row.
     """
     try:
         archive = list(read_json(path)["archive"])
@@ -209,8 +209,8 @@ def _second_objective(folder: Path, rows: Sequence[tuple[Mapping[str, Any], floa
     """Return which of an evaluation's statistics is the second objective, if files tell it.
 
     Args:
-        folder: of the results.
-        rows: of the archive, without those whose evaluation failed.
+        folder: Folder of the results.
+        rows: Rows of the archive, without failed evaluations.
     """
     known: dict[str, list[Mapping[str, Any]]] = {}
     for architecture, stats in _evaluations(folder):

@@ -48,12 +48,12 @@ class RunFront(Front):
         """Read the run.
 
         Args:
-            folder: of the run.
-            recalibrate: whether networks get batch-norm statistics of their own, as the run computed them.
-            given: where networks will be and files are kept, and which data the command line names.
+            folder: Run folder.
+            recalibrate: Whether networks get batch-norm statistics of their own, as the run computed them.
+            given: Device, cache and data that the command line names.
 
         Raises:
-            UserError: if the folder holds no finished run, or its front is empty.
+            UserError: If the folder holds no finished run, or its front is empty.
         """
         self.folder = folder
         self.run = FinishedRun(folder, key="run", **given.for_runs())
@@ -76,12 +76,12 @@ class RunFront(Front):
         """Return where the model of any architecture comes from.
 
         Args:
-            config: of the run's supernet; where there are several a cascade, or a network that names its supernet as
-                pools name it (``supernet``).
-            name: of the model.
+            config: Configuration of an architecture of the run's supernet; with several supernets a cascade, or a
+                network that names its supernet (``supernet``).
+            name: Name of the model.
 
         Raises:
-            UserError: if there is no such architecture, or the run evaluated no networks.
+            UserError: If there is no such architecture, or the run evaluated no networks.
         """
         self._check_networks()
         supernet = self.run.supernet
@@ -161,9 +161,9 @@ class RunSource(ModelSource):
         """Describe it.
 
         Args:
-            front: of the run.
-            name: of the model.
-            index: in ``front.json``, if it is there.
+            front: Front of the run.
+            name: Name of the model.
+            index: In ``front.json``, if it is there.
         """
         self.name, self.home = name, front.folder
         self._front, self._index = front, index
@@ -183,10 +183,11 @@ class RunArchitecture(RunSource):
         """Describe it.
 
         Args:
-            front: of the run.
-            architecture: of the run's supernet; of one of several, its configuration says which (``supernet``).
-            name: of the model.
-            index: in ``front.json``, if it is there.
+            front: Front of the run.
+            architecture: Architecture of the run's supernet; with several supernets its configuration names one
+                (``supernet``).
+            name: Name of the model.
+            index: In ``front.json``, if it is there.
         """
         super().__init__(front, name, index)
         self.n_classes, self.class_names = front.run.dataset.n_classes, front.run.dataset.class_names
@@ -250,11 +251,11 @@ class Routing:
     """The networks of a cascade in their order, and how images go from one to the next.
 
     Attributes:
-        names: of the networks.
-        sources: where they come from.
-        costs: of each for one image, millions of multiply-adds.
+        names: Names of the networks.
+        sources: Sources of the networks.
+        costs: Cost of each network for one image, millions of multiply-adds.
         rule: ``"average"`` or ``"gap"``.
-        limits: between each two networks; ``None`` for infinity.
+        limits: Between each two networks; ``None`` for infinity.
     """
 
     names: Sequence[str]
@@ -321,11 +322,11 @@ class PoolCascade(RunCascade):
         """Look at the pool's settings.
 
         Args:
-            front: of the run.
-            index: in ``front.json``.
+            front: Front of the run.
+            index: In ``front.json``.
 
         Raises:
-            UserError: if nothing but outputs is known of the pool's networks.
+            UserError: If nothing but outputs is known of the pool's networks.
         """
         super().__init__(front, f"cascade-{index}", index)
         self._pool: Mapping[str, Any] = front.run.settings.get("pool") or {}
@@ -400,10 +401,10 @@ class JointCascade(RunCascade):
         """Describe it.
 
         Args:
-            front: of a run over several supernets.
-            architecture: of the run's space.
-            name: of the model.
-            index: in ``front.json``, if it is there.
+            front: Front of a run over several supernets.
+            architecture: Architecture of the run's space.
+            name: Name of the model.
+            index: In ``front.json``, if it is there.
         """
         super().__init__(front, name, index)
         self._architecture = architecture

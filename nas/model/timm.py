@@ -37,15 +37,15 @@ class TimmSource(ModelSource):
         Args:
             model: timm's name of it, which may end in the tag of its weights.
             weights: ``"hub"``, ``"random"``, or the path of a file, or of a folder with a file for each model.
-            seed: of random weights.
-            resolution: side of the square input in pixels; ``None`` for its own.
-            dataset: what it is for; ``None`` for the classes that its weights were published for.
-            settings: of the data set and the evaluator, by group.
-            name: of the model here.
-            device: where it will be.
+            seed: Seed of random weights.
+            resolution: Side of the square input in pixels; ``None`` for its own.
+            dataset: Data set of the model; ``None`` for the classes that its weights were published for.
+            settings: Settings of the data set and the evaluator, by group.
+            name: Name of the model here.
+            device: Torch device of the model.
 
         Raises:
-            UserError: if timm does not know the model, its weights are not there, or they have other classes.
+            UserError: If timm does not know the model, its weights are not there, or they have other classes.
         """
         if not timm.is_model(model):
             raise UserError(f"timm {timm.__version__} has no model '{model}'{nearest(model, timm.list_models())}")
@@ -109,12 +109,12 @@ def named(model: str, weights: str | None, resolution: int | None, given: Given)
 
     Args:
         model: timm's name of it.
-        weights: a path, ``"hub"`` or ``"random"``; ``None`` for the published ones.
-        resolution: side of the square input in pixels; ``None`` for its own.
-        given: what else is named.
+        weights: A path, ``"hub"`` or ``"random"``; ``None`` for the published ones.
+        resolution: Side of the square input in pixels; ``None`` for its own.
+        given: Other settings of the command line.
 
     Raises:
-        UserError: if the weights are the path of nothing.
+        UserError: If the weights are the path of nothing.
     """
     if weights not in (None, HUB, RANDOM) and not expanded(str(weights), "weights").exists():
         raise UserError(f"weights={weights} does not exist; give a file, {HUB} (nothing means that too) or {RANDOM}")

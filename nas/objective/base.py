@@ -16,10 +16,10 @@ TOP1_ERROR = Measure("top1_error", "%")
 
 
 class Objective(ABC):
-    """A quantity that is minimised: a :class:`Cost`, or found in an evaluation's metrics under the measure's name.
+    """A quantity that is minimized: a :class:`Cost`, or found in an evaluation's metrics under the measure's name.
 
     Attributes:
-        measure: its name (a key of the run's metrics, for example ``"flops"``) and unit.
+        measure: Its name (a key of the run's metrics, for example ``"flops"``) and unit.
     """
 
     measure: Measure
@@ -41,9 +41,9 @@ def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[
     """Return the objectives of evaluated genomes, (n, d) -> (n, m), the error first.
 
     Args:
-        objectives: what is minimised beside the error.
-        genomes: canonical genomes, shape (n, d).
-        metrics: what their evaluations measured, length n.
+        objectives: Objectives besides the error.
+        genomes: Canonical genomes, shape (n, d).
+        metrics: Metrics of the evaluations, length n.
     """
     columns = [np.array([100 - found["top1"] for found in metrics], dtype=np.float64)]
     for objective in objectives:
@@ -62,6 +62,6 @@ class Measurement(Objective):
         """Return the network's value in the measure's unit.
 
         Args:
-            network: an extracted subnet in eval mode; it may be moved to another device.
-            resolution: side of its square input, pixels.
+            network: An extracted subnet in eval mode; it may be moved to another device.
+            resolution: Side of its square input, pixels.
         """

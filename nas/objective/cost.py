@@ -23,7 +23,7 @@ class TableCost(Cost):
     """A cost in millions, summed from a supernet's table by one gather for a whole population.
 
     Attributes:
-        exact: whether the search space has a table of it. What cascades cost has to be measured.
+        exact: Whether the search space has a table of it. What cascades cost has to be measured.
     """
 
     def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, CostTable]) -> None:
@@ -32,7 +32,7 @@ class TableCost(Cost):
         Args:
             cost: ``"flops"``: multiply-adds of convolutions and linear layers for one image, which is what the
                 papers publish as FLOPs; ``"params"``: weights and biases.
-            tables: the supernet's, see :meth:`nas.supernet.base.Supernet.costs`; without a table the cost is not
+            tables: The supernet's, see :meth:`nas.supernet.base.Supernet.costs`; without a table the cost is not
                 ``exact``, and must not be asked.
         """
         table, self.measure = _TABLES[cost]
@@ -90,11 +90,11 @@ def bounds(
 
     Args:
         constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
-        objectives: of the run; their costs may be constrained.
-        tables: of the supernet: FLOPs and parameters may be constrained in any run.
+        objectives: Objectives of the run; their costs may be constrained.
+        tables: Cost tables of the supernet; FLOPs and parameters may be constrained in any run.
 
     Raises:
-        UserError: if a constraint is on no exact cost, or its limits contradict each other.
+        UserError: If a constraint is on no exact cost, or its limits contradict each other.
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
     measured = {TOP1_ERROR.name, "latency", *(o.measure.name for o in objectives if not isinstance(o, Cost))}

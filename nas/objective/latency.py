@@ -34,10 +34,10 @@ class Latency(Measurement):
         """Set how to measure.
 
         Args:
-            device: where networks run.
-            batch_size: images of a pass.
-            warmup: passes that do not count, before the others.
-            repeats: passes whose median counts.
+            device: Torch device that latency is measured on.
+            batch_size: Images of a pass.
+            warmup: Passes that do not count, before the others.
+            repeats: Passes whose median counts.
         """
         self._device = torch.device(device)
         self._batch_size = batch_size

@@ -37,10 +37,10 @@ def content(space: SearchSpace, terms: Sequence[Term], values: Sequence[Floats],
     """Return what a file holds.
 
     Args:
-        space: whose genes the terms have.
-        terms: of the supernet.
-        values: of each term its milliseconds, shaped as its ``macs``.
-        about: the keys of the file that are neither ``format``, ``version``, ``resolutions`` nor ``terms``.
+        space: Whose genes the terms have.
+        terms: Cost terms of the supernet.
+        values: Milliseconds of each term, shaped as its ``macs``.
+        about: The keys of the file that are neither ``format``, ``version``, ``resolutions`` nor ``terms``.
     """
     written = [
         {
@@ -64,14 +64,14 @@ def table_of(
     """Return the table of milliseconds that a file holds, for a space whose resolutions are some of the file's.
 
     Args:
-        content: of the file.
-        path: the file, for messages.
-        space: of the supernet.
-        macs: the supernet's multiply-adds; a table of another network has others.
-        n_classes: outputs of the supernet's classifier.
+        content: Content of the file.
+        path: The file, for messages.
+        space: Search space of the supernet.
+        macs: The supernet's multiply-adds; a table of another network has others.
+        n_classes: Outputs of the supernet's classifier.
 
     Raises:
-        UserError: if the file is of another version or does not fit the supernet or its choices.
+        UserError: If the file is of another version or does not fit the supernet or its choices.
     """
     if content.get("version") != VERSION:
         raise UserError(f"{path} has version {content.get('version')} of its format; this program reads {VERSION}")

@@ -24,9 +24,9 @@ class Fit:
     """A table that was made from measurements.
 
     Attributes:
-        values: of each term its milliseconds, calibrated, shaped as its ``macs``.
-        calibration: what is in them already.
-        table: the same values.
+        values: Milliseconds of each term, calibrated, shaped as its ``macs``.
+        calibration: Calibration that the values include.
+        table: The same values.
     """
 
     values: list[Floats]
@@ -38,11 +38,11 @@ def fit(n_genes: int, terms: Sequence[Term], parts: tuple[Genomes, list[Floats]]
     """Make a table: medians of the networks that hold a block, then a calibration to whole networks.
 
     Args:
-        n_genes: the genomes' length, d.
-        terms: of the supernet.
-        parts: canonical genomes, (n, d), that hold every kind of block, and of each the milliseconds before its
+        n_genes: The genomes' length, d.
+        terms: Cost terms of the supernet.
+        parts: Canonical genomes, (n, d), that hold every kind of block, and of each the milliseconds before its
             layers, of each layer, and after them.
-        whole: canonical genomes, (k, d), k at least 2, and their latencies in milliseconds, (k,).
+        whole: Canonical genomes, (k, d), k at least 2, and their latencies in milliseconds, (k,).
     """
     sums = [term.values(kinds) for term, kinds in zip(terms, _medians(terms, *parts), strict=True)]
     calibration = calibrate(_additive(n_genes, terms, sums)(whole[0]), whole[1])
@@ -81,8 +81,8 @@ def calibrate(sums: Floats, measured: Floats) -> Calibration:
     """Return the calibration with the least squares of relative errors.
 
     Args:
-        sums: of the blocks of each network, milliseconds, shape (n,), n at least 2.
-        measured: latencies of the whole networks, milliseconds, shape (n,).
+        sums: Sums of the blocks of each network, milliseconds, shape (n,), n at least 2.
+        measured: Latencies of the whole networks, milliseconds, shape (n,).
     """
     design = np.column_stack([sums / measured, 1 / measured])
     scale, offset = np.linalg.lstsq(design, np.ones(len(measured)), rcond=None)[0]
@@ -94,9 +94,9 @@ class FitAccuracy:
     """How well latencies of networks are predicted.
 
     Attributes:
-        networks: how many.
-        mean_error: mean absolute error relative to the measured latency, percent.
-        spearman, kendall: rank correlations.
+        networks: Number of networks.
+        mean_error: Mean absolute error relative to the measured latency, percent.
+        spearman, kendall: Rank correlations.
     """
 
     networks: int

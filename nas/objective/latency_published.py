@@ -80,13 +80,13 @@ def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, m
     """Return the table of milliseconds of a space's architectures.
 
     Args:
-        luts: contents of the files by name, all of one layout.
-        path: where they are, for messages.
-        space: of the supernet.
-        macs: the supernet's multiply-adds; other networks than OFA's MobileNetV3 have others.
+        luts: Contents of the files by name, all of one layout.
+        path: Path of the files, for messages.
+        space: Search space of the supernet.
+        macs: The supernet's multiply-adds; other networks than OFA's MobileNetV3 have others.
 
     Raises:
-        UserError: if the supernet is another, or has resolutions or a width that the files lack.
+        UserError: If the supernet is another, or has resolutions or a width that the files lack.
     """
     if not isinstance(space, OfaSpace) or space.n_stages != len(WIDTHS):
         raise UserError(f"{path} is for OFA's MobileNetV3: choose supernet=ofa_w10, ofa_w12 or nat, or measure a table")

@@ -43,13 +43,13 @@ class LatencyTable(Cost):
         """Read a table.
 
         Args:
-            path: a file, or the folder of OFA's files, one a resolution.
-            space: the architectures.
-            tables: exact costs of the supernet, see :meth:`nas.supernet.base.Supernet.costs`.
-            n_classes: outputs of the supernet's classifier.
+            path: A file, or the folder of OFA's files, one a resolution.
+            space: The architectures.
+            tables: Exact costs of the supernet, see :meth:`nas.supernet.base.Supernet.costs`.
+            n_classes: Outputs of the supernet's classifier.
 
         Raises:
-            UserError: if there is no such table, or it does not fit the supernet and its choices.
+            UserError: If there is no such table, or it does not fit the supernet and its choices.
         """
         if "macs" not in tables:
             raise UserError("sec_obj=latency_table knows single networks, not cascades: choose sec_obj=[flops]")

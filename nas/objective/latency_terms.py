@@ -24,9 +24,9 @@ class Term:
     """A block of all networks of a space.
 
     Attributes:
-        name: as in the table of costs: ``"stage1.layer2"`` for a layer, others for what every network has.
-        genes: indices of the genes that it depends on.
-        macs: its multiply-adds, one axis a gene; 0 where it is absent.
+        name: As in the table of costs: ``"stage1.layer2"`` for a layer, others for what every network has.
+        genes: Indices of the genes that it depends on.
+        macs: Its multiply-adds, one axis a gene; 0 where it is absent.
     """
 
     name: str

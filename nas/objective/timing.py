@@ -50,14 +50,14 @@ def forward_times(
     device waits for it.
 
     Args:
-        network: in eval mode, on the images' device.
-        images: normalised, shape (n, 3, r, r).
-        warmup: passes that do not count, before the others.
-        repeats: passes that count.
-        clock: on the CPU: ``"wall"``, or ``"processor"`` for the time that this thread computes. Where torch has one
+        network: In eval mode, on the images' device.
+        images: Normalized, shape (n, 3, r, r).
+        warmup: Passes that do not count, before the others.
+        repeats: Passes that count.
+        clock: On the CPU: ``"wall"``, or ``"processor"`` for the time that this thread computes. Where torch has one
             thread and nothing else runs the two are equal, and programs that take turns with this one make only the
             former longer.
-        parts: modules of the network that run one after the other, each once. What runs between two of them counts
+        parts: Modules of the network that run one after the other, each once. What runs between two of them counts
             for the first of the two.
 
     Returns:

@@ -15,13 +15,13 @@ class Problem:
     """A cheap multi-objective problem on a search space.
 
     Attributes:
-        space: bounds and the canonical form of genomes.
-        evaluate: objectives of canonical genomes, (n, d) -> (n, m), all minimised; called with whole
+        space: Bounds and the canonical form of genomes.
+        evaluate: Objectives of canonical genomes, (n, d) -> (n, m), all minimized; called with whole
             populations, and never twice with one genome.
-        n_objectives: m.
-        violation: how far genomes, (n, d), with these objectives, (n, m), are from the allowed ones, (n,); 0 where
-            they are allowed. What is allowed dominates what is not, and less violation dominates more.
-        deviation: standard deviations of the first objective of canonical genomes, (n, d) -> (n,), where it is
+        n_objectives: M.
+        violation: Function that maps genomes, (n, d), and objectives, (n, m), to constraint violations, (n,), 0 for
+            allowed ones. Allowed genomes dominate others, and less violation dominates more.
+        deviation: Standard deviations of the first objective of canonical genomes, (n, d) -> (n,), where it is
             predicted; gives ``None`` where the model has none. ``None`` for exact problems.
     """
 
@@ -42,7 +42,7 @@ class Optimizer(ABC):
         All of them are allowed, as long as one of ``initial`` is.
 
         Args:
-            problem: what to minimise.
-            initial: canonical genomes to start from, shape (n, d), n at least 1.
-            rng: the only source of randomness.
+            problem: Problem to minimize.
+            initial: Canonical genomes to start from, shape (n, d), n at least 1.
+            rng: The only source of randomness.
         """

@@ -15,9 +15,9 @@ class Clusters:
     """A population's clusters.
 
     Attributes:
-        members: rows of the population in each cluster, shape (k, c); an individual may be in several, or in none.
-        of: the cluster that each individual takes its donors from, shape (n,).
-        extreme: the one objective that each cluster improves; -1 for those that improve all, shape (k,).
+        members: Rows of the population in each cluster, shape (k, c); an individual may be in several, or in none.
+        of: The cluster that each individual takes its donors from, shape (n,).
+        extreme: The one objective that each cluster improves; -1 for those that improve all, shape (k,).
     """
 
     members: npt.NDArray[np.int64]

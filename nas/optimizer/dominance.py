@@ -79,8 +79,8 @@ def least_violated_front(objectives: Floats, violations: Floats) -> npt.NDArray[
     """Return the indices, ascending, of those that no other dominates: the least violation first, then objectives.
 
     Args:
-        objectives: shape (n, m), n at least 1.
-        violations: shape (n,), 0 where allowed.
+        objectives: Shape (n, m), n at least 1.
+        violations: Shape (n,), 0 where allowed.
     """
     rows = np.flatnonzero(violations == violations.min())
     front: npt.NDArray[np.int64] = rows[moocore.is_nondominated(objectives[rows], keep_weakly=True)]

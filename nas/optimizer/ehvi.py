@@ -21,7 +21,7 @@ _MUTATED = (1, 2, 4)
 
 @final
 class EHVISearch(Optimizer):
-    """Maximises the expected hypervolume improvement over the front of the initial genomes, in niches of cost.
+    """Maximizes the expected hypervolume improvement over the front of the initial genomes, in niches of cost.
 
     Where models say how sure they are (``Problem.deviation``), what a genome is worth is not its predicted place but
     what it adds to the front in the mean over what it may turn out to be (Emmerich et al. 2011), so that what is
@@ -41,11 +41,11 @@ class EHVISearch(Optimizer):
         """Set the sizes.
 
         Args:
-            population: children each generation.
-            generations: generations, the first of which are the initial genomes and random ones.
-            niches: intervals of the second objective; of equal ratio where it is positive.
-            survivors: of each niche, at most.
-            margin: how far the reference point lies beyond the worst values of the front, as a share of their range.
+            population: Children each generation.
+            generations: Generations, the first of which are the initial genomes and random ones.
+            niches: Intervals of the second objective; of equal ratio where it is positive.
+            survivors: Maximum number of survivors in each niche.
+            margin: Distance of the reference point beyond the worst values of the front, as a share of their range.
         """
         self._population = population
         self._generations = generations

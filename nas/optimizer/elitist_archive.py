@@ -22,8 +22,8 @@ class ElitistArchive:
     fewer. (In the original a target takes the capacity's place, and 0.75 to 1.25 times the target are allowed.)
 
     Attributes:
-        ids: members, shape (a,).
-        objectives: of the members, shape (a, m); a front as ``nas.optimizer.dominance`` describes it.
+        ids: Members, shape (a,).
+        objectives: Objectives of the members, shape (a, m); a front as ``nas.optimizer.dominance`` describes it.
     """
 
     def __init__(self, capacity: int, n_objectives: int) -> None:

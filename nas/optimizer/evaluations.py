@@ -18,10 +18,10 @@ class Evaluations:
     A genome is known again by its exact bytes, one or two a gene; 600,000 genomes of ten genes take some 100 MB.
 
     Attributes:
-        n: genomes evaluated so far, k.
-        budget: how many may be.
-        objectives: of the genomes, shape (k, m) and beyond it unused rows; index it by ids.
-        violations: of the genomes, shape (k,) and beyond it unused entries; 0 where a genome is allowed.
+        n: Genomes evaluated so far, k.
+        budget: Maximum number of evaluations.
+        objectives: Objectives of the genomes, shape (k, m), followed by unused rows; the index is the id.
+        violations: Constraint violations of the genomes, shape (k,), followed by unused entries; 0 for allowed genomes.
     """
 
     def __init__(self, problem: Problem, budget: int) -> None:

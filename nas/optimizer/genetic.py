@@ -27,10 +27,10 @@ def run(
     are not allowed are left out, or all but those of least violation where none is allowed.
 
     Args:
-        problem: what to minimise.
-        algorithm: with initial genomes, ``IntegerMutation`` and ``canonical_duplicates``.
-        generations: generations, the initial population counted as the first.
-        rng: the only source of randomness.
+        problem: Problem to minimize.
+        algorithm: With initial genomes, ``IntegerMutation`` and ``canonical_duplicates``.
+        generations: Generations, the initial population counted as the first.
+        rng: The only source of randomness.
     """
     with catch_warnings():  # pymoo changes the filters
         population = minimize(_Wrapped(problem), algorithm, ("n_gen", generations), seed=rng).pop

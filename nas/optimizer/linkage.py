@@ -12,14 +12,14 @@ from nas.types import Floats, Genomes
 
 @final
 class LinkageTrees:
-    """Learns trees of sets of genes by average linkage (UPGMA) of normalised mutual information.
+    """Learns trees of sets of genes by average linkage (UPGMA) of normalized mutual information.
 
     Luong et al. (2014, section 3.3) take mutual information as it is; genes with many values have more of it than
     those with few, so that it is divided by the joint entropy here: 0 for independent genes, 1 where each of the two
     determines the other.
 
     Attributes:
-        n_sets: sets in a tree: each gene, and each merged set but the one of all genes.
+        n_sets: Sets in a tree: each gene, and each merged set but the one of all genes.
     """
 
     def __init__(self, lower: Genomes, upper: Genomes) -> None:

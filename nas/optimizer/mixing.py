@@ -18,9 +18,9 @@ class Population:
     """A population of n individuals.
 
     Attributes:
-        genomes: shape (n, d); genes that are not expressed keep their values.
-        ids: of their evaluations, shape (n,).
-        stagnation: generations since the elitist archive last grew.
+        genomes: Shape (n, d); genes that are not expressed keep their values.
+        ids: Ids of the evaluations, shape (n,).
+        stagnation: Generations since the elitist archive last grew.
     """
 
     genomes: Genomes
@@ -128,12 +128,12 @@ class Mixing:
         """Copy the donors' genes, where the masks say so, into rows of ``child``, and keep what is acceptable.
 
         Args:
-            child: changed in place.
-            rows: who takes part, shape (r,).
-            donors: where their genes come from, shape (r, d).
-            masks: which genes, shape (r, d).
-            goals: the objective each row of ``child`` improves, -1 for all, shape (n,).
-            forced: whether only what is better is acceptable.
+            child: Changed in place.
+            rows: Who takes part, shape (r,).
+            donors: Genomes that genes are taken from, shape (r, d).
+            masks: Which genes, shape (r, d).
+            goals: The objective each row of ``child`` improves, -1 for all, shape (n,).
+            forced: Whether only what is better is acceptable.
 
         Returns:
             The rows that accepted, shape (k,).

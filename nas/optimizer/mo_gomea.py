@@ -25,7 +25,7 @@ class MOGOMEA(Optimizer):
     given up when a later one's front covers its own.
 
     Different from ENCAS's program: a population's offspring grow step by step together, so that evaluations come
-    as arrays; linkage is normalised mutual information; evaluations of a genome are counted once; and the elitist
+    as arrays; linkage is normalized mutual information; evaluations of a genome are counted once; and the elitist
     archive keeps the first of several genomes with equal objectives.
     """
 
@@ -35,9 +35,9 @@ class MOGOMEA(Optimizer):
         """Set the budget.
 
         Args:
-            evaluations: different genomes evaluated, the initial ones among them; fewer where a space is used up.
-            population: individuals of the first and smallest population.
-            archive_capacity: most members of the elitist archive, which is the result.
+            evaluations: Different genomes evaluated, the initial ones among them; fewer where a space is used up.
+            population: Individuals of the first and smallest population.
+            archive_capacity: Most members of the elitist archive, which is the result.
         """
         self._budget = evaluations
         self._population = population

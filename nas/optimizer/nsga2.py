@@ -31,10 +31,10 @@ class NSGA2(Optimizer):
         """Set the operators.
 
         Args:
-            population: individuals that survive each generation.
-            generations: generations, the initial population counted as the first.
-            crossover_probability: of each pair of parents.
-            mutation_eta: distribution index of polynomial mutation; larger values stay closer to the parent.
+            population: Individuals that survive each generation.
+            generations: Generations, the initial population counted as the first.
+            crossover_probability: Crossover probability of each pair of parents.
+            mutation_eta: Distribution index of polynomial mutation; larger values stay closer to the parent.
         """
         self._population = population
         self._generations = generations

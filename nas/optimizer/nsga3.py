@@ -34,15 +34,15 @@ class NSGA3(Optimizer):
         """Set the operators.
 
         Args:
-            population: individuals that survive each generation.
-            generations: generations, the initial population counted as the first.
-            directions: reference directions; with three or more objectives the largest grid that is not larger.
-            crossover_probability: of each pair of parents.
-            mutation_probability: of each gene.
-            mutation_eta: distribution index of polynomial mutation; larger values stay closer to the parent.
+            population: Individuals that survive each generation.
+            generations: Generations, the initial population counted as the first.
+            directions: Reference directions; with three or more objectives the largest grid that is not larger.
+            crossover_probability: Crossover probability of each pair of parents.
+            mutation_probability: Mutation probability of each gene.
+            mutation_eta: Distribution index of polynomial mutation; larger values stay closer to the parent.
 
         Raises:
-            UserError: if there are fewer individuals than directions.
+            UserError: If there are fewer individuals than directions.
         """
         if population < directions:
             raise UserError(

@@ -20,8 +20,8 @@ class RandomSampling(Optimizer):
         """Set the budget.
 
         Args:
-            evaluations: different genomes evaluated, the initial ones among them; fewer where a space is used up.
-            population: genomes that are drawn at a time.
+            evaluations: Different genomes evaluated, the initial ones among them; fewer where a space is used up.
+            population: Genomes that are drawn at a time.
         """
         self._budget = evaluations
         self._population = population

@@ -28,14 +28,14 @@ class Layer:
     """One block of a network as it runs.
 
     Attributes:
-        name: of the module, for example ``"blocks.3"``.
-        inputs, outputs: channels.
-        side: of its output, pixels.
-        kernel: side of its largest convolution.
-        stride: of the whole block.
-        expansion: channels of its largest convolution over input channels; 0 for what is no block of several.
-        macs: multiply-adds of its convolutions and linear layers.
-        convolutions: how many follow each other in it.
+        name: Name of the module, for example ``"blocks.3"``.
+        inputs, outputs: Channels.
+        side: Side of its output, pixels.
+        kernel: Side of its largest convolution.
+        stride: Stride of the whole block.
+        expansion: Channels of its largest convolution over input channels; 0 for what is no block of several.
+        macs: Multiply-adds of its convolutions and linear layers.
+        convolutions: Number of convolutions in a row.
     """
 
     name: str
@@ -56,8 +56,8 @@ def layers_of(network: nn.Module, resolution: int) -> list[Layer]:
     Convolutions and linear layers belong to one block where their names agree up to the last index.
 
     Args:
-        network: an extracted subnet; it is moved to the device ``meta`` and of no use afterwards.
-        resolution: side of the square input, pixels.
+        network: An extracted subnet; it is moved to the device ``meta`` and of no use afterwards.
+        resolution: Side of the square input, pixels.
     """
     layers: dict[str, Layer] = {}
 
@@ -103,10 +103,10 @@ def architecture_figure(path: Path, *, title: str, resolution: int, layers: Sequ
     """Draw a network from input to output: expansion and kernel of each block, channels and sides, share of the cost.
 
     Args:
-        path: a file that ends in one of ``FORMATS``; replaced atomically.
-        title: what it is and costs.
-        resolution: side of the square input, pixels.
-        layers: in the order in which they run, see :func:`layers_of`.
+        path: A file that ends in one of ``FORMATS``; replaced atomically.
+        title: Title of the figure: the model and its cost.
+        resolution: Side of the square input, pixels.
+        layers: In the order in which they run, see :func:`layers_of`.
     """
     width = max(6.4, 1.6 + 0.34 * len(layers))
     lines = wrap(title, int(11 * width))

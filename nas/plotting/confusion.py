@@ -26,10 +26,10 @@ def confusion_figure(
     """Draw a confusion matrix to a PNG file: classes downwards, answers to the right, shares of a class's images.
 
     Args:
-        path: the PNG file; replaced atomically.
-        title: what it shows.
-        confusion: images of each class (row) by answer (column), (c, c).
-        class_names: one a class, or ``None``; in letters that the font lacks, the class's number is shown instead.
+        path: The PNG file; replaced atomically.
+        title: Title of the figure.
+        confusion: Images of each class (row) by answer (column), (c, c).
+        class_names: One a class, or ``None``; in letters that the font lacks, the class's number is shown instead.
     """
     n = len(confusion)
     side = float(np.clip(0.32 * n + 2.4, 5.2, 12))

@@ -1,7 +1,7 @@
 """Pictures of a run: its trade-off front and its hypervolume.
 
 Drawn with matplotlib's objects alone (no pyplot): no global state, no window, and usable in any thread. Blue and
-vermilion are told apart by colour-blind readers and in grey print.
+vermilion are told apart by color-blind readers and in grey print.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,13 +48,13 @@ def front_figure(
     worst evaluations may lie above it, and the legend says how many.
 
     Args:
-        path: the PNG file; replaced atomically.
-        objectives: names and units, length m, at least 2.
-        values: objectives of all evaluations, shape (n, m), n at least 1, minimised.
-        steps: the step of each evaluation, shape (n,); 0 is the initial design.
-        hypervolume: of the front, normalised, 0 to 1.
-        noun: what is evaluated, see :func:`noun_of`.
-        test: the final front with its error on the test set, shape (k, m), in the objectives' units.
+        path: The PNG file; replaced atomically.
+        objectives: Names and units, length m, at least 2.
+        values: Objectives of all evaluations, shape (n, m), n at least 1, minimized.
+        steps: The step of each evaluation, shape (n,); 0 is the initial design.
+        hypervolume: Hypervolume of the front, normalized, 0 to 1.
+        noun: Word for the evaluated objects, see :func:`noun_of`.
+        test: The final front with its error on the test set, shape (k, m), in the objectives' units.
     """
     figure, panels = _panels([measure.label for measure in objectives[1:]], objectives[0].label)
     front = non_dominated(values)
@@ -123,9 +123,9 @@ def hypervolume_figure(path: Path, *, evaluations: npt.NDArray[np.int64], hyperv
     """Draw the hypervolume after every step to a PNG file.
 
     Args:
-        path: the PNG file; replaced atomically.
-        evaluations: how many evaluations the run had after each step, shape (s,), s at least 1, ascending.
-        hypervolume: of the front after each step, shape (s,), normalised, 0 to 1.
+        path: The PNG file; replaced atomically.
+        evaluations: Number of evaluations after each step, shape (s,), s at least 1, ascending.
+        hypervolume: Hypervolume of the front after each step, shape (s,), normalized, 0 to 1.
     """
     figure, axes = _axes("evaluations", "hypervolume")
     axes.plot(

@@ -45,13 +45,13 @@ def write_report(
     """Write a report to ``path``, in place of one that is there.
 
     Args:
-        path: the folder; until everything is written it stays as it is.
-        runs: all that were read.
-        comparisons: what of them has results.
-        papers: hypotheses and published networks.
-        warnings: lines to show at the top of the page.
-        cache: folder of what supernets download.
-        allowed: classes from outside ``nas`` that settings of runs may name.
+        path: The folder; until everything is written it stays as it is.
+        runs: All that were read.
+        comparisons: Comparisons that have results.
+        papers: Hypotheses and published networks.
+        warnings: Lines to show at the top of the page.
+        cache: Folder of what supernets download.
+        allowed: Classes from outside ``nas`` that settings of runs may name.
     """
     with _replacing(path.absolute()) as folder:
         _write(folder, runs, comparisons, papers, warnings, Spaces(cache, allowed))

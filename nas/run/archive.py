@@ -28,12 +28,12 @@ class Entry:
     """One evaluation.
 
     Attributes:
-        step, index: the step that proposed it, and its place in that batch.
-        architecture: what was evaluated.
-        objectives: in the archive's order, all minimised; ``None`` if the evaluation failed.
-        metrics: everything that was measured, by name; empty if the evaluation failed.
-        predicted: the surrogate's prediction of the first objective, if it was chosen by one.
-        weights: digest of the supernet's weights that it was evaluated with; ``None`` where there are none.
+        step, index: The step that proposed it, and its place in that batch.
+        architecture: Evaluated architecture.
+        objectives: In the archive's order, all minimized; ``None`` if the evaluation failed.
+        metrics: Everything that was measured, by name; empty if the evaluation failed.
+        predicted: The surrogate's prediction of the first objective, if it was chosen by one.
+        weights: Digest of the supernet's weights that it was evaluated with; ``None`` where there are none.
     """
 
     step: int
@@ -50,11 +50,11 @@ class Commit:
     """What closes a block of entries.
 
     Attributes:
-        step: of the entries.
-        surrogate, winner: that chose them, see :class:`nas.types.Batch`; ``None`` without one.
-        rmse_archive, rho_archive, tau_archive: how the surrogate's predictions agree with the evaluations of these
+        step: Step of the entries.
+        surrogate, winner: That chose them, see :class:`nas.types.Batch`; ``None`` without one.
+        rmse_archive, rho_archive, tau_archive: Agreement of the surrogate's predictions with the evaluations of these
             entries and of all that it was fitted to; ``None`` without a surrogate, or where it is not defined.
-        retry: whether the entries are second attempts at failures.
+        retry: Whether the entries are second attempts at failures.
         parts: Spearman's rank correlation of what else the surrogate predicted with what evaluations measured, by the
             metric's name, over the architectures that no earlier step evaluated; ``None`` where it is not defined.
     """
@@ -79,10 +79,10 @@ class Archive:
     newer entry wins and both stay on disk. Open one with :meth:`open`.
 
     Attributes:
-        path: the file.
-        measures: names and units of the objectives.
-        commits: one for each block, in order.
-        history: every entry, in order.
+        path: The file.
+        measures: Names and units of the objectives.
+        commits: One for each block, in order.
+        history: Every entry, in order.
     """
 
     path: Path
@@ -98,8 +98,8 @@ class Archive:
         """Load the archive at ``path``, or begin one; the file appears with the first step.
 
         Raises:
-            ArchiveError: if the file is damaged.
-            UserError: if it belongs to another search space or other objectives.
+            ArchiveError: If the file is damaged.
+            UserError: If it belongs to another search space or other objectives.
         """
         archive = Archive(path, tuple(measures), tuple(gene_names))
         if path.exists():
@@ -114,8 +114,8 @@ class Archive:
         as ``<name>.damaged``.
 
         Raises:
-            UserError: if it belongs to another search space or other objectives.
-            DiskError: if the disk is full or must not be written to.
+            UserError: If it belongs to another search space or other objectives.
+            DiskError: If the disk is full or must not be written to.
         """
         archive = Archive(path, tuple(measures), tuple(gene_names))
         data = path.read_bytes() if path.exists() else b""
@@ -132,8 +132,8 @@ class Archive:
         """Load the archive at ``path`` with the objectives and genes that it names.
 
         Raises:
-            ArchiveError: if the file is damaged.
-            OSError: if it cannot be read.
+            ArchiveError: If the file is damaged.
+            OSError: If it cannot be read.
         """
         with path.open("rb") as file:
             first = file.readline()
@@ -196,7 +196,7 @@ class Archive:
         """Append a block of entries and its commit; on disk when this returns, entirely or not at all.
 
         Raises:
-            DiskError: if the disk is full or must not be written to.
+            DiskError: If the disk is full or must not be written to.
         """
         block = b"".join(map(written, entries))
         if not self.commits:
@@ -253,7 +253,7 @@ class Archive:
         """Return the newest entry of each architecture, in the order of first evaluation.
 
         Args:
-            last_step: leave out what later steps evaluated; ``None`` for everything.
+            last_step: Leave out what later steps evaluated; ``None`` for everything.
         """
         newest: dict[tuple[int, ...], Entry] = {}
         for entry in self.history:
@@ -286,7 +286,7 @@ class Archive:
         This is NSGANetV2's reference point.
 
         Raises:
-            ArchiveError: if no evaluation of the initial design succeeded.
+            ArchiveError: If no evaluation of the initial design succeeded.
         """
         initial = [e.objectives for e in self.entries(last_step=0) if e.objectives is not None]
         if not initial:

@@ -29,10 +29,10 @@ class BatchFolder:
         """Name the places.
 
         Args:
-            path: where architectures and measurements go.
-            failed: where architectures that failed go, with their traceback.
-            label: what their file names begin with, for example ``"it_3"``.
-            weights: digest of the weights that the measurements are of.
+            path: Folder of architectures and measurements.
+            failed: Folder of architectures that failed, with their tracebacks.
+            label: Beginning of their file names, for example ``"it_3"``.
+            weights: Digest of the weights that the measurements are of.
         """
         self._path = path
         self._failed = failed

@@ -21,9 +21,9 @@ class Box:
     """A box in the space of objectives.
 
     Attributes:
-        reference: the worst corner, one value an objective.
-        ideal: the best corner.
-        rule: where they come from.
+        reference: The worst corner, one value an objective.
+        ideal: The best corner.
+        rule: Rule that the corners follow from.
     """
 
     reference: tuple[float, ...]
@@ -73,8 +73,8 @@ def of_space(n_classes: int, ranges: Sequence[tuple[float, float] | None]) -> Bo
     reach from their least to 1.01 times their largest value.
 
     Args:
-        n_classes: of the images.
-        ranges: least and largest value of each objective but the error; ``None`` for one that is not known.
+        n_classes: Number of classes of the images.
+        ranges: Least and largest value of each objective but the error; ``None`` for one that is not known.
     """
     known = [each for each in ranges if each is not None and np.isfinite(each).all()]
     if len(known) < len(ranges):

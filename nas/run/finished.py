@@ -24,14 +24,14 @@ class FinishedRun:
     """Settings and archive of a run; data, supernet, weights and evaluator are built anew when they are asked for.
 
     Attributes:
-        folder: the run's.
-        config: its settings' file, for messages.
-        settings: resolved.
-        archive: its evaluations.
-        members: of the front, as ``front.json`` lists them, ascending in error.
-        measuring: settings of the evaluator of networks; of a run of cascades of subnets, those of its networks.
-        threads: of torch, on which the cached weights and the last digits of results depend.
-        weights: digest of the supernet's weights, as the archive has it, once :meth:`train` has returned.
+        folder: The run's.
+        config: Its settings' file, for messages.
+        settings: Resolved.
+        archive: Its evaluations.
+        members: Members of the front, as ``front.json`` lists them, ascending in error.
+        measuring: Settings of the evaluator of networks; of a run of cascades of subnets, those of its networks.
+        threads: Number of torch threads, on which the cached weights and the last digits of results depend.
+        weights: Digest of the supernet's weights, as the archive has it, once :meth:`train` has returned.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class FinishedRun:
         """Read settings, archive and front.
 
         Args:
-            folder: of the run.
-            key: the setting that names it, for messages.
-            device: where networks will be.
-            cache: folder of trained supernets and decoded images.
-            allowed: classes from outside ``nas`` that its settings may name.
-            named: settings of data that the command line names; where the run's are not found, those of the same kind
+            folder: Run folder.
+            key: The setting that names it, for messages.
+            device: Torch device of the networks.
+            cache: Folder of trained supernets and decoded images.
+            allowed: Classes from outside ``nas`` that its settings may name.
+            named: Settings of data that the command line names; where the run's are not found, those of the same kind
                 are looked at there.
             parts: Objects by group that the run was made with in place of settings.
 
         Raises:
-            UserError: if the folder holds no finished run, or is damaged.
+            UserError: If the folder holds no finished run, or is damaged.
         """
         self.folder = folder
         self.config = folder / "config.yaml"

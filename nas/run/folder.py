@@ -98,8 +98,8 @@ class RunFolder:
         """Raise UserError if the run began with other data or another network under the same settings.
 
         Args:
-            fingerprints: of parts as they are now; the run's others are not compared, nor are those that earlier
-                versions did not record.
+            fingerprints: Fingerprints of parts as they are now; further ones of the run are not compared, nor are those
+                that earlier versions did not record.
             sizes: :meth:`nas.dataset.base.Dataset.sizes` of the data as they are now; ``None`` if nobody knows them.
         """
         known = self.known()
@@ -156,10 +156,10 @@ class RunFolder:
         """Record settings, data, what trackers call the run and how this process was started; return its identity.
 
         Args:
-            settings: resolved.
-            fingerprints: of data, network and space.
-            labels: what trackers call the run.
-            facts: what else stays as it was when the run began: ``box``, ``about``, ``images``, and ``sizes``, see
+            settings: Resolved.
+            fingerprints: Fingerprints of data, network and space.
+            labels: Names of the run for trackers.
+            facts: Facts that stay as they were at the start: ``box``, ``about``, ``images``, and ``sizes``, see
                 :meth:`nas.dataset.base.Dataset.sizes`.
         """
         known: dict[str, Any] = {
@@ -188,8 +188,8 @@ class RunFolder:
         """Return the settings that the run was begun with.
 
         Raises:
-            FileNotFoundError: if there are none.
-            ValueError: if they are damaged; the message names the file.
+            FileNotFoundError: If there are none.
+            ValueError: If they are damaged; the message names the file.
         """
         path = self.path / "config.yaml"
         try:
@@ -206,8 +206,8 @@ class RunFolder:
         """Return what ``front.json`` holds.
 
         Raises:
-            OSError: if it cannot be read.
-            ValueError: if it is damaged; the message names the file.
+            OSError: If it cannot be read.
+            ValueError: If it is damaged; the message names the file.
         """
         return read_sealed(self.path / "front.json", required=False)
 
@@ -215,8 +215,8 @@ class RunFolder:
         """Return what ``run.json`` holds: identity, data, names and starts.
 
         Raises:
-            OSError: if it cannot be read.
-            ValueError: if it is damaged; the message names the file.
+            OSError: If it cannot be read.
+            ValueError: If it is damaged; the message names the file.
         """
         return read_sealed(self.path / "run.json", required=False)
 
@@ -254,8 +254,8 @@ def told(fingerprint: str, sizes: Mapping[str, int] | None) -> str:
     """Return for people what is known about data.
 
     Args:
-        fingerprint: of the data.
-        sizes: see :meth:`nas.dataset.base.Dataset.sizes`; ``None`` where nobody wrote it down.
+        fingerprint: Fingerprint of the data.
+        sizes: See :meth:`nas.dataset.base.Dataset.sizes`; ``None`` where nobody wrote it down.
     """
     if sizes is None:
         return f"others (fingerprint {fingerprint[:8]})"
@@ -325,11 +325,11 @@ def short_names(folders: Sequence[Path], key: str) -> tuple[str, ...]:
     """Return the ends of paths that tell them apart, of as few parts as possible, for example ``"digits/seed_0"``.
 
     Args:
-        folders: resolved paths.
-        key: the setting that lists them, for messages.
+        folders: Resolved paths.
+        key: The setting that lists them, for messages.
 
     Raises:
-        UserError: if a folder is listed twice, or none is.
+        UserError: If a folder is listed twice, or none is.
     """
     if not folders:
         raise UserError(f"{key} is empty; list at least one folder")

@@ -30,7 +30,7 @@ def lease(folder: Path) -> Iterator[None]:
     says so.
 
     Raises:
-        InUseError: if another process holds it; the message names its process, host and SLURM job.
+        InUseError: If another process holds it; the message names its process, host and SLURM job.
     """
     with writing(folder / NAME):
         folder.mkdir(parents=True, exist_ok=True)

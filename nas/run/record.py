@@ -40,16 +40,16 @@ class Record:
     """All evaluations of a run in the order of their steps; of second attempts at failures the last one alone.
 
     Attributes:
-        measures: names and units of the m objectives.
-        genes: names of the d genes.
-        step, index: of each evaluation, shape (n,).
-        genomes: shape (n, d).
-        objectives: shape (n, m), minimised; not-a-number where the evaluation failed.
-        predicted: of the first objective, shape (n,); not-a-number without a prediction.
-        weights: place in ``digests`` of the weights that each was made with, shape (n,); -1 for none.
-        digests: of weights.
-        architecture: places of equal genomes are equal, shape (n,).
-        described: architecture and metrics of what is on the front, by place.
+        measures: Names and units of the m objectives.
+        genes: Names of the d genes.
+        step, index: Step and place in its batch of each evaluation, shape (n,).
+        genomes: Shape (n, d).
+        objectives: Shape (n, m), minimized; not-a-number where the evaluation failed.
+        predicted: Predictions of the first objective, shape (n,); NaN without a prediction.
+        weights: Place in ``digests`` of the weights that each was made with, shape (n,); -1 for none.
+        digests: Digests of weights.
+        architecture: Places of equal genomes are equal, shape (n,).
+        described: Architecture and metrics of what is on the front, by place.
     """
 
     measures: tuple[Measure, ...]
@@ -93,7 +93,7 @@ def read_record(path: Path) -> Record:
     """Read an archive; what a killed process left behind the last complete step is left out.
 
     Raises:
-        ArchiveError: if the file is damaged, or of another version.
+        ArchiveError: If the file is damaged, or of another version.
     """
     data = path.read_bytes()
     end = data.find(b"\n") + 1

@@ -32,20 +32,20 @@ class StepSummary:
 
     Attributes:
         step: 0 is the initial design.
-        evaluations, failed: all of the run so far.
-        hypervolume: of the front so far, as a share of ``box``, 0 to 1; more is better.
-        front_size: architectures on the front so far.
-        best: lowest value of each objective so far, in the objectives' order.
-        rmse, rho, tau: of the surrogate's predictions of this step's candidates against their evaluations
-            (root-mean-square error in the unit of the first objective, Spearman's and Kendall's rank
-            correlation); ``None`` where there was no prediction or fewer than two candidates.
-        rmse_archive, rho_archive, tau_archive: the same over these candidates and all that the surrogate was fitted
+        evaluations, failed: All of the run so far.
+        hypervolume: Hypervolume of the front so far, as a share of ``box``, 0 to 1; more is better.
+        front_size: Architectures on the front so far.
+        best: Lowest value of each objective so far, in the objectives' order.
+        rmse, rho, tau: Agreement of the surrogate's predictions of this step's candidates with their evaluations:
+            root-mean-square error in the unit of the first objective, Spearman's and Kendall's rank correlation.
+            ``None`` without a prediction or with fewer than two candidates.
+        rmse_archive, rho_archive, tau_archive: The same over these candidates and all that the surrogate was fitted
             to, NSGANetV2's definition; ``None`` where there was no surrogate.
         parts: Spearman's rank correlation of what else the surrogate predicted, by the metric's name, over this step's
             new candidates; empty where it predicts the error alone.
-        seconds: of this step by activity (``ACTIVITIES``); empty where the process died before it wrote them.
-        front: objectives of the front so far with their architectures and steps, cheapest last.
-        box: what the hypervolume is a share of.
+        seconds: Seconds of this step by activity (``ACTIVITIES``); empty if the process died before it wrote them.
+        front: Objectives of the front so far with their architectures and steps, cheapest last.
+        box: Box that the hypervolume is a share of.
     """
 
     step: int
@@ -70,7 +70,7 @@ class Results:
     """Summaries and files that follow from an archive.
 
     Attributes:
-        archive: the run's.
+        archive: The run's.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Results:
         """Set where the results come from and go to.
 
         Args:
-            archive: the run's.
-            folder: the run's.
-            box: what hypervolumes are a share of; ``None`` for the run's own: from the origin to 1.01 times the worst
-                values of its initial design, as in the paper.
-            images: how many images of a split results are of, by the split's name, as far as that is known.
+            archive: The run's.
+            folder: The run's.
+            box: Box that hypervolumes are shares of; ``None`` for the run's own: from the origin to 1.01 times the
+                worst values of its initial design, as in the paper.
+            images: Number of images that results of a split are from, by the split's name, as far as known.
         """
         self.archive = archive
         self._folder = folder
@@ -166,9 +166,9 @@ class Results:
         """Write ``front.json``.
 
         Args:
-            finished: whether this is the final front.
-            final: metrics on the validation set with the weights that the search leaves, where those moved since.
-            test: metrics on the test set; empty before the end.
+            finished: Whether this is the final front.
+            final: Metrics on the validation set with the weights that the search leaves, where those moved since.
+            test: Metrics on the test set; empty before the end.
         """
         self.measured(final, test)
         step = self.archive.next_step - 1
@@ -235,7 +235,7 @@ class Results:
         """Return the lines that end a run: the front in numbers, and the files to open.
 
         Args:
-            remark: one more line, on why the run ended.
+            remark: One more line, on why the run ended.
         """
         from nas.plotting.run import noun_of
 
@@ -339,9 +339,9 @@ def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, known:
     error is of every prediction against every evaluation; this is of each against its own.
 
     Args:
-        entries: the new candidates.
-        fitted: the surrogate's predictions of what it was fitted to, shape (k,); ``None`` without a surrogate.
-        known: the first objective of the same, shape (k,).
+        entries: The new candidates.
+        fitted: The surrogate's predictions of what it was fitted to, shape (k,); ``None`` without a surrogate.
+        known: The first objective of the same, shape (k,).
     """
     if fitted is None or known is None:
         return None, None, None
@@ -353,9 +353,9 @@ def quality_of_parts(entries: Sequence[Entry], seen: Genomes, parts: Mapping[str
     """Return Spearman's rho of what a surrogate predicted beside the error, by name, over new candidates.
 
     Args:
-        entries: of a step.
-        seen: genomes of the steps before, (n, d): those are no new candidates.
-        parts: predictions for the entries, by the name of what evaluations measured, (k,) each.
+        entries: Entries of a step.
+        seen: Genomes of the steps before, (n, d): those are no new candidates.
+        parts: Predictions for the entries, by the name of what evaluations measured, (k,) each.
     """
     known = {tuple(genome) for genome in seen.tolist()}
     new = [i for i, e in enumerate(entries) if e.objectives and e.architecture.genome not in known]

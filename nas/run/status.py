@@ -34,9 +34,9 @@ def repeated(call: Callable[[], None], seconds: float, name: str) -> Iterator[No
     """Call a function again and again in a thread while the context lasts, first after ``seconds``.
 
     Args:
-        call: the function; it must not raise.
-        seconds: between two calls.
-        name: of the thread.
+        call: The function; it must not raise.
+        seconds: Between two calls.
+        name: Name of the thread.
     """
     ended = threading.Event()
 

@@ -12,7 +12,7 @@ class Selector(ABC):
     """Chooses candidates by their predicted objectives and the front that is already known.
 
     Attributes:
-        uses_covariance: whether it looks at how sure the model is; what it does not need is not computed.
+        uses_covariance: Whether it looks at how sure the model is; what it does not need is not computed.
     """
 
     uses_covariance: bool = False
@@ -23,12 +23,12 @@ class Selector(ABC):
         """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
 
         Args:
-            candidates: predicted error and exact costs of the candidates, shape (k, m).
-            front: objectives of the non-dominated evaluations, shape (f, m), f at least 1.
-            n: how many to choose.
-            rng: the only source of randomness.
-            covariance: of the candidates' errors, shape (k, k), where the model says how sure it is; selectors that
-                take predictions as they are do not look at it.
+            candidates: Predicted error and exact costs of the candidates, shape (k, m).
+            front: Objectives of the non-dominated evaluations, shape (f, m), f at least 1.
+            n: Number of candidates to choose.
+            rng: The only source of randomness.
+            covariance: Covariance of the candidates' predicted errors, shape (k, k), if the surrogate has one;
+                selectors without use for it ignore it.
         """
         if len(candidates) <= n:
             return np.arange(len(candidates), dtype=np.int64)

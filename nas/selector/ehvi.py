@@ -28,7 +28,7 @@ class EHVI(Selector):
         """Set the reference point.
 
         Args:
-            margin: how far the reference point lies beyond the worst values of the front, as a share of their range.
+            margin: Distance of the reference point beyond the worst values of the front, as a share of their range.
         """
         self._margin = margin
 

@@ -25,8 +25,8 @@ class HVI(Selector):
         """Set the reference point.
 
         Args:
-            margin: how far the reference point lies beyond the worst values of front and non-dominated candidates,
-                as a share of their range in each objective; with 0 the ends of the front are worth nothing.
+            margin: Distance of the reference point beyond the worst values of front and non-dominated candidates, as a
+                share of their range in each objective; with 0 the ends of the front add no hypervolume.
         """
         self._margin = margin
 

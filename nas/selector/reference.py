@@ -17,7 +17,7 @@ _SMALL = 1e-6
 class Reference(Selector):
     """Whole fronts of candidates first, then those that fill the emptiest directions (Deb and Jain 2014, Alg. 1-4).
 
-    This is how NAT (Lu et al. 2021) picks what it evaluates. The published code normalises by the extreme points of
+    This is how NAT (Lu et al. 2021) picks what it evaluates. The published code normalizes by the extreme points of
     all the candidates it ever saw; here those of the candidates and of the known front take their place, so that
     the choice depends on nothing but its arguments.
     """
@@ -26,7 +26,8 @@ class Reference(Selector):
         """Set the number of reference directions.
 
         Args:
-            directions: how many; with three or more objectives the largest grid that is not larger.
+            directions: Number of reference directions; with three or more objectives the largest grid that is not
+                larger.
         """
         self._directions = directions
 
@@ -83,11 +84,11 @@ def _fill(
     """Return ``n`` of the waiting, one after the other from a direction with the fewest members.
 
     Args:
-        niches: direction of each that waits, shape (k,).
-        distances: how far off it is, shape (k,).
-        counts: members of all directions so far, shape (directions,); changed in place.
-        n: how many, at most k.
-        rng: chooses among directions with equally many members, and among the waiting of one that has any.
+        niches: Direction of each that waits, shape (k,).
+        distances: Distance of each candidate, shape (k,).
+        counts: Members of all directions so far, shape (directions,); changed in place.
+        n: Number of candidates to choose, at most k.
+        rng: Chooses among directions with equally many members, and among the waiting of one that has any.
     """
     waiting = {int(niche): list(rng.permutation(np.flatnonzero(niches == niche))) for niche in np.unique(niches)}
     filled: list[int] = []

@@ -13,7 +13,7 @@ from nas.types import Floats
 class Subset(Selector):
     """Chooses the candidates that make the second objective's values on the front as evenly spaced as possible.
 
-    Minimises the standard deviation of the gaps between neighbours in the union of front and chosen candidates
+    Minimizes the standard deviation of the gaps between neighbors in the union of front and chosen candidates
     (NSGANetV2, Alg. 1, line 11 and Fig. 3(c)-(d)). The paper's code searches with a genetic algorithm; here
     dynamic programming finds the optimum: for fixed ends of the union the sum of all gaps is fixed, so that the
     least sum of squared gaps is wanted, and that is a shortest path over the sorted values.
@@ -33,9 +33,9 @@ def _even_spacing(values: Floats, fixed: npt.NDArray[np.bool_], n: int) -> list[
     """Return the positions of ``n`` free values whose union with the fixed ones has the most even gaps.
 
     Args:
-        values: ascending, shape (k,).
-        fixed: which of them are in the union in any case, shape (k,); at least one.
-        n: how many of the others to choose, less than there are.
+        values: Ascending, shape (k,).
+        fixed: Which of them are in the union in any case, shape (k,); at least one.
+        n: Number of further candidates to choose, fewer than there are.
     """
     first_fixed, last_fixed = np.flatnonzero(fixed)[[0, -1]]
     gaps = int(fixed.sum()) + n - 1

@@ -37,14 +37,14 @@ class AttentiveNasSpace(SearchSpace):
         """Build the space from its choices.
 
         Args:
-            resolutions: side of the square input, pixels.
-            widths: channels after the first convolution, after each stage, and after the last convolution.
-            depths: layers of each stage.
-            kernel_sizes: of the depthwise convolutions of each stage.
-            expand_ratios: hidden channels over input channels of the layers of each stage.
+            resolutions: Side of the square input, pixels.
+            widths: Channels after the first convolution, after each stage, and after the last convolution.
+            depths: Layers of each stage.
+            kernel_sizes: Kernel sizes of the depthwise convolutions of each stage.
+            expand_ratios: Hidden channels over input channels of the layers of each stage.
 
         Raises:
-            UserError: if choices are missing or not ascending, or there are not as many as stages.
+            UserError: If choices are missing or not ascending, or there are not as many as stages.
         """
         n_stages = len(depths)
         for name, given, expected in (
@@ -116,7 +116,7 @@ class AttentiveNasSpace(SearchSpace):
         """Return the genome, shape (d,).
 
         Raises:
-            UserError: if it is none of this space; the message names the key and the choices.
+            UserError: If it is none of this space; the message names the key and the choices.
         """
         check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)

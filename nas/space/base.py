@@ -41,8 +41,8 @@ class SearchSpace(ABC):
     """A set of architectures, each with one canonical integer genome.
 
     Attributes:
-        lower, upper: bounds of each gene, inclusive, shape (d,).
-        names: what each gene chooses, for example ``"stage1.depth"``, length d.
+        lower, upper: Bounds of each gene, inclusive, shape (d,).
+        names: Names of the genes, for example ``"stage1.depth"``, length d.
     """
 
     lower: Genomes
@@ -67,7 +67,7 @@ class SearchSpace(ABC):
         """Return the canonical genome, shape (d,), of an architecture as the original tools write it.
 
         Raises:
-            UserError: if it is none of this space; the message names the key and the choices.
+            UserError: If it is none of this space; the message names the key and the choices.
         """
 
     def text(self, gene: int, value: int) -> str:
@@ -172,9 +172,10 @@ class SpaceSource(ABC):
     """A search space and what its architectures cost.
 
     Attributes:
-        space: the architectures.
-        fingerprint: hexadecimal digits that change when results do: with the networks, or the tables.
-        n_classes: of the images that results are of, where they are not those of the run's data set; else ``None``.
+        space: The architectures.
+        fingerprint: Hexadecimal digits that change when results do: with the networks, or the tables.
+        n_classes: Number of classes of the images that results are for, if they are not the run's data set; else
+            ``None``.
     """
 
     space: SearchSpace

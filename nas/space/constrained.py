@@ -24,9 +24,9 @@ class Bound:
     """Limits of one cost.
 
     Attributes:
-        name: of the cost, for example ``"flops"``.
-        cost: canonical genomes, (n, d), to their cost, (n,).
-        least, most: inclusive limits in the cost's unit; ``None`` for no limit.
+        name: Name of the cost, for example ``"flops"``.
+        cost: Canonical genomes, (n, d), to their cost, (n,).
+        least, most: Inclusive limits in the cost's unit; ``None`` for no limit.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Constrained(SearchSpace):
         """Wrap a space.
 
         Raises:
-            UserError: if no architecture within the bounds is found; the message names the costs that there are.
+            UserError: If no architecture within the bounds is found; the message names the costs that there are.
         """
         self._space = space
         self._bounds = tuple(bounds)

@@ -35,7 +35,7 @@ class JointSpace(SearchSpace):
     the order in which networks are asked, and the threshold of the last one, which nobody reads, is the lowest.
 
     Attributes:
-        members: the spaces by the names of their supernets.
+        members: The spaces by the names of their supernets.
     """
 
     def __init__(self, members: Mapping[str, SearchSpace]) -> None:
@@ -114,7 +114,7 @@ class JointSpace(SearchSpace):
         """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
 
         Raises:
-            UserError: if it is none of this space.
+            UserError: If it is none of this space.
         """
         if not isinstance(config, Mapping) or set(config) != set(self.members):
             raise UserError(f"a cascade of this space has one network of each of {', '.join(self.members)}")

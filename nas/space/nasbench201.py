@@ -62,15 +62,15 @@ class NasBench201(SpaceSource):
         """Read the tables: minutes the first time, then from a copy of what is needed in the cache.
 
         Args:
-            cache: folder; the copy is kept below ``nasbench201/`` in it.
-            path: a file or folder of NAS-Bench-201 or NATS-Bench, see :func:`nas.space.nasbench201_files.read_cells`.
-            images: what networks were trained on. ``"cifar10"`` is the benchmark's own pair: validation after training
-                on half of the training images, test after training on all of them; ``"cifar10-valid"`` is both after
-                training on half.
-            epochs: that they were trained for.
+            cache: Folder; the copy is kept below ``nasbench201/`` in it.
+            path: A file or folder of NAS-Bench-201 or NATS-Bench, see :func:`nas.space.nasbench201_files.read_cells`.
+            images: Images that the networks were trained on. ``"cifar10"`` is the benchmark's own pair: validation
+                after training on half of the training images, test after training on all of them; ``"cifar10-valid"``
+                is both after training on half.
+            epochs: That they were trained for.
 
         Raises:
-            UserError: if there is no such file, or it is damaged or lacks cells.
+            UserError: If there is no such file, or it is damaged or lacks cells.
         """
         path = expanded(path, "space.path")
         if not path.exists():

@@ -76,7 +76,7 @@ def read_cells(path: Path) -> Iterator[tuple[str, Results]]:
             ``NATS-tss-v1_0-3ffb9-simple``.
 
     Raises:
-        UserError: if it is damaged, or holds anything but plain values; nothing in it is ever run.
+        UserError: If it is damaged, or holds anything but plain values; nothing in it is ever run.
     """
     if path.is_dir():
         meta = load(path / f"meta.pickle{COMPRESSED}")

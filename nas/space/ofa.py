@@ -43,15 +43,15 @@ class OfaSpace(SearchSpace):
         """Build the space from its choices.
 
         Args:
-            n_stages: the number of stages.
-            depths: layers a stage may have.
-            kernel_sizes: of the depthwise convolutions.
-            expand_ratios: hidden channels over input channels of a layer.
-            resolutions: side of the square input, pixels.
-            widths: multipliers of all channels.
+            n_stages: The number of stages.
+            depths: Layers a stage may have.
+            kernel_sizes: Kernel sizes of the depthwise convolutions.
+            expand_ratios: Hidden channels over input channels of a layer.
+            resolutions: Side of the square input, pixels.
+            widths: Multipliers of all channels.
 
         Raises:
-            UserError: if choices are missing or not ascending.
+            UserError: If choices are missing or not ascending.
         """
         named: dict[str, Sequence[float]] = {
             "depths": depths,
@@ -158,7 +158,7 @@ class OfaSpace(SearchSpace):
         """Return the canonical genome, shape (d,); ``w`` may be absent where there is one width.
 
         Raises:
-            UserError: if it is none of this space; the message names the key and the choices.
+            UserError: If it is none of this space; the message names the key and the choices.
         """
         values = {"w": self.widths[0], **config} if self.width_gene is None else dict(config)
         check_keys(values, KEYS)

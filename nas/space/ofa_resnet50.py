@@ -50,10 +50,10 @@ class OfaResnet50Space(SearchSpace):
         """Build the space.
 
         Args:
-            resolutions: side of the square input, pixels.
+            resolutions: Side of the square input, pixels.
 
         Raises:
-            UserError: if there are none, or they do not ascend.
+            UserError: If there are none, or they do not ascend.
         """
         if not resolutions or sorted(set(resolutions)) != list(resolutions):
             raise UserError(f"resolutions must be different numbers in ascending order, got {list(resolutions)}")
@@ -131,7 +131,7 @@ class OfaResnet50Space(SearchSpace):
         """Return the canonical genome, shape (d,); ``e`` may also hold the layers that are there alone.
 
         Raises:
-            UserError: if it is none of this space; the message names the key and the choices.
+            UserError: If it is none of this space; the message names the key and the choices.
         """
         check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)

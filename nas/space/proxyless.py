@@ -34,12 +34,12 @@ class ProxylessSpace(SearchSpace):
         """Build the space.
 
         Args:
-            stages: the elastic stages.
-            last_kernel_sizes: of the last layer, some of the stages' ones.
-            last_expand_ratios: of the last layer, some of the stages' ones.
+            stages: The elastic stages.
+            last_kernel_sizes: Kernel sizes of the last layer, some of those of the stages.
+            last_expand_ratios: Expansion ratios of the last layer, some of those of the stages.
 
         Raises:
-            UserError: if choices of the last layer are missing, not ascending, or none of the stages' ones.
+            UserError: If choices of the last layer are missing, not ascending, or none of the stages' ones.
         """
         check_choices("last_kernel_sizes", last_kernel_sizes, stages.kernel_sizes)
         check_choices("last_expand_ratios", last_expand_ratios, stages.expand_ratios)
@@ -92,7 +92,7 @@ class ProxylessSpace(SearchSpace):
         """Return the canonical genome, shape (d,); the last stage may be absent, and ``w`` as well.
 
         Raises:
-            UserError: if it is none of this space; the message names the key and the choices.
+            UserError: If it is none of this space; the message names the key and the choices.
         """
         kernel: Any = self.last_kernel_sizes[-1]
         expand: Any = self.last_expand_ratios[-1]

@@ -51,10 +51,10 @@ class AdditiveTable(CostTable):
         """Build the table.
 
         Args:
-            n_genes: the genome's length, d.
+            n_genes: The genome's length, d.
             terms: (genes, values) pairs: ``values`` has one axis a gene, in this order, and as long as the
                 gene's alphabet (lower bounds are 0). Integer values are summed exactly.
-            names: what each term is, for example ``"stage1.layer2"``; numbered if there are none.
+            names: Names of the terms, for example ``"stage1.layer2"``; numbered if there are none.
         """
         self._names = names or [f"part{t}" for t in range(len(terms))]
         self._strides = np.zeros((n_genes, len(terms)), dtype=np.int64)

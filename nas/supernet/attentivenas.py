@@ -55,7 +55,7 @@ class AttentiveNas(ElasticSupernet):
     """Elastic width, depth, kernel size, expansion and resolution on one set of weights.
 
     Trained by attentive sampling (AttentiveNAS, Wang et al. 2021, CVPR) or with the alpha-divergence (AlphaNet, Wang
-    et al. 2021, ICML). A smaller layer uses the first channels and the centre of the kernels of the largest one.
+    et al. 2021, ICML). A smaller layer uses the first channels and the center of the kernels of the largest one.
     With the published choices and 1000 classes ``module.state_dict()`` has the keys and shapes of the published files.
     """
 
@@ -78,19 +78,19 @@ class AttentiveNas(ElasticSupernet):
         """Build the network and load its weights.
 
         Args:
-            weights: which published ones, where ``checkpoint`` does not say otherwise.
-            checkpoint: a path; ``None`` for the published weights; ``"random"`` for none.
-            widths: channels after the first convolution, after each stage, and after the last convolution.
-            depths: layers of each stage.
-            kernel_sizes: of the depthwise convolutions of each stage, odd.
-            expand_ratios: hidden channels over input channels of the layers of each stage.
-            stem_stride: of the first convolution.
-            strides: of each stage's first layer.
-            squeeze_excite: whether the layers of each stage have it.
-            options: see :class:`nas.supernet.base.PublishedOptions`; no layer is dropped before the last two stages.
+            weights: Which published ones, where ``checkpoint`` does not say otherwise.
+            checkpoint: A path; ``None`` for the published weights; ``"random"`` for none.
+            widths: Channels after the first convolution, after each stage, and after the last convolution.
+            depths: Layers of each stage.
+            kernel_sizes: Kernel sizes of the depthwise convolutions of each stage, odd.
+            expand_ratios: Hidden channels over input channels of the layers of each stage.
+            stem_stride: Stride of the first convolution.
+            strides: Stride of each stage's first layer.
+            squeeze_excite: Whether the layers of each stage have it.
+            options: See :class:`nas.supernet.base.PublishedOptions`; no layer is dropped before the last two stages.
 
         Raises:
-            UserError: if settings do not fit each other, or the checkpoint does not fit the network.
+            UserError: If settings do not fit each other, or the checkpoint does not fit the network.
         """
         settings = {**locals(), **options}
         check_stages("depths", depths, {"strides": strides, "squeeze_excite": squeeze_excite})

@@ -15,10 +15,10 @@ class Bottleneck:
     """An inverted residual with a shortcut for every change of shape.
 
     Attributes:
-        inputs, outputs: channels.
-        kernel, stride: of the depthwise convolution.
-        expand_ratio: hidden channels over inputs; 1 leaves the expansion out.
-        squeeze_excite: whether it follows the depthwise convolution.
+        inputs, outputs: Channels.
+        kernel, stride: Kernel size and stride of the depthwise convolution.
+        expand_ratio: Hidden channels over inputs; 1 leaves the expansion out.
+        squeeze_excite: Whether it follows the depthwise convolution.
     """
 
     inputs: int
@@ -128,10 +128,10 @@ class AttentiveNasLayout:
     """A whole network.
 
     Attributes:
-        stem: the first convolution.
-        blocks: by position in the largest network: those that a smaller depth leaves out are missing.
-        drop_path: by position, the probability in training that the block's own path is dropped.
-        head: the rest.
+        stem: The first convolution.
+        blocks: By position in the largest network: those that a smaller depth leaves out are missing.
+        drop_path: By position, the probability in training that the block's own path is dropped.
+        head: The rest.
     """
 
     stem: Conv
@@ -145,10 +145,10 @@ class Design:
     """What all architectures have in common.
 
     Attributes:
-        stem_stride: of the first convolution.
-        strides: of each stage's first layer.
-        squeeze_excite: whether the layers of each stage have it.
-        n_classes: outputs of the classifier.
+        stem_stride: Stride of the first convolution.
+        strides: Stride of each stage's first layer.
+        squeeze_excite: Whether the layers of each stage have it.
+        n_classes: Outputs of the classifier.
     """
 
     stem_stride: int

@@ -118,8 +118,8 @@ class ResidualBottleneck(nn.Module):
         """Build from a description.
 
         Args:
-            block: the description.
-            drop_path: probability that an image's path beside an unchanged input is dropped in training.
+            block: The description.
+            drop_path: Probability that an image's path beside an unchanged input is dropped in training.
         """
         super().__init__()
         depthwise = _layer(block.depthwise)
@@ -159,9 +159,9 @@ class AttentiveNetwork(nn.Module):
         """Build from a description.
 
         Args:
-            layout: the description.
-            dropout: probability that a feature is zeroed in training.
-            gradient_checkpointing: whether training computes each block a second time instead of storing what
+            layout: The description.
+            dropout: Probability that a feature is zeroed in training.
+            gradient_checkpointing: Whether training computes each block a second time instead of storing what
                 lies inside it.
         """
         super().__init__()

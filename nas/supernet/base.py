@@ -20,15 +20,15 @@ class PublishedOptions(TypedDict):
     """Settings of supernets with published weights.
 
     Attributes:
-        n_classes: outputs of the classifier; where the checkpoint has others, the classifier stays random.
-        cache: folder; the published weights are kept in it.
-        resolutions: side of the square input, pixels.
-        dropout: probability that a feature is zeroed in training.
-        drop_path: in training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
+        n_classes: Outputs of the classifier; where the checkpoint has others, the classifier stays random.
+        cache: Folder; the published weights are kept in it.
+        resolutions: Side of the square input, pixels.
+        dropout: Probability that a feature is zeroed in training.
+        drop_path: In training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one.
-        gradient_checkpointing: whether training computes each layer a second time instead of storing what lies inside
+        gradient_checkpointing: Whether training computes each layer a second time instead of storing what lies inside
             it.
-        seed: of the random weights.
+        seed: Seed of the random weights.
     """
 
     n_classes: PositiveInt
@@ -44,9 +44,9 @@ class Supernet(ABC):
     """A network whose weights are shared by all architectures of a search space.
 
     Attributes:
-        space: the architectures.
-        module: the shared weights; its ``state_dict`` is what checkpoints hold.
-        trained: whether it comes with weights that a search can start from.
+        space: The architectures.
+        module: The shared weights; its ``state_dict`` is what checkpoints hold.
+        trained: Whether it comes with weights that a search can start from.
         checkpoints: SHA-256 of each file that its weights are from, or ``"random"``; empty where there is no such file.
         fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
             its first weights.
@@ -63,8 +63,8 @@ class Supernet(ABC):
         """Run an architecture in place, with the shared weights, as training does.
 
         Args:
-            images: normalised, shape (n, 3, r, r), r the architecture's resolution.
-            architecture: one of ``space``.
+            images: Normalized, shape (n, 3, r, r), r the architecture's resolution.
+            architecture: One of ``space``.
 
         Returns:
             Logits, shape (n, classes).

@@ -42,9 +42,9 @@ class Published:
     """Weights on the internet.
 
     Attributes:
-        name: the file's name in the cache.
-        url: where it is.
-        sha256: its hash as hexadecimal digits; ``None`` where that is not known.
+        name: The file's name in the cache.
+        url: Address of the file.
+        sha256: Its hash as hexadecimal digits; ``None`` where that is not known.
     """
 
     name: str
@@ -57,10 +57,10 @@ class LoadReport:
     """What became of each key.
 
     Attributes:
-        matched: copied.
-        reset: of the classifier, whose shape in the file is another; left as initialised.
-        missing: in the module alone, which only the classifier's keys and batch-norm's counters may be.
-        unexpected: in the file alone.
+        matched: Copied.
+        reset: Tensors of the classifier whose shape in the file differs; left as initialized.
+        missing: In the module alone, which only the classifier's keys and batch-norm's counters may be.
+        unexpected: In the file alone.
     """
 
     matched: tuple[str, ...]
@@ -73,12 +73,12 @@ def locate(checkpoint: str | None, published: Published, cache: Path) -> Path | 
     """Return the file that a setting means.
 
     Args:
-        checkpoint: a path; ``"random"`` for no file; ``None`` for the published one.
-        published: downloaded if it is asked for and not in the cache.
-        cache: the published file is kept in its folder ``checkpoints``.
+        checkpoint: A path; ``"random"`` for no file; ``None`` for the published one.
+        published: Downloaded if it is asked for and not in the cache.
+        cache: The published file is kept in its folder ``checkpoints``.
 
     Raises:
-        UserError: if the file does not exist or cannot be downloaded.
+        UserError: If the file does not exist or cannot be downloaded.
     """
     if checkpoint == RANDOM:
         return None
@@ -99,7 +99,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Files may hold them directly or below a key of ``WRAPPERS``, and all names may begin with ``module.``.
 
     Raises:
-        UserError: if the file is damaged, holds more than tensors and plain values, or holds no state dict.
+        UserError: If the file is damaged, holds more than tensors and plain values, or holds no state dict.
     """
     try:
         with torch.serialization.safe_globals(HOLDERS):
@@ -124,17 +124,17 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor], *, head: tuple[str
     """Copy tensors into a module; it is left as it was if that fails.
 
     Args:
-        module: in which they go by name.
-        state: tensors by name.
-        head: names of the classifier's tensors, which may be missing or have another shape: another data set has
-            other classes. They are left as they were initialised then.
-        path: the file they are from, for messages.
+        module: In which they go by name.
+        state: Tensors by name.
+        head: Names of the classifier's tensors, which may be missing or have another shape: another data set has
+            other classes. They are left as they were initialized then.
+        path: The file they are from, for messages.
 
     Returns:
         What became of each key; a line of it is logged.
 
     Raises:
-        UserError: if another tensor is missing or has another shape.
+        UserError: If another tensor is missing or has another shape.
     """
     own = module.state_dict()
     missing = tuple(key for key in own if key not in state)

@@ -28,8 +28,8 @@ def tensors_of(supernet: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
     """Return the subnet's parameters and buffers by name, as views of the supernet's.
 
     Args:
-        supernet: the network of the largest architecture.
-        subnet: a network with the same names of modules and smaller shapes; only the shapes are read.
+        supernet: The network of the largest architecture.
+        subnet: A network with the same names of modules and smaller shapes; only the shapes are read.
     """
     shared: Mapping[str, Tensor] = supernet.state_dict(keep_vars=True)
     return {name: cut(shared[name], tensor.shape) for name, tensor in subnet.state_dict(keep_vars=True).items()}

@@ -25,7 +25,7 @@ class JointSupernet(Supernet):
     each, which their configuration names, see :func:`of_supernet`.
 
     Attributes:
-        members: the supernets.
+        members: The supernets.
     """
 
     space: JointSpace
@@ -34,10 +34,10 @@ class JointSupernet(Supernet):
         """Take the supernets.
 
         Args:
-            members: the supernets by name, their classifiers with the same outputs.
+            members: The supernets by name, their classifiers with the same outputs.
 
         Raises:
-            UserError: if there are fewer than two.
+            UserError: If there are fewer than two.
         """
         if len(members) < 2:
             raise UserError(f"supernet=[{','.join(members)}] is too few: a cascade needs two supernets or more")

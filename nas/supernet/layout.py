@@ -14,10 +14,10 @@ class Conv:
     """A convolution with "same" padding, then batch-norm, a bias or neither; a linear layer is one at a side of 1.
 
     Attributes:
-        inputs, outputs: channels.
-        kernel, stride, groups: as in ``torch.nn.Conv2d``.
-        norm: whether batch-norm follows.
-        bias: whether there is a bias where no batch-norm follows.
+        inputs, outputs: Channels.
+        kernel, stride, groups: As in ``torch.nn.Conv2d``.
+        norm: Whether batch-norm follows.
+        bias: Whether there is a bias where no batch-norm follows.
     """
 
     inputs: int

@@ -69,9 +69,9 @@ class MobileNetwork(nn.Module):
         """Build from a description.
 
         Args:
-            layout: the description.
-            dropout: probability that a feature is zeroed in training.
-            device: where the tensors lie; ``"meta"`` for none.
+            layout: The description.
+            dropout: Probability that a feature is zeroed in training.
+            device: Torch device of the tensors; ``"meta"`` for none.
         """
         super().__init__()
         self.stem = nn.Sequential(*_normed(layout.stem, device), nn.Hardswish())

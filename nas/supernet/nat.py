@@ -29,12 +29,12 @@ class Nat(MobileSupernet):
         """Build the networks and load their weights.
 
         Args:
-            checkpoint: paths of the weights of width 1.0 and of width 1.2; ``None`` for the published ones;
+            checkpoint: Paths of the weights of width 1.0 and of width 1.2; ``None`` for the published ones;
                 ``"random"`` for none.
-            options: see :class:`nas.supernet.base.PublishedOptions`.
+            options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
-            UserError: if there are not two checkpoints, or one does not fit.
+            UserError: If there are not two checkpoints, or one does not fit.
         """
         self.space = elastic_stages(options["resolutions"], WIDTHS)
         builds = [partial(OFAMobileNetV3, width_mult=width) for width in WIDTHS]

@@ -62,16 +62,16 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
     """Load a checkpoint into a network.
 
     Args:
-        network: a dynamic network, its classifier of any size, or several.
-        checkpoint: a path, ``"random"``, or ``None`` for the published file.
-        published: that file.
-        cache: folder of downloaded files.
+        network: A dynamic network, its classifier of any size, or several.
+        checkpoint: A path, ``"random"``, or ``None`` for the published file.
+        published: That file.
+        cache: Folder of downloaded files.
 
     Returns:
         What identifies the weights: the file's SHA-256, or ``"random"``.
 
     Raises:
-        UserError: if there is no such file or it does not fit.
+        UserError: If there is no such file or it does not fit.
     """
     path = locate(checkpoint, published, cache)
     if path is None:
@@ -103,9 +103,9 @@ def fill(subnet: nn.Module, network: Any, parts: Mapping[str, list[int]]) -> Non
     """Give a subnet copies of its part of the dynamic network's tensors.
 
     Args:
-        subnet: an ordinary network of the package, on the meta device.
-        network: the dynamic network, with the subnet's architecture set.
-        parts: by the name of a list of modules, the index in ``network`` of each module of the subnet's list.
+        subnet: An ordinary network of the package, on the meta device.
+        network: The dynamic network, with the subnet's architecture set.
+        parts: By the name of a list of modules, the index in ``network`` of each module of the subnet's list.
     """
     shared = {uniform(key): value for key, value in network.state_dict().items()}
     state = {}

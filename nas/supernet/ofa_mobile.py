@@ -133,14 +133,14 @@ class MobileSupernet(Supernet):
         """Build the networks and load their weights.
 
         Args:
-            kind: name of the supernet in its fingerprint.
-            builds: the package's constructors, one a network.
-            checkpoints: of each a path, ``"random"``, or ``None`` for the published weights.
-            published: of each.
-            settings: those of :class:`nas.supernet.base.PublishedOptions`, and the supernet's own.
+            kind: Name of the supernet in its fingerprint.
+            builds: The package's constructors, one a network.
+            checkpoints: Checkpoint of each supernet: a path, ``"random"``, or ``None`` for the published weights.
+            published: Published checkpoint of each supernet.
+            settings: Those of :class:`nas.supernet.base.PublishedOptions`, and the supernet's own.
 
         Raises:
-            UserError: if a checkpoint does not fit.
+            UserError: If a checkpoint does not fit.
         """
         common = {"n_classes": settings["n_classes"], "dropout_rate": settings["dropout"], **CHOICES}
         networks = [first_weights(partial(build, **common), settings["seed"]) for build in builds]
@@ -188,10 +188,10 @@ def mobile_tables(
     """Return the tables of ``"macs"`` and ``"params"`` of networks of inverted residuals.
 
     Args:
-        space: the stages of elastic depth; their genes are the genome's first ones.
-        subnets: of each of its widths.
-        n_genes: the genome's length.
-        last: kernel size and expansion of the layer that follows these stages, where there is one.
+        space: The stages of elastic depth; their genes are the genome's first ones.
+        subnets: Subnets of each width.
+        n_genes: The genome's length.
+        last: Kernel size and expansion of the layer that follows these stages, where there is one.
     """
     width: Axis = (space.width_gene, subnets)
     tables = {}

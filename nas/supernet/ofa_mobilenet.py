@@ -36,12 +36,12 @@ class OfaMobileNet(MobileSupernet):
         """Build the network and load its weights.
 
         Args:
-            width: multiplier of all channels; weights are published for 1.0 and 1.2.
-            checkpoint: path of weights; ``None`` for the published ones; ``"random"`` for none.
-            options: see :class:`nas.supernet.base.PublishedOptions`.
+            width: Multiplier of all channels; weights are published for 1.0 and 1.2.
+            checkpoint: Path of weights; ``None`` for the published ones; ``"random"`` for none.
+            options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
-            UserError: if no weights are published for this width, or the checkpoint does not fit.
+            UserError: If no weights are published for this width, or the checkpoint does not fit.
         """
         if width not in PUBLISHED:
             raise UserError(f"width is {width}; weights are published for {', '.join(map(str, PUBLISHED))}")

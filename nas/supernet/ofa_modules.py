@@ -67,10 +67,10 @@ def regularize(
     """Add stochastic depth and gradient checkpointing to blocks; names of tensors stay.
 
     Args:
-        blocks: of each, where it is, from 0 at the network's first block to less than 1, the block, and the end of
-            its residual; ``None`` for the latter where there is no shortcut.
-        drop_path: probability of dropping the residual of a block at 1; it rises linearly from 0.
-        gradient_checkpointing: whether blocks are computed again in the backward pass, to need less memory.
+        blocks: Position (0 at the first block to less than 1), module and end of the residual of each block; the latter
+            is ``None`` without a shortcut.
+        drop_path: Probability of dropping the residual of a block at 1; it rises linearly from 0.
+        gradient_checkpointing: Whether blocks are computed again in the backward pass, to need less memory.
     """
     for place, block, residual in blocks:
         if drop_path > 0 and residual is not None:

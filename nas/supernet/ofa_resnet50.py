@@ -52,11 +52,11 @@ class OfaResnet50(Supernet):
         """Build the network and load its weights.
 
         Args:
-            checkpoint: path of weights; ``None`` for the published ones; ``"random"`` for none.
-            options: see :class:`nas.supernet.base.PublishedOptions`.
+            checkpoint: Path of weights; ``None`` for the published ones; ``"random"`` for none.
+            options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
-            UserError: if the checkpoint does not fit.
+            UserError: If the checkpoint does not fit.
         """
         self.space = OfaResnet50Space(resolutions=options["resolutions"])
         self._n_classes = options["n_classes"]

@@ -9,8 +9,8 @@ def mixed(device: torch.device, wanted: bool) -> torch.autocast:
     """Return a context in which networks compute in half precision: bfloat16 where the GPU has it, else float16.
 
     Args:
-        device: where they compute; the CPU stays in single precision, in which it is quicker.
-        wanted: whether to do so at all.
+        device: Torch device of the computation; the CPU stays in single precision, which is faster there.
+        wanted: Whether to do so at all.
     """
     enabled = wanted and device.type == "cuda"
     return torch.autocast(device.type, dtype=half_precision(device) if enabled else None, enabled=enabled)
@@ -25,8 +25,8 @@ def gradient_scaler(device: torch.device, wanted: bool) -> torch.amp.GradScaler:
     """Return what scales losses so that gradients survive float16; it does nothing with other types.
 
     Args:
-        device: where networks are.
-        wanted: whether mixed precision is.
+        device: Torch device of the networks.
+        wanted: Whether mixed precision is.
     """
     halved = wanted and device.type == "cuda" and half_precision(device) is torch.float16
     return torch.amp.GradScaler(device.type, enabled=halved)

@@ -40,13 +40,13 @@ class Proxyless(MobileSupernet):
         """Build the network and load its weights.
 
         Args:
-            last_kernel_sizes: of the layer after the stages; ENCAS (Chebykin et al. 2022) keeps it at 7.
-            last_expand_ratios: of this layer; ENCAS keeps it at 6.
-            checkpoint: path of weights; ``None`` for the published ones; ``"random"`` for none.
-            options: see :class:`nas.supernet.base.PublishedOptions`.
+            last_kernel_sizes: Kernel sizes of the layer after the stages; ENCAS (Chebykin et al. 2022) keeps it at 7.
+            last_expand_ratios: Expansion ratios of the layer after the stages; ENCAS keeps it at 6.
+            checkpoint: Path of weights; ``None`` for the published ones; ``"random"`` for none.
+            options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
-            UserError: if the last layer has choices that do not exist, or the checkpoint does not fit.
+            UserError: If the last layer has choices that do not exist, or the checkpoint does not fit.
         """
         last = {"last_kernel_sizes": last_kernel_sizes, "last_expand_ratios": last_expand_ratios}
         self.space = ProxylessSpace(stages=elastic_stages(options["resolutions"], (WIDTH,)), **last)

@@ -38,7 +38,7 @@ class Stage(NamedTuple):
 class Tiny(ElasticSupernet):
     """Elastic depth, kernel size, expansion, width and resolution on one set of weights.
 
-    A smaller layer uses the first channels and the centre of the kernels of the largest one (Once-for-All,
+    A smaller layer uses the first channels and the center of the kernels of the largest one (Once-for-All,
     Cai et al. 2020, without its learned kernel transformation; BigNAS, Yu et al. 2020).
     """
 
@@ -67,24 +67,24 @@ class Tiny(ElasticSupernet):
         """Build the network with random weights.
 
         Args:
-            n_classes: outputs of the classifier.
-            stem_width: channels of the first convolution.
-            stem_stride: its stride.
-            stage_widths: channels of each stage.
-            strides: of each stage's first layer.
-            squeeze_excite: whether the layers of each stage have it.
-            hard_swish: whether the layers of each stage use it, not ReLU.
-            feature_width: channels before the classifier.
-            depths: layers a stage may have.
-            kernel_sizes: of the depthwise convolutions, odd.
-            expand_ratios: hidden channels over input channels of a layer.
-            widths: multipliers of all channels.
-            resolutions: side of the square input, pixels.
-            dropout: probability that a feature is zeroed in training.
-            seed: of the first weights.
+            n_classes: Outputs of the classifier.
+            stem_width: Channels of the first convolution.
+            stem_stride: Its stride.
+            stage_widths: Channels of each stage.
+            strides: Stride of each stage's first layer.
+            squeeze_excite: Whether the layers of each stage have it.
+            hard_swish: Whether the layers of each stage use it, not ReLU.
+            feature_width: Channels before the classifier.
+            depths: Layers a stage may have.
+            kernel_sizes: Kernel sizes of the depthwise convolutions, odd.
+            expand_ratios: Hidden channels over input channels of a layer.
+            widths: Multipliers of all channels.
+            resolutions: Side of the square input, pixels.
+            dropout: Probability that a feature is zeroed in training.
+            seed: Seed of the first weights.
 
         Raises:
-            UserError: if settings do not fit each other.
+            UserError: If settings do not fit each other.
         """
         settings = {key: value for key, value in locals().items() if key not in {"self", "__class__"}}
         per_stage = {"strides": strides, "squeeze_excite": squeeze_excite, "hard_swish": hard_swish}

@@ -51,18 +51,18 @@ class Adaptive(Surrogate):
         """Set the candidates.
 
         Args:
-            candidates: which of the surrogates below take part; the fast ones first.
-            folds: of the cross-validation, 2 at least (published: 10).
-            seed: of the division into folds.
-            rbf: makes a new one, as the following do.
-            rbf_ensemble: the same.
-            gp: the same.
-            mlp: the same.
-            cart: the same.
-            additive_gp: the same.
+            candidates: Which of the surrogates below take part; the fast ones first.
+            folds: Number of folds of the cross-validation, 2 or more (published: 10).
+            seed: Seed of the division into folds.
+            rbf: Makes a new one, as the following do.
+            rbf_ensemble: The same.
+            gp: The same.
+            mlp: The same.
+            cart: The same.
+            additive_gp: The same.
 
         Raises:
-            UserError: if there are no candidates, one is named twice, or there is one fold.
+            UserError: If there are no candidates, one is named twice, or there is one fold.
         """
         if not candidates or len(set(candidates)) < len(candidates):
             raise UserError(

@@ -29,7 +29,7 @@ class AdditiveGP(Surrogate):
 
     Its first part is a linear model with an effect for each value and for each choice of each gene, where effects of
     one kind are equally large in the mean; the second part is what choices do together. All logarithms of a, b, c
-    and the noise maximise the marginal likelihood (Rasmussen & Williams 2006, eq. 5.8 and 5.9) with a normal prior
+    and the noise maximize the marginal likelihood (Rasmussen & Williams 2006, eq. 5.8 and 5.9) with a normal prior
     around scales at which each part explains all of the values. Outputs share them.
     """
 
@@ -39,9 +39,9 @@ class AdditiveGP(Surrogate):
         """Set how scales are fitted.
 
         Args:
-            space: tells which genes are expressed, and which are alike.
-            iterations: of L-BFGS, at most.
-            prior: standard deviation of the scales' logarithms.
+            space: Tells which genes are expressed, and which are alike.
+            iterations: Maximum number of L-BFGS iterations.
+            prior: Standard deviation of the scales' logarithms.
         """
         self._encoding = Encoding(space)
         self._iterations = iterations
@@ -182,10 +182,10 @@ class Encoding:
     no choice, so that an absent layer differs from one with the smallest choice.
 
     Attributes:
-        kinds: of each feature, shape (f,): features whose genes have one name but for the place
-            (``stage0.layer1.kernel_size`` and ``stage3.layer0.kernel_size``) are of one kind; values and choices are
-            of different kinds.
-        n_kinds: how many kinds there are.
+        kinds: Kind of each feature, shape (f,): features whose genes have one name except for the place
+            (``stage0.layer1.kernel_size`` and ``stage3.layer0.kernel_size``) are of one kind; values and choices are of
+            different kinds.
+        n_kinds: Number of kinds.
     """
 
     def __init__(self, space: SearchSpace) -> None:

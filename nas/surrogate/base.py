@@ -14,8 +14,8 @@ def unique_rows(genomes: npt.NDArray[Any], values: Floats) -> tuple[npt.NDArray[
     """Return the different genomes, (u, d), in ascending order, and the mean values of each, (u, m).
 
     Args:
-        genomes: or other rows of numbers, shape (n, d).
-        values: shape (n, m).
+        genomes: Or other rows of numbers, shape (n, d).
+        values: Shape (n, m).
     """
     rows, inverse, counts = np.unique(genomes, axis=0, return_inverse=True, return_counts=True)
     sums = np.zeros((len(rows), values.shape[1]))
@@ -28,9 +28,10 @@ class Standardised:
     """What a model is fitted to: different points and their values, of mean 0 and deviation 1 in each column.
 
     Attributes:
-        points: different genomes, shape (u, d), in ascending order.
-        targets: their values in these units, shape (u, m).
-        center, scale: what gives values in their own units again, ``targets * scale + center``, shape (m,) each.
+        points: Different genomes, shape (u, d), in ascending order.
+        targets: Their values in these units, shape (u, m).
+        center, scale: Center and scale that give values in their own units, ``targets * scale + center``, shape (m,)
+            each.
     """
 
     points: npt.NDArray[Any]
@@ -43,8 +44,8 @@ class Surrogate(ABC):
     """Predicts objectives from genomes; whole arrays at once.
 
     Attributes:
-        name: the word that selects it on the command line.
-        metrics: what else evaluations measure that it is fitted to, by name: these are the last columns of values.
+        name: The word that selects it on the command line.
+        metrics: Names of further metrics that the surrogate is fitted to: the last columns of values.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Surrogate(ABC):
         """Fit to genomes, shape (n, d), and their values, shape (n, m); forgets earlier fits.
 
         Raises:
-            ValueError: if there are fewer different points than ``minimum_points``.
+            ValueError: If there are fewer different points than ``minimum_points``.
         """
 
     def different(self, genomes: npt.NDArray[Any], values: Floats) -> tuple[npt.NDArray[Any], Floats]:

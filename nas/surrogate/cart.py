@@ -31,8 +31,8 @@ class CART(Surrogate):
         """Set the size.
 
         Args:
-            trees: how many (published: 1,000, and 5,000 in the experiments' code).
-            seed: of the subsets, and of which of two equally good splits is taken.
+            trees: Number of trees (published: 1,000, and 5,000 in the experiments' code).
+            seed: Seed of the subsets, and of the choice between equally good splits.
         """
         self._n_trees = trees
         self._seed = seed

@@ -17,7 +17,7 @@ class MLP(Surrogate):
     """Four linear layers with ReLU between them (NSGANetV2, section 3.2), trained on whole batches by Adam.
 
     As in the published code: smooth L1 loss, a cosine schedule, dropout before the last layer, a random share of the
-    points held out, and of all epochs the weights with the lowest loss on these. Genes and values are standardised,
+    points held out, and of all epochs the weights with the lowest loss on these. Genes and values are standardized,
     which the published code leaves out. All random numbers come from ``seed``.
     """
 
@@ -37,13 +37,13 @@ class MLP(Surrogate):
         """Set network and training.
 
         Args:
-            hidden: features of each of the three hidden layers (published: 300).
-            dropout: probability that a feature before the last layer is zeroed in training (published: 0.2).
-            learning_rate: at the start (published: 8e-4); it falls to zero.
-            epochs: steps of the training, each on all points (published: 2,000).
-            held_out: share of the points that choose the epoch (published: 0.2).
-            seed: of weights, dropout and what is held out.
-            device: where to compute.
+            hidden: Features of each of the three hidden layers (published: 300).
+            dropout: Probability that a feature before the last layer is zeroed in training (published: 0.2).
+            learning_rate: At the start (published: 8e-4); it falls to zero.
+            epochs: Steps of the training, each on all points (published: 2,000).
+            held_out: Share of the points that choose the epoch (published: 0.2).
+            seed: Seed of weights, dropout and held-out architectures.
+            device: Torch device of the computation.
         """
         self._hidden = hidden
         self._dropout = dropout

@@ -26,7 +26,7 @@ class PysotRBF(Surrogate):
         """Find the package.
 
         Raises:
-            UserError: if pySOT is not installed or does not work with this version of Python.
+            UserError: If pySOT is not installed or does not work with this version of Python.
         """
         self._space = space
         _pysot()

@@ -27,10 +27,10 @@ class _Members:
     """Interpolants on ``f`` genes and ``u`` points at most; what is missing is filled up with zeros.
 
     Attributes:
-        genes: indices of genes, (b, f), d where there are fewer.
-        centers: of the points z, what makes squared distances in one product, see ``_to_centers``, (b, f + 2, u).
-        weights: of the kernel at each point, (b, u, m).
-        tails: intercepts and slopes, (b, 1 + f, m).
+        genes: Indices of genes, (b, f), d where there are fewer.
+        centers: Points z in the form that gives squared distances in one product, see ``_to_centers``, (b, f + 2, u).
+        weights: Kernel weights at each point, (b, u, m).
+        tails: Intercepts and slopes, (b, 1 + f, m).
     """
 
     genes: Tensor
@@ -56,9 +56,9 @@ class RBFEnsemble(Surrogate):
         """Set the size.
 
         Args:
-            members: interpolants (published: 500).
-            seed: of the random subsets.
-            device: where to compute.
+            members: Interpolants (published: 500).
+            seed: Seed of the random subsets.
+            device: Torch device of the computation.
         """
         self._n_members = members
         self._seed = seed
@@ -168,8 +168,8 @@ def _interpolate(centers: Tensor, present: Tensor, values: Tensor) -> tuple[Tens
 
     Args:
         centers: (b, u, f), double precision.
-        present: one for points and zero for rows that fill up, (b, u, 1).
-        values: zero in rows that fill up, (b, u, m).
+        present: One for points and zero for rows that fill up, (b, u, 1).
+        values: Zero in rows that fill up, (b, u, m).
     """
     middle = centers.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True)
     tail = torch.cat([present, (centers - middle) * present], dim=2)

@@ -8,8 +8,8 @@ class Task(ABC):
     """One command. It is made from an :class:`nas.experiment.Experiment`.
 
     Attributes:
-        has_run_folder: whether results and status are in a folder of its own, so that a sweep can go on with it.
-        needs_parts: whether it looks at the parts of a run; checks of their settings load them, which takes seconds.
+        has_run_folder: Whether results and status are in a folder of its own, so that a sweep can go on with it.
+        needs_parts: Whether it looks at the parts of a run; checks of their settings load them, which takes seconds.
     """
 
     has_run_folder: ClassVar[bool] = False
@@ -20,7 +20,7 @@ class Task(ABC):
         """Find everything that is wrong before any work starts, and write nothing.
 
         Raises:
-            UserError: with one line that says what is wrong and what would be right.
+            UserError: With one line that says what is wrong and what would be right.
         """
 
     @abstractmethod

@@ -25,12 +25,12 @@ class Kind:
     """Runs of a sweep that differ by their seed alone.
 
     Attributes:
-        name: what sets them apart from other kinds.
-        runs: how many there are.
-        done: how many of them are finished.
-        each: what one takes; ``None`` where all are finished.
-        notes: what was assumed.
-        pools: bytes of the stored outputs that cascades are made of, by pool: runs of other kinds may share them.
+        name: Name of the kind.
+        runs: Number of runs.
+        done: Number of finished runs.
+        each: Forecast of one run; ``None`` if all are finished.
+        notes: Assumptions.
+        pools: Bytes of the stored outputs that cascades are made of, by pool: runs of other kinds may share them.
     """
 
     name: str
@@ -86,14 +86,14 @@ class EstimateTask(Task):
         """Take the runs.
 
         Args:
-            experiment: what the command line says of this task.
-            planned: the sweep's runs by kind.
-            launcher: the settings of what would start them.
-            sweep: what names it; ``None`` where the runs are those of the command line itself.
-            json: whether to return JSON instead of a table.
-            networks: of each run that a pool needs and that does not exist yet.
-            images: of its validation split, and of its test split.
-            classes: of its images.
+            experiment: Experiment of the command line.
+            planned: The sweep's runs by kind.
+            launcher: The settings of what would start them.
+            sweep: Name of the sweep; ``None`` if the runs are those of the command line itself.
+            json: Whether to return JSON instead of a table.
+            networks: Number of networks of each run in a pool that does not exist yet.
+            images: Number of images of its validation split, and of its test split.
+            classes: Number of classes of its images.
         """
         self._planned = planned
         self._launcher = launcher

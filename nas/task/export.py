@@ -64,25 +64,26 @@ class ExportTask(Task):
         """Take what to export.
 
         Args:
-            experiment: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
-                count. The file is made and measured on the CPU; on ``device`` batch-norm statistics are computed.
-            format: of the file.
-            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            experiment: Experiment of the command line; ``dataset``, ``supernet``, ``evaluator``, ``device`` and
+                ``threads`` count. The file is made and measured on the CPU; on ``device`` batch norm statistics are
+                computed.
+            format: Format of the file.
+            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: of a file or a model of timm: a path or ``"random"``.
-            r: side of the square input in pixels, where the model does not say it.
-            preprocessing: whether the file crops, normalises and resizes images itself; else it takes normalised ones
+            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: Weights of a file or a timm model: a path or ``"random"``.
+            r: Side of the square input in pixels, where the model does not say it.
+            preprocessing: Whether the file crops, normalizes and resizes images itself; else it takes normalized ones
                 of the network's own size.
-            path: of the file; ``None`` for one below the run's, the model's or this folder.
-            overwrite: whether an existing file may be replaced.
-            split: which images outputs are compared on.
-            images: how many, spread evenly over the split; all where it has fewer.
-            tolerance: the largest difference of outputs, as a share of the largest of them (and of 1 where all are
+            path: Path of the file; ``None`` for one below the run's, the model's or this folder.
+            overwrite: Whether an existing file may be replaced.
+            split: Which images outputs are compared on.
+            images: Number of images, spread evenly over the split; all if it has fewer.
+            tolerance: The largest difference of outputs, as a share of the largest of them (and of 1 where all are
                 smaller).
-            batch_sizes: images of the passes that are timed.
-            warmup: passes that do not count, of each.
-            repeats: passes whose median counts, of each.
+            batch_sizes: Images of the passes that are timed.
+            warmup: Passes that do not count, of each.
+            repeats: Passes whose median counts, of each.
         """
         self._experiment = experiment
         self._format = format

@@ -61,12 +61,13 @@ class FinetuneTask(Task):
         """Take what is trained; see :class:`nas.model.find.ModelKeys`.
 
         Args:
-            experiment: what the command line says.
-            run: folder of a finished run.
-            arch: of it: an index of ``front.json``, ``"best"``, or an architecture as JSON or a file.
-            model: instead: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: of a file or timm's model: a path, or ``"random"``.
-            r: side of the square input in pixels, where the model does not say it.
+            experiment: Experiment of the command line.
+            run: Folder of a finished run.
+            arch: Member of the run's front: an index of ``front.json``, ``"best"``, or an architecture as JSON or a
+                file.
+            model: Instead: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: Weights of a file or a timm model: a path, or ``"random"``.
+            r: Side of the square input in pixels, where the model does not say it.
         """
         self._experiment = experiment
         self._folder = RunFolder(experiment.paths.run)

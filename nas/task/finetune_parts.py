@@ -28,13 +28,13 @@ class FinetuneParts:
     """What is trained, on what, and how.
 
     Attributes:
-        recipe: how.
-        source: of the model.
-        teacher: of the network that it learns from; ``None`` for none.
-        dataset: the images, with the model's outputs as classes where the classifier is kept.
-        device: where.
-        keeps_classifier: whether the model's classes are those of the images.
-        notes: what to tell about the classes.
+        recipe: Recipe of the training.
+        source: Source of the model.
+        teacher: Source of the teacher; ``None`` for none.
+        dataset: The images, with the model's outputs as classes where the classifier is kept.
+        device: Torch device.
+        keeps_classifier: Whether the model's classes are those of the images.
+        notes: Messages about the classes.
     """
 
     recipe: Recipe
@@ -51,11 +51,11 @@ class Pupil:
     """What is trained.
 
     Attributes:
-        network: with the model's weights, on the CPU.
-        before: the model.
-        described: the network, see :class:`nas.model.base.Model`.
-        dataset: the images, normalised as the network wants them.
-        node: their settings.
+        network: With the model's weights, on the CPU.
+        before: The model.
+        described: The network, see :class:`nas.model.base.Model`.
+        dataset: The images, normalized as the network wants them.
+        node: Their settings.
     """
 
     network: nn.Module
@@ -69,7 +69,7 @@ def parts_of(keys: ModelKeys, experiment: Experiment) -> FinetuneParts:
     """Return what a command line names.
 
     Raises:
-        UserError: if something is absent, or does not fit.
+        UserError: If something is absent, or does not fit.
     """
     recipe: Recipe = experiment.part("finetuning")
     given = given_by(experiment)
@@ -96,7 +96,7 @@ def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched |
     """Return the images with the model's outputs as classes; ``None`` where it is to have a new classifier.
 
     Raises:
-        UserError: if the classes are others and it is not to have one.
+        UserError: If the classes are others and it is not to have one.
     """
     try:
         if dataset.n_classes != source.n_classes:
@@ -113,7 +113,7 @@ def pupil_of(parts: FinetuneParts, experiment: Experiment, progress: Progress) -
     """Load the model and return what is trained.
 
     Raises:
-        UserError: if it is a cascade.
+        UserError: If it is a cascade.
     """
     model = parts.source.load(progress)
     network, described = to_train(
@@ -138,12 +138,12 @@ def images_of(
     """Build the images anew, in another process.
 
     Args:
-        node: their settings.
-        described: the model, whose classes they have and whose mean and standard deviation they are normalised with.
-        source: the file that the settings are in, for messages.
-        device: of the process.
-        cache: folder of decoded images.
-        allowed: classes from outside ``nas`` that they may name.
+        node: Their settings.
+        described: The model, whose classes they have and whose mean and standard deviation they are normalized with.
+        source: The file that the settings are in, for messages.
+        device: Torch device of the process.
+        cache: Folder of decoded images.
+        allowed: Classes from outside ``nas`` that they may name.
     """
     dataset = dataset_of({"dataset": node}, device, cache, source, allowed)
     assert dataset is not None

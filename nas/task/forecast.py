@@ -41,15 +41,15 @@ class Forecast:
     """What one run takes.
 
     Attributes:
-        evaluations: of architectures, or of cascades.
-        seconds: by activity: ``train``, ``search``, ``evaluate``, and ``conclude``, the final front.
-        disk: bytes in the run folder at their peak by what they are: ``archive``, ``stats``, ``weights``; and of the
+        evaluations: Seconds of evaluations, of architectures or of cascades.
+        seconds: By activity: ``train``, ``search``, ``evaluate``, and ``conclude``, the final front.
+        disk: Bytes in the run folder at their peak by what they are: ``archive``, ``stats``, ``weights``; and of the
             ``outputs`` of its front that it leaves in the cache. A pool's are not among them: runs share it.
-        first: seconds of what the cache lacks and all runs share, by its name there.
-        first_bytes: its bytes in the cache.
-        processes: devices that it holds.
-        device: where it was measured, for example ``"cpu"``.
-        hardware: what that is.
+        first: Seconds of what the cache lacks and all runs share, by its name there.
+        first_bytes: Its bytes in the cache.
+        processes: Devices that it holds.
+        device: Torch device that was measured, for example ``"cpu"``.
+        hardware: Name of the hardware.
     """
 
     evaluations: int
@@ -71,11 +71,11 @@ def forecast(experiment: Experiment, pool: MadeUpPool | None) -> Forecast:
     """Measure the parts of a run, writing nothing but decoded images into the cache.
 
     Args:
-        experiment: of the run. Its supernet gets random weights: times do not depend on them.
-        pool: stands for the run's, of whatever size that will be; ``None`` where it has none.
+        experiment: Experiment of the run. Its supernet gets random weights: times do not depend on them.
+        pool: Stands for the run's, of whatever size that will be; ``None`` where it has none.
 
     Raises:
-        UserError: if the run's settings do not fit each other, or its images are not there.
+        UserError: If the run's settings do not fit each other, or its images are not there.
     """
     torch.set_num_threads(experiment.settings.threads)
     with threadpool_limits(experiment.settings.threads):

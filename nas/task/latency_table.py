@@ -33,9 +33,9 @@ class _Networks:
     """What is measured: canonical genomes, each (n, d).
 
     Attributes:
-        parts: in which every block is measured.
-        calibration: whole ones, to which the sums of blocks are fitted.
-        held_out: whole ones, on which the table is judged.
+        parts: In which every block is measured.
+        calibration: Whole ones, to which the sums of blocks are fitted.
+        held_out: Whole ones, on which the table is judged.
     """
 
     parts: Genomes
@@ -76,20 +76,20 @@ class LatencyTableTask(Task):
         """Take what to measure.
 
         Args:
-            experiment: its ``supernet``, ``device``, ``threads`` and, for its number of classes, ``dataset`` count.
-            path: of the table.
-            overwrite: whether an existing file may be replaced.
-            classes: outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
+            experiment: Its ``supernet``, ``device``, ``threads`` and, for its number of classes, ``dataset`` count.
+            path: Path of the table.
+            overwrite: Whether an existing file may be replaced.
+            classes: Outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
                 for one that is trained from scratch.
-            batch_size: images of a pass.
-            coverage: how many networks each block with each choice is measured in, at least.
-            calibration_networks: whole networks that a scale and an offset are fitted to, 2 or more.
-            held_out_networks: whole networks that the error is computed on, 2 or more.
-            rounds: how often each network is measured.
-            warmup: passes of a network that do not count, in each round.
-            repeats: passes that count, in each round.
-            quantile: of all times of one thing, which counts; 0 is the shortest, 0.5 the median.
-            seed: of the networks' choice and order.
+            batch_size: Images of a pass.
+            coverage: Minimum number of networks that each block is measured in with each choice.
+            calibration_networks: Whole networks that a scale and an offset are fitted to, 2 or more.
+            held_out_networks: Whole networks that the error is computed on, 2 or more.
+            rounds: Number of measurements of each network.
+            warmup: Passes of a network that do not count, in each round.
+            repeats: Passes that count, in each round.
+            quantile: Quantile of the measured times that counts, 0 to 1; 0 is the shortest, 0.5 the median.
+            seed: Seed of the choice and order of the networks.
         """
         self._experiment = experiment
         self._path = expanded(path, "path")

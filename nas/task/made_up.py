@@ -26,11 +26,11 @@ def archive(
     """Return an archive that is on no disk: random architectures whose error falls with what their genes choose.
 
     Args:
-        space: of the architectures.
-        objectives: beside the error.
-        measured: metrics of some architectures; the made-up ones vary them, each within a tenth.
-        sizes: evaluations of each step.
-        rng: of everything.
+        space: Search space of the architectures.
+        objectives: Beside the error.
+        measured: Metrics of some architectures; the made-up ones vary them, each within a tenth.
+        sizes: Evaluations of each step.
+        rng: Random generator.
     """
     genomes = space.sample_unseen(sum(sizes), np.zeros((0, space.n_genes), dtype=np.int64), rng)
     share = ((genomes - space.lower) / np.maximum(space.upper - space.lower, 1)).mean(axis=1)
@@ -55,7 +55,7 @@ class MadeUpPool(Pool):
     """Networks that agree the more, the easier an image is; costs rise and errors fall from first to last.
 
     Attributes:
-        images: of a split that they stand for; there may be fewer.
+        images: Number of images of a split; fewer may be made.
     """
 
     fingerprint = "made up"

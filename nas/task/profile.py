@@ -38,14 +38,14 @@ class _Profile:
     """Costs of one network.
 
     Attributes:
-        title: what it is, for people.
-        name: of the model.
-        macs, params: exact numbers.
-        resolution: side of the square input, pixels.
-        network: of which the picture is drawn.
-        architecture: its choices; ``None`` where it is no architecture of a supernet.
-        others: further costs with their units, by name.
-        detail: by kind of cost, the share of each part.
+        title: Title of the profile.
+        name: Name of the model.
+        macs, params: Exact numbers.
+        resolution: Side of the square input, pixels.
+        network: Network to draw.
+        architecture: Its choices; ``None`` where it is no architecture of a supernet.
+        others: Further costs with their units, by name.
+        detail: By kind of cost, the share of each part.
     """
 
     title: str
@@ -79,16 +79,16 @@ class ProfileTask(Task):
         """Take what to profile.
 
         Args:
-            experiment: its ``supernet``, ``sec_obj`` and, for its number of classes, ``dataset`` count.
-            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            experiment: Its ``supernet``, ``sec_obj`` and, for its number of classes, ``dataset`` count.
+            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            r: side of the square input, pixels; ``None`` for the one that the model says.
-            classes: outputs of the classifier of an architecture; ``None`` for those of its run or data set, or the
+            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            r: Side of the square input, pixels; ``None`` for the one that the model says.
+            classes: Outputs of the classifier of an architecture; ``None`` for those of its run or data set, or the
                 1,000 of a published supernet.
-            detail: whether each part's share is listed too.
-            picture: file of the picture of the network; ``None`` for none.
-            json: whether to print one JSON object with numbers that are not rounded.
+            detail: Whether each part's share is listed too.
+            picture: File of the picture of the network; ``None`` for none.
+            json: Whether to print one JSON object with numbers that are not rounded.
         """
         self._experiment = experiment
         self._keys = ModelKeys(run=run, arch=arch, model=model, r=r)

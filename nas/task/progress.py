@@ -21,7 +21,7 @@ def shown(*, lines: bool = False) -> Iterator[Progress]:
     """Give what can be told about progress; a bar on standard error shows it and the time left.
 
     Args:
-        lines: whether plain lines show the same where standard error is no terminal; otherwise nothing does.
+        lines: Whether plain lines show the same where standard error is no terminal; otherwise nothing does.
     """
     console = Console(stderr=True)
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -24,8 +24,8 @@ class ReplayTask(Task):
         """Take what to replay.
 
         Args:
-            experiment: what the command line says; only ``tracker`` counts.
-            run: folder of a run, finished or not.
+            experiment: Experiment of the command line; only ``tracker`` counts.
+            run: Folder of a run, finished or not.
         """
         self._experiment = experiment
         self._run = expanded(run, "run")
@@ -45,11 +45,11 @@ def replay(folder: Path, tracker: Tracker) -> int:
     """Tell a tracker all complete steps of a run, under the run's own id and names; return how many.
 
     Args:
-        folder: of a run, which no process is at work on.
-        tracker: told of the start, the steps and the end, as a run does.
+        folder: Run folder that no process is writing to.
+        tracker: Told of the start, the steps and the end, as a run does.
 
     Raises:
-        UserError: if the folder holds no run, one that is damaged, or one without a complete step.
+        UserError: If the folder holds no run, one that is damaged, or one without a complete step.
     """
     run, results, steps = described(folder)
     tracker.start(run, [])
@@ -67,7 +67,7 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
     """Return what trackers are told about a run, its results, and how many steps are complete.
 
     Raises:
-        UserError: if the folder holds no run, one that is damaged, or one without a complete step.
+        UserError: If the folder holds no run, one that is damaged, or one without a complete step.
     """
     if not (folder / "config.yaml").is_file():
         what = "no folder of a run" if folder.is_dir() else "no folder that exists"

@@ -41,12 +41,13 @@ class ReportTask(Task):
         """Take what to report.
 
         Args:
-            experiment: what the command line says; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
-            runs: run folders, folders that hold run folders, or globs of either.
-            path: folder of the report; one that is there is replaced.
-            hypotheses: what is tested: ``papers``, ``none``, or a YAML file like ``nas/report/papers/hypotheses.yaml``.
-            published: whether published networks of other methods are shown beside fronts on the same images.
-            together: whether all groups on the same images are one experiment, whose tests are corrected together.
+            experiment: Experiment of the command line; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
+            runs: Run folders, folders that hold run folders, or globs of either.
+            path: Folder of the report; one that is there is replaced.
+            hypotheses: Hypotheses to test: ``papers``, ``none``, or a YAML file like
+                ``nas/report/papers/hypotheses.yaml``.
+            published: Whether published networks of other methods are shown beside fronts on the same images.
+            together: Whether all groups on the same images are one experiment, whose tests are corrected together.
         """
         self._experiment = experiment
         self._patterns = [runs] if isinstance(runs, str) else list(runs)
@@ -105,7 +106,7 @@ def _read(folders: tuple[tuple[Path, object], ...]) -> tuple[list[Run], list[str
     """Return the runs that can be read, and what is wrong with the others.
 
     Args:
-        folders: with stamps of their content.
+        folders: With stamps of their content.
     """
 
     def read(name: str, folder: Path) -> Run | str:

@@ -48,14 +48,14 @@ class SelectTask(Task):
         """Take what to choose.
 
         Args:
-            experiment: what the command line says; ``device``, and for results of the original tool ``supernet``,
+            experiment: Experiment of the command line; ``device``, and for results of the original tool ``supernet``,
                 ``dataset``, ``evaluator`` and ``sec_obj`` count.
-            run: folder of a finished run, or of the original tool's results.
-            n: members to choose beside the most accurate one.
-            prefer: wanted values of objectives by name, in their units; ``top1`` is the accuracy, percent. ``None`` for
+            run: Folder of a finished run, or of the original tool's results.
+            n: Members to choose beside the most accurate one.
+            prefer: Wanted values of objectives by name, in their units; ``top1`` is the accuracy, percent. ``None`` for
                 none.
-            path: folder of the models' folders; ``None`` for ``selected/`` in the run's.
-            overwrite: whether models that are there may be replaced.
+            path: Folder of the models' folders; ``None`` for ``selected/`` in the run's.
+            overwrite: Whether models that are there may be replaced.
         """
         self._experiment = experiment
         self._run = expanded(run, "run")
@@ -133,12 +133,12 @@ def preferred(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
     """Return the indices of up to ``n`` members by preferences or by trade-off.
 
     Args:
-        front: of a run; members that are dominated with the final weights are not chosen.
-        n: members that are wanted.
-        wanted: values by name; see :class:`SelectTask`.
+        front: Front of a run; members that are dominated with the final weights are not chosen.
+        n: Members that are wanted.
+        wanted: Values by name; see :class:`SelectTask`.
 
     Raises:
-        UserError: if an objective is wanted that the run did not search, or an accuracy that there is not.
+        UserError: If an objective is wanted that the run did not search, or an accuracy that there is not.
     """
     places = {measure.name: place for place, measure in enumerate(front.measures)}
     values = dict(wanted)

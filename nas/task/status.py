@@ -18,8 +18,8 @@ class StatusTask(Task):
         """Take which sweep.
 
         Args:
-            experiment: what the command line says; only ``paths.outputs`` counts.
-            sweep: the sweep's folder, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
+            experiment: Experiment of the command line; only ``paths.outputs`` counts.
+            sweep: The sweep's folder, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
                 end, or the file of settings that it was started with.
         """
         self._sweeps = experiment.paths.outputs / "sweeps"

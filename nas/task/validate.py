@@ -56,19 +56,19 @@ class ValidateTask(Task):
         """Take what to measure.
 
         Args:
-            experiment: what the command line says; ``dataset``, ``supernet``, ``evaluator``, ``device`` and ``threads``
-                count.
-            run: folder of a finished run, of which ``arch`` is a member or an architecture.
+            experiment: Experiment of the command line; ``dataset``, ``supernet``, ``evaluator``, ``device`` and
+                ``threads`` count.
+            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: of a file or a model of timm: a path or ``"random"``.
-            r: side of the square input in pixels, where the model does not say it.
-            split: which images.
-            recalibrate: whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
+            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            weights: Weights of a file or a timm model: a path or ``"random"``.
+            r: Side of the square input in pixels, where the model does not say it.
+            split: Which images.
+            recalibrate: Whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
                 those that a run measured its architectures with. ``False`` leaves a run's supernet's.
-            path: folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
-            batch_size: images at once.
-            bins: of confidence, for the calibration error.
+            path: Folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
+            batch_size: Images at once.
+            bins: Number of confidence bins for the calibration error.
         """
         self._experiment = experiment
         self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)

@@ -22,18 +22,18 @@ class RunInfo:
     """What a tracker may want to know about a run before it starts.
 
     Attributes:
-        folder: the run folder.
-        id: stable identity of the run: a resumed run has the same.
-        group: the settings without the seed, as a short name; runs that differ by the seed alone share it.
-        name: the group and the seed.
-        task: the kind of run, for example ``"search"``.
-        tags: the choices that made the run, for example ``("digits", "tiny", "msunas")``.
-        config: the resolved settings, plain values only.
-        objectives: what is minimised, in the archive's order.
-        steps: how many steps the whole run has.
-        evaluations: how many evaluations the whole run has.
-        about: what is searched, in words: texts by what they are about, for example ``"data"``.
-        revision: of the program, as git names it; ``None`` where that is not known.
+        folder: The run folder.
+        id: Stable identity of the run: a resumed run has the same.
+        group: The settings without the seed, as a short name; runs that differ by the seed alone share it.
+        name: The group and the seed.
+        task: The kind of run, for example ``"search"``.
+        tags: The choices that made the run, for example ``("digits", "tiny", "msunas")``.
+        config: The resolved settings, plain values only.
+        objectives: Objectives, in the archive's order.
+        steps: Number of steps of the whole run.
+        evaluations: Number of evaluations of the whole run.
+        about: Descriptions of the search by topic, for example ``"data"``.
+        revision: Git revision of the program; ``None`` if unknown.
     """
 
     folder: Path
@@ -56,8 +56,8 @@ class Tracker(ABC):
     A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored (``harmless``).
 
     Attributes:
-        reported: whether an error of this tracker was logged already.
-        background_seconds: of computing that it took beside its calls, in threads of its own; known at the end.
+        reported: Whether an error of this tracker was logged already.
+        background_seconds: Seconds of computing in the tracker's own threads; known at the end.
     """
 
     reported: bool = False
@@ -79,15 +79,15 @@ class Tracker(ABC):
         """An epoch of a fine-tuning is on disk.
 
         Args:
-            row: of its ``summary.csv``: ``epoch``, 0 for what is measured before the first one, and what is known.
-            new: whether this process has done it, and not one before.
+            row: Row of ``summary.csv``: ``epoch``, 0 for measurements before the first one, and what is known.
+            new: Whether this process has done it, and not one before.
         """
 
     def outcome(self, values: Mapping[str, float]) -> None:  # noqa: B027
         """The front of a finished search is measured.
 
         Args:
-            values: by split and name, for example ``"test/top1_error"``; see :meth:`nas.run.results.Results.outcome`.
+            values: By split and name, for example ``"test/top1_error"``; see :meth:`nas.run.results.Results.outcome`.
         """
 
     @abstractmethod

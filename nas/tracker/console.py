@@ -54,10 +54,10 @@ class ConsoleTracker(Tracker):
         """Set how often something is shown.
 
         Args:
-            refresh_per_second: how often the live display is drawn.
-            line_seconds: plain lines about one activity are at least this far apart.
-            line_share: and each reports at least this share of the activity more than the one before.
-            stream: where to write; ``None`` for the standard output at the time of ``start``.
+            refresh_per_second: Number of times a second that the live display is drawn.
+            line_seconds: Plain lines about one activity are at least this far apart.
+            line_share: And each reports at least this share of the activity more than the one before.
+            stream: Stream to write to; ``None`` for the standard output at the time of ``start``.
         """
         self._refresh = refresh_per_second
         self._line_seconds = line_seconds
@@ -242,8 +242,8 @@ def fitted(line: str, width: int) -> str:
     """Break a line between its parts, which are two spaces apart, and then between words, where it is too wide.
 
     Args:
-        line: to be shown.
-        width: columns of the terminal.
+        line: To be shown.
+        width: Columns of the terminal.
     """
     lines: list[str] = []
     for part in line.split("  "):

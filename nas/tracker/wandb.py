@@ -77,16 +77,16 @@ class WandbThread:
     """Opens a run, logs its steps and closes it; what cannot be reached is tried again, and steps wait meanwhile.
 
     Attributes:
-        seconds: of computing that it took so far.
-        complete: whether everything was logged, and uploaded where that was asked for; known at the end.
+        seconds: Seconds of computing so far.
+        complete: Whether everything was logged, and uploaded where that was asked for; known at the end.
     """
 
     def __init__(self, connect: Callable[[], "WandbRun"], history: Sequence[StepSummary]) -> None:
         """Start.
 
         Args:
-            connect: opens the run.
-            history: what earlier processes completed.
+            connect: Opens the run.
+            history: Steps that earlier processes completed.
         """
         self.seconds = 0.0
         self.complete = False
@@ -215,11 +215,11 @@ class WandbTracker(Tracker):
 
         Args:
             mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well, ``"disabled"`` only displays.
-            project: name of the project.
-            entity: user or team; ``None`` for the account's default.
-            tags: put on runs in addition to the names of their parts.
-            timeout: seconds that connecting, and the upload that is left at the end, may each take.
-            display: receives every call too.
+            project: Name of the project.
+            entity: User or team; ``None`` for the account's default.
+            tags: Put on runs in addition to the names of their parts.
+            timeout: Seconds that connecting, and the upload that is left at the end, may each take.
+            display: Receives every call too.
         """
         self._mode = mode
         self._project = project

@@ -37,8 +37,8 @@ class EarlierFolders:
         """Look for them.
 
         Args:
-            folder: of the run.
-            run_id: identity of the run.
+            folder: Run folder.
+            run_id: Identity of the run.
         """
         logs = sorted((folder / "wandb").glob(f"*run-*-{run_id}/run-{run_id}.wandb"))
         uploaded = [log for log in logs if not log.parent.name.startswith("offline-") or _is_synced(log)]
@@ -118,10 +118,10 @@ class Place:
 
     Attributes:
         mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well.
-        project: name of the project.
-        entity: user or team; ``None`` for the account's default.
-        tags: in addition to the names of the run's parts.
-        timeout: seconds that connecting, and the upload that is left at the end, may each take.
+        project: Name of the project.
+        entity: User or team; ``None`` for the account's default.
+        tags: In addition to the names of the run's parts.
+        timeout: Seconds that connecting, and the upload that is left at the end, may each take.
     """
 
     mode: Mode
@@ -139,7 +139,7 @@ class WandbRun:
         """Open the run, or go on with it where the server knows its id.
 
         Raises:
-            Exception: whatever wandb raises where it cannot.
+            Exception: Whatever wandb raises where it cannot.
         """
         self._earlier = EarlierFolders(run.folder, run.id)
         self._pictures = self._earlier.pictures()
@@ -190,7 +190,7 @@ class WandbRun:
         """Close the run, as failed where there was an error.
 
         Raises:
-            TimeoutError: if the upload takes too long.
+            TimeoutError: If the upload takes too long.
         """
         self._run.finish(exit_code=0 if error is None else 1)
 

@@ -25,14 +25,14 @@ class AdaptationSettings:
     """The settings of a supernet's training.
 
     Attributes:
-        batch_size: images a step, of all processes together.
+        batch_size: Images a step, of all processes together.
         momentum: Nesterov's.
-        weight_decay: of all parameters.
-        label_smoothing: share of the label that is spread over all classes.
-        distillation: share of the loss that is the cross-entropy with the largest architecture's probabilities.
-        ema: decay of the exponential moving average of the weights; ``None`` for no average.
-        amp: mixed precision, where there is a GPU.
-        seed: of images, augmentation and dropout.
+        weight_decay: Weight decay of all parameters.
+        label_smoothing: Share of the label that is spread over all classes.
+        distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
+        ema: Decay of the exponential moving average of the weights; ``None`` for no average.
+        amp: Mixed precision, where there is a GPU.
+        seed: Seed of images, augmentation and dropout.
     """
 
     batch_size: int
@@ -55,11 +55,11 @@ class Adaptation:
         """Prepare the optimizer; the supernet moves to the device.
 
         Args:
-            supernet: what is trained.
-            dataset: its training split.
-            device: of this process.
-            team: this process's.
-            settings: of the training.
+            supernet: Supernet to train.
+            dataset: Its training split.
+            device: Torch device of this process.
+            team: This process's.
+            settings: Settings of the training.
         """
         self._supernet = supernet
         self._device = device
@@ -164,8 +164,8 @@ class AdaptationReplica:
     """What other processes train, built anew there.
 
     Attributes:
-        replica: builds data set and supernet for a device.
-        settings: of the training.
+        replica: Builds data set and supernet for a device.
+        settings: Settings of the training.
     """
 
     replica: Callable[[str], tuple[Dataset, Supernet]]

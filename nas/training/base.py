@@ -15,7 +15,7 @@ class Training(ABC):
     that a killed run finds them again.
 
     Attributes:
-        moves: whether the weights change during a search, so that what was measured earlier has to be measured again.
+        moves: Whether the weights change during a search, so that what was measured earlier has to be measured again.
     """
 
     moves: bool = False

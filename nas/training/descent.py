@@ -28,12 +28,12 @@ class Descent:
         """Take the parts.
 
         Args:
-            optimizer: of the parameters.
-            parameters: that are trained; they have gradients in all processes or in none.
-            scaler: of the loss, so that gradients in half precision do not vanish.
-            device: where the parameters are.
-            team: this process's.
-            clip_norm: largest norm of a step's gradient; ``None`` for any.
+            optimizer: Optimizer of the parameters.
+            parameters: That are trained; they have gradients in all processes or in none.
+            scaler: Scaler of the loss that keeps half-precision gradients from vanishing.
+            device: Torch device of the parameters.
+            team: This process's.
+            clip_norm: Largest norm of a step's gradient; ``None`` for any.
         """
         self.optimizer = optimizer
         self._parameters = parameters
@@ -47,9 +47,9 @@ class Descent:
         """Give networks random numbers that follow from these values, and batch-norm the statistics of whole batches.
 
         Args:
-            seed: of the training.
-            number: of the epoch.
-            purpose: what the random numbers are for; the processes of a team name their ranks in it.
+            seed: Seed of the training.
+            number: Number of the epoch.
+            purpose: Purpose of the random numbers; processes of a team add their rank.
         """
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._team.synchronised():

@@ -35,14 +35,14 @@ class JointTraining(Training):
         """Describe the trainings; nothing is trained yet.
 
         Args:
-            supernet: several.
-            folder: of the run.
-            run_seed: of all trainings; each gets one of its own that follows from it.
-            member: makes the training of a supernet; takes ``supernet``, ``folder``, ``run_seed``, ``replica`` and
+            supernet: Several.
+            folder: Run folder.
+            run_seed: Seed of all trainings; each gets one of its own that follows from it.
+            member: Makes the training of a supernet; takes ``supernet``, ``folder``, ``run_seed``, ``replica`` and
                 ``shares``. A supernet that comes with weights is not trained from scratch.
 
         Raises:
-            UserError: if there is one supernet alone.
+            UserError: If there is one supernet alone.
         """
         if not isinstance(supernet, JointSupernet):
             raise UserError("training=joint trains several supernets: supernet=[a,b], or training=supernet for one")

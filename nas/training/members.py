@@ -54,9 +54,9 @@ class Members:
         """Start ``size - 1`` processes and form a team with them.
 
         Args:
-            size: of the team.
-            device: of this process; the others use the GPUs after it, or the CPU.
-            replica: builds what the others train.
+            size: Number of processes in the team.
+            device: Torch device of this process; the others use the GPUs after it, or the CPU.
+            replica: Builds what the others train.
         """
         context = multiprocessing.get_context("spawn")
         self._folder = tempfile.TemporaryDirectory(prefix="nas-team-")
@@ -87,7 +87,7 @@ class Members:
         """Let all processes train an epoch with these arguments, while this one does the same.
 
         Raises:
-            RunError: if one of them fails, with what happened there.
+            RunError: If one of them fails, with what happened there.
         """
         self._tell(("train_epoch", *arguments))
         try:

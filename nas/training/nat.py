@@ -49,35 +49,35 @@ class NatTraining(Training):
     the run folder; over the last iterations their average is taken, and is what the search leaves.
 
     Attributes:
-        supernet: what is trained.
-        dataset: its training split.
-        device: where.
-        folder: of the run; weights are kept below ``weights/`` in it.
-        run_seed: of order, augmentation and the choice of architectures.
-        replica: builds data set and supernet in other processes; ``None`` where nothing will be trained.
-        shares: supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
+        supernet: Supernet to train.
+        dataset: Its training split.
+        device: Torch device of the training.
+        folder: Run folder; weights are kept below ``weights/`` in it.
+        run_seed: Seed of order, augmentation and the choice of architectures.
+        replica: Builds data set and supernet in other processes; ``None`` where nothing will be trained.
+        shares: Supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
             whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
-        initial: makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
-        iterations: of the search after its initial design.
-        epochs: passes over the training split in each iteration, the initial design's too; of all supernets that
+        initial: Makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
+        iterations: Iterations of the search after its initial design.
+        epochs: Passes over the training split in each iteration, the initial design's too; of all supernets that
             share them together.
-        warmup_epochs: before the first of them, in which the learning rate rises from 0.
-        choice: what the steps of an iteration train: its candidates, each about as often, or architectures whose
-            every gene is drawn from the candidates' values of it.
-        batch_size: images a step, of all processes together.
-        lr: highest learning rate.
-        schedule: it falls as a cosine over the whole search, or anew in each iteration.
+        warmup_epochs: Before the first of them, in which the learning rate rises from 0.
+        choice: Architectures that the steps of an iteration train: its candidates in turn, each about equally often, or
+            architectures whose genes are drawn from the candidates' values.
+        batch_size: Images a step, of all processes together.
+        lr: Highest learning rate.
+        schedule: It falls as a cosine over the whole search, or anew in each iteration.
         momentum: Nesterov's.
-        weight_decay: of all parameters.
-        label_smoothing: share of the label that is spread over all classes.
-        distillation: share of the loss that is the cross-entropy with the largest architecture's probabilities.
-        ema: decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
-        amp: mixed precision, where there is a GPU.
-        averaged_iterations: how many of the last iterations the final weights are the average of (stochastic
-            weight averaging, Izmailov et al. 2018); 0 leaves the last ones.
-        checkpoint_every: iterations whose weights stay; ``None`` for none but the last two, which always do.
-        epochs_between_saves: epochs of an iteration after which a killed training can go on.
-        processes: that train together, on the GPUs from ``device`` on or on the CPU.
+        weight_decay: Weight decay of all parameters.
+        label_smoothing: Share of the label that is spread over all classes.
+        distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
+        ema: Decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
+        amp: Mixed precision, where there is a GPU.
+        averaged_iterations: Number of the last iterations whose weights are averaged for the final weights (SWA,
+            Izmailov et al. 2018); 0 keeps the last weights.
+        checkpoint_every: Iterations whose weights stay; ``None`` for none but the last two, which always do.
+        epochs_between_saves: Epochs of an iteration after which a killed training can go on.
+        processes: That train together, on the GPUs from ``device`` on or on the CPU.
     """
 
     moves = True
@@ -112,7 +112,7 @@ class NatTraining(Training):
         """Prepare the training; nothing is trained yet.
 
         Raises:
-            UserError: if there are fewer GPUs than processes, or the epochs cannot be shared.
+            UserError: If there are fewer GPUs than processes, or the epochs cannot be shared.
         """
         shares = self.shares
         for name, value in (("epochs", self.epochs), ("warmup_epochs", self.warmup_epochs)):
@@ -252,7 +252,7 @@ class NatTraining(Training):
         """Load the average of the last iterations' weights, which is taken from the last one's file where it is new.
 
         Raises:
-            UserError: if there are no good weights in the run folder.
+            UserError: If there are no good weights in the run folder.
         """
         final = self._snapshots.load_final()
         if final is None:

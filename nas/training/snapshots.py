@@ -24,8 +24,8 @@ class Snapshots:
         """Name the folder.
 
         Args:
-            folder: made with the first file.
-            keep_every: iterations whose files stay beside the last two; ``None`` for none.
+            folder: Made with the first file.
+            keep_every: Iterations whose files stay beside the last two; ``None`` for none.
         """
         self._folder = folder
         self.keep_every = keep_every
@@ -36,9 +36,9 @@ class Snapshots:
         """Write the file of a step in the background.
 
         Args:
-            step: of the search.
-            genomes: that the step evaluates, (n, d).
-            content: nested dictionaries and lists of tensors and plain values; not to be changed any more.
+            step: Step of the search.
+            genomes: That the step evaluates, (n, d).
+            content: Nested dictionaries and lists of tensors and plain values; not to be changed any more.
         """
         self.wait_until_saved()
         whole = {"genomes": torch.from_numpy(genomes.copy()), "content": content}

@@ -80,26 +80,26 @@ class SupernetTraining(Training):
         """Describe the training; nothing is trained yet.
 
         Args:
-            supernet: what is trained.
-            dataset: its training split.
-            device: where.
-            cache: folder; weights are kept below ``supernets/`` in it.
-            folder: of the run, which keeps them as ``weights/supernet.pt``.
-            kept: digests of the weights that the run began with, by file; where this one is absent, they are the
+            supernet: Supernet to train.
+            dataset: Its training split.
+            device: Torch device of the training.
+            cache: Folder; weights are kept below ``supernets/`` in it.
+            folder: Run folder, which keeps the weights as ``weights/supernet.pt``.
+            kept: Digests of the weights that the run began with, by file; where this one is absent, they are the
                 cache's or trained.
-            epochs: passes over the training split.
-            warmup_epochs: epochs in which the learning rate rises to ``lr``; then it falls as a cosine.
-            batch_size: images a step.
-            lr: highest learning rate of AdamW.
-            weight_decay: of weights, not of biases and batch-norm.
-            clip_norm: largest norm of a step's gradient.
-            label_smoothing: share of the label that is spread over all classes.
-            random_subnets: architectures a step besides the largest and the smallest.
-            checkpoint_every: epochs after which an interrupted training can go on.
-            seed: of order, augmentation and random architectures.
+            epochs: Passes over the training split.
+            warmup_epochs: Epochs in which the learning rate rises to ``lr``; then it falls as a cosine.
+            batch_size: Images a step.
+            lr: Highest learning rate of AdamW.
+            weight_decay: Weight decay of weights, not of biases and batch norm.
+            clip_norm: Largest norm of a step's gradient.
+            label_smoothing: Share of the label that is spread over all classes.
+            random_subnets: Architectures a step besides the largest and the smallest.
+            checkpoint_every: Epochs after which an interrupted training can go on.
+            seed: Seed of order, augmentation and random architectures.
 
         Raises:
-            UserError: if settings do not fit each other, or the cache can neither be used nor has the weights.
+            UserError: If settings do not fit each other, or the cache can neither be used nor has the weights.
         """
         settings = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
         _check(epochs, warmup_epochs, batch_size)
@@ -125,7 +125,7 @@ class SupernetTraining(Training):
         need the same weights wait for it. ``progress`` is told the epochs done.
 
         Raises:
-            UserError: if the run began with weights that are gone.
+            UserError: If the run began with weights that are gone.
         """
         if self._prepared:
             return

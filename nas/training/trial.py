@@ -17,12 +17,12 @@ class Trial:
     """What a training takes.
 
     Attributes:
-        first: seconds before the search of what the cache lacks, which all runs share, by what it will be there.
-        first_bytes: its size in the cache, by the same names.
-        step: seconds in each step of the search.
-        warmup: seconds more in the first one.
-        run_bytes: most bytes at a time in the run folder.
-        processes: devices that are held.
+        first: Seconds before the search of what the cache lacks, which all runs share, by what it will be there.
+        first_bytes: Its size in the cache, by the same names.
+        step: Seconds in each step of the search.
+        warmup: Seconds more in the first one.
+        run_bytes: Most bytes at a time in the run folder.
+        processes: Devices that are held.
     """
 
     first: Mapping[str, float] = field(default_factory=dict)

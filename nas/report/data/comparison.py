@@ -42,8 +42,8 @@ class CommonBox:
     """What hypervolumes are a share of.
 
     Attributes:
-        reference, ideal: its corners, shape (m,).
-        origin: where the corners come from, in words.
+        reference, ideal: Its corners, shape (m,).
+        origin: Origin of the corners, in words.
     """
 
     reference: Floats
@@ -56,12 +56,12 @@ class Comparison:
     """Groups of runs with the same objectives on the same images.
 
     Attributes:
-        measures: the objectives.
-        data: name of the images.
-        groups: at least one; each with at least one run that has results.
-        box: of all hypervolumes.
-        corners: the reference and the ideal point that the command line says, ``None`` where it does not.
-        whole: of what this is a part; ``None`` where it is none.
+        measures: The objectives.
+        data: Name of the images.
+        groups: At least one; each with at least one run that has results.
+        box: Box of all hypervolumes.
+        corners: The reference and the ideal point that the command line says, ``None`` where it does not.
+        whole: Comparison that this one is a part of; ``None`` if it is whole.
     """
 
     measures: tuple[Measure, ...]
@@ -159,7 +159,7 @@ class Comparison:
         """Return the last front with its error on the test split or with the final weights, shape (k, m).
 
         Args:
-            run: one with results.
+            run: One with results.
             where: ``"test"`` or ``"final"``.
 
         Returns:
@@ -185,13 +185,13 @@ def compare_runs(
     """Return the comparisons that runs allow: one for each list of objectives and each data set.
 
     Args:
-        runs: at least one with results; others are left out.
-        reference: the worst corner of the box of all hypervolumes; ``None`` for what the runs say, where all say the
+        runs: At least one with results; others are left out.
+        reference: The worst corner of the box of all hypervolumes; ``None`` for what the runs say, where all say the
             same, and else 1.01 times the worst of their initial designs.
-        ideal: the best corner; ``None`` for what the runs say, where all say the same, and else the origin.
+        ideal: The best corner; ``None`` for what the runs say, where all say the same, and else the origin.
 
     Raises:
-        UserError: if a corner does not fit the objectives.
+        UserError: If a corner does not fit the objectives.
     """
     names = {images_of(run): _data_name(run) for run in runs if images_of(run)}
     parts: dict[tuple[tuple[Measure, ...], str], list[Run]] = {}
@@ -274,9 +274,9 @@ def experiments(comparison: Comparison, labels: Collection[str], together: bool)
     in a part, and its box, do not depend on other groups.
 
     Args:
-        comparison: groups of runs.
-        labels: of the groups that count.
-        together: whether all of them are one experiment.
+        comparison: Groups of runs.
+        labels: Labels of the groups that count.
+        together: Whether all of them are one experiment.
     """
     groups = [group for group in comparison.groups if group.label in labels]
     if together:

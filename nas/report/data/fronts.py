@@ -17,9 +17,9 @@ class FrontHistory:
     """A run after some of its steps.
 
     Attributes:
-        steps: after which, ascending, shape (k,); the first and the last among them.
-        evaluations: made until then, shape (k,).
-        fronts: places in the record of what was on the front then, k arrays.
+        steps: After which, ascending, shape (k,); the first and the last among them.
+        evaluations: Made until then, shape (k,).
+        fronts: Places in the record of what was on the front then, k arrays.
     """
 
     steps: Integers
@@ -87,10 +87,10 @@ def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) ->
     """Return a curve of steps at the numbers of evaluations in ``grid``; not-a-number where it is not.
 
     Args:
-        evaluations: where the curve changes, ascending, shape (k,).
-        values: from there on, shape (k,).
-        grid: shape (g,).
-        holds: whether the last value stays; otherwise the curve ends there.
+        evaluations: Evaluations at which the curve changes, ascending, shape (k,).
+        values: From there on, shape (k,).
+        grid: Shape (g,).
+        holds: Whether the last value stays; otherwise the curve ends there.
     """
     place = np.searchsorted(evaluations, grid, side="right") - 1
     found = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
@@ -105,7 +105,7 @@ def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
     """Return the surfaces of the empirical attainment function of two objectives (Grunert da Fonseca et al. 2001).
 
     Args:
-        fronts: of each run, shape (n_i, 2), minimised.
+        fronts: Front of each run, shape (n_i, 2), minimized.
 
     Returns:
         By the names in ``LEVELS`` the corners of each surface, shape (k, 2), ascending in the first objective.

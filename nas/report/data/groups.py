@@ -31,9 +31,9 @@ class Group:
     """Runs that differ by the seed alone.
 
     Attributes:
-        label: what tells it from the other groups, in few words; different for each.
-        role: what the runs are in the papers.
-        runs: ascending in seed and name.
+        label: Short label that tells the group from the others; unique.
+        role: Role of the runs in the papers.
+        runs: Ascending in seed and name.
     """
 
     label: str
@@ -89,8 +89,8 @@ def short_labels(names: Sequence[str], settings: Sequence[Mapping[str, str]]) ->
     all that have the same words so far is left out.
 
     Args:
-        names: of the groups.
-        settings: flat, one a group.
+        names: Names of the groups.
+        settings: Flat, one a group.
     """
     labels = list(names)
     for name in dict.fromkeys(names):

@@ -18,9 +18,9 @@ class RunOutcome:
     """One number for each run.
 
     Attributes:
-        name, unit: of the number.
-        more_is_better: whether it is to be large.
-        values: by group and seed, of the runs whose ends are compared; of two runs with one seed the first.
+        name, unit: Name and unit of the number.
+        more_is_better: Whether it is to be large.
+        values: By group and seed, of the runs whose ends are compared; of two runs with one seed the first.
     """
 
     name: str

@@ -27,10 +27,10 @@ class Role:
     """What a group of runs is.
 
     Attributes:
-        method: one of ``METHODS``, or empty.
-        supernets: how many its networks come from, clones counted each; 0 where they come from none.
-        clones: whether all of these are one supernet, searched with several seeds.
-        networks: what tells the networks that it may choose from those of other groups.
+        method: One of ``METHODS``, or empty.
+        supernets: Number of supernets that its networks come from, clones counted each; 0 for none.
+        clones: Whether all of these are one supernet, searched with several seeds.
+        networks: Key that tells its networks from those of other groups.
     """
 
     method: str

@@ -28,9 +28,9 @@ class Failure:
     """An evaluation that failed.
 
     Attributes:
-        architecture: the file's name without its end, for example ``"it_3_net_1"``.
-        reason: the last line of the traceback.
-        file: with the traceback.
+        architecture: The file's name without its end, for example ``"it_3_net_1"``.
+        reason: The last line of the traceback.
+        file: With the traceback.
     """
 
     architecture: str
@@ -43,17 +43,17 @@ class Run:
     """One run, as its folder has it.
 
     Attributes:
-        name: the end of the folder's path that tells it from the other runs'.
-        folder: absolute.
+        name: The end of the folder's path that tells it from the other runs'.
+        folder: Absolute.
         state: ``"unfinished"`` where it goes on, or was killed.
-        error: what ended a failed run, in one line.
-        settings: resolved.
-        identity: of the data, the network and the space, by name.
-        record: every evaluation; ``None`` where no step is complete.
-        seconds: of each step by activity.
-        failures: in the order of their names.
-        test, final: metrics of the front on the test split, and with the final weights, by genome.
-        choices: the word that the command line chose for each group of settings; empty where that is not known.
+        error: Error of a failed run, one line.
+        settings: Resolved.
+        identity: Identity of the data, the network and the space, by name.
+        record: Every evaluation; ``None`` where no step is complete.
+        seconds: Seconds of each step by activity.
+        failures: In the order of their names.
+        test, final: Metrics of the front on the test split, and with the final weights, by genome.
+        choices: The word that the command line chose for each group of settings; empty where that is not known.
     """
 
     name: str
@@ -102,10 +102,10 @@ def find_runs(patterns: Sequence[str]) -> list[Path]:
     """Return the run folders that are meant, ascending and each once.
 
     Args:
-        patterns: run folders, folders that hold run folders at any depth, or globs of either.
+        patterns: Run folders, folders that hold run folders at any depth, or globs of either.
 
     Raises:
-        UserError: if there are none, or one of the patterns leads to none.
+        UserError: If there are none, or one of the patterns leads to none.
     """
     if not patterns:
         raise UserError("runs is empty; list run folders, or folders that hold some, for example runs=[outputs]")
@@ -136,7 +136,7 @@ def read_run(name: str, folder: Path) -> Run:
     """Read a run.
 
     Raises:
-        ArchiveError: if the archive or the settings are damaged or absent.
+        ArchiveError: If the archive or the settings are damaged or absent.
     """
     settings = _settings(folder / "config.yaml")
     status, about = _facts(folder / "status.json"), _facts(folder / "run.json")

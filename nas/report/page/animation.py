@@ -27,8 +27,8 @@ def write_animation(path: Path, comparison: Comparison) -> None:
     """Draw the front of the median run of each group after more and more evaluations: the first two objectives.
 
     Args:
-        path: the GIF file.
-        comparison: groups of runs; the median is that of the hypervolume.
+        path: The GIF file.
+        comparison: Groups of runs; the median is that of the hypervolume.
     """
     grid = comparison.grid
     with printed_style():

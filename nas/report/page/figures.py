@@ -35,11 +35,11 @@ def write_figures(
     """Write every figure of a comparison as PDF and PNG.
 
     Args:
-        folder: must exist.
-        comparison: groups of runs.
-        pictures: of architectures; those without layers are left out.
-        texts: what the rows of genes stand for, one list a group.
-        suffix: what the files' names end in.
+        folder: Must exist.
+        comparison: Groups of runs.
+        pictures: Pictures of architectures; those without layers are left out.
+        texts: Texts of the rows of genes, one list a group.
+        suffix: Ending of the files' names.
 
     Returns:
         What each shows, by the name of its files.

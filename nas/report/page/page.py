@@ -54,15 +54,15 @@ def render_page(
     lets no other script run than its own.
 
     Args:
-        runs: all that were read.
-        comparisons: what of them has results.
-        pictures: of each comparison.
-        papers: hypotheses and published networks.
-        exhibits: figures as in the papers, of each comparison.
-        texts: what the rows of genes stand for, of each group of each comparison.
-        warnings: lines to show at the top.
-        files: what is beside the page, by path.
-        made: when and by what.
+        runs: All that were read.
+        comparisons: Comparisons that have results.
+        pictures: Pictures of each comparison.
+        papers: Hypotheses and published networks.
+        exhibits: Figures as in the papers, of each comparison.
+        texts: Texts of the rows of genes, for each group of each comparison.
+        warnings: Lines to show at the top.
+        files: Files beside the page, by path.
+        made: When and by what.
     """
     values = [
         chart_data(comparison, drawn, said, papers.published)

@@ -42,10 +42,10 @@ def chart_data(
     """Return the values behind all charts of a comparison.
 
     Args:
-        comparison: groups of runs.
-        pictures: of architectures.
-        texts: what the rows of genes stand for, one list a group.
-        methods: published networks.
+        comparison: Groups of runs.
+        pictures: Pictures of architectures.
+        texts: Texts of the rows of genes, one list a group.
+        methods: Published networks.
     """
     grid = comparison.grid
     return {

@@ -23,13 +23,13 @@ class Picture:
     """One architecture.
 
     Attributes:
-        title: why it was chosen.
-        group, run: where it is from; the run's name.
-        place: the step and the place in it, as its file is called.
-        objectives: shape (m,).
-        config: as the original tools write it.
-        layers: its blocks; empty where it is no network, or could not be built again.
-        note: why there are none.
+        title: Why it was chosen.
+        group, run: Group and name of the run that the picture is from.
+        place: The step and the place in it, as its file is called.
+        objectives: Shape (m,).
+        config: As the original tools write it.
+        layers: Its blocks; empty where it is no network, or could not be built again.
+        note: Why there are none.
     """
 
     title: str

@@ -40,10 +40,10 @@ def said_of(
     """Return what the template shows of a comparison.
 
     Args:
-        comparison: groups of runs.
-        pictures: of architectures.
-        quality: whether there is something to say about predictions.
-        together: whether all groups are one experiment.
+        comparison: Groups of runs.
+        pictures: Pictures of architectures.
+        quality: Whether there is something to say about predictions.
+        together: Whether all groups are one experiment.
     """
     groups, measures = comparison.groups, comparison.measures
     waiting = [run for group in groups for run in group.evaluated if run not in group.counted]

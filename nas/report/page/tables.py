@@ -35,11 +35,11 @@ def write_tables(
     """Write all tables into a folder, which must exist.
 
     Args:
-        folder: where.
-        runs: all that were read.
-        comparisons: what of them has results.
-        papers: hypotheses and published networks.
-        texts: what the rows of genes stand for, of each group of each comparison.
+        folder: Folder to write to.
+        runs: All that were read.
+        comparisons: Comparisons that have results.
+        papers: Hypotheses and published networks.
+        texts: Texts of the rows of genes, for each group of each comparison.
 
     Returns:
         What is in each, by the name of its files.

@@ -44,10 +44,10 @@ def write_exhibits(
     """Write what the papers show and these runs allow, as PDF and PNG.
 
     Args:
-        folder: must exist.
-        comparison: groups of runs.
-        methods: published networks.
-        suffix: what the files' names end in.
+        folder: Must exist.
+        comparison: Groups of runs.
+        methods: Published networks.
+        suffix: Ending of the files' names.
 
     Returns:
         What each shows, by the name of its files, and the same for the page.
@@ -99,7 +99,7 @@ def spread_over_seeds(fronts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]
     """Return the least and the most over runs of the lowest error within a cost.
 
     Args:
-        fronts: errors and costs of each run, shape (k, 2).
+        fronts: Errors and costs of each run, shape (k, 2).
 
     Returns:
         Costs, ascending from where every run has a network, least and most: shape (c,) each.

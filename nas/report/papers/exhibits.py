@@ -24,13 +24,13 @@ class Exhibit:
     """Fronts to look at together.
 
     Attributes:
-        name: of its files.
-        title: what it shows, and where the like is in the papers.
-        sides: which groups; those that are there are shown.
-        least: how many different sides must be there.
-        published: whether other methods' networks belong on it, without which it is not shown.
-        about: methods without any of which it is not shown; empty for any.
-        alike: whether only groups that choose from the networks of the last side's groups are shown.
+        name: Name of its files.
+        title: Title, with the place of the corresponding figure in the papers.
+        sides: Which groups; those that are there are shown.
+        least: Minimum number of different sides.
+        published: Whether other methods' networks belong on it, without which it is not shown.
+        about: Methods without any of which it is not shown; empty for any.
+        alike: Whether only groups that choose from the networks of the last side's groups are shown.
     """
 
     name: str
@@ -102,9 +102,9 @@ class Fronts:
     """One figure of fronts.
 
     Attributes:
-        exhibit: what it is.
-        shown: at least one group.
-        published: other methods' networks on it.
+        exhibit: Exhibit that is drawn.
+        shown: At least one group.
+        published: Other methods' networks on it.
     """
 
     exhibit: Exhibit

@@ -59,8 +59,8 @@ class Hypothesis:
         """Return the groups to compare: what the hypothesis says of them, and their labels.
 
         Args:
-            comparison: of runs.
-            volume: the hypervolumes, which say what is best.
+            comparison: Comparison of runs.
+            volume: The hypervolumes, which say what is best.
         """
         roles = {group.label: group.role for group in comparison.groups}
         firsts, seconds = (chosen(side, roles, volume) for side in (self.first, self.second))
@@ -77,17 +77,17 @@ class Tested:
     """What the runs say about a hypothesis.
 
     Attributes:
-        hypothesis, data, outcome: what was tested: its name, on which images, by which number.
-        first, second: labels of the groups.
-        pairs: seeds in common.
-        median_first, median_second: of the number, of which more is better.
-        difference: the median of the pairs' differences, first less second.
-        effect: see :func:`nas.report.statistics.a12`.
-        p: one-sided.
-        p_holm: corrected for the number of tests in the family.
-        family, family_size: name and number of the tests that are corrected together.
-        best: whether a side is the best of several groups.
-        source: where the claim is from.
+        hypothesis, data, outcome: Name of the hypothesis, its images, and the number that is tested.
+        first, second: Labels of the groups.
+        pairs: Seeds in common.
+        median_first, median_second: Medians of the number; more is better.
+        difference: The median of the pairs' differences, first less second.
+        effect: See :func:`nas.report.statistics.a12`.
+        p: One-sided.
+        p_holm: Corrected for the number of tests in the family.
+        family, family_size: Name and number of the tests that are corrected together.
+        best: Whether a side is the best of several groups.
+        source: Source of the claim.
     """
 
     hypothesis: str
@@ -142,7 +142,7 @@ def read_hypotheses(which: str) -> list[Hypothesis]:
     """Return the papers' hypotheses (``papers``), none (``none``), or those of a file.
 
     Raises:
-        UserError: if the file cannot be read, or says something else.
+        UserError: If the file cannot be read, or says something else.
     """
     if which == "none":
         return []
@@ -185,9 +185,9 @@ def chosen(side: Side, roles: Mapping[str, Role], volume: RunOutcome) -> list[st
     """Return the labels of the groups that are meant, of those that have a hypervolume.
 
     Args:
-        side: which groups.
-        roles: by label.
-        volume: hypervolumes, by which the best is found.
+        side: Which groups.
+        roles: By label.
+        volume: Hypervolumes, by which the best is found.
     """
     found = [label for label, role in roles.items() if side.takes(role) and volume.values[label]]
     if side.best and found:
@@ -204,9 +204,9 @@ def examine(
     too: that is a family of its own.
 
     Args:
-        hypotheses: what is claimed.
-        comparisons: of runs.
-        together: whether all groups of a comparison are one experiment.
+        hypotheses: Hypotheses to test.
+        comparisons: Comparisons of runs.
+        together: Whether all groups of a comparison are one experiment.
 
     Returns:
         What was tested, and what has too few pairs of seeds.

@@ -29,10 +29,10 @@ class Papers:
     """What a report says about the papers beside its runs' own numbers.
 
     Attributes:
-        tested: hypotheses that these runs have both sides of.
-        untested: those of which they have too few pairs of seeds.
-        published: other methods' networks to show.
-        together: whether all groups on the same images are one experiment.
+        tested: Hypotheses that these runs have both sides of.
+        untested: Those of which they have too few pairs of seeds.
+        published: Other methods' networks to show.
+        together: Whether all groups on the same images are one experiment.
     """
 
     tested: Sequence[Tested]
@@ -45,13 +45,13 @@ def papers_of(comparisons: Sequence[Comparison], hypotheses: str, published: boo
     """Return what there is to say.
 
     Args:
-        comparisons: of runs.
+        comparisons: Comparisons of runs.
         hypotheses: ``papers``, ``none`` or a file.
-        published: whether other methods' networks are shown.
-        together: whether all groups on the same images are one experiment.
+        published: Whether other methods' networks are shown.
+        together: Whether all groups on the same images are one experiment.
 
     Raises:
-        UserError: if the file cannot be read or says something else.
+        UserError: If the file cannot be read or says something else.
     """
     tested, untested = examine(read_hypotheses(hypotheses), comparisons, together)
     return Papers(tested, untested, published_methods() if published else (), together)

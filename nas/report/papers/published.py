@@ -23,9 +23,9 @@ class PublishedMethod:
     """Networks of one method.
 
     Attributes:
-        method, data, source: its name, on which images, and where the numbers were read.
-        names: of the networks.
-        values: top-1 error on the test images in percent and millions of multiply-adds, shape (n, 2).
+        method, data, source: Its name, on which images, and where the numbers were read.
+        names: Names of the networks.
+        values: Top-1 error on the test images in percent and millions of multiply-adds, shape (n, 2).
     """
 
     method: str

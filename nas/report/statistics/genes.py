@@ -22,10 +22,10 @@ class GeneShares:
     """Which values genes had.
 
     Attributes:
-        genes: names, length d.
-        widths: how many neighbouring values each gene's rows count together, length d.
-        steps: first step of each of the c columns; the last column is the final fronts.
-        shares: of each gene its rows' shares of the candidates in each column, shape (rows, c), 0 to 1.
+        genes: Names, length d.
+        widths: Number of neighboring values that each row of a gene counts together, length d.
+        steps: First step of each of the c columns; the last column is the final fronts.
+        shares: Shares of the candidates in each column for the rows of each gene, shape (rows, c), 0 to 1.
     """
 
     genes: tuple[str, ...]
@@ -38,8 +38,8 @@ def row_texts(found: GeneShares, space: SearchSpace | None) -> list[list[str]]:
     """Return what the rows of each gene stand for, the lowest first: a value, or the first and the last of several.
 
     Args:
-        found: the shares, which say how many rows there are.
-        space: of the runs; ``None`` for the numbers of the values.
+        found: The shares, which say how many rows there are.
+        space: Search space of the runs; ``None`` for the numbers of the values.
     """
     texts = []
     for gene, (width, shares) in enumerate(zip(found.widths, found.shares, strict=True)):
@@ -54,9 +54,9 @@ def gene_shares(records: Sequence[Record], fronts: Sequence[Integers], columns: 
     """Return the shares of all gene values among new candidates, iterations put together to so many columns.
 
     Args:
-        records: of the runs of a group, of one space.
-        fronts: places of their final fronts.
-        columns: most columns beside that of the fronts.
+        records: Records of the runs of a group, all of one space.
+        fronts: Places of their final fronts.
+        columns: Most columns beside that of the fronts.
     """
     last = max(int(record.step.max()) for record in records)
     edges = np.unique(np.concatenate([[0], np.linspace(1, last + 1, columns).round().astype(np.int64)]))[: columns + 1]

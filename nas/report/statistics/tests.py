@@ -31,16 +31,16 @@ class Difference:
     """Two groups compared.
 
     Attributes:
-        first, second: their names.
+        first, second: Their names.
         test: ``"signed-rank"`` for pairs of equal seeds (Wilcoxon 1945), ``"rank-sum"`` (Mann, Whitney 1947) without.
-        n_first, n_second: values that were compared.
-        median_first, median_second: of these values.
-        difference: see :func:`median_difference`.
-        p: two-sided.
-        p_greater, p_less: one-sided, for the hypothesis that the first's values are greater, or less.
-        effect: the chance that a value of the first is greater than one of the second, see :func:`a12`.
+        n_first, n_second: Values that were compared.
+        median_first, median_second: Medians of the values.
+        difference: See :func:`median_difference`.
+        p: Two-sided.
+        p_greater, p_less: One-sided, for the hypothesis that the first's values are greater, or less.
+        effect: The chance that a value of the first is greater than one of the second, see :func:`a12`.
         p_holm: ``p`` corrected for the number of tests in the family.
-        family: how many tests are corrected together.
+        family: Number of tests that are corrected together.
     """
 
     first: str
