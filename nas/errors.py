@@ -26,11 +26,24 @@ EXTRAS = {
 
 
 class NasError(Exception):
-    """Any failure this project explains itself: the message is one line."""
+    """Base class for failures that this project explains; the message is one line.
+
+    Example:
+        >>> issubclass(UserError, NasError)
+        True
+    """
 
 
 class UserError(NasError):
-    """The input is wrong, and nothing was done; the process ends with exit code 2."""
+    """Error in the input; nothing was done, and the command line ends with exit code 2.
+
+    Example:
+        >>> try:
+        ...     raise UserError("unknown supernet 'tyni'")
+        ... except NasError as error:
+        ...     print(error)
+        unknown supernet 'tyni'
+    """
 
 
 class InUseError(UserError):
@@ -46,7 +59,12 @@ class DiskError(NasError):
 
 
 class RunError(NasError):
-    """The run itself cannot go on, for example because every evaluation of a step failed."""
+    """Error that ends a run, for example because every evaluation of a step failed.
+
+    Example:
+        >>> issubclass(RunError, UserError)
+        False
+    """
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -46,6 +46,10 @@ class Measure:
     """A quantity's name and unit.
 
     Figures, tables and pages take their words from here: ``FLOPs (M)`` for ``flops`` in ``M multiply-adds``.
+
+    Example:
+        >>> Measure("flops", "M multiply-adds").label
+        'FLOPs (M)'
     """
 
     name: str
@@ -69,13 +73,17 @@ class Measure:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One candidate network.
+    """An architecture: its genome, and the same choices in words.
 
     Attributes:
         genome: The canonical genes; genes that are not expressed hold their lower bound, so that two
             architectures are equal exactly when their genomes are.
         config: The same choices as the original tools write them to a ``.subnet`` file, for example
             ``{"ks": [3, 5], "e": [2, 4], "d": [1, 1], "r": 8, "w": 1.0}``.
+
+    Example:
+        >>> Architecture((0, 2), {"d": [1], "r": 32}) == Architecture((0, 2), {})
+        True
     """
 
     genome: tuple[int, ...]
@@ -84,12 +92,16 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation found out.
+    """Result of one evaluation.
 
     Attributes:
         metrics: Measured values by name: ``top1`` and ``top5`` accuracy in percent, ``loss`` in nats,
             ``flops`` in millions of multiply-adds, ``params`` in millions. Empty when it failed.
         error: The traceback of a failed evaluation, ``None`` for a good one. A failure has no numbers.
+
+    Example:
+        >>> Evaluation({"top1": 91.5}).ok, Evaluation({}, error="out of memory").ok
+        (True, False)
     """
 
     metrics: Mapping[str, float]
@@ -115,6 +127,10 @@ class Batch:
         known: The measured values of the same, shape (k,).
         parts: Predictions of what else evaluations measure, by the metric's name, shape (n,) each.
         seconds: Seconds of the parts of choosing the candidates, by activity, for example ``"fit"``.
+
+    Example:
+        >>> Batch(np.array([[0, 1], [2, 0]])).predicted is None
+        True
     """
 
     genomes: Genomes

@@ -12,12 +12,22 @@ from nas.types import Batch
 
 
 class Algorithm(ABC):
-    """Proposes batches of candidates. It has no state: the archive and the step say everything.
+    """Base class for search algorithms. They have no state: candidates follow from archive, step and generator.
 
     Attributes:
         steps: Number of batches in a whole run, the initial design included.
         evaluations: Number of evaluations in a whole run.
         reevaluates: Whether it proposes architectures again, whose weights have changed since.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.types import Batch
+        >>> class AllOnes(Algorithm):
+        ...     steps, evaluations = 1, 1
+        ...     def propose(self, archive, step, rng):
+        ...         return Batch(np.ones((1, len(archive.gene_names)), dtype=np.int64))
+        >>> AllOnes().reevaluates
+        False
     """
 
     steps: int

@@ -28,6 +28,10 @@ class Images:
     Attributes:
         pixels: RGB, shape (n, 3, height, width), uint8.
         labels: Class indices, shape (n,), int64.
+
+    Example:
+        >>> len(Images(np.zeros((5, 3, 8, 8), dtype=np.uint8), np.zeros(5, dtype=np.int64)))
+        5
     """
 
     pixels: Pixels
@@ -39,7 +43,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images, and how many processes make them.
+    """Random changes of training images, and the number of processes that make them.
 
     Whole batches are shifted, mirrored, cut out and mixed. Each image on its own is cropped, jittered, changed by a
     policy and erased: that takes processes. What is left out changes nothing.
@@ -61,6 +65,10 @@ class Augmentation:
         cutmix_probability: Probability for each image that a rectangle of another image replaces part of it; ``None``
             mixes whole batches with one rectangle.
         workers: Processes that read and change images; 0 for the main process. Images are the same with any number.
+
+    Example:
+        >>> Augmentation(shift=0.1, flip=True, cutout=0.0).per_image
+        False
     """
 
     shift: Probability
@@ -82,7 +90,7 @@ class Augmentation:
 
 
 class Dataset(ABC):
-    """A classification data set.
+    """Base class for image classification data sets with three splits.
 
     Attributes:
         class_names: One a class; the index is the label.
@@ -92,6 +100,17 @@ class Dataset(ABC):
         fingerprint: SHA-256 of images, labels and splits, as hexadecimal digits: equal data, equal fingerprint.
         resolutions: Recommended sides of a network's square input in pixels, smallest first; supernets take
             them over by ``${dataset.resolutions}``.
+
+    Example:
+        >>> class Noise(Dataset):
+        ...     class_names, resolutions = ("dark", "bright"), (8,)
+        ...     mean, std, fingerprint = (0.5, 0.5, 0.5), (0.3, 0.3, 0.3), "1"
+        ...     augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0)
+        ...     def split(self, name):
+        ...         labels = np.arange(6) % 2
+        ...         return Images(np.zeros((6, 3, 8, 8), dtype=np.uint8) + 200 * labels[:, None, None, None], labels)
+        >>> Noise().sizes()
+        {'classes': 2, 'train': 6, 'validation': 6, 'test': 6}
     """
 
     class_names: tuple[str, ...]

@@ -16,10 +16,16 @@ TOP1_ERROR = Measure("top1_error", "%")
 
 
 class Objective(ABC):
-    """A quantity that is minimized: a :class:`Cost`, or found in an evaluation's metrics under the measure's name.
+    """Base class for objectives besides the error; all are minimized.
 
     Attributes:
         measure: Its name (a key of the run's metrics, for example ``"flops"``) and unit.
+
+    Example:
+        >>> class Told(Objective):
+        ...     measure = Measure("energy", "mJ")
+        >>> Told().measure.label
+        'energy (mJ)'
     """
 
     measure: Measure
@@ -30,7 +36,16 @@ class Objective(ABC):
 
 
 class Cost(Objective):
-    """An objective that is known without evaluating the network."""
+    """Base class for objectives that are known without evaluating the network.
+
+    Example:
+        >>> class Depth(Cost):
+        ...     measure = Measure("depth", "layers")
+        ...     def __call__(self, genomes):
+        ...         return genomes[:, 0] + 1.0
+        >>> Depth()(np.array([[2, 5], [0, 1]]))
+        array([3., 1.])
+    """
 
     @abstractmethod
     def __call__(self, genomes: Genomes) -> Floats:
@@ -55,7 +70,14 @@ def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[
 
 
 class Measurement(Objective):
-    """An objective that is measured on each evaluated network; surrogates predict it for all others."""
+    """Base class for objectives that are measured on each evaluated network and predicted for all others.
+
+    Example:
+        >>> class Layers(Measurement):
+        ...     measure = Measure("layers", "")
+        ...     def of(self, network, resolution):
+        ...         return float(len(list(network.modules())))
+    """
 
     @abstractmethod
     def of(self, network: "nn.Module", resolution: int) -> float:

@@ -12,17 +12,25 @@ from nas.types import Floats, Genomes
 
 @dataclass(frozen=True)
 class Problem:
-    """A cheap multi-objective problem on a search space.
+    """Cheap multi-objective problem on a search space.
 
     Attributes:
         space: Bounds and the canonical form of genomes.
         evaluate: Objectives of canonical genomes, (n, d) -> (n, m), all minimized; called with whole
             populations, and never twice with one genome.
-        n_objectives: M.
+        n_objectives: Number of objectives, m.
         violation: Function that maps genomes, (n, d), and objectives, (n, m), to constraint violations, (n,), 0 for
             allowed ones. Allowed genomes dominate others, and less violation dominates more.
         deviation: Standard deviations of the first objective of canonical genomes, (n, d) -> (n,), where it is
             predicted; gives ``None`` where the model has none. ``None`` for exact problems.
+
+    Example:
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0], [9, 9])
+        >>> values = lambda genomes: np.column_stack([genomes[:, 0], 9.0 - genomes[:, 1]])
+        >>> problem = Problem(space, values, n_objectives=2, violation=lambda genomes, _: np.zeros(len(genomes)))
+        >>> problem.evaluate(np.array([[3, 4]]))
+        array([[3., 5.]])
     """
 
     space: SearchSpace
@@ -33,7 +41,14 @@ class Problem:
 
 
 class Optimizer(ABC):
-    """Approximates the Pareto front of a problem."""
+    """Base class for optimizers, which approximate the Pareto front of a problem.
+
+    Example:
+        >>> class Sampling(Optimizer):
+        ...     def minimize(self, problem, initial, rng):
+        ...         genomes = np.unique(np.concatenate([initial, problem.space.sample(20, rng)]), axis=0)
+        ...         return genomes, problem.evaluate(genomes)
+    """
 
     @abstractmethod
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:

@@ -13,6 +13,13 @@ class Selector(ABC):
 
     Attributes:
         uses_covariance: Whether it looks at how sure the model is; what it does not need is not computed.
+
+    Example:
+        >>> class First(Selector):
+        ...     def choose(self, candidates, front, n, rng, covariance):
+        ...         return np.arange(n)
+        >>> First().select(np.array([[3.0, 1.0], [2.0, 2.0]]), np.zeros((0, 2)), 1, np.random.default_rng(0))
+        array([0])
     """
 
     uses_covariance: bool = False

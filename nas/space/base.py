@@ -38,11 +38,19 @@ def choice_index(key: str, value: object, choices: Sequence[float]) -> int:
 
 
 class SearchSpace(ABC):
-    """A set of architectures, each with one canonical integer genome.
+    """Base class for search spaces: architectures, each with one canonical integer genome.
 
     Attributes:
         lower, upper: Bounds of each gene, inclusive, shape (d,).
         names: Names of the genes, for example ``"stage1.depth"``, length d.
+
+    Example:
+        >>> from nas.space.choices import ChoiceSpace
+        >>> space = ChoiceSpace({"depth": (1, 2), "r": (24, 32)})
+        >>> space.size(), space.n_genes
+        (4, 2)
+        >>> space.sample(3, np.random.default_rng(0)).shape
+        (3, 2)
     """
 
     lower: Genomes
@@ -176,6 +184,15 @@ class SpaceSource(ABC):
         fingerprint: Hexadecimal digits that change when results do: with the networks, or the tables.
         n_classes: Number of classes of the images that results are for, if they are not the run's data set; else
             ``None``.
+
+    Example:
+        >>> from nas.space.choices import ChoiceSpace
+        >>> class Benchmark(SpaceSource):
+        ...     space, fingerprint = ChoiceSpace({"cell": (0, 1, 2)}), "1"
+        ...     def costs(self):
+        ...         return {}
+        >>> Benchmark().space.size()
+        3
     """
 
     space: SearchSpace

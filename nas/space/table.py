@@ -18,7 +18,13 @@ Choice = tuple[Any, ...]
 
 
 class CostTable(ABC):
-    """A cost of each genome, in multiply-adds, parameters or nanoseconds: millionths of what objectives are in."""
+    """Base class for cost tables, in multiply-adds, parameters or nanoseconds: millionths of the objectives' units.
+
+    Example:
+        >>> table = AdditiveTable(2, [([0], np.array([10, 20]))])
+        >>> isinstance(table, CostTable)
+        True
+    """
 
     @abstractmethod
     def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
@@ -35,11 +41,18 @@ class CostTable(ABC):
 
 @final
 class AdditiveTable(CostTable):
-    """The sum of terms, each an array indexed by a few genes of the genome.
+    """Cost table that sums terms, each an array indexed by a few genes.
 
     One term per block of the network, indexed by the genes that its cost depends on (depth, kernel size,
     expansion, resolution, width), holds zero where the block is absent. All terms lie in one flat array, so
     that a population costs one gather.
+
+    Example:
+        >>> table = AdditiveTable(2, [([0], np.array([10, 20])), ([0, 1], np.array([[1, 2], [3, 4]]))])
+        >>> table(np.array([[0, 1], [1, 1]]))
+        array([12, 24])
+        >>> table.extremes()
+        (11.0, 24.0)
     """
 
     def __init__(

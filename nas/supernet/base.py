@@ -41,7 +41,7 @@ class PublishedOptions(TypedDict):
 
 
 class Supernet(ABC):
-    """A network whose weights are shared by all architectures of a search space.
+    """Base class for supernets: networks whose weights are shared by all architectures of a search space.
 
     Attributes:
         space: The architectures.
@@ -50,6 +50,23 @@ class Supernet(ABC):
         checkpoints: SHA-256 of each file that its weights are from, or ``"random"``; empty where there is no such file.
         fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
             its first weights.
+
+    Example:
+        >>> import torch
+        >>> from nas.space.choices import ChoiceSpace
+        >>> class Linear(Supernet):
+        ...     trained, fingerprint = False, "1"
+        ...     space, module = ChoiceSpace({"width": (2, 4), "r": (8,)}), nn.Linear(4, 10)
+        ...     def forward(self, images, architecture):
+        ...         width = architecture.config["width"]
+        ...         return images.mean((2, 3)).repeat(1, 2)[:, :width] @ self.module.weight[:, :width].T
+        ...     def extract(self, architecture):
+        ...         raise NotImplementedError("see examples/elastic_cnn")
+        ...     def _cost_tables(self):
+        ...         return {}
+        >>> supernet = Linear()
+        >>> supernet.forward(torch.zeros(5, 3, 8, 8), supernet.space.decode(supernet.space.largest)).shape
+        torch.Size([5, 10])
     """
 
     space: SearchSpace

@@ -41,11 +41,23 @@ class Standardised:
 
 
 class Surrogate(ABC):
-    """Predicts objectives from genomes; whole arrays at once.
+    """Base class for surrogates, which predict objectives from genomes, whole arrays at once.
 
     Attributes:
         name: The word that selects it on the command line.
         metrics: Names of further metrics that the surrogate is fitted to: the last columns of values.
+
+    Example:
+        >>> class Mean(Surrogate):
+        ...     name = "mean"
+        ...     def fit(self, genomes, values):
+        ...         self.mean = values.mean(axis=0)
+        ...     def predict(self, genomes):
+        ...         return np.tile(self.mean, (len(genomes), 1))
+        >>> surrogate = Mean()
+        >>> surrogate.fit(np.array([[0], [1]]), np.array([[10.0], [20.0]]))
+        >>> surrogate.predict(np.array([[5]]))
+        array([[15.]])
     """
 
     name: str

@@ -51,13 +51,22 @@ class RunInfo:
 
 
 class Tracker(ABC):
-    """Receives a run's progress. Calls come in this order: start, any mixture of the others, finish.
+    """Base class for trackers, which receive a run's progress: start, any mixture of the others, finish.
 
     A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored (``harmless``).
 
     Attributes:
         reported: Whether an error of this tracker was logged already.
         background_seconds: Seconds of computing in the tracker's own threads; known at the end.
+
+    Example:
+        >>> class Printer(Tracker):
+        ...     def start(self, run, history): ...
+        ...     def progress(self, what, done, total, failed=0): ...
+        ...     def step(self, summary, picture):
+        ...         print(f"step {summary.step}: hypervolume {summary.hypervolume:.3f}")
+        ...     def finish(self, error): ...
+        >>> Printer().finish(None)
     """
 
     reported: bool = False

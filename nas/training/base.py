@@ -9,13 +9,20 @@ from nas.types import Genomes, Progress
 
 
 class Training(ABC):
-    """Weights in, weights out.
+    """Base class for trainings, which give the supernet its weights.
 
     The weights of a step are a function of the first weights and of the genomes that the steps up to it evaluated, so
     that a killed run finds them again.
 
     Attributes:
         moves: Whether the weights change during a search, so that what was measured earlier has to be measured again.
+
+    Example:
+        >>> class AsTheyAre(Training):
+        ...     weights = None
+        ...     def prepare(self, progress): ...
+        >>> AsTheyAre().moves
+        False
     """
 
     moves: bool = False
