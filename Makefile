@@ -1,7 +1,7 @@
 # Needs GNU make and Python 3.11, 3.12 or 3.13; everything else goes into .venv.
 # `make PYTHON=python3.13 ...` chooses the interpreter, `make test ARGS="-k pareto"` passes arguments on.
 .DEFAULT_GOAL := help
-.PHONY: help install environment demo test test-slow test-long lint types docs bench pin clean
+.PHONY: help install environment demo test test-slow test-long lint conf types docs bench pin clean
 
 PY := .venv/bin/python
 ARGS ?=
@@ -39,6 +39,9 @@ lint: environment ## check style, format and the layers of imports
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
+
+conf: environment ## write the comments of conf/ from the descriptions of the constructors
+	$(PY) tools/write_conf.py
 
 types: environment ## check types, strictly
 	$(PY) -m mypy

@@ -52,7 +52,7 @@ class ENCASJoint(Algorithm):
             n_doe: Cascades in the initial design (published: 300).
             n_iter: Cascades evaluated in each iteration (published: 300).
             iterations: Iterations after the initial design (published: 30).
-            reevaluate: Whether what the last step evaluated may be chosen again; needs weights that adapt.
+            reevaluate: Whether architectures of the previous step may be chosen again; needs weights that adapt.
             fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
                 (published).
 

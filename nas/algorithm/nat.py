@@ -51,7 +51,7 @@ class NAT(Algorithm):
             n_doe: Architectures in the initial design (published: 300; in the reproduction of NAT 100).
             n_iter: Architectures evaluated in each iteration (published: 300).
             iterations: Iterations after the initial design (published: 30).
-            reevaluate: Whether what the last step evaluated may be chosen again; needs weights that adapt.
+            reevaluate: Whether architectures of the previous step may be chosen again; needs weights that adapt.
             fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
                 (published: all; in the reproduction of NAT: 100).
 

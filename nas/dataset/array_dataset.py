@@ -17,7 +17,7 @@ class ArrayOptions(TypedDict):
     """Settings that all data sets in memory have.
 
     Attributes:
-        mean: Per channel of pixels scaled to 0..1; computed from the training images if ``None``.
+        mean: Mean per channel of pixels scaled to 0..1; computed from the training images if ``None``.
         std: Standard deviation per channel; computed from the training images if ``None``.
         resolutions: Recommended sides of a network's input, in pixels.
         augmentation: Augmentation of training images.

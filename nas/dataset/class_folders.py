@@ -32,7 +32,7 @@ class ClassFolders(FileDataset):
         """List the files.
 
         Args:
-            path: The data set's folder.
+            path: Folder of the data set.
             train_folders: Folders in it; training and validation images are taken from all of them.
             test_folder: Folder in it of the test images.
             train_size: Number of training images; all that are left by the validation split if ``None``.

@@ -31,10 +31,10 @@ class FileOptions(TypedDict):
 
     Attributes:
         size: Side in pixels to which images are decoded.
-        storage: Whether decoded images are kept, see :class:`FileDataset`.
+        storage: Storage of decoded images: "cache" on the disk, or "files" that are read each time.
         corrupt: Whether to refuse or to skip images that cannot be read.
-        mean: Per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand of
-            them where decoded images are not kept.
+        mean: Mean per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand
+            of them where decoded images are not kept.
         std: Standard deviation per channel; computed from the training images if ``None``.
         resolutions: Recommended sides of a network's input, in pixels.
         augmentation: Augmentation of training images.

@@ -41,7 +41,7 @@ class ImageFolder(FileDataset):
         """List the files.
 
         Args:
-            path: The folder.
+            path: Folder of class folders, or of train/, valid/ and test/ with class folders in them.
             vld_size: Number of validation images: of the validation folder where there are three folders of splits,
                 all if ``None``; otherwise of the training images, a fifth if ``None``.
             test_size: Number of test images where there is no test folder; a fifth of all images if ``None``.

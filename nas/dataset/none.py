@@ -15,7 +15,7 @@ class NoImages(Dataset):
         """Set what supernets want to know.
 
         Args:
-            classes: Outputs of the classifier, which count in the costs.
+            classes: Number of classes, whose outputs count in the costs.
             resolutions: Recommended sides of a network's input, in pixels.
         """
         self.class_names = tuple(str(label) for label in range(classes))

@@ -42,9 +42,9 @@ class TorchvisionArrays(ArrayDataset):
         """Read the images, downloading them if needed.
 
         Args:
-            name: Which data set.
-            path: The folder that holds the data set's own folder, as torchvision expects it.
-            download: Whether to download what is absent.
+            name: Name of the data set.
+            path: Folder that holds the data set's own folder, as torchvision expects it.
+            download: Whether to download missing files.
             vld_size: Number of validation images, which are taken from the training images.
             split_seed: Seed of the random split; independent of the run's seed, so all runs see the same data.
             options: See :class:`ArrayOptions`.

@@ -25,7 +25,7 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
         class_name: Name of the class in ``torchvision.datasets``.
         root: The folder that holds the data set's own folder.
         parts: The arguments that choose a part, by a name of one's own.
-        download: Whether to download what is absent.
+        download: Whether to download missing files.
 
     Raises:
         UserError: If the files are absent or damaged, or cannot be downloaded.

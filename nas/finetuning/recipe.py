@@ -28,8 +28,8 @@ class Recipe:
     Attributes:
         epochs: Passes over the training images, warm-up included.
         batch_size: Images a step, of all processes together.
-        validation_batch_size: Images at once where nothing is trained.
-        optimizer_name: The name that timm has for it, for example ``"rmsproptf"``.
+        validation_batch_size: Number of images per batch without training.
+        optimizer_name: Name of the optimizer in timm, for example ``"rmsproptf"``.
         lr: Highest learning rate.
         lr_batch_size: Images a step that ``lr`` is meant for; it grows in proportion to ``batch_size`` (Goyal et al.
             2017). ``None``: ``lr`` is meant for ``batch_size``.
@@ -39,8 +39,8 @@ class Recipe:
         optimizer_options: Further settings of the optimizer, for example ``{"eps": 0.001}``.
         clip_norm: Largest norm of a step's gradient; ``None`` for any.
         schedule: Schedule of the learning rate after the warm-up, by timm's name.
-        schedule_steps: Whether it changes with every step, or with every epoch.
-        warmup_epochs: The first ones, in which the learning rate rises linearly from ``warmup_lr``.
+        schedule_steps: Unit of the schedule: "step" or "epoch".
+        warmup_epochs: Epochs at the start in which the learning rate rises linearly from ``warmup_lr``.
         warmup_lr: Learning rate of the first step with warm-up; it does not grow with the batch.
         min_lr: Learning rate at the end of ``cosine``, ``tanh`` and ``poly``; likewise.
         decay_epochs: Epochs between two decays of ``step``.
@@ -61,7 +61,7 @@ class Recipe:
         teacher_weights: Weights of a timm teacher: a path or ``"random"``.
         precision: Precision on a GPU: ``"auto"`` is bfloat16 if the GPU has it, else float16.
         new_classifier: Whether a model of other classes gets a new classifier.
-        processes: That train together, one a GPU from the device on, or on the CPU.
+        processes: Number of processes that train together, one a GPU from the device on, or on the CPU.
     """
 
     epochs: PositiveInt

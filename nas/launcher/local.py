@@ -29,8 +29,8 @@ class Local(Launcher):
         """Set how many runs go on at a time.
 
         Args:
-            workers: That many; with more than one, what they print goes to ``logs`` in the sweep's folder, and there is
-                a line a step here.
+            workers: Number of runs at a time; with more than one, what they print goes to ``logs`` in the sweep's
+                folder, and there is a line a step here.
             restarts: Number of restarts of a run that dies without a message and without a finished step in between.
         """
         self._workers = workers

@@ -80,11 +80,11 @@ class Slurm(Launcher):
             signal_delay_s: Seconds before a job's end at which its run is stopped.
             max_num_timeout: Number of times that a run may reach its time limit and resume in another job.
             restarts: Number of restarts of a run that dies without a message and without a finished step in between.
-            account: Whom SLURM charges.
+            account: Account that SLURM charges.
             qos: Quality of service.
             constraint: Features that nodes must have.
             setup: Lines of shell script that run before a job.
-            additional_parameters: Further ones of ``sbatch`` by their long names.
+            additional_parameters: Further options of ``sbatch`` by their long names.
         """
         source = f"export PYTHONPATH={shlex.quote(str(_SOURCE))}${{PYTHONPATH:+:$PYTHONPATH}}"
         parameters = {

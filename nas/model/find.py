@@ -48,7 +48,8 @@ class ModelKeys:
     Attributes:
         run: Folder of a finished run, of which ``arch`` is a member or an architecture.
         arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-        model: Instead: a folder that holds ``model.json``, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+        model: Model in place of a run: a folder that holds ``model.json``, a ``net.config`` or ``.subnet`` file, or
+            ``timm:NAME``.
         weights: Weights of a model that is a file or timm's: a path or ``"random"``.
         r: Side of the square input in pixels, where the model does not say it; timm's have their own.
     """

@@ -54,7 +54,7 @@ def answers_of(
         model: On the device.
         images: At least one.
         device: Torch device of the model.
-        batch_size: Images at once.
+        batch_size: Number of images per batch.
         amp: Mixed precision of networks on a GPU.
         progress: Told about images.
     """

@@ -35,9 +35,9 @@ class Latency(Measurement):
 
         Args:
             device: Torch device that latency is measured on.
-            batch_size: Images of a pass.
-            warmup: Passes that do not count, before the others.
-            repeats: Passes whose median counts.
+            batch_size: Number of images of a pass.
+            warmup: Number of passes before the measured ones.
+            repeats: Number of measured passes, whose median counts.
         """
         self._device = torch.device(device)
         self._batch_size = batch_size

@@ -43,7 +43,7 @@ class LatencyTable(Cost):
         """Read a table.
 
         Args:
-            path: A file, or the folder of OFA's files, one a resolution.
+            path: File of a latency table, or folder of OFA's files, one a resolution.
             space: The architectures.
             tables: Exact costs of the supernet, see :meth:`nas.supernet.base.Supernet.costs`.
             n_classes: Outputs of the supernet's classifier.

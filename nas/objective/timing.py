@@ -52,7 +52,7 @@ def forward_times(
     Args:
         network: In eval mode, on the images' device.
         images: Normalized, shape (n, 3, r, r).
-        warmup: Passes that do not count, before the others.
+        warmup: Number of passes before the measured ones.
         repeats: Passes that count.
         clock: On the CPU: ``"wall"``, or ``"processor"`` for the time that this thread computes. Where torch has one
             thread and nothing else runs the two are equal, and programs that take turns with this one make only the

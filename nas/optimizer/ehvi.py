@@ -41,7 +41,7 @@ class EHVISearch(Optimizer):
         """Set the sizes.
 
         Args:
-            population: Children each generation.
+            population: Number of children in each generation.
             generations: Generations, the first of which are the initial genomes and random ones.
             niches: Intervals of the second objective; of equal ratio where it is positive.
             survivors: Maximum number of survivors in each niche.

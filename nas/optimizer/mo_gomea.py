@@ -37,7 +37,7 @@ class MOGOMEA(Optimizer):
         Args:
             evaluations: Different genomes evaluated, the initial ones among them; fewer where a space is used up.
             population: Individuals of the first and smallest population.
-            archive_capacity: Most members of the elitist archive, which is the result.
+            archive_capacity: Maximum number of members of the elitist archive, which is the result.
         """
         self._budget = evaluations
         self._population = population

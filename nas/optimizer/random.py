@@ -21,7 +21,7 @@ class RandomSampling(Optimizer):
 
         Args:
             evaluations: Different genomes evaluated, the initial ones among them; fewer where a space is used up.
-            population: Genomes that are drawn at a time.
+            population: Number of genomes that are drawn at a time.
         """
         self._budget = evaluations
         self._population = population

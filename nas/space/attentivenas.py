@@ -37,7 +37,7 @@ class AttentiveNasSpace(SearchSpace):
         """Build the space from its choices.
 
         Args:
-            resolutions: Side of the square input, pixels.
+            resolutions: Sides of the square input, in pixels.
             widths: Channels after the first convolution, after each stage, and after the last convolution.
             depths: Layers of each stage.
             kernel_sizes: Kernel sizes of the depthwise convolutions of each stage.

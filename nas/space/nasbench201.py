@@ -63,11 +63,11 @@ class NasBench201(SpaceSource):
 
         Args:
             cache: Folder; the copy is kept below ``nasbench201/`` in it.
-            path: A file or folder of NAS-Bench-201 or NATS-Bench, see :func:`nas.space.nasbench201_files.read_cells`.
+            path: File or folder of NAS-Bench-201 or NATS-Bench, see :func:`nas.space.nasbench201_files.read_cells`.
             images: Images that the networks were trained on. ``"cifar10"`` is the benchmark's own pair: validation
                 after training on half of the training images, test after training on all of them; ``"cifar10-valid"``
                 is both after training on half.
-            epochs: That they were trained for.
+            epochs: Number of epochs that the networks were trained for.
 
         Raises:
             UserError: If there is no such file, or it is damaged or lacks cells.

@@ -47,7 +47,7 @@ class OfaSpace(SearchSpace):
             depths: Layers a stage may have.
             kernel_sizes: Kernel sizes of the depthwise convolutions.
             expand_ratios: Hidden channels over input channels of a layer.
-            resolutions: Side of the square input, pixels.
+            resolutions: Sides of the square input, in pixels.
             widths: Multipliers of all channels.
 
         Raises:

@@ -50,7 +50,7 @@ class OfaResnet50Space(SearchSpace):
         """Build the space.
 
         Args:
-            resolutions: Side of the square input, pixels.
+            resolutions: Sides of the square input, in pixels.
 
         Raises:
             UserError: If there are none, or they do not ascend.

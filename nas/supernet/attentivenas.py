@@ -78,15 +78,15 @@ class AttentiveNas(ElasticSupernet):
         """Build the network and load its weights.
 
         Args:
-            weights: Which published ones, where ``checkpoint`` does not say otherwise.
-            checkpoint: A path; ``None`` for the published weights; ``"random"`` for none.
+            weights: Published weights that are used unless ``checkpoint`` says otherwise.
+            checkpoint: Path of the weights; ``None`` for the published ones; ``"random"`` for none.
             widths: Channels after the first convolution, after each stage, and after the last convolution.
             depths: Layers of each stage.
             kernel_sizes: Kernel sizes of the depthwise convolutions of each stage, odd.
             expand_ratios: Hidden channels over input channels of the layers of each stage.
             stem_stride: Stride of the first convolution.
             strides: Stride of each stage's first layer.
-            squeeze_excite: Whether the layers of each stage have it.
+            squeeze_excite: Whether the layers of each stage have squeeze-excite.
             options: See :class:`nas.supernet.base.PublishedOptions`; no layer is dropped before the last two stages.
 
         Raises:

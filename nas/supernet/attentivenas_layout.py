@@ -147,7 +147,7 @@ class Design:
     Attributes:
         stem_stride: Stride of the first convolution.
         strides: Stride of each stage's first layer.
-        squeeze_excite: Whether the layers of each stage have it.
+        squeeze_excite: Whether the layers of each stage have squeeze-excite.
         n_classes: Outputs of the classifier.
     """
 

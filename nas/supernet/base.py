@@ -22,7 +22,7 @@ class PublishedOptions(TypedDict):
     Attributes:
         n_classes: Outputs of the classifier; where the checkpoint has others, the classifier stays random.
         cache: Folder; the published weights are kept in it.
-        resolutions: Side of the square input, pixels.
+        resolutions: Sides of the square input, in pixels.
         dropout: Probability that a feature is zeroed in training.
         drop_path: In training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
             first layer to this value after the last one.

@@ -69,17 +69,17 @@ class Tiny(ElasticSupernet):
         Args:
             n_classes: Outputs of the classifier.
             stem_width: Channels of the first convolution.
-            stem_stride: Its stride.
+            stem_stride: Stride of the first convolution.
             stage_widths: Channels of each stage.
             strides: Stride of each stage's first layer.
-            squeeze_excite: Whether the layers of each stage have it.
-            hard_swish: Whether the layers of each stage use it, not ReLU.
+            squeeze_excite: Whether the layers of each stage have squeeze-excite.
+            hard_swish: Whether the layers of each stage use hard swish instead of ReLU.
             feature_width: Channels before the classifier.
             depths: Layers a stage may have.
             kernel_sizes: Kernel sizes of the depthwise convolutions, odd.
             expand_ratios: Hidden channels over input channels of a layer.
             widths: Multipliers of all channels.
-            resolutions: Side of the square input, pixels.
+            resolutions: Sides of the square input, in pixels.
             dropout: Probability that a feature is zeroed in training.
             seed: Seed of the first weights.
 

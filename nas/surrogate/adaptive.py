@@ -51,7 +51,7 @@ class Adaptive(Surrogate):
         """Set the candidates.
 
         Args:
-            candidates: Which of the surrogates below take part; the fast ones first.
+            candidates: Surrogates that take part, the fast ones first.
             folds: Number of folds of the cross-validation, 2 or more (published: 10).
             seed: Seed of the division into folds.
             rbf: Makes a new one, as the following do.

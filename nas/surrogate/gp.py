@@ -30,7 +30,7 @@ class GP(Surrogate):
         """Choose the kernel.
 
         Args:
-            kernel: Gaussian, or Matern of order 5/2; ``linear_`` adds a linear kernel.
+            kernel: Kernel: Gaussian, or Matern of order 5/2; ``linear_`` adds a linear kernel.
         """
         self._kernel = kernel
 

@@ -39,7 +39,7 @@ class MLP(Surrogate):
         Args:
             hidden: Features of each of the three hidden layers (published: 300).
             dropout: Probability that a feature before the last layer is zeroed in training (published: 0.2).
-            learning_rate: At the start (published: 8e-4); it falls to zero.
+            learning_rate: Initial learning rate (published: 8e-4); it falls to zero.
             epochs: Steps of the training, each on all points (published: 2,000).
             held_out: Share of the points that choose the epoch (published: 0.2).
             seed: Seed of weights, dropout and held-out architectures.

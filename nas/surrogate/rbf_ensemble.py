@@ -56,7 +56,7 @@ class RBFEnsemble(Surrogate):
         """Set the size.
 
         Args:
-            members: Interpolants (published: 500).
+            members: Number of interpolants (published: 500).
             seed: Seed of the random subsets.
             device: Torch device of the computation.
         """

@@ -70,20 +70,20 @@ class ExportTask(Task):
             format: Format of the file.
             run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
             weights: Weights of a file or a timm model: a path or ``"random"``.
             r: Side of the square input in pixels, where the model does not say it.
-            preprocessing: Whether the file crops, normalizes and resizes images itself; else it takes normalized ones
+            preprocessing: Whether the file crops, normalizes and resizes images; otherwise it takes normalized ones
                 of the network's own size.
             path: Path of the file; ``None`` for one below the run's, the model's or this folder.
             overwrite: Whether an existing file may be replaced.
-            split: Which images outputs are compared on.
+            split: Split whose images outputs are compared on.
             images: Number of images, spread evenly over the split; all if it has fewer.
-            tolerance: The largest difference of outputs, as a share of the largest of them (and of 1 where all are
+            tolerance: Largest difference of outputs, as a share of the largest of them (and of 1 where all are
                 smaller).
-            batch_sizes: Images of the passes that are timed.
-            warmup: Passes that do not count, of each.
-            repeats: Passes whose median counts, of each.
+            batch_sizes: Numbers of images of the timed passes.
+            warmup: Number of passes before the timed ones.
+            repeats: Number of timed passes, whose median counts.
         """
         self._experiment = experiment
         self._format = format

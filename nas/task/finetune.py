@@ -65,7 +65,7 @@ class FinetuneTask(Task):
             run: Folder of a finished run.
             arch: Member of the run's front: an index of ``front.json``, ``"best"``, or an architecture as JSON or a
                 file.
-            model: Instead: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            model: Model in place of a run: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
             weights: Weights of a file or a timm model: a path, or ``"random"``.
             r: Side of the square input in pixels, where the model does not say it.
         """

@@ -81,7 +81,7 @@ class LatencyTableTask(Task):
             overwrite: Whether an existing file may be replaced.
             classes: Outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
                 for one that is trained from scratch.
-            batch_size: Images of a pass.
+            batch_size: Number of images of a pass.
             coverage: Minimum number of networks that each block is measured in with each choice.
             calibration_networks: Whole networks that a scale and an offset are fitted to, 2 or more.
             held_out_networks: Whole networks that the error is computed on, 2 or more.

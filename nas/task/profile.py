@@ -82,8 +82,8 @@ class ProfileTask(Task):
             experiment: Its ``supernet``, ``sec_obj`` and, for its number of classes, ``dataset`` count.
             run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            r: Side of the square input, pixels; ``None`` for the one that the model says.
+            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            r: Side of the square input in pixels; ``None`` for the model's own.
             classes: Outputs of the classifier of an architecture; ``None`` for those of its run or data set, or the
                 1,000 of a published supernet.
             detail: Whether each part's share is listed too.

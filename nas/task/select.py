@@ -51,7 +51,7 @@ class SelectTask(Task):
             experiment: Experiment of the command line; ``device``, and for results of the original tool ``supernet``,
                 ``dataset``, ``evaluator`` and ``sec_obj`` count.
             run: Folder of a finished run, or of the original tool's results.
-            n: Members to choose beside the most accurate one.
+            n: Number of members to choose besides the most accurate one.
             prefer: Wanted values of objectives by name, in their units; ``top1`` is the accuracy, percent. ``None`` for
                 none.
             path: Folder of the models' folders; ``None`` for ``selected/`` in the run's.

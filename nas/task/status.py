@@ -19,7 +19,7 @@ class StatusTask(Task):
 
         Args:
             experiment: Experiment of the command line; only ``paths.outputs`` counts.
-            sweep: The sweep's folder, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
+            sweep: Folder of the sweep, its name in ``sweeps`` below ``paths.outputs`` with or without the digits at its
                 end, or the file of settings that it was started with.
         """
         self._sweeps = experiment.paths.outputs / "sweeps"

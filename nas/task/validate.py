@@ -60,14 +60,14 @@ class ValidateTask(Task):
                 ``threads`` count.
             run: Folder of a finished run, of which ``arch`` is a member or an architecture.
             arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Instead: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
             weights: Weights of a file or a timm model: a path or ``"random"``.
             r: Side of the square input in pixels, where the model does not say it.
-            split: Which images.
+            split: Split of the data.
             recalibrate: Whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
                 those that a run measured its architectures with. ``False`` leaves a run's supernet's.
             path: Folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
-            batch_size: Images at once.
+            batch_size: Number of images per batch.
             bins: Number of confidence bins for the calibration error.
         """
         self._experiment = experiment

@@ -55,8 +55,8 @@ class ConsoleTracker(Tracker):
 
         Args:
             refresh_per_second: Number of times a second that the live display is drawn.
-            line_seconds: Plain lines about one activity are at least this far apart.
-            line_share: And each reports at least this share of the activity more than the one before.
+            line_seconds: Seconds between two plain lines about one activity, at least.
+            line_share: Share of the activity between two plain lines, at least.
             stream: Stream to write to; ``None`` for the standard output at the time of ``start``.
         """
         self._refresh = refresh_per_second

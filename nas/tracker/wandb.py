@@ -217,8 +217,8 @@ class WandbTracker(Tracker):
             mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well, ``"disabled"`` only displays.
             project: Name of the project.
             entity: User or team; ``None`` for the account's default.
-            tags: Put on runs in addition to the names of their parts.
-            timeout: Seconds that connecting, and the upload that is left at the end, may each take.
+            tags: Tags of the runs in addition to the names of their parts.
+            timeout: Time limit of connecting, and of the upload at the end, in seconds each.
             display: Receives every call too.
         """
         self._mode = mode

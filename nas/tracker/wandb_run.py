@@ -121,7 +121,7 @@ class Place:
         project: Name of the project.
         entity: User or team; ``None`` for the account's default.
         tags: In addition to the names of the run's parts.
-        timeout: Seconds that connecting, and the upload that is left at the end, may each take.
+        timeout: Time limit of connecting, and of the upload at the end, in seconds each.
     """
 
     mode: Mode

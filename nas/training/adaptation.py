@@ -26,12 +26,12 @@ class AdaptationSettings:
 
     Attributes:
         batch_size: Images a step, of all processes together.
-        momentum: Nesterov's.
+        momentum: Nesterov momentum.
         weight_decay: Weight decay of all parameters.
         label_smoothing: Share of the label that is spread over all classes.
         distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
         ema: Decay of the exponential moving average of the weights; ``None`` for no average.
-        amp: Mixed precision, where there is a GPU.
+        amp: Whether to use mixed precision on a GPU.
         seed: Seed of images, augmentation and dropout.
     """
 

@@ -59,25 +59,25 @@ class NatTraining(Training):
             whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
         initial: Makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
         iterations: Iterations of the search after its initial design.
-        epochs: Passes over the training split in each iteration, the initial design's too; of all supernets that
+        epochs: Passes over the training split in each iteration, the initial design included; of all supernets that
             share them together.
-        warmup_epochs: Before the first of them, in which the learning rate rises from 0.
+        warmup_epochs: Epochs before the first iteration in which the learning rate rises from 0.
         choice: Architectures that the steps of an iteration train: its candidates in turn, each about equally often, or
             architectures whose genes are drawn from the candidates' values.
         batch_size: Images a step, of all processes together.
         lr: Highest learning rate.
-        schedule: It falls as a cosine over the whole search, or anew in each iteration.
-        momentum: Nesterov's.
+        schedule: Schedule of the learning rate: a cosine over the whole search, or one in each iteration.
+        momentum: Nesterov momentum.
         weight_decay: Weight decay of all parameters.
         label_smoothing: Share of the label that is spread over all classes.
         distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
         ema: Decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
-        amp: Mixed precision, where there is a GPU.
+        amp: Whether to use mixed precision on a GPU.
         averaged_iterations: Number of the last iterations whose weights are averaged for the final weights (SWA,
             Izmailov et al. 2018); 0 keeps the last weights.
-        checkpoint_every: Iterations whose weights stay; ``None`` for none but the last two, which always do.
-        epochs_between_saves: Epochs of an iteration after which a killed training can go on.
-        processes: That train together, on the GPUs from ``device`` on or on the CPU.
+        checkpoint_every: Interval of iterations whose weights stay on disk; ``None`` keeps the last two alone.
+        epochs_between_saves: Epochs between two checkpoints within an iteration.
+        processes: Number of processes that train together, on the GPUs from ``device`` on or on the CPU.
     """
 
     moves = True

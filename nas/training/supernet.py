@@ -95,7 +95,7 @@ class SupernetTraining(Training):
             clip_norm: Largest norm of a step's gradient.
             label_smoothing: Share of the label that is spread over all classes.
             random_subnets: Architectures a step besides the largest and the smallest.
-            checkpoint_every: Epochs after which an interrupted training can go on.
+            checkpoint_every: Epochs between two checkpoints.
             seed: Seed of order, augmentation and random architectures.
 
         Raises:

@@ -22,7 +22,7 @@ def test_a_group_shows_its_choices_in_words():
 def test_a_choice_shows_each_setting_with_value_type_and_description():
     text = help_text(CommandLine(("surrogate=rbf_ensemble",)), CONF)
     assert "nas.surrogate.rbf_ensemble.RBFEnsemble" in text
-    assert "surrogate.members=500   (whole number, 1 or more)\n      interpolants" in text
+    assert "surrogate.members=500   (whole number, 1 or more)\n      Number of interpolants" in text
     assert "device" not in text  # no setting
 
 
