@@ -327,7 +327,7 @@ def described(
     if folder is not None:
         more.append(f"paths.run={literal(Path(folder).absolute())}")
     if (objects or own) and not any(word.startswith("paths.run=") for word in (*words, *more)):
-        raise UserError("a run with objects of your own needs a folder: nas.search(..., folder=FOLDER)")
+        raise UserError("a run with objects of your own needs a run folder: give nas.search the keyword folder")
     if "dataset" in objects:
         more.append(f"dataset.resolutions={literal(list(objects['dataset'].resolutions))}")
     if not any(word.startswith("tracker=") for word in (*words, *more)) and "tracker" not in objects:

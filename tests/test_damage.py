@@ -20,7 +20,7 @@ from nas.run.folder import RunFolder
 from nas.run.results import Results
 from nas.training import checkpoint
 from nas.training.snapshots import Snapshots
-from tests.test_search import contents
+from tests.test_loop import contents
 
 SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}
 PLACES = [0.0, 0.03, 0.2, 0.45, 0.7, 0.9, 0.99, 1.0]

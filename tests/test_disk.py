@@ -17,7 +17,7 @@ from nas.errors import DiskError
 from nas.pool.array_folder import locked, read_facts, write_arrays
 from nas.training import checkpoint
 from tests.quick_search import WORDS, write_predictor
-from tests.test_search import contents
+from tests.test_loop import contents
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"n_doe": 13, "n_iter": 2, "iterations": 2}

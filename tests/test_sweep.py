@@ -171,7 +171,10 @@ def test_a_sweep_is_found_by_its_name_its_folder_and_its_file(tmp_path):
         SweepFolder(tmp_path / name).begin("local", [], {"config_name": "nat", "overrides": ["seed=0,1"]})
     for name in ("encas", "encas-1f0002", "sweeps/encas.yaml", str(tmp_path / "encas-1f0002")):
         assert find_sweep(name, tmp_path).path == tmp_path / "encas-1f0002"
-    assert find_sweep("encas", tmp_path).command() == {"config_name": "nat", "overrides": ["seed=0,1"]}
+    command = {"config_name": "nat", "overrides": ["seed=0,1"]}
+    assert find_sweep("encas", tmp_path).command() == command | {"config_dirs": []}
+    SweepFolder(tmp_path / "earlier").begin("local", [], command | {"config_dir": "/mine"})  # versions before 0.2
+    assert find_sweep("earlier", tmp_path).command() == command | {"config_dirs": ["/mine"]}
     with pytest.raises(UserError, match="sweep=nat may be nat-81fa02 or nat-91fa02: name one of them"):
         find_sweep("nat", tmp_path)
     with pytest.raises(UserError, match="unknown sweep 'encas-1f0003'; did you mean 'encas-1f0002'"):

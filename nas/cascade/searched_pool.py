@@ -30,6 +30,7 @@ def pool_of(
     progress: Progress,
     allowed: Allowed = NO_OTHERS,
     named: Mapping[str, Any] | None = None,
+    parts: Mapping[str, Any] | None = None,
 ) -> StoredPool:
     """Return the prepared pool that a run searched; stored outputs are used and missing ones computed again.
 
@@ -45,6 +46,7 @@ def pool_of(
         allowed: Classes from outside ``nas`` that the settings of the run, and of runs in its pool, may name.
         named: Data set settings given on the command line, for runs in a pool whose images have moved; ``None`` for
             none.
+        parts: Objects by group that the run was made with in place of settings; ``None`` for none.
 
     Raises:
         UserError: If the folder holds no such run, or the accuracies of its cascades differ.
@@ -55,8 +57,8 @@ def pool_of(
         front = RunFolder(folder).front()["front"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"'{folder}' holds no run, or is damaged ({error})") from error
-    parts = {"named": named}
-    experiment = Experiment.of_folder(settings, folder, device=device, cache=cache, allowed=allowed, parts=parts)
+    places: dict[str, Any] = {"device": device, "cache": cache, "allowed": allowed}
+    experiment = Experiment.of_folder(settings, folder, **places, parts={**(parts or {}), "named": named})
     pool: StoredPool = experiment.part("pool")
     pool.prepare(progress)
     if pool.fingerprint != known:
