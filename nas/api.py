@@ -294,9 +294,11 @@ def load_runs(*patterns: str | Path) -> list[Run]:
         UserError: If a pattern finds no run.
 
     Example:
-        >>> load_runs("nowhere/**")
-        Traceback (most recent call last):
-        nas.errors.UserError: 'nowhere/**' finds no run
+        >>> try:
+        ...     load_runs("nowhere/**")
+        ... except UserError as error:
+        ...     print(error)
+        'nowhere/**' finds no run
     """
     found: set[Path] = set()
     for pattern in patterns:

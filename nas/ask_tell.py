@@ -50,11 +50,11 @@ class AskTell:
         space: SearchSpace,
         objectives: Sequence[Objective] = (),
         *,
+        seed: int = 0,
         algorithm: Algorithm | Part | None = None,
         surrogate: Part | None = None,
         optimizer: Part | None = None,
         selector: Part | None = None,
-        seed: int = 0,
     ) -> None:
         """Set what is searched and how.
 

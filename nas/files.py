@@ -69,15 +69,21 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give the name of a temporary file in the folder of ``path``, which is made."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+
+
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Call ``write(file)`` and put what it wrote at ``path``; on any error ``path`` stays as it was.
 
     Raises:
         DiskError: If the disk is full or must not be written to.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(path) as temporary:
         try:
             with temporary.open("wb") as file:
                 write(file)
@@ -96,9 +102,7 @@ def link(source: Path, target: Path) -> None:
     Raises:
         DiskError: If the disk is full or must not be written to.
     """
-    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(target) as temporary:
         try:
             os.link(source, temporary)
         except OSError:  # another file system, one without links, or a file of somebody else

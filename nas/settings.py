@@ -109,9 +109,11 @@ def arguments(target: Callable[..., Any], *, ranges: bool) -> dict[str, inspect.
     for name, parameter in inspect.signature(target).parameters.items():
         hint = hints.get(name, Any)
         if parameter.kind is parameter.VAR_KEYWORD and get_origin(hint) is Unpack:
-            options = get_type_hints(get_args(hint)[0], include_extras=ranges)
-            only = inspect.Parameter.KEYWORD_ONLY
-            found |= {key: inspect.Parameter(key, only, annotation=kind) for key, kind in options.items()}
+            options = get_args(hint)[0]
+            only, absent = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+            for key, kind in get_type_hints(options, include_extras=ranges).items():
+                default = ... if key in options.__optional_keys__ else absent  # its reader has the default
+                found[key] = inspect.Parameter(key, only, default=default, annotation=kind)
         else:
             found[name] = parameter.replace(annotation=hint)
     return found

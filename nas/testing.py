@@ -376,8 +376,8 @@ def check_optimizer(optimizer: Optimizer, space: SearchSpace, seed: int = 0) -> 
 
     Args:
         optimizer: Optimizer.
-        space: Search space.
-        seed: Seed of the search.
+        space: Search space, with some hundred architectures or more.
+        seed: Seed of the initial genomes and of the search.
 
     Raises:
         ContractError: If a promise is broken.
@@ -506,7 +506,8 @@ def check_algorithm(
     Example:
         >>> import nas
         >>> from nas.algorithm.random import RandomSearch
-        >>> make = lambda space, objectives: RandomSearch(space=space, n_doe=8, n_iter=4)
+        >>> def make(space, objectives):
+        ...     return RandomSearch(space=space, n_doe=8, n_iter=4)
         >>> check_algorithm(make, nas.IntegerSpace([0] * 5, [5] * 5))
     """
     from nas.objective.known import KnownCost

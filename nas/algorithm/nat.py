@@ -1,7 +1,6 @@
 """Neural Architecture Transfer (Lu et al. 2021, arXiv 2005.05859, Algorithm 1), as ENCAS's authors reproduced it."""
 
 from collections.abc import Sequence
-from typing import final
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from nas.surrogate.base import Surrogate
 from nas.types import Batch, Count, Floats, Genomes, NonNegativeInt, PositiveInt
 
 
-@final
 class NAT(Algorithm):
     """Surrogate-assisted search on weights that adapt to what it proposes.
 
@@ -48,8 +46,8 @@ class NAT(Algorithm):
             surrogate: Model of the top-1 error, and of those objectives that are not known exactly.
             optimizer: Searches for candidates on predicted error and exact costs, from the archive on.
             selector: Chooses what is evaluated.
-            n_doe: Architectures in the initial design (published: 300; in the reproduction of NAT 100).
-            n_iter: Architectures evaluated in each iteration (published: 300).
+            n_doe: Architectures, or cascades, in the initial design (published: 300; in the reproduction of NAT: 100).
+            n_iter: Architectures, or cascades, evaluated in each iteration (published: 300).
             iterations: Iterations after the initial design (published: 30).
             reevaluate: Whether architectures of the previous step may be chosen again; needs weights that adapt.
             fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
@@ -58,6 +56,7 @@ class NAT(Algorithm):
         Raises:
             UserError: If the surrogate needs more evaluations.
         """
+        self._check_parts(objectives, surrogate)
         self._predicted = Predicted(space, objectives, surrogate)
         budgets = {"n_doe": n_doe, "n_iter": n_iter if reevaluate else None, "fit_on": fit_on}
         for name, value in budgets.items():
@@ -73,6 +72,9 @@ class NAT(Algorithm):
         self.reevaluates = reevaluate
         self.steps = iterations + 1
         self.evaluations = n_doe + iterations * n_iter
+
+    def _check_parts(self, objectives: Sequence[Objective], surrogate: Surrogate) -> None:
+        """Raise UserError if the method cannot use the parts."""
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
         """Return the initial design, or the ``n_iter`` architectures that the selector chose.

@@ -57,9 +57,9 @@ class Submitit(Executor):
     def __init__(
         self,
         *,
+        folder: Path,
         device: str,
         evaluator_replica: EvaluatorReplica,
-        folder: Path,
         cluster: Literal["slurm", "local"] = "slurm",
         partition: str | None = None,
         time: PositiveInt = 60,

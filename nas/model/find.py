@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from nas.errors import UserError, typed
 from nas.files import expanded, read_json
@@ -59,6 +59,24 @@ class ModelKeys:
     model: str | None = None
     weights: str | None = None
     r: PositiveInt | None = None
+
+
+class ModelOptions(TypedDict, total=False):
+    """Settings of tasks that name a model; see :class:`ModelKeys`.
+
+    Attributes:
+        run: Folder of a finished run, of which ``arch`` is a member or an architecture.
+        arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
+        model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+        weights: Weights of a file or a timm model: a path or ``"random"``.
+        r: Side of the square input in pixels, where the model does not say it.
+    """
+
+    run: Path | None
+    arch: Arch
+    model: str | None
+    weights: str | None
+    r: PositiveInt | None
 
 
 def find_source(keys: ModelKeys, *, recalibrate: bool, given: Given) -> ModelSource:

@@ -146,8 +146,6 @@ def models_in(folder: Path, suffix: str) -> list[ModelFiles]:
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path
-        >>> import numpy as np
         >>> from nas.pool.output_folder import models_in
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.savez(Path(folder, "small.npz"), validation=np.array([[0.9, 0.1]]))

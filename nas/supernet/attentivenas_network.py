@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Head
 from nas.supernet.layout import Conv
+from nas.supernet.mobile import convolution
 
 BN_EPS = 1e-5
 BN_MOMENTUM = 0.1
@@ -18,18 +19,6 @@ BN_MOMENTUM = 0.1
 
 def _named(**modules: nn.Module | None) -> nn.Sequential:
     return nn.Sequential(OrderedDict((name, module) for name, module in modules.items() if module is not None))
-
-
-def _conv(conv: Conv) -> nn.Conv2d:
-    return nn.Conv2d(
-        conv.inputs,
-        conv.outputs,
-        conv.kernel,
-        stride=conv.stride,
-        padding=conv.kernel // 2,
-        groups=conv.groups,
-        bias=conv.bias and not conv.norm,
-    )
 
 
 class Norm(nn.Module):
@@ -53,7 +42,7 @@ class Norm(nn.Module):
 
 def _layer(conv: Conv, activation: bool = True) -> nn.Sequential:
     norm = Norm(conv.outputs) if conv.norm else None
-    return _named(conv=_named(conv=_conv(conv)), bn=norm, act=Swish() if activation else None)
+    return _named(conv=_named(conv=convolution(conv)), bn=norm, act=Swish() if activation else None)
 
 
 class Swish(nn.Module):
@@ -70,7 +59,9 @@ class AttentiveSqueezeExcite(nn.Module):
     def __init__(self, squeeze: Conv, excite: Conv) -> None:
         """Build from the two convolutions' descriptions."""
         super().__init__()
-        self.fc = _named(reduce=_conv(squeeze), relu=nn.ReLU(), expand=_conv(excite), h_sigmoid=nn.Hardsigmoid())
+        self.fc = _named(
+            reduce=convolution(squeeze), relu=nn.ReLU(), expand=convolution(excite), h_sigmoid=nn.Hardsigmoid()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channels, side, side) to the same shape."""
@@ -86,7 +77,7 @@ class Shortcut(nn.Module):
         super().__init__()
         self.stride = block.stride
         self.convolve = block.inputs != block.outputs
-        self.conv = _named(conv=_conv(block.shortcut))
+        self.conv = _named(conv=convolution(block.shortcut))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, inputs, side, side) to (n, outputs, side after the stride, side after the stride)."""

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from nas.supernet.layout import Block, Conv, Layout
 
 
-def _conv(conv: Conv, device: str) -> nn.Conv2d:
+def convolution(conv: Conv, device: str | None = None) -> nn.Conv2d:
+    """Build a convolution from its description; its batch norm, if any, is not part of it."""
     return nn.Conv2d(
         conv.inputs,
         conv.outputs,
@@ -13,13 +14,13 @@ def _conv(conv: Conv, device: str) -> nn.Conv2d:
         stride=conv.stride,
         padding=conv.kernel // 2,
         groups=conv.groups,
-        bias=not conv.norm,
+        bias=conv.bias and not conv.norm,
         device=device,
     )
 
 
 def _normed(conv: Conv, device: str) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    return _conv(conv, device), nn.BatchNorm2d(conv.outputs, device=device)
+    return convolution(conv, device), nn.BatchNorm2d(conv.outputs, device=device)
 
 
 class SqueezeExcite(nn.Module):
@@ -28,8 +29,8 @@ class SqueezeExcite(nn.Module):
     def __init__(self, squeeze: Conv, excite: Conv, device: str) -> None:
         """Build from the two convolutions' descriptions."""
         super().__init__()
-        self.squeeze = _conv(squeeze, device)
-        self.excite = _conv(excite, device)
+        self.squeeze = convolution(squeeze, device)
+        self.excite = convolution(excite, device)
         self.activation = nn.ReLU()
         self.gate = nn.Hardsigmoid()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, final
+from typing import Any, Literal, Unpack, final
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from nas.export.torch_export import TorchExport
 from nas.export.torchscript import TorchScript
 from nas.files import expanded, read_json, write_bytes, write_json
 from nas.model.base import Model, ModelSource
-from nas.model.find import Arch, ModelKeys, find_source
+from nas.model.find import ModelKeys, ModelOptions, find_source
 from nas.model.given import given_by
 from nas.objective.timing import hardware
 from nas.pool.prepared import Prepared
@@ -46,11 +46,6 @@ class ExportTask(Task):
         *,
         experiment: Experiment,
         format: Literal["onnx", "torchscript", "torch_export"] = "onnx",
-        run: Path | None = None,
-        arch: Arch = "best",
-        model: str | None = None,
-        weights: str | None = None,
-        r: PositiveInt | None = None,
         preprocessing: bool = True,
         path: Path | None = None,
         overwrite: bool = False,
@@ -60,6 +55,7 @@ class ExportTask(Task):
         batch_sizes: tuple[PositiveInt, ...] = (1, 32),
         warmup: NonNegativeInt = 2,
         repeats: PositiveInt = 10,
+        **keys: Unpack[ModelOptions],
     ) -> None:
         """Take what to export.
 
@@ -68,11 +64,6 @@ class ExportTask(Task):
                 ``threads`` count. The file is made and measured on the CPU; on ``device`` batch norm statistics are
                 computed.
             format: Format of the file.
-            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
-            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: Weights of a file or a timm model: a path or ``"random"``.
-            r: Side of the square input in pixels, where the model does not say it.
             preprocessing: Whether the file crops, normalizes and resizes images; otherwise it takes normalized ones
                 of the network's own size.
             path: Path of the file; ``None`` for one below the run's, the model's or this folder.
@@ -84,10 +75,11 @@ class ExportTask(Task):
             batch_sizes: Numbers of images of the timed passes.
             warmup: Number of passes before the timed ones.
             repeats: Number of timed passes, whose median counts.
+            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
         self._format = format
-        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+        self._keys = ModelKeys(**keys)
         self._preprocessing = preprocessing
         self._path = None if path is None else expanded(path, "path")
         self._overwrite = overwrite

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -22,7 +21,7 @@ from nas.finetuning.course import Best, Course, Row
 from nas.finetuning.teacher import Teacher
 from nas.finetuning.trainer import Trainer, TrainerReplica, as_bytes
 from nas.model.base import MODEL_FILE, ModelSource, preparation
-from nas.model.find import Arch, ModelKeys
+from nas.model.find import ModelKeys, ModelOptions
 from nas.model.folder import FolderSource, launch_command, write_into
 from nas.model.further import teacher_of, trained
 from nas.model.given import data_of, given_by
@@ -32,11 +31,11 @@ from nas.task.base import Task
 from nas.task.finetune_parts import FinetuneParts, Pupil, images_of, parts_of, pupil_of
 from nas.task.progress import shown
 from nas.team import ALONE
-from nas.tracker.base import RunInfo, Tracker
+from nas.tracker.base import RunInfo, Tracker, told_end
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Together, log_tracker
 from nas.training.members import Members
-from nas.types import PositiveInt, Progress
+from nas.types import Progress
 
 log = logging.getLogger(__name__)
 
@@ -52,26 +51,17 @@ class FinetuneTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None = None,
-        arch: Arch = "best",
-        model: str | None = None,
-        weights: str | None = None,
-        r: PositiveInt | None = None,
+        **keys: Unpack[ModelOptions],
     ) -> None:
         """Take what is trained; see :class:`nas.model.find.ModelKeys`.
 
         Args:
             experiment: Experiment of the command line.
-            run: Folder of a finished run.
-            arch: Member of the run's front: an index of ``front.json``, ``"best"``, or an architecture as JSON or a
-                file.
-            model: Model in place of a run: a folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: Weights of a file or a timm model: a path, or ``"random"``.
-            r: Side of the square input in pixels, where the model does not say it.
+            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
         self._folder = RunFolder(experiment.paths.run)
-        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+        self._keys = ModelKeys(**keys)
 
     def check(self) -> None:
         """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
@@ -230,16 +220,9 @@ class FinetuneTask(Task):
         chosen = experiment.tracker
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # summary.csv is written anyway
         tracker = Together([log_tracker(), *on_screen])
-        error: str | None = "killed"
         tracker.start(run, [])
-        try:
+        with told_end(tracker):
             yield tracker
-            error = None
-        except BaseException as exception:
-            error = f"{type(exception).__name__}: {exception}".strip()
-            raise
-        finally:
-            tracker.finish(error)
 
 
 def _teacher(source: ModelSource, dataset: Dataset, progress: Progress) -> Teacher:

@@ -34,7 +34,7 @@ from nas.supernet.joint import JointSupernet
 from nas.targets import names_own
 from nas.task.about import box_line, data_line, minimised_line, space_line, split_sizes
 from nas.task.base import Task
-from nas.tracker.base import RunInfo
+from nas.tracker.base import RunInfo, told_end
 from nas.tracker.csv import CsvTracker
 from nas.tracker.together import Timed, Together, log_tracker
 from nas.training.base import Training
@@ -210,18 +210,11 @@ class SearchTask(Task):
         chosen = experiment.tracker
         on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]
         tracker = Timed(Together([CsvTracker(), log_tracker(), *on_screen]))
-        error: str | None = "killed"
         done = {"step": archive.next_step - 1} if archive.next_step else {}
         self._folder.write_status("running", **done, steps=run.steps)
         tracker.start(run, [results.summary(step) for step in range(archive.next_step)])
-        try:
+        with told_end(tracker):
             yield tracker
-            error = None
-        except BaseException as exception:
-            error = f"{type(exception).__name__}: {exception}".strip()
-            raise
-        finally:
-            tracker.finish(error)
 
 
 def _stored(name: str, done: int, total: int) -> None:

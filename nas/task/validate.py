@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, Unpack, final
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -19,7 +19,7 @@ from nas.experiment import Experiment
 from nas.files import check_can_be_written, expanded, write_json, write_text
 from nas.model.base import CASCADE, Model, ModelSource
 from nas.model.file import own_statistics
-from nas.model.find import Arch, ModelKeys, find_source
+from nas.model.find import ModelKeys, ModelOptions, find_source
 from nas.model.given import Given, given_by
 from nas.model.measure import Tally, answers_of
 from nas.plotting.confusion import confusion_figure
@@ -42,36 +42,28 @@ class ValidateTask(Task):
         self,
         *,
         experiment: Experiment,
-        run: Path | None = None,
-        arch: Arch = "best",
-        model: str | None = None,
-        weights: str | None = None,
-        r: PositiveInt | None = None,
         split: Literal["test", "validation", "train"] = "test",
         recalibrate: bool | None = None,
         path: Path | None = None,
         batch_size: PositiveInt = 150,
         bins: PositiveInt = 15,
+        **keys: Unpack[ModelOptions],
     ) -> None:
         """Take what to measure.
 
         Args:
             experiment: Experiment of the command line; ``dataset``, ``supernet``, ``evaluator``, ``device`` and
                 ``threads`` count.
-            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
-            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
-            weights: Weights of a file or a timm model: a path or ``"random"``.
-            r: Side of the square input in pixels, where the model does not say it.
             split: Split of the data.
             recalibrate: Whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
                 those that a run measured its architectures with. ``False`` leaves a run's supernet's.
             path: Folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
             batch_size: Number of images per batch.
             bins: Number of confidence bins for the calibration error.
+            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
-        self._keys = ModelKeys(run=run, arch=arch, model=model, weights=weights, r=r)
+        self._keys = ModelKeys(**keys)
         self._split = split
         self._recalibrate = recalibrate
         self._path = None if path is None else expanded(path, "path")

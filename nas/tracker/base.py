@@ -2,7 +2,8 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -102,6 +103,32 @@ class Tracker(ABC):
     @abstractmethod
     def finish(self, error: str | None) -> None:
         """The run ends: well (``None``), or with an error's last line."""
+
+
+@contextmanager
+def told_end(tracker: Tracker) -> Iterator[None]:
+    """Tell a tracker how the block ended: well, or with the last line of its error.
+
+    Example:
+        >>> class Printer(Tracker):
+        ...     def start(self, run, history): ...
+        ...     def progress(self, what, done, total, failed=0): ...
+        ...     def step(self, summary, picture): ...
+        ...     def finish(self, error):
+        ...         print(error)
+        >>> with told_end(Printer()):
+        ...     pass
+        None
+    """
+    error: str | None = "killed"
+    try:
+        yield
+        error = None
+    except BaseException as exception:
+        error = f"{type(exception).__name__}: {exception}".strip()
+        raise
+    finally:
+        tracker.finish(error)
 
 
 T = TypeVar("T", bound=Tracker)
