@@ -20,16 +20,29 @@ class KnownCost(Cost):
         array([3., 5.])
     """
 
-    def __init__(self, name: str, function: Callable[[Genomes], Floats], unit: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[Genomes], Floats],
+        unit: str = "",
+        limits: tuple[float, float] | None = None,
+    ) -> None:
         """Name the cost.
 
         Args:
             name: Name of the cost in tables and files, for example ``"energy"``.
             function: Maps canonical genomes, shape (n, d), to their costs, shape (n,); smaller is better.
             unit: Unit of the costs, for example ``"mJ"``.
+            limits: Smallest and largest value in the search space, which make hypervolumes of runs comparable; None
+                if unknown.
         """
+        self._limits = limits
         self.measure = Measure(name, unit)
         self._function = function
+
+    def limits(self) -> tuple[float, float] | None:
+        """Return the smallest and the largest value in the search space."""
+        return self._limits
 
     def __call__(self, genomes: Genomes) -> Floats:
         """Return the cost of each genome, (n, d) -> (n,); UserError if the function's result has another shape."""

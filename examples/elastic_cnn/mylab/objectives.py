@@ -28,6 +28,11 @@ class ActivationMemory(nas.Cost):
         ]
         return 4 * np.max(stages, axis=0) / 1000
 
+    def limits(self) -> tuple[float, float]:
+        """Return the smallest and the largest value, so that hypervolumes of all runs can be compared."""
+        ends = self(np.stack([self._space.smallest, self._space.largest]))
+        return float(ends[0]), float(ends[1])
+
 
 def side_after_all(stage: int, resolutions: np.ndarray) -> np.ndarray:
     """Return :func:`mylab.nets.side_after` of each resolution."""
