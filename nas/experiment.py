@@ -229,7 +229,7 @@ class Experiment:
 
     @cached_property
     def device(self) -> str:
-        """Where networks are, for example ``"cpu"``; UserError if it is not there."""
+        """Torch device of the networks, for example ``"cpu"``; UserError if it does not exist."""
         return torch_device(self.settings.device)
 
     @cached_property
@@ -254,7 +254,7 @@ class Experiment:
 
     @cached_property
     def shares(self) -> int:
-        """How many supernets share the epochs of a training: one has them alone."""
+        """Number of supernets that share the epochs of a training."""
         return 1
 
     @cached_property
@@ -316,7 +316,7 @@ class Experiment:
 
     @cached_property
     def source(self) -> SpaceSource:
-        """Where the search space is from."""
+        """Source of the search space."""
         found: SpaceSource = self.part("space")
         return found
 
@@ -327,7 +327,7 @@ class Experiment:
 
     @cached_property
     def objectives(self) -> list[Objective]:
-        """What is minimised beside the error."""
+        """Objectives besides the error."""
         from nas.objective.cost import expected
         from nas.objective.latency import tabulated
 
@@ -346,7 +346,7 @@ class Experiment:
 
     @cached_property
     def space(self) -> SearchSpace:
-        """What is searched: the source's space, within the constraints."""
+        """Search space: the source's, within the constraints."""
         from nas.objective.cost import bounds
         from nas.space.constrained import Constrained
 
@@ -356,49 +356,49 @@ class Experiment:
 
     @cached_property
     def surrogate(self) -> Surrogate:
-        """What predicts the objectives that have to be measured."""
+        """Surrogate of the objectives that have to be measured."""
         found: Surrogate = self.part("surrogate")
         return found
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """What searches for candidates on the surrogate."""
+        """Optimizer that searches for candidates on the surrogate."""
         found: Optimizer = self.part("optimizer")
         return found
 
     @cached_property
     def selector(self) -> Selector:
-        """What chooses the candidates that are evaluated."""
+        """Selector of the candidates to evaluate."""
         found: Selector = self.part("selector")
         return found
 
     @cached_property
     def evaluator(self) -> Evaluator | ArrayEvaluator:
-        """What measures architectures, of the whole space."""
+        """Evaluator of architectures, on the whole space."""
         found: Evaluator | ArrayEvaluator = self.part("evaluator", space=self.source.space)
         return found
 
     @cached_property
     def executor(self) -> Executor:
-        """Where evaluations happen."""
+        """Executor of evaluations."""
         found: Executor = self.part("executor")
         return found
 
     @cached_property
     def training(self) -> Training:
-        """How the supernet gets its weights."""
+        """Training of the supernet."""
         found: Training = self.part("training")
         return found
 
     @cached_property
     def algorithm(self) -> Algorithm:
-        """What to evaluate next."""
+        """Search algorithm."""
         found: Algorithm = self.part("algorithm")
         return found
 
     @cached_property
     def tracker(self) -> Tracker:
-        """Where the run reports to."""
+        """Tracker of the run."""
         found: Tracker = self.part("tracker")
         return found
 

@@ -86,7 +86,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where things are; see ``conf/paths/default.yaml``."""
+    """Folders of cache, outputs, networks and run; see ``conf/paths/default.yaml``."""
 
     cache: Path
     outputs: Path

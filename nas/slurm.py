@@ -1,4 +1,4 @@
-"""What SLURM is asked and told, by its own commands."""
+"""Commands of SLURM."""
 
 import shutil
 import subprocess

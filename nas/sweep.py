@@ -41,7 +41,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class RunRow:
-    """What one run of a sweep is doing.
+    """State of one run of a sweep.
 
     Attributes:
         label, folder: As in :class:`PlannedRun`.

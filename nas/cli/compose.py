@@ -70,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """What a command line starts.
+    """Jobs that a command line starts.
 
     Attributes:
         jobs: One, or those of a sweep.
@@ -89,7 +89,7 @@ class Jobs:
 
     @property
     def adapted(self) -> tuple[str, ...]:
-        """What is changed in every job beside the command line."""
+        """Words added to every job besides the command line."""
         first, *others = (job.adapted for job in self.jobs)
         return first if all(each == first for each in others) else ()
 

@@ -30,7 +30,7 @@ Run = Callable[[Images], Arrays]
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported.
+    """Model to export.
 
     Attributes:
         network: On the CPU, in eval mode: :class:`nas.pool.prepared.Prepared`, a cascade of such, or, without

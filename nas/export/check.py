@@ -1,4 +1,4 @@
-"""Whether an exported file does what the network did, and how fast."""
+"""Comparison of an exported file with its network: outputs and speed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from nas.export.base import LOGITS, Arrays, Images, Run
 
 @dataclass(frozen=True)
 class Parity:
-    """How what a file returns compares with what the network returns.
+    """Differences between the outputs of a file and of its network.
 
     Attributes:
         images: Number of images.

@@ -125,7 +125,7 @@ def fraction_of(share: float) -> tuple[int, int]:
 
 @final
 class Preprocessed(nn.Module):
-    """What :class:`nas.pool.prepared.Prepared` is, without decisions that depend on the images' size.
+    """:class:`nas.pool.prepared.Prepared` without decisions that depend on the images' size.
 
     TorchScript can compile it, and torch.export leaves batch size, height and width free.
     """

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep happen."""
+"""Base class for launchers, which start the runs of a sweep."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

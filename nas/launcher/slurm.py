@@ -168,7 +168,7 @@ def _outside_jobs() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """What a job does: a picklable function.
+    """Picklable function that a SLURM job calls.
 
     Attributes:
         run: The run.

@@ -62,7 +62,7 @@ class Model:
 
 
 class ModelSource(ABC):
-    """Where a model is to come from. A constructor finds what is wrong; it trains, runs and writes nothing.
+    """Base class for sources of a model. The constructor finds all errors; it trains, runs and writes nothing.
 
     Attributes:
         name: Name of the model.

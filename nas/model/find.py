@@ -1,4 +1,4 @@
-"""Which model a command line means: with its weights, or, where a task needs none, what it is made of."""
+"""Models by the settings of a command line: with weights, or only their structure."""
 
 import os
 from collections.abc import Mapping, Sequence

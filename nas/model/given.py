@@ -1,4 +1,4 @@
-"""What a command line names beside a model: data, a supernet, how networks are measured."""
+"""Data, supernet and evaluator that a command line names besides a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a model answers on a split, and what that is worth."""
+"""Outputs of a model on a split, and their accuracy and calibration."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from nas.types import PositiveInt, Progress
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says about b images.
+    """Outputs of a model for b images.
 
     Attributes:
         logs: Logarithms of the probabilities, (b, c), on the CPU.

@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Commit:
-    """What closes a block of entries.
+    """Record that closes a block of entries.
 
     Attributes:
         step: Step of the entries.

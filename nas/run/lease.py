@@ -1,4 +1,4 @@
-"""Who may write to a folder: a lease that the operating system ends when its process dies, however it dies."""
+"""Lease of a folder for one writing process; the operating system ends it when the process dies."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""What a run says about itself after each step; all of it but the times follows from the archive."""
+"""Summaries and result files of a run; all but the times follow from the archive."""
 
 import json
 import logging
@@ -101,7 +101,7 @@ class Results:
 
     @property
     def box(self) -> Box:
-        """What hypervolumes are a share of; a run's own is known after its initial design."""
+        """Box that hypervolumes are shares of; a run's own box is known after its initial design."""
         if self._box is not None:
             return self._box
         reference = self.archive.reference_point().tolist()

@@ -1,4 +1,4 @@
-"""What a run searches, in a few lines for its beginning."""
+"""Description of a search in a few lines, for its start."""
 
 from collections.abc import Mapping, Sequence
 from math import log10

@@ -42,12 +42,12 @@ class Kind:
 
     @property
     def missing(self) -> int:
-        """How many runs are not finished."""
+        """Number of unfinished runs."""
         return self.runs - self.done
 
     @property
     def evaluations(self) -> int:
-        """Of the missing runs."""
+        """Evaluations of the missing runs."""
         return self.missing * (self.each.evaluations if self.each else 0)
 
     @property
@@ -57,7 +57,7 @@ class Kind:
 
     @property
     def hours(self) -> float:
-        """Of all devices, for the missing runs."""
+        """Hours of all devices for the missing runs."""
         return self.missing * (self.each.total_seconds * self.each.processes / HOUR if self.each else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What a fine-tuning is made of, found and checked before anything is trained or written."""
+"""Parts of a fine-tuning, found and checked before anything is trained or written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from nas.types import Progress
 
 @dataclass(frozen=True)
 class FinetuneParts:
-    """What is trained, on what, and how.
+    """Model, data and recipe of a fine-tuning.
 
     Attributes:
         recipe: Recipe of the training.
@@ -48,7 +48,7 @@ class FinetuneParts:
 
 @dataclass(frozen=True)
 class Pupil:
-    """What is trained.
+    """Network in training.
 
     Attributes:
         network: With the model's weights, on the CPU.

@@ -1,4 +1,4 @@
-"""What one run will take, told from a short measurement of its parts on this machine's device."""
+"""Forecast of a run's time and disk from a short measurement of its parts on this machine."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ _EVALUATION_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one run takes.
+    """Forecast of one run.
 
     Attributes:
         evaluations: Seconds of evaluations, of architectures or of cascades.
@@ -63,7 +63,7 @@ class Forecast:
 
     @property
     def total_seconds(self) -> float:
-        """Of the run itself."""
+        """Seconds of the run itself."""
         return sum(self.seconds.values())
 
 

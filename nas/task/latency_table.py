@@ -30,7 +30,7 @@ _MIN_CALIBRATION = 2
 
 @dataclass(frozen=True)
 class _Networks:
-    """What is measured: canonical genomes, each (n, d).
+    """Networks to measure: canonical genomes, each (n, d).
 
     Attributes:
         parts: In which every block is measured.
@@ -151,7 +151,7 @@ class LatencyTableTask(Task):
 
     @property
     def _clock(self) -> Clock:
-        """What does not count other programs' turns, where that is possible."""
+        """Clock of processor time, where one exists."""
         settings = self._experiment.settings
         return "processor" if self._experiment.device == "cpu" and settings.threads == 1 else "wall"
 

@@ -75,7 +75,7 @@ class MadeUpPool(Pool):
 
     @property
     def share(self) -> float:
-        """How many times the images that there are those are that they stand for."""
+        """Ratio of the assumed number of images to the actual one."""
         return self.images / self._made
 
     @property

@@ -1,4 +1,4 @@
-"""Where a run reports to while it goes on."""
+"""Base class for trackers, which report a run's progress."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ ACTIVITIES = ("fit", "search", "select", "train", "evaluate")
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker may want to know about a run before it starts.
+    """Facts about a run that trackers are told at its start.
 
     Attributes:
         folder: The run folder.

@@ -26,7 +26,7 @@ RECENT = 5
 
 @dataclass(frozen=True)
 class _Activity:
-    """What is going on: how much of it is done, and when (``time.monotonic``) it began."""
+    """Activity under way: its progress, and its start (``time.monotonic``)."""
 
     what: str
     done: int
@@ -145,7 +145,7 @@ class ConsoleTracker(Tracker):
 
     @property
     def _finished(self) -> int:
-        """How many steps, or epochs and what is measured before the first one, are finished."""
+        """Number of finished steps, or of finished epochs, the measurement before the first one included."""
         return self._steps[-1].step + 1 if self._steps else self._epochs
 
     def _of(self, step: int) -> str:

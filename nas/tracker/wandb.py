@@ -43,7 +43,7 @@ _Epoch = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What is known about the front of a finished search, by split and name."""
+    """Results of the front of a finished search, by split and name."""
 
     values: Mapping[str, float]
 

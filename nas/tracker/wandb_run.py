@@ -114,7 +114,7 @@ FLUSH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is logged.
+    """Project and folder that a run is logged to.
 
     Attributes:
         mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well.

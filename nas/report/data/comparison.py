@@ -39,7 +39,7 @@ COLUMNS = 40
 
 @dataclass(frozen=True)
 class CommonBox:
-    """What hypervolumes are a share of.
+    """Box that hypervolumes are shares of.
 
     Attributes:
         reference, ideal: Its corners, shape (m,).
@@ -78,7 +78,7 @@ class Comparison:
 
     @cached_property
     def courses(self) -> Mapping[str, FrontHistory]:
-        """How the front of each run grew, by its name."""
+        """History of each run's front, by the run's name."""
         if self.whole is not None:
             return self.whole.courses
         return {run.name: progress(record, MOST_STEPS) for run, record in self.evaluated}
@@ -109,12 +109,12 @@ class Comparison:
 
     @cached_property
     def qualities(self) -> Mapping[str, tuple[Integers, Floats]]:
-        """How the surrogate's predictions agreed with evaluations, by the run's name: see ``prediction_quality``."""
+        """Agreement of the surrogate's predictions with evaluations, by the run's name; see ``prediction_quality``."""
         return {run.name: prediction_quality(record) for run, record in self.evaluated}
 
     @cached_property
     def genes(self) -> Sequence[GeneShares]:
-        """Which values the genes of each group's candidates had.
+        """Gene values of each group's candidates.
 
         Cascades of another seed's networks may have other genes: runs count that have the first one's.
         """

@@ -1,4 +1,4 @@
-"""What a run came to, in numbers that groups of runs are compared by."""
+"""Outcomes of runs: the numbers by which groups are compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

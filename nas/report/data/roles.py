@@ -1,4 +1,4 @@
-"""What part groups of runs play in the papers' experiments, by their settings."""
+"""Roles of groups of runs in the papers' experiments, found from their settings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Role:
-    """What a group of runs is.
+    """Role of a group of runs.
 
     Attributes:
         method: One of ``METHODS``, or empty.

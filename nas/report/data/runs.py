@@ -71,7 +71,7 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of the search."""
+        """Seed of the search."""
         return int(self.settings.get("seed", 0))
 
     def pool_folders(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What the page's charts are drawn from: plain values, rounded and thinned; the exact ones are in the tables."""
+"""Values of the page's charts, rounded and thinned; the tables hold the exact ones."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the page says in words and tables about a comparison: plain texts, which the template escapes."""
+"""Texts and tables of the page about a comparison; the template escapes them."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ TOGETHER = "all images together"
 
 @dataclass(frozen=True)
 class Side:
-    """Which groups a hypothesis is about; see ``hypotheses.yaml``."""
+    """Groups of one side of a hypothesis; see ``hypotheses.yaml``."""
 
     method: str
     supernets: int | None
@@ -74,7 +74,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Tested:
-    """What the runs say about a hypothesis.
+    """Test result of a hypothesis.
 
     Attributes:
         hypothesis, data, outcome: Name of the hypothesis, its images, and the number that is tested.

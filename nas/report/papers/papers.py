@@ -26,7 +26,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True)
 class Papers:
-    """What a report says about the papers beside its runs' own numbers.
+    """Part of a report about the papers: figures, accuracies and hypotheses.
 
     Attributes:
         tested: Hypotheses that these runs have both sides of.

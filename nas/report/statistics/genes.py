@@ -1,4 +1,4 @@
-"""Where a search converges: which values its candidates' genes had, iteration by iteration."""
+"""Gene values of candidates by iteration, which show where a search converges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RowTexts = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class GeneShares:
-    """Which values genes had.
+    """Shares of gene values among candidates.
 
     Attributes:
         genes: Names, length d.
