@@ -1,4 +1,4 @@
-"""What is minimised beside the error: a name, a unit, and how a value is found."""
+"""Base classes for the objectives that are minimized besides the error."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from nas.types import Floats, Genomes, Measure
 
-if TYPE_CHECKING:  # algorithms see objectives, and never load torch
+if TYPE_CHECKING:  # keeps torch unloaded in algorithms, which import this module
     from torch import nn
 
 TOP1_ERROR = Measure("top1_error", "%")
@@ -19,7 +19,7 @@ class Objective(ABC):
     """Base class for objectives besides the error; all are minimized.
 
     Attributes:
-        measure: Its name (a key of the run's metrics, for example ``"flops"``) and unit.
+        measure: Name and unit of the objective. The name is a key of the run's metrics, for example ``"flops"``.
 
     Example:
         >>> class Told(Objective):
@@ -31,7 +31,7 @@ class Objective(ABC):
     measure: Measure
 
     def limits(self) -> tuple[float, float] | None:
-        """Return the least and the largest value in the search space; ``None`` or not-a-number if they are unknown."""
+        """Return the smallest and largest value in the search space; ``None`` or not-a-number if unknown."""
         return None
 
 
@@ -49,7 +49,7 @@ class Cost(Objective):
 
     @abstractmethod
     def __call__(self, genomes: Genomes) -> Floats:
-        """Return the cost of each canonical genome, (n, d) -> (n,), in the measure's unit."""
+        """Return the costs of canonical genomes, (n, d) -> (n,), in the unit of ``measure``."""
 
 
 def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[Mapping[str, float]]) -> Floats:
@@ -58,7 +58,12 @@ def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[
     Args:
         objectives: Objectives besides the error.
         genomes: Canonical genomes, shape (n, d).
-        metrics: Metrics of the evaluations, length n.
+        metrics: Metrics of the evaluations, length n; each has ``"top1"``, the accuracy in percent, and the measured
+            objectives.
+
+    Example:
+        >>> values([], np.array([[0], [1]]), [{"top1": 75.0}, {"top1": 80.0}]).tolist()
+        [[25.0], [20.0]]
     """
     columns = [np.array([100 - found["top1"] for found in metrics], dtype=np.float64)]
     for objective in objectives:
@@ -70,20 +75,23 @@ def values(objectives: Sequence[Objective], genomes: Genomes, metrics: Sequence[
 
 
 class Measurement(Objective):
-    """Base class for objectives that are measured on each evaluated network and predicted for all others.
+    """Base class for objectives that are measured on evaluated networks and predicted for all other genomes.
 
     Example:
         >>> class Layers(Measurement):
         ...     measure = Measure("layers", "")
         ...     def of(self, network, resolution):
         ...         return float(len(list(network.modules())))
+        >>> from torch import nn
+        >>> Layers().of(nn.Sequential(nn.Flatten(), nn.Linear(48, 10)), resolution=4)
+        3.0
     """
 
     @abstractmethod
     def of(self, network: "nn.Module", resolution: int) -> float:
-        """Return the network's value in the measure's unit.
+        """Return the measured value of a network in the unit of ``measure``.
 
         Args:
-            network: An extracted subnet in eval mode; it may be moved to another device.
-            resolution: Side of its square input, pixels.
+            network: Extracted subnet in eval mode; the method may move it to another device.
+            resolution: Input resolution (side of the square image) in pixels.
         """

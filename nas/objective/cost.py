@@ -1,4 +1,4 @@
-"""Costs that are read off exact tables: multiply-adds and parameters."""
+"""Objectives from exact cost tables: multiply-adds and parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, final
@@ -20,20 +20,29 @@ _TABLES = {
 
 @final
 class TableCost(Cost):
-    """A cost in millions, summed from a supernet's table by one gather for a whole population.
+    """FLOPs or parameters in millions, looked up in an exact cost table for a whole population at once.
 
     Attributes:
-        exact: Whether the search space has a table of it. What cascades cost has to be measured.
+        exact: Whether the search space has a table of this cost. The FLOPs of cascades have none and must be measured.
+
+    Example:
+        >>> from nas.space.table import AdditiveTable
+        >>> macs = AdditiveTable(2, [([0], np.array([2_000_000, 5_000_000])), ([1], np.array([0, 500_000]))])
+        >>> flops = TableCost(cost="flops", tables={"macs": macs})
+        >>> flops(np.array([[0, 0], [1, 1]]))
+        array([2. , 5.5])
+        >>> flops.limits()
+        (2.0, 5.5)
     """
 
     def __init__(self, *, cost: Literal["flops", "params"], tables: Mapping[str, CostTable]) -> None:
         """Choose the table.
 
         Args:
-            cost: ``"flops"``: multiply-adds of convolutions and linear layers for one image, which is what the
-                papers publish as FLOPs; ``"params"``: weights and biases.
-            tables: The supernet's, see :meth:`nas.supernet.base.Supernet.costs`; without a table the cost is not
-                ``exact``, and must not be asked.
+            cost: Cost in millions: ``"flops"`` for multiply-adds of convolutions and linear layers for one image (the
+                FLOPs of the papers), ``"params"`` for weights and biases.
+            tables: Cost tables of the supernet, see :meth:`nas.supernet.base.Supernet.costs`. Without a table of this
+                cost, ``exact`` is False and the objective must not be called.
         """
         table, self.measure = _TABLES[cost]
         self.exact = table in tables
@@ -41,9 +50,10 @@ class TableCost(Cost):
         self._each = tables.get(EACH_MACS) if cost == "flops" else None
 
     def limits(self) -> tuple[float, float] | None:
-        """Return the least and the largest cost in millions.
+        """Return the smallest and largest cost in millions; ``None`` if unknown.
 
-        A cascade's images ask at least the cheapest network of one supernet, and at most the dearest one of each.
+        The cheapest cascade runs only the cheapest network of one supernet. The most expensive one runs the most
+        expensive network of each supernet.
         """
         if self._table is not None:
             least, most = self._table.extremes()
@@ -54,7 +64,7 @@ class TableCost(Cost):
         return least / MILLION, most / MILLION
 
     def __call__(self, genomes: Genomes) -> Floats:
-        """Return the cost of each genome in millions, (n, d) -> (n,)."""
+        """Return the costs of genomes in millions, (n, d) -> (n,)."""
         assert self._table is not None, "there is no table"
         millions: Floats = self._table(genomes).astype(np.float64) / MILLION
         return millions
@@ -62,20 +72,30 @@ class TableCost(Cost):
 
 @final
 class Expected(Objective):
-    """The average cost of an image: evaluations measure it, and surrogates predict it for all other genomes."""
+    """Average cost per image, measured by evaluations and predicted by surrogates for all other genomes.
+
+    Example:
+        >>> Expected(Measure("flops", "M multiply-adds"), (100.0, 900.0)).limits()
+        (100.0, 900.0)
+    """
 
     def __init__(self, measure: Measure, limits: tuple[float, float] | None) -> None:
-        """Name it as the metric of evaluations is named; ``limits`` as in the base class."""
+        """Set the measure and the limits.
+
+        Args:
+            measure: Name and unit; the name is that of the metric of evaluations.
+            limits: Smallest and largest average cost in the unit of the measure; ``None`` if unknown.
+        """
         self.measure = measure
         self._limits = limits
 
     def limits(self) -> tuple[float, float] | None:
-        """Return the least and the largest average cost."""
+        """Return the smallest and largest average cost."""
         return self._limits
 
 
 def expected(objective: Objective) -> Objective:
-    """Return what evaluations measure in place of a cost that the search space has no table of; else the objective."""
+    """Replace an objective without an exact table by :class:`Expected`; return any other objective unchanged."""
     if isinstance(objective, TableCost) and not objective.exact:
         return Expected(objective.measure, objective.limits())
     return objective
@@ -86,15 +106,22 @@ def bounds(
     objectives: Sequence[Objective],
     tables: Mapping[str, CostTable],
 ) -> list[Bound]:
-    """Return the limits of exact costs that constraints say.
+    """Return the bounds on exact costs for the run's constraints.
 
     Args:
-        constraints: ``min`` and ``max``, or ``None``, by the name of a cost.
-        objectives: Objectives of the run; their costs may be constrained.
-        tables: Cost tables of the supernet; FLOPs and parameters may be constrained in any run.
+        constraints: Limits ``min`` and ``max`` by the name of the cost, in the cost's unit; ``None`` for no limit.
+        objectives: Objectives of the run; exact ones may be constrained.
+        tables: Cost tables of the supernet; FLOPs and parameters may be constrained in any run with these tables.
 
     Raises:
-        UserError: If a constraint is on no exact cost, or its limits contradict each other.
+        UserError: If a constrained cost is not exact or unknown, or ``min`` is more than ``max``.
+
+    Example:
+        >>> from nas.space.table import AdditiveTable
+        >>> table = AdditiveTable(1, [([0], np.array([1_000_000, 2_000_000]))])
+        >>> found = bounds({"flops": {"min": None, "max": 1.5}}, [], {"macs": table, "params": table})
+        >>> found[0].name, found[0].most
+        ('flops', 1.5)
     """
     costs = {name: TableCost(cost=name, tables=tables) for name in ("flops", "params")}
     measured = {TOP1_ERROR.name, "latency", *(o.measure.name for o in objectives if not isinstance(o, Cost))}

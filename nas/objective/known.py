@@ -1,4 +1,4 @@
-"""Objectives that a function of the genomes gives."""
+"""Objectives from the user: a function of the genomes, or values that are given with each evaluation."""
 
 from collections.abc import Callable
 from typing import final
@@ -12,7 +12,7 @@ from nas.types import Floats, Genomes, Measure
 
 @final
 class KnownCost(Cost):
-    """Cost of architectures that a function of their genomes gives; it is never predicted.
+    """Cost that a function computes from the genomes; it is never predicted.
 
     Example:
         >>> cost = KnownCost("depth", lambda genomes: genomes[:, 0], unit="layers")
@@ -31,7 +31,7 @@ class KnownCost(Cost):
 
         Args:
             name: Name of the cost in tables and files, for example ``"energy"``.
-            function: Maps canonical genomes, shape (n, d), to their costs, shape (n,); smaller is better.
+            function: Function that maps canonical genomes, shape (n, d), to their costs, shape (n,); smaller is better.
             unit: Unit of the costs, for example ``"mJ"``.
             limits: Smallest and largest value in the search space, which make hypervolumes of runs comparable; None
                 if unknown.
@@ -57,7 +57,7 @@ class KnownCost(Cost):
 
 @final
 class ToldCost(Objective):
-    """Objective whose values are told together with the error; the surrogate predicts it for other architectures.
+    """Objective with values given by the user together with the error, predicted by the surrogate elsewhere.
 
     Example:
         >>> ToldCost("latency", unit="ms").measure

@@ -1,4 +1,4 @@
-"""The latency of the extracted network itself."""
+"""Objective: latency, measured on extracted networks or published by a benchmark."""
 
 from collections.abc import Mapping
 from typing import final
@@ -15,10 +15,17 @@ from nas.types import Floats, Genomes, Measure, NonNegativeInt, PositiveInt
 
 @final
 class Latency(Measurement):
-    """Milliseconds of a forward pass of a whole batch: the median of several, on the device of the run.
+    """Measured latency of a forward pass of one batch, in milliseconds: the median of several passes.
 
-    A measured value differs a little from one time to the next. So a run with this objective cannot be repeated
-    byte for byte, and nothing else should use the device meanwhile.
+    Measured values vary slightly. A run with this objective is therefore not exactly reproducible, and nothing else
+    should use the device during the run.
+
+    Example:
+        >>> latency = Latency(device="cpu", batch_size=2, warmup=1, repeats=3)
+        >>> latency.measure.label
+        'latency (ms)'
+        >>> latency.of(nn.Conv2d(3, 8, 3), resolution=16) > 0
+        True
     """
 
     measure = Measure("latency", "ms")
@@ -31,13 +38,13 @@ class Latency(Measurement):
         warmup: NonNegativeInt = 10,
         repeats: PositiveInt = 50,
     ) -> None:
-        """Set how to measure.
+        """Set the measurement.
 
         Args:
-            device: Torch device that latency is measured on.
-            batch_size: Number of images of a pass.
-            warmup: Number of passes before the measured ones.
-            repeats: Number of measured passes, whose median counts.
+            device: Torch device of the measurement, for example ``"cuda:0"``.
+            batch_size: Number of images in a batch, 1 or more.
+            warmup: Number of passes before the measured ones, 0 or more.
+            repeats: Number of measured passes, 1 or more; their median is the latency.
         """
         self._device = torch.device(device)
         self._batch_size = batch_size
@@ -45,7 +52,7 @@ class Latency(Measurement):
         self._repeats = repeats
 
     def of(self, network: nn.Module, resolution: int) -> float:
-        """Return the network's latency in milliseconds; it is moved to the device of the run."""
+        """Return the network's latency in milliseconds; the network is moved to the device of the measurement."""
         images = noise(self._batch_size, resolution, self._device)
         times = forward_times(network.to(self._device), images, warmup=self._warmup, repeats=self._repeats)
         return float(np.median(times))
@@ -56,25 +63,32 @@ TABLE = "latency"
 
 @final
 class BenchmarkLatency(Cost):
-    """Milliseconds as a benchmark publishes them, known for every architecture."""
+    """Latency in milliseconds from a benchmark, known for every architecture.
+
+    Example:
+        >>> from nas.space.table import AdditiveTable
+        >>> table = AdditiveTable(1, [([0], np.array([2_000_000, 3_500_000]))])
+        >>> BenchmarkLatency(tables={"latency": table})(np.array([[0], [1]]))
+        array([2. , 3.5])
+    """
 
     measure = Latency.measure
 
     def __init__(self, *, tables: Mapping[str, CostTable]) -> None:
-        """Take the benchmark's tables, see :meth:`nas.space.base.SpaceSource.costs`."""
+        """Take the cost tables of the benchmark, see :meth:`nas.space.base.SpaceSource.costs`."""
         self._table = tables[TABLE]
 
     def limits(self) -> tuple[float, float] | None:
-        """Return the least and the largest latency in milliseconds."""
+        """Return the smallest and largest latency in milliseconds."""
         least, most = self._table.extremes()
         return least / 1e6, most / 1e6
 
     def __call__(self, genomes: Genomes) -> Floats:
-        """Return the latency of each genome in milliseconds, (n, d) -> (n,)."""
+        """Return the latencies of genomes in milliseconds, (n, d) -> (n,)."""
         nanoseconds: Floats = self._table(genomes).astype(np.float64)
         return nanoseconds / 1e6
 
 
 def tabulated(objective: Objective, tables: Mapping[str, CostTable]) -> Objective:
-    """Return the benchmark's latency in place of a measured one, where the tables have it; else the objective."""
+    """Replace a measured latency by the benchmark's if the tables have it; return any other objective unchanged."""
     return BenchmarkLatency(tables=tables) if isinstance(objective, Latency) and TABLE in tables else objective

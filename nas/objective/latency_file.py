@@ -1,9 +1,13 @@
-"""Latency tables as ``task=latency_table`` writes them: JSON that says what was measured, how, and how well.
+"""JSON files of the latency tables that ``task=latency_table`` measures.
 
-Keys, all in milliseconds for a batch: ``format`` and ``version``; ``supernet`` (its word on the command line),
-``n_classes``, ``resolutions``; ``measured`` (device, hardware, torch, threads, batch size, repeats, ...);
-``calibration``; ``error`` on networks that the table was not made from, which ``held_out`` lists; ``terms``: of each
-block its ``name``, the names of its ``genes``, and, with one axis a gene, its ``macs`` and its ``ms``.
+Latencies are in milliseconds for a batch. Keys of a file:
+
+- ``format`` and ``version``: Format of the file.
+- ``supernet``, ``n_classes``, ``resolutions``: Supernet (its name on the command line) and its settings.
+- ``measured``: Conditions of the measurement: device, hardware, torch, threads, batch size, repeats, ...
+- ``calibration``: Calibration of the sum of blocks to the latency of whole networks.
+- ``error``: Prediction error on networks that were not used for the table; ``held_out`` lists these networks.
+- ``terms``: ``name`` of each block, names of its ``genes``, and its ``macs`` and ``ms``, with one axis for each gene.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +30,7 @@ _PROBES = 256
 
 
 def resolutions(space: SearchSpace) -> list[int]:
-    """Return the choices of the gene of the resolution, pixels."""
+    """Return the choices of the input resolution of a search space, in pixels."""
     gene = space.names.index(_RESOLUTION)
     genomes = np.repeat(space.smallest[None], space.upper[gene] + 1, axis=0)
     genomes[:, gene] = np.arange(len(genomes))
@@ -34,13 +38,13 @@ def resolutions(space: SearchSpace) -> list[int]:
 
 
 def content(space: SearchSpace, terms: Sequence[Term], values: Sequence[Floats], about: Mapping[str, Any]) -> Any:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Args:
-        space: Whose genes the terms have.
+        space: Search space of the supernet.
         terms: Cost terms of the supernet.
-        values: Milliseconds of each term, shaped as its ``macs``.
-        about: The keys of the file that are neither ``format``, ``version``, ``resolutions`` nor ``terms``.
+        values: Milliseconds of each term, in the shape of its ``macs``.
+        about: All keys of the file other than ``format``, ``version``, ``resolutions`` and ``terms``.
     """
     written = [
         {
@@ -61,17 +65,17 @@ def table_of(
     macs: CostTable,
     n_classes: int,
 ) -> AdditiveTable:
-    """Return the table of milliseconds that a file holds, for a space whose resolutions are some of the file's.
+    """Return the table of milliseconds in a file; the space may have fewer resolutions than the file.
 
     Args:
         content: Content of the file.
-        path: The file, for messages.
+        path: Path of the file, for messages.
         space: Search space of the supernet.
-        macs: The supernet's multiply-adds; a table of another network has others.
-        n_classes: Outputs of the supernet's classifier.
+        macs: Multiply-adds of the supernet, compared with those of the file to detect tables of other networks.
+        n_classes: Number of outputs of the supernet's classifier.
 
     Raises:
-        UserError: If the file is of another version or does not fit the supernet or its choices.
+        UserError: If the file is damaged, has another version, or does not fit the supernet or its choices.
     """
     if content.get("version") != VERSION:
         raise UserError(f"{path} has version {content.get('version')} of its format; this program reads {VERSION}")
@@ -123,7 +127,7 @@ def _additive(space: SearchSpace, terms: Sequence[Any], which: str, rows: Sequen
 
 
 def _same(space: SearchSpace, one: CostTable, two: CostTable) -> bool:
-    """Return whether two tables have the same terms, as many genomes show."""
+    """Return whether two tables have the same terms, compared on a sample of genomes."""
     random = space.sample(_PROBES, np.random.default_rng(0))
     genomes = np.concatenate([random, space.smallest[None], space.largest[None]])
     parts, others = one.parts(genomes), two.parts(genomes)

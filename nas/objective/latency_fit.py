@@ -1,4 +1,4 @@
-"""From times of networks and their blocks to a table, and how well a table predicts."""
+"""Fit of latency tables to measured times of networks and blocks, and their prediction accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,12 @@ from nas.types import Floats, Genomes
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns the sum of a network's blocks into its latency: ``scale * sum + offset``, in milliseconds."""
+    """Linear map from the sum of a network's blocks to its latency: ``scale * sum + offset``, in milliseconds.
+
+    Attributes:
+        scale: Factor of the sum.
+        offset: Constant in milliseconds.
+    """
 
     scale: float
     offset: float
@@ -21,12 +26,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Fit:
-    """A table that was made from measurements.
+    """Latency table fitted to measurements.
 
     Attributes:
-        values: Milliseconds of each term, calibrated, shaped as its ``macs``.
-        calibration: Calibration that the values include.
-        table: The same values.
+        values: Calibrated milliseconds of each term, in the shape of its ``macs``.
+        calibration: Calibration that ``values`` include.
+        table: Cost table of the same values.
     """
 
     values: list[Floats]
@@ -35,14 +40,14 @@ class Fit:
 
 
 def fit(n_genes: int, terms: Sequence[Term], parts: tuple[Genomes, list[Floats]], whole: tuple[Genomes, Floats]) -> Fit:
-    """Make a table: medians of the networks that hold a block, then a calibration to whole networks.
+    """Fit a table: the median time of each block over networks, then a calibration to whole networks.
 
     Args:
-        n_genes: The genomes' length, d.
+        n_genes: Length of the genomes, d.
         terms: Cost terms of the supernet.
-        parts: Canonical genomes, (n, d), that hold every kind of block, and of each the milliseconds before its
-            layers, of each layer, and after them.
-        whole: Canonical genomes, (k, d), k at least 2, and their latencies in milliseconds, (k,).
+        parts: Canonical genomes, shape (n, d), that contain every kind of block, and for each genome the milliseconds
+            before its layers, of each layer, and after its layers.
+        whole: Canonical genomes, shape (k, d), k at least 2, and their latencies in milliseconds, shape (k,).
     """
     sums = [term.values(kinds) for term, kinds in zip(terms, _medians(terms, *parts), strict=True)]
     calibration = calibrate(_additive(n_genes, terms, sums)(whole[0]), whole[1])
@@ -57,7 +62,7 @@ def _additive(n_genes: int, terms: Sequence[Term], values: Sequence[Floats]) -> 
 
 
 def _medians(terms: Sequence[Term], genomes: Genomes, segments: list[Floats]) -> list[Floats]:
-    """Return the milliseconds of each kind of each term."""
+    """Return the median milliseconds of each kind of each term."""
     found: list[list[list[float]]] = [[[] for _ in range(term.n_kinds)] for term in terms]
     kinds = np.array([term.kind(genomes) for term in terms]).T
     for network, times in zip(kinds, segments, strict=True):
@@ -67,7 +72,7 @@ def _medians(terms: Sequence[Term], genomes: Genomes, segments: list[Floats]) ->
 
 
 def _shares(terms: Sequence[Term], kinds: Genomes, times: Floats) -> dict[int, float]:
-    """Return, by the index of each term that is there, its share of a network's time."""
+    """Return the milliseconds of each present term of a network, by the index of the term."""
     there = [t for t, term in enumerate(terms) if term.is_layer and kinds[t] != ABSENT]
     shares = dict(zip(there, times[1:-1].tolist(), strict=True))
     ends = [t for t, term in enumerate(terms) if not term.is_layer]
@@ -78,11 +83,16 @@ def _shares(terms: Sequence[Term], kinds: Genomes, times: Floats) -> dict[int, f
 
 
 def calibrate(sums: Floats, measured: Floats) -> Calibration:
-    """Return the calibration with the least squares of relative errors.
+    """Return the calibration with the smallest sum of squared relative errors.
 
     Args:
-        sums: Sums of the blocks of each network, milliseconds, shape (n,), n at least 2.
-        measured: Latencies of the whole networks, milliseconds, shape (n,).
+        sums: Sum of the blocks of each network in milliseconds, shape (n,), n at least 2.
+        measured: Latencies of the whole networks in milliseconds, shape (n,).
+
+    Example:
+        >>> found = calibrate(np.array([1.0, 2.0, 4.0]), np.array([2.5, 4.5, 8.5]))
+        >>> round(found.scale, 3), round(found.offset, 3)
+        (2.0, 0.5)
     """
     design = np.column_stack([sums / measured, 1 / measured])
     scale, offset = np.linalg.lstsq(design, np.ones(len(measured)), rcond=None)[0]
@@ -91,12 +101,12 @@ def calibrate(sums: Floats, measured: Floats) -> Calibration:
 
 @dataclass(frozen=True)
 class FitAccuracy:
-    """How well latencies of networks are predicted.
+    """Accuracy of predicted latencies.
 
     Attributes:
         networks: Number of networks.
-        mean_error: Mean absolute error relative to the measured latency, percent.
-        spearman, kendall: Rank correlations.
+        mean_error: Mean absolute error relative to the measured latency, in percent.
+        spearman, kendall: Rank correlations, -1 to 1.
     """
 
     networks: int
@@ -106,7 +116,13 @@ class FitAccuracy:
 
 
 def accuracy(predicted: Floats, measured: Floats) -> FitAccuracy:
-    """Compare predicted and measured latencies, both in milliseconds, shape (n,)."""
+    """Compare predicted and measured latencies, both in milliseconds, shape (n,).
+
+    Example:
+        >>> found = accuracy(np.array([1.1, 2.2, 3.3]), np.array([1.0, 2.0, 3.0]))
+        >>> round(found.mean_error, 3), round(found.kendall, 3)
+        (10.0, 1.0)
+    """
     return FitAccuracy(
         networks=len(measured),
         mean_error=float(100 * np.mean(np.abs(predicted - measured) / measured)),

@@ -1,9 +1,9 @@
-"""Published latency tables of Once-for-All's MobileNetV3, as they are.
+"""Reading of the published latency tables of Once-for-All's MobileNetV3.
 
-Two layouts exist: NSGANetV2's ``i7-8700K_lut.yaml`` (Lu et al. 2020), one file for all resolutions and both widths,
-and OFA's tables of a Note 10 (Cai et al. 2020), one file a resolution, of width 1.2. A key names a part of a network
-with the shapes of its input and output; its ``mean`` is in milliseconds for one image. The classifier that was
-measured has ImageNet's classes; one of another size differs by a constant that no choice changes.
+Two layouts exist. NSGANetV2's ``i7-8700K_lut.yaml`` (Lu et al. 2020) is one file for all resolutions and both widths.
+OFA's tables of a Note 10 (Cai et al. 2020) have one file for each resolution, for width 1.2. A key names a part of a
+network with the shapes of its input and output. Its ``mean`` is in milliseconds for one image. The measured classifier
+has ImageNet's 1000 classes; for other numbers of classes, all latencies differ by the same constant.
 """
 
 import re
@@ -22,7 +22,7 @@ from nas.space.table import AdditiveTable, CostTable
 
 STEM, FIRST, WIDTHS = 16, 16, (24, 40, 80, 112, 160)
 PUBLISHED_WIDTHS = (1.0, 1.2)
-"""Multipliers of the networks that tables are published for."""
+"""Width multipliers of the networks in published tables."""
 
 EXPANDED, FEATURES = 960, 1280
 STRIDES = (2, 2, 2, 1, 2)
@@ -67,26 +67,26 @@ class _Block:
 
 
 def is_i7(lut: Lut) -> bool:
-    """Return whether a file has the layout of ``i7-8700K_lut.yaml``."""
+    """Return whether a table has the layout of ``i7-8700K_lut.yaml``."""
     return any(str(key).startswith("MBConv-") for key in lut)
 
 
 def is_note10(lut: Lut) -> bool:
-    """Return whether a file has the layout of OFA's tables."""
+    """Return whether a table has the layout of OFA's tables."""
     return any(str(key).startswith("expanded_conv-") for key in lut)
 
 
 def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, macs: CostTable) -> AdditiveTable:
-    """Return the table of milliseconds of a space's architectures.
+    """Return the cost table of a search space in milliseconds.
 
     Args:
         luts: Contents of the files by name, all of one layout.
         path: Path of the files, for messages.
         space: Search space of the supernet.
-        macs: The supernet's multiply-adds; other networks than OFA's MobileNetV3 have others.
+        macs: Multiply-adds of the supernet, used to detect other networks than OFA's MobileNetV3.
 
     Raises:
-        UserError: If the supernet is another, or has resolutions or a width that the files lack.
+        UserError: If the supernet is another network, or has resolutions, widths or choices that the files lack.
     """
     if not isinstance(space, OfaSpace) or space.n_stages != len(WIDTHS):
         raise UserError(f"{path} is for OFA's MobileNetV3: choose supernet=ofa_w10, ofa_w12 or nat, or measure a table")
@@ -107,13 +107,13 @@ def published_table(luts: Mapping[str, Lut], path: object, space: SearchSpace, m
 
 
 def _covered(lut: Lut) -> Iterable[tuple[int, int]]:
-    """Return resolutions and channels of the stem in a file."""
+    """Return the pairs of resolution and stem channels in a file."""
     matches = (_STEM_KEY.fullmatch(str(key)) for key in lut)
     return [(int(match[1]), int(match[2])) for match in matches if match]
 
 
 def _other_network(path: object, of: Mapping[tuple[int, int], Lut], width: float) -> str:
-    """Return a message where the files time no network of OFA's MobileNetV3 of any width, else nothing."""
+    """Return a message if the files time another network than OFA's MobileNetV3, else an empty string."""
     stems = sorted({stem for _, stem in of})
     if {_divisible(STEM * w) for w in PUBLISHED_WIDTHS} & set(stems):
         return ""
@@ -139,7 +139,10 @@ def _coverage(path: object, of: Mapping[tuple[int, int], Lut], resolution: int, 
 
 
 def _terms(space: OfaSpace, of: Mapping[tuple[int, int], Lut]) -> tuple[list[Any], list[Any], list[str]]:
-    """Return terms of milliseconds, the same of multiply-adds, and their names; the first is what all networks have."""
+    """Return terms of milliseconds, the same terms of multiply-adds, and their names.
+
+    The first term is that of the parts of every network; its multiply-adds are 0.
+    """
     tail = [space.resolution_gene] + ([] if space.width_gene is None else [space.width_gene])
     sizes = list(product(space.resolutions, space.widths))
     shape = [int(space.upper[gene]) + 1 for gene in tail]
@@ -186,7 +189,7 @@ def _mean(lut: Lut, block: _Block) -> float:
 
 
 def _ends(lut: Lut, resolution: int, width: float) -> float:
-    """Return the milliseconds of what every architecture has: stem, first block, features and classifier."""
+    """Return the milliseconds of the parts of every architecture: stem, first block, features and classifier."""
     half, last = (resolution - 1) // 2 + 1, _layer(len(STRIDES) - 1, 1, 3, 1, (resolution, width))
     stem, expanded, features = (_divisible(channels * width) for channels in (STEM, EXPANDED, FEATURES))
     first = _Block(half, stem, _divisible(FIRST * width), 3, 1, 1, squeeze=False, hard_swish=False)
@@ -209,6 +212,6 @@ def _shape(what: str, side: int, channels: int) -> str:
 
 
 def _divisible(channels: float) -> int:
-    """Round to a multiple of 8, never more than 10 % down (MobileNet's rule)."""
+    """Round to a positive multiple of 8 by MobileNet's rule: never down by more than 10 %."""
     rounded = max(_DIVISOR, int(channels + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
     return rounded + _DIVISOR if rounded < 0.9 * channels else rounded

@@ -1,4 +1,4 @@
-"""Latency that is read off a table: published ones, and those that ``task=latency_table`` measured."""
+"""Objective: latency from a table, published or measured by ``task=latency_table``."""
 
 import json
 from collections.abc import Mapping
@@ -17,17 +17,37 @@ from nas.space.table import CostTable
 from nas.types import Floats, Genomes, Measure
 
 _SETTING = "sec_obj.latency_table.path"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # both are safe; the one written in C is ten times faster
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # both are safe; the C version is ten times faster
 
 
 @final
 class LatencyTable(Cost):
-    """Milliseconds of a forward pass, summed over a network's blocks by one gather for a whole population.
+    """Latency of a forward pass in milliseconds, summed over a network's blocks from a table.
 
-    Published tables are of one image: NSGANetV2's of an i7-8700K for the widths 1.0 and 1.2 of OFA's MobileNetV3, and
-    OFA's of a Note 10, one file a resolution, for the width 1.2. They time a classifier of 1000 classes; with
-    others, all latencies are off by the same constant. Our own tables, see :mod:`nas.objective.latency_file`, are for
-    any supernet and for the batch size that they were measured with.
+    Published tables are for a batch of one image. NSGANetV2's table of an i7-8700K covers the widths 1.0 and 1.2 of
+    OFA's MobileNetV3. OFA's tables of a Note 10 cover the width 1.2, with one file for each resolution. Both time a
+    classifier of 1000 classes; for other numbers of classes, all latencies are off by the same constant. Tables of
+    ``task=latency_table``, see :mod:`nas.objective.latency_file`, are for any supernet and for the batch size of their
+    measurement.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from nas.objective.latency_file import content
+        >>> from nas.objective.latency_terms import terms_of
+        >>> from nas.space.ofa import OfaSpace
+        >>> from nas.space.table import AdditiveTable
+        >>> space = OfaSpace(n_stages=1, depths=(1, 2), kernel_sizes=(3,), expand_ratios=(4,), resolutions=(24, 32),
+        ...                  widths=(1.0,))
+        >>> macs = AdditiveTable(6, [([0, 5], np.array([[10, 20], [30, 40]]))])  # by depth and resolution
+        >>> about = {"supernet": "own", "n_classes": 10}
+        >>> file = content(space, terms_of(space, macs), [np.array([[0.1, 0.2], [0.3, 0.4]])], about)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "table.json"
+        ...     size = path.write_text(json.dumps(file))
+        ...     latency = LatencyTable(path=path, space=space, tables={"macs": macs}, n_classes=10)
+        >>> latency(space.largest[None])
+        array([0.4])
     """
 
     measure = Measure("latency_table", "ms")
@@ -43,13 +63,13 @@ class LatencyTable(Cost):
         """Read a table.
 
         Args:
-            path: File of a latency table, or folder of OFA's files, one a resolution.
-            space: The architectures.
-            tables: Exact costs of the supernet, see :meth:`nas.supernet.base.Supernet.costs`.
-            n_classes: Outputs of the supernet's classifier.
+            path: File of a latency table, or folder of OFA's files, one for each resolution.
+            space: Search space of the supernet.
+            tables: Cost tables of the supernet, see :meth:`nas.supernet.base.Supernet.costs`.
+            n_classes: Number of outputs of the supernet's classifier.
 
         Raises:
-            UserError: If there is no such table, or it does not fit the supernet and its choices.
+            UserError: If the table does not exist or does not fit the supernet and its choices.
         """
         if "macs" not in tables:
             raise UserError("sec_obj=latency_table knows single networks, not cascades: choose sec_obj=[flops]")
@@ -72,22 +92,22 @@ class LatencyTable(Cost):
             )
 
     def limits(self) -> tuple[float, float]:
-        """Return the least and the largest latency in milliseconds."""
+        """Return the smallest and largest latency in milliseconds."""
         return self._table.extremes()
 
     def __call__(self, genomes: Genomes) -> Floats:
-        """Return the latency of each genome in milliseconds, (n, d) -> (n,)."""
+        """Return the latencies of genomes in milliseconds, (n, d) -> (n,)."""
         milliseconds: Floats = self._table(genomes).astype(float)
         return milliseconds
 
     def shares(self, genome: Genomes) -> dict[str, float]:
-        """Return, by name, the milliseconds of the blocks of one genome, (d,), that are there."""
+        """Return the milliseconds of the present blocks of one genome, (d,), by name."""
         parts = self._table.parts(genome[None])
         return {name: float(value[0]) for name, value in parts.items() if value[0]}
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """Return the mapping that a YAML or JSON file holds."""
+    """Return the mapping in a YAML or JSON file."""
     try:
         text = path.read_text()
         content = json.loads(text) if text.lstrip().startswith("{") else yaml.load(text, Loader=_LOADER)

@@ -1,4 +1,4 @@
-"""What a network's latency is the sum of: a term for each of its blocks, read off a table of exact costs."""
+"""Terms of a network's latency: one for each of its blocks, derived from a table of exact costs."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from nas.space.table import CostTable
 from nas.types import Floats, Genomes
 
 ABSENT = -1
-"""The kind of a block that is not there."""
+"""Kind of an absent block."""
 
 _LAYER = re.compile(r"stage\d+\.layer\d+")
 _PROBES = 64
@@ -21,12 +21,17 @@ _PROBES = 64
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """A block of all networks of a space.
+    """Block of a search space's networks, with its variants.
 
     Attributes:
-        name: As in the table of costs: ``"stage1.layer2"`` for a layer, others for what every network has.
-        genes: Indices of the genes that it depends on.
-        macs: Its multiply-adds, one axis a gene; 0 where it is absent.
+        name: Name in the cost table: ``"stage1.layer2"`` for a layer, other names for parts of every network.
+        genes: Indices of the genes that the block depends on.
+        macs: Multiply-adds of the block, with one axis for each gene; 0 if the block is absent.
+
+    Example:
+        >>> term = Term("stage1.layer1", (0, 1), np.array([[0, 0], [10, 20]]))  # depth, then kernel size
+        >>> term.is_layer, term.kinds.tolist()
+        (True, [[-1, -1], [0, 1]])
     """
 
     name: str
@@ -35,14 +40,15 @@ class Term:
 
     @property
     def is_layer(self) -> bool:
-        """Whether it is a layer of a stage, not what lies before or behind all of them."""
+        """Whether the block is a layer of a stage, and not a part before or after all stages."""
         return _LAYER.fullmatch(self.name) is not None
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.int64]:
-        """Which choices make the same block: a number for each kind from 0, ``ABSENT`` for none; shaped as ``macs``.
+        """The kind of block for each choice of the genes, in the shape of ``macs``.
 
-        A gene that decides only whether the block is there, such as the depth, makes no kinds.
+        Choices with the same kind, a number from 0, give the same block; ``ABSENT`` marks an absent block. A gene that
+        decides only whether the block is present, such as the depth, does not create kinds.
         """
         present = self.macs > 0
         index = np.indices((1, *self.macs.shape))[:, 0]
@@ -66,7 +72,7 @@ class Term:
         return np.broadcast_to(found, len(genomes))
 
     def values(self, of_kinds: Floats) -> Floats:
-        """Return a value for each choice, shaped as ``macs``, from one for each kind; 0 where it is absent."""
+        """Expand one value for each kind to the shape of ``macs``; 0 if the block is absent."""
         return np.where(self.kinds == ABSENT, 0.0, of_kinds[self.kinds])
 
 
@@ -77,7 +83,7 @@ def terms_of(space: SearchSpace, macs: CostTable) -> list[Term]:
 
 
 def _genes_of(space: SearchSpace, macs: CostTable) -> dict[str, tuple[int, ...]]:
-    """Return, by name, the genes on which each term depends: those that change it in some of many genomes."""
+    """Return the genes of each term by name: those that change its value in a sample of genomes."""
     rng = np.random.default_rng(0)
     random = rng.integers(space.lower, space.upper, size=(_PROBES, space.n_genes), endpoint=True)
     base = np.concatenate([random, space.largest[None]])
@@ -94,7 +100,7 @@ def _genes_of(space: SearchSpace, macs: CostTable) -> dict[str, tuple[int, ...]]
 
 
 def _spread(space: SearchSpace, macs: CostTable, name: str, genes: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return a term's values for all choices of its genes; 0 for choices that no canonical genome makes."""
+    """Return a term's values for all choices of its genes; 0 for choices that no canonical genome has."""
     shape = tuple(int(space.upper[gene]) + 1 for gene in genes)
     genomes = np.zeros((int(np.prod(shape)), space.n_genes), dtype=np.int64)
     genomes[:, list(genes)] = np.indices(shape).reshape(len(shape), len(genomes)).T
@@ -104,7 +110,7 @@ def _spread(space: SearchSpace, macs: CostTable, name: str, genes: Sequence[int]
 
 
 def covering(space: SearchSpace, terms: Sequence[Term], rng: np.random.Generator) -> Genomes:
-    """Return few canonical genomes, (n, d), that hold each kind of each term at least once."""
+    """Return a small set of canonical genomes, (n, d), that contains each kind of each term at least once."""
     choices = [np.argwhere(term.kinds != ABSENT) for term in terms]
     kinds = [term.kinds[term.kinds != ABSENT] for term in terms]
     missing = [np.ones(term.n_kinds, dtype=bool) for term in terms]
@@ -112,7 +118,7 @@ def covering(space: SearchSpace, terms: Sequence[Term], rng: np.random.Generator
     genomes: list[Genomes] = []
     while any(each.any() for each in missing):
         genome = np.full(space.n_genes, ABSENT)
-        # Blocks that are rarely there first: they decide depths.
+        # Blocks that are rarely present come first, because they decide depths.
         for t in np.lexsort((rng.random(len(terms)), rarity)):
             genes = list(terms[t].genes)
             agrees = ((genome[genes] == ABSENT) | (choices[t] == genome[genes])).all(axis=1)

@@ -1,4 +1,4 @@
-"""How long networks take, as a whole and part by part."""
+"""Timing of networks, as a whole and part by part."""
 
 import platform
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ CHANNELS = 3
 
 Clock = Literal["wall", "processor"]
 
-_PROCESSOR = Path("/proc/cpuinfo")  # on Linux
+_PROCESSOR = Path("/proc/cpuinfo")  # exists on Linux only
 
 
 def hardware(device: torch.device) -> str:
-    """Return the name of what a device is."""
+    """Return the name of the hardware of a device, for example of the GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     lines = _PROCESSOR.read_text().splitlines() if _PROCESSOR.exists() else []
@@ -29,7 +29,7 @@ def hardware(device: torch.device) -> str:
 
 
 def noise(batch_size: int, resolution: int, device: torch.device) -> Tensor:
-    """Return random images, (batch_size, 3, resolution, resolution), laid out as data sets' batches are."""
+    """Return random images, (batch_size, 3, resolution, resolution), in the memory format of data set batches."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(batch_size, CHANNELS, resolution, resolution, generator=generator)
     return images.to(device, memory_format=torch.channels_last)
@@ -46,23 +46,31 @@ def forward_times(
 ) -> Floats:
     """Time forward passes, in milliseconds.
 
-    On CUDA it is the time between events of an otherwise idle device, the launching of kernels included where the
-    device waits for it.
+    On CUDA, the time between events of an otherwise idle device is measured. It includes the launching of kernels if
+    the device waits for it.
 
     Args:
-        network: In eval mode, on the images' device.
-        images: Normalized, shape (n, 3, r, r).
+        network: Network in eval mode, on the device of the images.
+        images: Normalized images, shape (n, 3, r, r).
         warmup: Number of passes before the measured ones.
-        repeats: Passes that count.
-        clock: On the CPU: ``"wall"``, or ``"processor"`` for the time that this thread computes. Where torch has one
-            thread and nothing else runs the two are equal, and programs that take turns with this one make only the
-            former longer.
-        parts: Modules of the network that run one after the other, each once. What runs between two of them counts
-            for the first of the two.
+        repeats: Number of measured passes.
+        clock: Clock on the CPU: ``"wall"`` for elapsed time, ``"processor"`` for the computing time of this thread.
+            Both are equal if torch uses one thread and nothing else runs. Other programs on the same core increase only
+            the elapsed time.
+        parts: Modules of the network that run one after the other, each once. Time between two of them is added to the
+            first one.
 
     Returns:
-        Shape (repeats, 1): whole passes; with ``parts``, shape (repeats, parts + 2): before the first part, each
-        part, after the last one. A row adds up to a whole pass.
+        Milliseconds of whole passes, shape (repeats, 1). With ``parts``, the shape is (repeats, parts + 2): time before
+        the first part, of each part, and after the last part. The sum of a row is the time of a whole pass.
+
+    Example:
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10)).eval()
+        >>> images = noise(2, 8, torch.device("cpu"))
+        >>> forward_times(network, images, warmup=1, repeats=5).shape
+        (5, 1)
+        >>> forward_times(network, images, warmup=1, repeats=5, parts=list(network)).shape
+        (5, 4)
     """
     timer = _CudaTimer(images.device) if images.device.type == "cuda" else _CpuTimer(clock)
 

@@ -1,4 +1,4 @@
-"""Pictures of one network: its blocks, their kernels, expansions, widths and costs."""
+"""Figure of one network: its blocks with kernel sizes, expansions, channels and costs."""
 
 import re
 from collections.abc import Sequence
@@ -25,17 +25,18 @@ IMAGE_CHANNELS = 3
 
 @dataclass
 class Layer:
-    """One block of a network as it runs.
+    """Block of a network, in the order of execution.
 
     Attributes:
         name: Name of the module, for example ``"blocks.3"``.
-        inputs, outputs: Channels.
-        side: Side of its output, pixels.
-        kernel: Side of its largest convolution.
+        inputs, outputs: Number of channels.
+        side: Side of the output in pixels.
+        kernel: Kernel size of the largest convolution.
         stride: Stride of the whole block.
-        expansion: Channels of its largest convolution over input channels; 0 for what is no block of several.
-        macs: Multiply-adds of its convolutions and linear layers.
-        convolutions: Number of convolutions in a row.
+        expansion: Ratio of the channels of the largest convolution to the input channels; 0 for a block with a single
+            convolution.
+        macs: Multiply-adds of the convolutions and linear layers.
+        convolutions: Number of convolutions in sequence.
     """
 
     name: str
@@ -51,13 +52,18 @@ class Layer:
 
 @torch.no_grad()
 def layers_of(network: nn.Module, resolution: int) -> list[Layer]:
-    """Return the blocks of a network in the order in which they run; shapes alone are computed, no numbers.
+    """Return the blocks of a network in the order of execution; only shapes are computed.
 
-    Convolutions and linear layers belong to one block where their names agree up to the last index.
+    Convolutions and linear layers belong to the same block if their names agree up to the last index.
 
     Args:
-        network: An extracted subnet; it is moved to the device ``meta`` and of no use afterwards.
-        resolution: Side of the square input, pixels.
+        network: Extracted subnet; it is moved to the device ``meta`` and cannot be used afterwards.
+        resolution: Input resolution (side of the square image) in pixels.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+        >>> [(layer.outputs, layer.side, layer.macs) for layer in layers_of(network, resolution=16)]
+        [(8, 8, 13824), (4, 8, 2048)]
     """
     layers: dict[str, Layer] = {}
 
@@ -75,7 +81,12 @@ def layers_of(network: nn.Module, resolution: int) -> list[Layer]:
 
 
 def part_of(name: str) -> str:
-    """Return the block that a module or a tensor belongs to: its name up to the last index, or the first word."""
+    """Return the block of a module or tensor: its name up to the last index, or its first word.
+
+    Example:
+        >>> part_of("blocks.3.conv.weight"), part_of("classifier.weight")
+        ('blocks.3', 'classifier')
+    """
     block = re.match(r"(.*\.)?(\d+)(?=\.)", name)
     return block.group(0) if block else name.partition(".")[0]
 
@@ -100,13 +111,21 @@ def _add(layers: dict[str, Layer], name: str, module: nn.Module, images: Tensor,
 
 
 def architecture_figure(path: Path, *, title: str, resolution: int, layers: Sequence[Layer]) -> None:
-    """Draw a network from input to output: expansion and kernel of each block, channels and sides, share of the cost.
+    """Draw the blocks of a network: expansion, kernel size, channels, side and share of the cost.
 
     Args:
-        path: A file that ends in one of ``FORMATS``; replaced atomically.
+        path: Path of the figure, which ends in one of ``FORMATS``; written atomically.
         title: Title of the figure: the model and its cost.
-        resolution: Side of the square input, pixels.
-        layers: In the order in which they run, see :func:`layers_of`.
+        resolution: Input resolution (side of the square image) in pixels.
+        layers: Blocks in the order of execution, see :func:`layers_of`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "network.svg"
+        ...     architecture_figure(path, title="Stem", resolution=16, layers=[Layer("0", 3, 8, 8, kernel=3, macs=9)])
+        ...     path.exists()
+        True
     """
     width = max(6.4, 1.6 + 0.34 * len(layers))
     lines = wrap(title, int(11 * width))
@@ -127,7 +146,7 @@ def architecture_figure(path: Path, *, title: str, resolution: int, layers: Sequ
 
 
 def _draw_blocks(axes: Axes, layers: Sequence[Layer]) -> None:
-    """Draw a bar a block, as high as its expansion; a line and its channels where they or the side change."""
+    """Draw one bar for each block, as high as its expansion, and a labeled line at each change of channels or side."""
     highest = max(1.0, *(layer.expansion for layer in layers))
     for x, layer in enumerate(layers):
         height = layer.expansion or 0.25 * highest

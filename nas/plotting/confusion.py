@@ -1,4 +1,4 @@
-"""A picture of which classes a model takes for which."""
+"""Figure of a confusion matrix."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from nas.plotting.style import INK
 
 SHADES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#bcd7ee", "#2b6ca3", "#0d2a45"])
 NAMED, NUMBERED = 40, 15
-"""How many classes there may be for their names, and for the numbers in the cells, to be readable."""
+"""Maximum number of classes for readable class names, and for readable numbers in the cells."""
 NAME_LENGTH = 18
 PIXELS = 144
 
@@ -23,13 +23,22 @@ PIXELS = 144
 def confusion_figure(
     path: Path, *, title: str, confusion: npt.NDArray[np.int64], class_names: Sequence[str] | None
 ) -> None:
-    """Draw a confusion matrix to a PNG file: classes downwards, answers to the right, shares of a class's images.
+    """Draw a confusion matrix to a PNG file: classes as rows, predictions as columns, shares of each class's images.
 
     Args:
-        path: The PNG file; replaced atomically.
+        path: Path of the PNG file; written atomically.
         title: Title of the figure.
-        confusion: Images of each class (row) by answer (column), (c, c).
-        class_names: One a class, or ``None``; in letters that the font lacks, the class's number is shown instead.
+        confusion: Number of images of each class (row) by predicted class (column), shape (c, c).
+        class_names: Names of the classes, length c; ``None`` for their numbers. A name with letters that the font lacks
+            is replaced by the number of the class.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "confusion.png"
+        ...     confusion_figure(path, title="digits", confusion=np.array([[9, 1], [0, 10]]), class_names=("0", "1"))
+        ...     path.read_bytes()[1:4]
+        b'PNG'
     """
     n = len(confusion)
     side = float(np.clip(0.32 * n + 2.4, 5.2, 12))
@@ -61,7 +70,7 @@ def confusion_figure(
 
 
 def _label(index: int, name: str) -> str:
-    """Return a class's name, shortened; its number where the font lacks a letter of it."""
+    """Return the shortened name of a class, or its number if the font lacks a letter of the name."""
     if any(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)) == 0 for letter in name):
         return str(index)
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

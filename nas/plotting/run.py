@@ -1,7 +1,7 @@
-"""Pictures of a run: its trade-off front and its hypervolume.
+"""Figures of a run: its Pareto front and its hypervolume.
 
-Drawn with matplotlib's objects alone (no pyplot): no global state, no window, and usable in any thread. Blue and
-vermilion are told apart by color-blind readers and in grey print.
+They use matplotlib's objects without pyplot: there is no global state and no window, and any thread can draw. Blue and
+vermilion can be distinguished by color-blind readers and in gray print.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from nas.types import Floats, Measure
 SIZE = (6.4, 4.6)
 DPI = 144
 LEFT, BOTTOM, RIGHT, TOP, BETWEEN = 0.72, 0.86, 0.78, 0.36, 0.6
-"""Inches around axes, and between two, the same at every step: the legend is below, the steps' colours at the right."""
+"""Margins around and between axes in inches, the same at every step; legend at the bottom, color bar at the right."""
 INITIAL, EARLY, LATE = "#b8b8b8", "#bcd7ee", "#2b6ca3"
 FRONT, TEST = "#c8501e", "#1a1a1a"
 STEPS = LinearSegmentedColormap.from_list("steps", [to_rgb(EARLY), to_rgb(LATE)])
@@ -41,20 +41,31 @@ def front_figure(
     noun: str,
     test: Floats | None = None,
 ) -> None:
-    """Draw the evaluations and their non-dominated front to a PNG file: the second objective on x, the first on y.
+    """Draw the evaluations and their Pareto front to a PNG file: the second objective on x, the first on y.
 
-    With more than two objectives there are axes for each of the others; the front is that of all, and each line joins
-    what is non-dominated in the two objectives of its axes. The y axis ends where the front does, more or less: the
-    worst evaluations may lie above it, and the legend says how many.
+    With more than two objectives, there is one panel for each objective after the first. The front is that of all
+    objectives; the line in a panel joins the points that are non-dominated in its two objectives. The y axis ends near
+    the end of the front. The worst evaluations may lie above it; the legend gives their number.
 
     Args:
-        path: The PNG file; replaced atomically.
-        objectives: Names and units, length m, at least 2.
+        path: Path of the PNG file; written atomically.
+        objectives: Names and units of the objectives, length m, at least 2.
         values: Objectives of all evaluations, shape (n, m), n at least 1, minimized.
-        steps: The step of each evaluation, shape (n,); 0 is the initial design.
+        steps: Step of each evaluation, shape (n,); 0 is the initial design.
         hypervolume: Hypervolume of the front, normalized, 0 to 1.
         noun: Word for the evaluated objects, see :func:`noun_of`.
-        test: The final front with its error on the test set, shape (k, m), in the objectives' units.
+        test: Final front with its error on the test set, shape (k, m), in the units of the objectives; ``None`` if it
+            was not evaluated.
+
+    Example:
+        >>> import tempfile
+        >>> objectives = [Measure("top1_error", "%"), Measure("flops", "M multiply-adds")]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "front.png"
+        ...     front_figure(path, objectives=objectives, values=np.array([[20.0, 90.0], [25.0, 60.0], [30.0, 80.0]]),
+        ...                  steps=np.array([0, 0, 1]), hypervolume=0.5, noun="architectures")
+        ...     path.read_bytes()[1:4]
+        b'PNG'
     """
     figure, panels = _panels([measure.label for measure in objectives[1:]], objectives[0].label)
     front = non_dominated(values)
@@ -75,7 +86,12 @@ def front_figure(
 
 
 def noun_of(config: Mapping[str, Any]) -> str:
-    """Return what an architecture is called, by how it is written: architectures, cascades or ensembles."""
+    """Return the plural noun for a configuration: architectures, cascades or ensembles.
+
+    Example:
+        >>> noun_of({"d": [2, 3], "r": 224}), noun_of({"networks": [0, 3], "thresholds": [0.7]})
+        ('architectures', 'cascades')
+    """
     if "networks" in config:
         return "cascades" if {"thresholds", "gaps"} & config.keys() else "ensembles"
     joint = any(isinstance(value, Mapping) and "position" in value for value in config.values())
@@ -85,9 +101,9 @@ def noun_of(config: Mapping[str, Any]) -> str:
 def _draw_front(
     axes: Axes, values: Floats, front: npt.NDArray[np.int64], steps: npt.NDArray[np.int64], test: Floats | None
 ) -> PathCollection | None:
-    """Draw errors and one cost, shape (n, 2); return what later steps are drawn with, ``None`` where there are none.
+    """Draw errors and one cost, shape (n, 2).
 
-    A search of one step has no initial design.
+    Returns the points of the steps after the initial design; ``None`` if there are none.
     """
     _limits(axes, values, front, test)
     initial = steps == 0
@@ -109,7 +125,7 @@ def _draw_front(
 
 
 def _step_colours(figure: Figure, later: PathCollection) -> None:
-    """Add the colours of the steps at the right."""
+    """Add a color bar of the steps at the right."""
     width, height = figure.get_size_inches()
     place = ((width - RIGHT + 0.1) / width, BOTTOM / height, 0.12 / width, (height - BOTTOM - TOP) / height)
     ticks = MaxNLocator(5, integer=True, min_n_ticks=1)
@@ -123,9 +139,17 @@ def hypervolume_figure(path: Path, *, evaluations: npt.NDArray[np.int64], hyperv
     """Draw the hypervolume after every step to a PNG file.
 
     Args:
-        path: The PNG file; replaced atomically.
+        path: Path of the PNG file; written atomically.
         evaluations: Number of evaluations after each step, shape (s,), s at least 1, ascending.
         hypervolume: Hypervolume of the front after each step, shape (s,), normalized, 0 to 1.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "hypervolume.png"
+        ...     hypervolume_figure(path, evaluations=np.array([10, 20]), hypervolume=np.array([0.4, 0.6]))
+        ...     path.read_bytes()[1:4]
+        b'PNG'
     """
     figure, axes = _axes("evaluations", "hypervolume")
     axes.plot(
@@ -153,7 +177,7 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _panels(xs: Sequence[str], y: str) -> tuple[Figure, list[Axes]]:
-    """Return axes side by side with these labels of their x axes."""
+    """Return axes side by side, one for each label of an x axis."""
     n = len(xs)
     inner = (SIZE[0] - LEFT - RIGHT) * (1.0 if n == 1 else 0.85)
     width, height = LEFT + n * inner + (n - 1) * BETWEEN + RIGHT, SIZE[1]
@@ -192,10 +216,10 @@ def _markers(axes: Axes, points: Floats, label: str, *, marker: str, size: float
 
 
 def _limits(axes: Axes, values: Floats, front: npt.NDArray[np.int64], test: Floats | None) -> None:
-    """Set both axes so that the front fills them.
+    """Set the limits of both axes so that the front fills the panel.
 
-    The y axis ends above the 90th percentile of the front's errors; it goes on to three quarters of all evaluations
-    as far as the front keeps about a third of the height.
+    The y axis ends above the 90th percentile of the front's errors. It extends to the 75th percentile of all errors as
+    long as the front keeps about a third of the height.
     """
     shown = values if test is None else np.vstack([values, test])
     cost, error = shown[:, 1], shown[:, 0]

@@ -1,4 +1,4 @@
-"""Style of figures for print: PDF with embedded fonts, PNG at 300 dots an inch, colours for colour-blind readers."""
+"""Style of printed figures: PDF with embedded fonts, PNG at 300 dpi, colors for color-blind readers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +13,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK = "#444444"
-"""Colour of text in figures for the screen."""
+"""Color of text in figures for the screen."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b14b8f", "#b87a00", "#2f9bd6", "#6b6b6b", "#6a51a3")
-"""After Okabe and Ito (2008), darker where lines are thin; the page has the same."""
+"""Colors of groups after Okabe and Ito (2008), darkened for thin lines; the page of the report uses the same."""
 
 MARKERS = ("o", "s", "^", "v")
 DASHES = ("-", "--", ":", "-.")
 
 LETTER = 0.058
-"""Width of a letter of a legend, inches."""
+"""Width of a letter in a legend, in inches."""
 
 MOST_COLUMNS = 6
-"""Columns of a legend, at most."""
+"""Maximum number of columns in a legend."""
 
 STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # TrueType, which publishers accept
@@ -48,14 +48,14 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def printed_style(**more: Any) -> Iterator[None]:
-    """Use the style of print within a block, with some settings of matplotlib beside it."""
+    """Use the style of printed figures within a ``with`` block; ``more`` are further matplotlib settings."""
     settings: dict[Any, Any] = STYLE | more
     with matplotlib.rc_context(settings):
         yield
 
 
 def save_printed(figure: Figure, folder: Path, name: str) -> str:
-    """Write a figure as PDF and PNG into a folder, which must exist; return the names of its files in words."""
+    """Write a figure as PDF and PNG into an existing folder; return the file names for messages."""
     FigureCanvasAgg(figure)
     for kind in ("pdf", "png"):
         figure.savefig(folder / f"{name}.{kind}")
@@ -63,12 +63,17 @@ def save_printed(figure: Figure, folder: Path, name: str) -> str:
 
 
 def look(group: int) -> tuple[str, str, str]:
-    """Return the colour, line and marker of a group."""
+    """Return the color, line style and marker of a group, given by its number.
+
+    Example:
+        >>> look(0), look(9)
+        (('#0072b2', '-', 'o'), ('#d55e00', '--', 's'))
+    """
     return COLOURS[group % 8], DASHES[group // 8 % 4], MARKERS[group % 4]
 
 
 def logarithmic(axes: Axes) -> None:
-    """Make the x axis logarithmic, with 1, 2 and 5 of each power of ten as plain numbers."""
+    """Make the x axis logarithmic, with labels at 1, 2 and 5 times each power of ten."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -76,7 +81,7 @@ def logarithmic(axes: Axes) -> None:
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:
-    """Add a legend above all axes, never over what is drawn, in as many columns as fit; the figure grows by it."""
+    """Add a legend above all axes in as many columns as fit; the figure grows by the legend's height."""
     handles, labels = axes.get_legend_handles_labels()
     width, height = figure.get_size_inches()
     labels = ["\n".join(wrap(label, int((width - 0.45) / LETTER))) for label in labels]

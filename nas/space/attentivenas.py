@@ -1,4 +1,4 @@
-"""Stages with elastic width, depth, kernel size and expansion, and the resolution, as in AttentiveNAS."""
+"""Search space of AttentiveNAS: stages with elastic width, depth, kernel size and expansion, elastic resolution."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -14,15 +14,21 @@ KEYS = ("r", "w", "d", "ks", "e")
 
 @final
 class AttentiveNasSpace(SearchSpace):
-    """The search space of AttentiveNAS (Wang et al. 2021, table 1), which AlphaNet shares.
+    """Search space of AttentiveNAS (Wang et al. 2021, table 1) and AlphaNet.
 
-    A gene is the index of a choice: the resolution; the widths of the first convolution, of each stage and of the
-    last convolution; then of each stage the depth, of each the kernel size, and of each the expansion. With seven
-    stages that makes 31 genes. All layers of a stage share its choices and every stage has a layer, so that every
-    gene is expressed; one with a single choice is always 0.
+    A gene is the index of a choice. The genes are: the resolution; the widths of the first convolution, of each stage
+    and of the last convolution; the depth of each stage; the kernel size of each stage; the expansion of each stage.
+    Seven stages need 31 genes. All layers of a stage share its choices and every stage has at least one layer, so every
+    gene is expressed. A gene with a single choice is always 0.
 
-    ``Architecture.config`` has the keys ``r`` (a number), ``w`` (nine numbers, in channels), ``d``, ``ks``, ``e``
-    (seven each).
+    ``Architecture.config`` has the keys ``r`` (a number), ``w`` (nine numbers of channels), ``d``, ``ks`` and ``e``
+    (seven numbers each).
+
+    Example:
+        >>> space = AttentiveNasSpace(resolutions=(192, 224), widths=((16,), (16, 24), (1792,)), depths=((1, 2),),
+        ...                           kernel_sizes=((3, 5),), expand_ratios=((1,),))
+        >>> space.decode(space.largest).config
+        {'r': 224, 'w': [16, 24, 1792], 'd': [2], 'ks': [5], 'e': [1]}
     """
 
     def __init__(
@@ -37,14 +43,15 @@ class AttentiveNasSpace(SearchSpace):
         """Build the space from its choices.
 
         Args:
-            resolutions: Sides of the square input, in pixels.
-            widths: Channels after the first convolution, after each stage, and after the last convolution.
-            depths: Layers of each stage.
-            kernel_sizes: Kernel sizes of the depthwise convolutions of each stage.
-            expand_ratios: Hidden channels over input channels of the layers of each stage.
+            resolutions: Choices of the input resolution (side of the square image) in pixels, ascending.
+            widths: Choices of the number of channels after the first convolution, after each stage, and after the last
+                convolution, each ascending.
+            depths: Choices of the number of layers of each stage, each ascending.
+            kernel_sizes: Choices of the kernel size of the depthwise convolutions of each stage, each ascending.
+            expand_ratios: Choices of the expansion ratio (hidden over input channels) of each stage, each ascending.
 
         Raises:
-            UserError: If choices are missing or not ascending, or there are not as many as stages.
+            UserError: If a gene has no choices, choices do not ascend, or a setting lacks a list for a stage.
         """
         n_stages = len(depths)
         for name, given, expected in (
@@ -76,11 +83,11 @@ class AttentiveNasSpace(SearchSpace):
 
     @property
     def resolution_gene(self) -> int:
-        """The index of the resolution's gene."""
+        """The index of the gene of the resolution."""
         return 0
 
     def width_gene(self, place: int) -> int:
-        """Return the index of a width's gene: 0 the first convolution, then the stages, then the last convolution."""
+        """Return the index of a width's gene; place 0 is the first convolution, stages and last convolution follow."""
         return 1 + place
 
     def depth_gene(self, stage: int) -> int:
@@ -96,11 +103,11 @@ class AttentiveNasSpace(SearchSpace):
         return self.kernel_gene(stage) + self.n_stages
 
     def text(self, gene: int, value: int) -> str:
-        """Return the choice that a value of a gene stands for."""
+        """Return the choice that a gene's value encodes."""
         return f"{self.choices[gene][value]:g}"
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return a copy of the genomes, shape (n, d): all genes are expressed."""
+        """Return a copy of the genomes, shape (n, d); all genes are expressed."""
         self.validate(genomes)
         return np.array(genomes, dtype=np.int64)
 
@@ -113,10 +120,10 @@ class AttentiveNasSpace(SearchSpace):
         return Architecture(genome=tuple(genes), config=config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the genome, shape (d,).
+        """Return the genome, shape (d,), of an architecture's configuration.
 
         Raises:
-            UserError: If it is none of this space; the message names the key and the choices.
+            UserError: If the architecture is not in this space; the message names the key and the choices.
         """
         check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)
@@ -131,7 +138,7 @@ class AttentiveNasSpace(SearchSpace):
         return genome
 
     def _lists(self) -> dict[str, tuple[int, int]]:
-        """Return the first gene and the number of genes of each key that is a list."""
+        """Return the first gene and the number of genes of each key whose value is a list."""
         return {
             "w": (self.width_gene(0), self.n_stages + 2),
             "d": (self.depth_gene(0), self.n_stages),

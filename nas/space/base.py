@@ -1,4 +1,4 @@
-"""Search spaces: genomes of integers and the architectures they stand for."""
+"""Base classes for search spaces: integer genomes and the architectures that they encode."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,19 @@ from nas.space.table import CostTable
 from nas.types import Architecture, Floats, Genomes
 
 _CHUNK = 1000
-"""Genomes that are looked at together."""
+"""Number of genomes that are processed together."""
 
 _LISTED = 1_000_000
-"""Combinations of genes up to which all of them are looked at where draws find nothing new."""
+"""Maximum number of gene combinations for listing a whole space."""
 
 
 def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
-    """Return the rows of ``genomes``, (n, d), that are not among ``seen``, each once, in their order."""
+    """Return the rows of ``genomes``, (n, d), that are not among ``seen``, (k, d), each once, in their order.
+
+    Example:
+        >>> new_rows(np.array([[0, 1], [2, 3], [2, 3]]), seen=np.array([[0, 1]])).tolist()
+        [[2, 3]]
+    """
     known = {row.tobytes() for row in np.ascontiguousarray(seen, dtype=np.int64)}
     keep = []
     for i, row in enumerate(np.ascontiguousarray(genomes, dtype=np.int64)):
@@ -31,14 +36,27 @@ def new_rows(genomes: Genomes, seen: Genomes) -> Genomes:
 
 
 def choice_index(key: str, value: object, choices: Sequence[float]) -> int:
-    """Return the gene that stands for ``value``; UserError, naming ``key`` and the choices, if it is none of them."""
+    """Return the gene of a value: its index among the choices.
+
+    Args:
+        key: Name of the value in messages.
+        value: Chosen value.
+        choices: Allowed values.
+
+    Raises:
+        UserError: If the value is no choice; the message names ``key`` and the choices.
+
+    Example:
+        >>> choice_index("ks[0]", 5, (3, 5, 7))
+        1
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in choices:
         raise UserError(f"{key} is {value!r}; choices are {', '.join(map(str, choices))}")
     return choices.index(value)
 
 
 class SearchSpace(ABC):
-    """Base class for search spaces: architectures, each with one canonical integer genome.
+    """Base class for search spaces: sets of architectures, each with one canonical integer genome.
 
     Attributes:
         lower, upper: Bounds of each gene, inclusive, shape (d,).
@@ -64,7 +82,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the genomes, shape (n, d), with every gene that is not expressed at its lower bound."""
+        """Return the canonical genomes, shape (n, d): genes that are not expressed are set to their lower bounds."""
 
     @abstractmethod
     def decode(self, genome: Genomes) -> Architecture:
@@ -72,21 +90,24 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,), of an architecture as the original tools write it.
+        """Return the canonical genome, shape (d,), of an architecture's configuration.
+
+        Args:
+            config: Configuration in the notation of the published code, as in ``Architecture.config``.
 
         Raises:
-            UserError: If it is none of this space; the message names the key and the choices.
+            UserError: If the architecture is not in this space; the message names the key and the choices.
         """
 
     def text(self, gene: int, value: int) -> str:
-        """Return what a value of a gene stands for, as figures show it, for example ``"5"`` for a kernel's side."""
+        """Return the choice that a gene's value encodes, as figures show it, for example ``"5"`` for a kernel size."""
         return str(value)
 
     def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
-        """Return whether each gene of canonical genomes, (n, d), matters, (n, d).
+        """Return whether each gene of canonical genomes is expressed, (n, d) -> (n, d).
 
-        It does where another choice of it makes another architecture: where it is above its lower bound, or would
-        stay at its upper one.
+        A gene is expressed if another value of it encodes another architecture. This holds if the gene is above its
+        lower bound, or if the canonical form keeps it when it is set to its upper bound.
         """
         result = genomes > self.lower
         for start in range(0, len(genomes), _CHUNK):
@@ -98,18 +119,18 @@ class SearchSpace(ABC):
         return result
 
     def violation(self, genomes: Genomes) -> Floats:
-        """Return by how much canonical genomes, (n, d), break hard constraints, (n,): 0 for allowed ones."""
+        """Return by how much canonical genomes, (n, d), violate hard constraints, (n,); 0 for allowed genomes."""
         return np.zeros(len(genomes))
 
     def sample(self, n: int, rng: np.random.Generator) -> Genomes:
-        """Draw ``n`` canonical genomes, shape (n, d), each gene uniformly and on its own."""
+        """Draw ``n`` canonical genomes, shape (n, d), each gene uniformly and independently."""
         return self.canonical(rng.integers(self.lower, self.upper, size=(n, self.n_genes), endpoint=True))
 
     def sample_unseen(self, n: int, seen: Genomes, rng: np.random.Generator) -> Genomes:
         """Draw up to ``n`` different genomes that are not among ``seen``, shape (k, d).
 
-        Where ``100 n`` draws do not find that many, the others come from a list of what is left. Fewer than ``n`` are
-        returned where nothing is left, or where the space is too large to list.
+        If ``100 n`` draws do not find enough genomes, the rest comes from a list of all unseen genomes. Fewer than
+        ``n`` are returned if no unseen genome is left, or if the space is too large to list.
         """
         found = np.zeros((0, self.n_genes), dtype=np.int64)
         for _ in range(100):
@@ -120,9 +141,9 @@ class SearchSpace(ABC):
         return found if left is None else np.concatenate([found, rng.permutation(left)[: n - len(found)]])
 
     def unseen(self, seen: Genomes) -> Genomes | None:
-        """Return all genomes that keep hard constraints and are not among ``seen``, shape (k, d), ascending.
+        """Return all genomes that satisfy the hard constraints and are not among ``seen``, shape (k, d), ascending.
 
-        ``None`` where genes have more than a million combinations.
+        Returns ``None`` if the genes have more than a million combinations.
         """
         choices = [int(count) for count in self.upper - self.lower + 1]
         total = prod(choices)
@@ -138,7 +159,7 @@ class SearchSpace(ABC):
         return np.unique(np.concatenate(parts), axis=0)
 
     def size(self) -> int | None:
-        """Return how many architectures there are: here one for each combination of genes; ``None`` if unknown."""
+        """Return the number of architectures, here one for each combination of genes; ``None`` if unknown."""
         return prod(int(count) for count in self.upper - self.lower + 1)
 
     @property
@@ -167,7 +188,11 @@ class SearchSpace(ABC):
 
 
 def check_keys(config: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Raise UserError unless an architecture's description has these keys and no others."""
+    """Raise UserError unless an architecture's configuration has exactly these keys.
+
+    Example:
+        >>> check_keys({"d": [2], "r": 224}, ("d", "r"))
+    """
     for key in config:
         if key not in keys:
             raise unknown("key of an architecture", str(key), keys)
@@ -177,13 +202,12 @@ def check_keys(config: Mapping[str, Any], keys: Sequence[str]) -> None:
 
 
 class SpaceSource(ABC):
-    """A search space and what its architectures cost.
+    """Base class for sources of a search space and of the exact costs of its architectures.
 
     Attributes:
-        space: The architectures.
-        fingerprint: Hexadecimal digits that change when results do: with the networks, or the tables.
-        n_classes: Number of classes of the images that results are for, if they are not the run's data set; else
-            ``None``.
+        space: Search space of the architectures.
+        fingerprint: Hexadecimal digits that change whenever the networks or tables, and so the results, change.
+        n_classes: Number of classes of the images behind the results; ``None`` for those of the run's data set.
 
     Example:
         >>> from nas.space.choices import ChoiceSpace
@@ -201,8 +225,8 @@ class SpaceSource(ABC):
 
     @abstractmethod
     def costs(self) -> Mapping[str, CostTable]:
-        """Return tables of exact costs.
+        """Return tables of exact costs by name.
 
-        They are ``"macs"``, multiply-adds of one image, ``"params"``, weights and biases, and ``"latency"``,
-        nanoseconds, where a benchmark has measured it.
+        ``"macs"`` counts the multiply-adds for one image, ``"params"`` the weights and biases. ``"latency"``, in
+        nanoseconds, exists only if a benchmark has measured it.
         """

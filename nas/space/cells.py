@@ -1,4 +1,4 @@
-"""The cells of NAS-Bench-201: four nodes, each pair of which one operation connects."""
+"""Search space of NAS-Bench-201: cells of four nodes, with one operation between each pair of nodes."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from nas.space.base import SearchSpace
 from nas.types import Architecture, Genomes
 
 OPERATIONS = ("none", "skip_connect", "avg_pool_3x3", "nor_conv_1x1", "nor_conv_3x3")
-"""What an edge may be, ascending in cost; a gene is an index into them."""
+"""Operations of an edge, in ascending order of cost; a gene is an index into them."""
 
 EDGES = tuple((source, node) for node in (1, 2, 3) for source in range(node))
-"""From and to which node, in the order in which architectures are written."""
+"""Source and target node of each edge, in the order of the benchmark's notation."""
 
 KEY = "arch_str"
 _WRITTEN = re.compile(r"\|(.+?)~0\|\+\|(.+?)~0\|(.+?)~1\|\+\|(.+?)~0\|(.+?)~1\|(.+?)~2\|")
@@ -23,29 +23,36 @@ _EXAMPLE = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"
 
 @final
 class CellSpace(SearchSpace):
-    """All 15,625 cells of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326): six edges with five operations each.
+    """Search space of the 15,625 cells of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326).
 
-    Every genome is canonical. Cells that compute the same function exist, for example where no path leads from an edge
-    to the output; but the benchmark trained each of them on its own and counts what its idle operations cost, so that
-    to look one up under the name of the other would give another's results.
+    A cell has six edges with a choice of five operations each. Every genome is canonical. Different cells may compute
+    the same function, for example if no path leads from an edge to the output. The benchmark trained each of them
+    separately and counts the cost of unused operations. Such cells therefore have different results and are not merged.
+
+    Example:
+        >>> space = CellSpace()
+        >>> space.size()
+        15625
+        >>> space.decode(np.array([4, 0, 0, 0, 0, 1])).config["arch_str"]
+        '|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|'
     """
 
     def __init__(self) -> None:
-        """There is nothing to choose."""
+        """Create the space; it has no settings."""
         self.lower = np.zeros(len(EDGES), dtype=np.int64)
         self.upper = np.full(len(EDGES), len(OPERATIONS) - 1, dtype=np.int64)
         self.names = tuple(f"node{node}.from{source}" for source, node in EDGES)
 
     def text(self, gene: int, value: int) -> str:
-        """Return the operation that a value of a gene stands for."""
+        """Return the operation that a gene's value encodes."""
         return OPERATIONS[value]
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the genomes, shape (n, 6), as they are."""
+        """Return the genomes, shape (n, 6), unchanged."""
         return genomes
 
     def decode(self, genome: Genomes) -> Architecture:
-        """Return the architecture of one genome, shape (6,), written as the benchmark does."""
+        """Return the architecture of one genome, shape (6,), in the notation of the benchmark."""
         edges = [f"{OPERATIONS[gene]}~{source}" for gene, (source, _) in zip(genome, EDGES, strict=True)]
         text = f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
         return Architecture(tuple(int(gene) for gene in genome), {KEY: text})

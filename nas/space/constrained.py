@@ -1,4 +1,4 @@
-"""A search space within hard bounds on exact costs."""
+"""Search space with hard bounds on exact costs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from nas.space.base import SearchSpace
 from nas.types import Architecture, Floats, Genomes
 
 ROUNDS = 20
-"""Rounds of rejection before what is still missing is repaired."""
+"""Number of rounds of rejection sampling, after which missing genomes are repaired."""
 
 _CLIMBS, _STEPS, _VARIANTS, _PATIENCE = 64, 100, 30, 15
-"""A search for rare architectures: starts, steps at most, changes of each genome of which a step keeps the best, and
-steps without any progress that end it."""
+"""Local search for rare architectures: starts, maximum number of steps, variants of a genome in each step, and steps
+without progress after which it ends."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,13 @@ class Bound:
 
     Attributes:
         name: Name of the cost, for example ``"flops"``.
-        cost: Canonical genomes, (n, d), to their cost, (n,).
-        least, most: Inclusive limits in the cost's unit; ``None`` for no limit.
+        cost: Function that maps canonical genomes, (n, d), to their cost, (n,).
+        least, most: Inclusive limits in the unit of the cost; ``None`` for no limit.
+
+    Example:
+        >>> bound = Bound("flops", lambda genomes: genomes[:, 0] * 10.0, least=None, most=40.0)
+        >>> bound.excess(np.array([[3], [5]]))
+        array([0.  , 0.25])
     """
 
     name: str
@@ -35,7 +40,7 @@ class Bound:
     most: float | None
 
     def excess(self, genomes: Genomes) -> Floats:
-        """Return how far genomes, (n, d), are outside, (n,), as a share of the limit."""
+        """Return how far genomes are outside of the limits, (n, d) -> (n,), as a fraction of the limit."""
         values = self.cost(genomes)
         total = np.zeros(len(genomes))
         if self.most is not None:
@@ -47,18 +52,30 @@ class Bound:
 
 @final
 class Constrained(SearchSpace):
-    """The genomes of a space whose costs are within bounds; everything else is the space's own.
+    """Search space of the genomes of another space whose costs are within bounds.
 
-    Samples are uniform over the allowed genomes where at least a few in a hundred are allowed. Where it is fewer,
-    draws that break a bound are mixed, gene by gene in random order, with an allowed genome until they keep it. Where
-    neither finds one, as in a narrow band of costs, genes are changed as long as that brings genomes nearer.
+    Sampling has three steps. Rejection sampling is uniform over the allowed genomes and is enough if a few percent of
+    the genomes are allowed. Otherwise, genes of rejected draws are replaced in random order by those of an allowed
+    genome until the bounds are satisfied. If allowed genomes are rare, as in a narrow band of costs, a local search
+    first moves rejected draws towards the bounds.
+
+    Example:
+        >>> from nas.space.choices import ChoiceSpace
+        >>> space = ChoiceSpace({"depth": (1, 2, 3, 4), "width": (8, 16)})
+        >>> depth = Bound("depth", lambda genomes: genomes[:, 0] + 1.0, least=2, most=3)
+        >>> Constrained(space, [depth]).size()
+        4
     """
 
     def __init__(self, space: SearchSpace, bounds: Sequence[Bound]) -> None:
         """Wrap a space.
 
+        Args:
+            space: Search space.
+            bounds: Limits of the costs.
+
         Raises:
-            UserError: If no architecture within the bounds is found; the message names the costs that there are.
+            UserError: If no architecture within the bounds is found; the message names the range of the costs.
         """
         self._space = space
         self._bounds = tuple(bounds)
@@ -67,15 +84,15 @@ class Constrained(SearchSpace):
         self._anchor = self._find_anchor()
 
     def text(self, gene: int, value: int) -> str:
-        """Return what a value of a gene stands for in the wrapped space."""
+        """Return the choice that a gene's value encodes in the wrapped space."""
         return self._space.text(gene, value)
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the wrapped space's canonical form of genomes, shape (n, d)."""
+        """Return the canonical genomes of the wrapped space, shape (n, d)."""
         return self._space.canonical(genomes)
 
     def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
-        """Return whether each gene of canonical genomes, (n, d), matters to the wrapped space, (n, d)."""
+        """Return whether each gene of canonical genomes is expressed in the wrapped space, (n, d) -> (n, d)."""
         return self._space.expressed(genomes)
 
     def decode(self, genome: Genomes) -> Architecture:
@@ -83,16 +100,16 @@ class Constrained(SearchSpace):
         return self._space.decode(genome)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,), of an architecture, within the bounds or not."""
+        """Return the canonical genome, shape (d,), of a configuration, also if its costs are outside of the bounds."""
         return self._space.encode(config)
 
     def violation(self, genomes: Genomes) -> Floats:
-        """Return the sum of all excesses over the bounds, (n, d) -> (n,), each as a share of its limit."""
+        """Return the sum of all excesses over the bounds, (n, d) -> (n,), each as a fraction of its limit."""
         total: Floats = np.sum([bound.excess(genomes) for bound in self._bounds], axis=0)
         return total
 
     def size(self) -> int | None:
-        """Return how many architectures keep the bounds; ``None`` where there are too many to look at each."""
+        """Return the number of architectures within the bounds; ``None`` if the space is too large to list."""
         everything = self.unseen(self._anchor[None][:0])
         return None if everything is None else len(everything)
 
@@ -113,7 +130,7 @@ class Constrained(SearchSpace):
         return found[:n]
 
     def _repaired(self, genomes: Genomes, anchor: Genomes, rng: np.random.Generator) -> Genomes:
-        """Return genomes, (n, d), with as many genes of ``anchor``, (d,), as it takes to keep the bounds."""
+        """Replace genes of genomes, (n, d), by those of ``anchor``, (d,), until the bounds are satisfied."""
         order = rng.permuted(np.tile(np.arange(self.n_genes), (len(genomes), 1)), axis=1)
         result, broken = genomes.copy(), np.ones(len(genomes), dtype=bool)
         for replaced in range(self.n_genes + 1):
@@ -125,9 +142,10 @@ class Constrained(SearchSpace):
         return result
 
     def _climbed(self, genomes: Genomes, rng: np.random.Generator) -> Genomes:
-        """Return genomes, (n, d), after changes of one to three genes at a time that bring them nearer to the bounds.
+        """Move genomes, (n, d), towards the bounds by local search.
 
-        Of several changes of a genome the best is kept; those within the bounds stay as they are.
+        Each step draws variants of a genome with one to three changed genes and keeps the best one if it is nearer to
+        the bounds. Genomes within the bounds stay unchanged.
         """
         result, excess, stuck = genomes.copy(), self.violation(genomes), 0
         for _ in range(_STEPS):
@@ -136,7 +154,7 @@ class Constrained(SearchSpace):
                 break
             variants = np.repeat(result[broken], _VARIANTS, axis=0)
             rows = np.arange(len(variants))
-            for changes in range(3):  # a third of the variants has one, a third two, a third three
+            for changes in range(3):  # one, two or three changes for a third of the variants each
                 chosen = rows[rows % 3 >= changes]
                 genes = rng.integers(self.n_genes, size=len(chosen))
                 drawn = rng.integers(self.lower[genes], self.upper[genes], endpoint=True)
@@ -151,7 +169,7 @@ class Constrained(SearchSpace):
         return result
 
     def _find_anchor(self) -> Genomes:
-        """Return a genome within the bounds, shape (d,): an end of the space, or something between the ends."""
+        """Return a genome within the bounds, shape (d,): the smallest, the largest, or one that sampling finds."""
         ends = np.stack([self._space.smallest, self._space.largest])
         rng = np.random.default_rng(0)
         small, large = np.tile(ends[0], (200, 1)), ends[1]

@@ -1,4 +1,4 @@
-"""Cascades of one network from each of several supernets: everything that ENCAS-joint decides, as one space."""
+"""Search space of ENCAS-joint: cascades of one network from each of several supernets."""
 
 from collections.abc import Mapping, Sequence
 from math import factorial, prod
@@ -13,33 +13,45 @@ from nas.space.table import CostTable
 from nas.types import Architecture, Floats, Genomes
 
 N_THRESHOLDS = 10
-"""From 0.1 to 1.0 in steps of 0.1 (ENCAS's published code)."""
+"""Number of thresholds: 0.1 to 1.0 in steps of 0.1 (ENCAS's published code)."""
 
 THRESHOLDS = tuple((step + 1) / N_THRESHOLDS for step in range(N_THRESHOLDS))
 
 OWN = ("position", "threshold")
-"""What is decided for each network beside its architecture."""
+"""Genes of each network in addition to those of its architecture."""
 
 
 EACH_MACS = "each_macs"
-"""The table of each network's multiply-adds; those of a cascade depend on how many images ask each."""
+"""Name of the table of each network's multiply-adds.
+
+The multiply-adds of a cascade depend on how many images run each network.
+"""
 
 
 @final
 class JointSpace(SearchSpace):
-    """One architecture of each of k spaces, their order in a cascade, and when each of them answers.
+    """Search space of cascades with one network from each of k spaces.
 
-    A genome has, space by space, the architecture's genes, a position and a threshold. The network with the highest
-    position is asked first; of equal positions the one named last. An image whose averaged probabilities exceed the
-    threshold of the network that was asked last goes no further. In canonical form positions are k - 1, ..., 0 in
-    the order in which networks are asked, and the threshold of the last one, which nobody reads, is the lowest.
+    A genome has, for each space, the genes of the architecture, a position and a threshold. The network with the
+    highest position runs first; of equal positions, the one named last runs first. An image leaves the cascade when its
+    averaged probabilities exceed the threshold of the network that ran last. In canonical form, positions are
+    k - 1, ..., 0 in the order of execution. The threshold of the last network has no effect and is set to the lowest
+    one.
 
     Attributes:
-        members: The spaces by the names of their supernets.
+        members: Search spaces by the names of their supernets.
+
+    Example:
+        >>> from nas.space.choices import ChoiceSpace
+        >>> space = JointSpace({"a": ChoiceSpace({"r": (24, 32)}), "b": ChoiceSpace({"r": (24, 32)})})
+        >>> space.size()  # 2 * 2 architectures, 2 orders, 10 thresholds
+        80
+        >>> space.decode(space.smallest).config["b"]
+        {'r': 24, 'position': 1, 'threshold': 0.1}
     """
 
     def __init__(self, members: Mapping[str, SearchSpace]) -> None:
-        """Put spaces together, two at least."""
+        """Join two or more search spaces, given by the names of their supernets."""
         self.members = dict(members)
         n = len(self.members)
         spaces = self.members.values()
@@ -51,34 +63,34 @@ class JointSpace(SearchSpace):
         self._positions, self._thresholds = ends - 2, ends - 1
 
     def text(self, gene: int, value: int) -> str:
-        """Return what a value of a gene stands for: in a member's space, or the position or the threshold."""
+        """Return the choice that a gene's value encodes: that of a member's space, or a position or threshold."""
         for part, space in zip(self._parts, self.members.values(), strict=True):
             if part.start <= gene < part.stop:
                 return space.text(gene - part.start, value)
         return f"{THRESHOLDS[value]:g}" if gene in self._thresholds else str(value)
 
     def split(self, genomes: Genomes) -> list[Genomes]:
-        """Return the genes of each space's architectures, (n, d) -> k times (n, d_i)."""
+        """Return the genes of the architectures in each space, (n, d) -> k arrays (n, d_i)."""
         return [genomes[:, part] for part in self._parts]
 
     def decisions(self, genomes: Genomes) -> tuple[Genomes, Genomes]:
-        """Return positions and thresholds, the latter as multiples of 0.1 less 1, (n, d) -> (n, k) each."""
+        """Return the genes of positions and thresholds, (n, d) -> (n, k) each; gene t is the threshold 0.1 (t + 1)."""
         return genomes[:, self._positions], genomes[:, self._thresholds]
 
     def order(self, genomes: Genomes) -> Genomes:
-        """Return the indices of the spaces in the order in which their networks are asked, (n, d) -> (n, k)."""
+        """Return the indices of the spaces in the order in which their networks run, (n, d) -> (n, k)."""
         n = len(self.members)
         order: Genomes = np.argsort(-(self.decisions(genomes)[0] * n + np.arange(n)), axis=1)
         return order
 
     def limits(self, genomes: Genomes) -> Floats:
-        """Return what has to be exceeded behind each network but the last, in their order, (n, d) -> (n, k - 1)."""
+        """Return the threshold of each network but the last, in the order of execution, (n, d) -> (n, k - 1)."""
         steps = np.take_along_axis(self.decisions(genomes)[1], self.order(genomes), axis=1)
         limits: Floats = (steps[:, :-1] + 1) / N_THRESHOLDS
         return limits
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the one genome of each cascade, shape (n, d)."""
+        """Return the canonical genome of each cascade, shape (n, d)."""
         self.validate(genomes)
         result = genomes.copy()
         for part, space in zip(self._parts, self.members.values(), strict=True):
@@ -90,14 +102,14 @@ class JointSpace(SearchSpace):
         return result
 
     def size(self) -> int | None:
-        """Return how many cascades there are."""
+        """Return the number of cascades; ``None`` if the size of a space is unknown."""
         sizes = [space.size() for space in self.members.values()]
         known = [size for size in sizes if size is not None]
         k = len(sizes)
         return prod(known) * factorial(k) * N_THRESHOLDS ** (k - 1) if len(known) == k else None
 
     def decode(self, genome: Genomes) -> Architecture:
-        """Return the cascade: by the name of each supernet its architecture, ``position`` and ``threshold``."""
+        """Return the cascade: the architecture, ``position`` and ``threshold`` for each supernet, by its name."""
         canonical = self.canonical(genome[None])
         positions, thresholds = self.decisions(canonical)
         config = {
@@ -111,10 +123,10 @@ class JointSpace(SearchSpace):
         return Architecture(tuple(canonical[0].tolist()), config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,), of what :meth:`decode` describes.
+        """Return the canonical genome, shape (d,), of a configuration as :meth:`decode` returns it.
 
         Raises:
-            UserError: If it is none of this space.
+            UserError: If the cascade is not in this space.
         """
         if not isinstance(config, Mapping) or set(config) != set(self.members):
             raise UserError(f"a cascade of this space has one network of each of {', '.join(self.members)}")
@@ -130,33 +142,38 @@ class JointSpace(SearchSpace):
 
 
 def is_cascade(config: Mapping[str, Any]) -> bool:
-    """Return whether this describes a cascade, of a pool's networks or of several supernets', and no single network."""
+    """Return whether a configuration describes a cascade, from a pool or from several supernets, not a single network.
+
+    Example:
+        >>> is_cascade({"r": 224}), is_cascade({"a": {"r": 24}, "b": {"r": 32}})
+        (False, True)
+    """
     return "networks" in config or (bool(config) and all(isinstance(part, Mapping) for part in config.values()))
 
 
 class MemberTables(CostTable):
-    """A cost of each network of a cascade, looked up for whole populations at once."""
+    """Cost table of the networks in a cascade, one table for each member of a joint space."""
 
     def __init__(self, space: JointSpace, tables: Sequence[CostTable]) -> None:
-        """Take a table for each of the joint space's members, in their order."""
+        """Take one table for each member of the joint space, in the members' order."""
         self._space = space
         self._tables = tables
 
     def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
-        """Return the sum over the networks of canonical genomes, (n, d) -> (n,)."""
+        """Return the sum over the networks of each cascade, (n, d) -> (n,)."""
         total: npt.NDArray[Any] = np.sum(list(self.parts(genomes).values()), axis=0)
         return total
 
     def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
-        """Return each network's cost, shape (n,), by the name of its supernet; they add up to the whole."""
+        """Return the cost of each network, shape (n,), by the name of its supernet; their sum is the whole cost."""
         each = zip(self._space.members, self._tables, self._space.split(genomes), strict=True)
         return {name: table(part) for name, table, part in each}
 
     def extremes(self) -> tuple[float, float]:
-        """Return the least and the largest sum over the networks of a cascade."""
+        """Return the smallest and the largest sum over the networks of a cascade."""
         least, largest = zip(*self.each_extremes(), strict=True)
         return sum(least), sum(largest)
 
     def each_extremes(self) -> list[tuple[float, float]]:
-        """Return the least and the largest cost of each space's networks."""
+        """Return the smallest and the largest cost of a network in each space."""
         return [table.extremes() for table in self._tables]

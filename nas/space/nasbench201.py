@@ -1,4 +1,4 @@
-"""``space=nasbench201``: all results are in tables, so that a search takes seconds."""
+"""``space=nasbench201``: search space with all results in tables, so that a search takes seconds."""
 
 import logging
 import re
@@ -27,7 +27,7 @@ PARTS = {
     "cifar100": {"validation": ("cifar100", "x-valid"), "test": ("cifar100", "x-test")},
     "ImageNet16-120": {"validation": ("ImageNet16-120", "x-valid"), "test": ("ImageNet16-120", "x-test")},
 }
-"""By data set and split: what was trained on, and what of it was evaluated, as the benchmark calls them."""
+"""Benchmark's names of the training data and of the evaluated part, by data set and split."""
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 
@@ -35,20 +35,28 @@ _MEASURED = tuple(dict.fromkeys(pair for parts in PARTS.values() for pair in par
 _SHAPE = (len(OPERATIONS),) * len(EDGES)
 _N = len(OPERATIONS) ** len(EDGES)
 _TRUSTED_SEED = 888
-"""Of which the benchmark's own reader takes the costs where those of several seeds differ, which they must not."""
+"""Seed whose costs are used if seeds differ in cost, as in the benchmark's own reader; they should not differ."""
 
 _SIZES = re.compile(r"\d+(?::\d+)+")
-"""Architectures of NATS-Bench's other space."""
+"""Notation of architectures in NATS-Bench's size search space."""
 
 logger = logging.getLogger(__name__)
 
 
 @final
 class NasBench201(SpaceSource):
-    """The cells of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326) with their published results.
+    """Search space of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326) with its published results.
 
-    They are also the topology search space of NATS-Bench (Dong et al. 2021, arXiv 2009.00437). Results are means over
-    the seeds that the benchmark trained, after the last epoch; latency is of a batch of 256 on its GPU.
+    The cells are also the topology search space of NATS-Bench (Dong et al. 2021, arXiv 2009.00437). Results are means
+    over the seeds of the benchmark, after the last epoch. Latency is that of a batch of 256 images on the benchmark's
+    GPU.
+
+    Example:
+        >>> from pathlib import Path
+        >>> NasBench201(cache=Path("cache"), path=Path("NAS-Bench-201-v1_1-096897.pth"), images="cifar100")
+        Traceback (most recent call last):
+            ...
+        nas.errors.UserError: space.path=... does not exist; give a file or folder of NAS-Bench-201 or NATS-Bench
     """
 
     def __init__(
@@ -59,18 +67,22 @@ class NasBench201(SpaceSource):
         images: Literal["cifar10-valid", "cifar10", "cifar100", "ImageNet16-120"] = "cifar10",
         epochs: Literal[12, 200] = 200,
     ) -> None:
-        """Read the tables: minutes the first time, then from a copy of what is needed in the cache.
+        """Read the tables.
+
+        The first time takes minutes. The needed part is then copied to the cache.
 
         Args:
-            cache: Folder; the copy is kept below ``nasbench201/`` in it.
-            path: File or folder of NAS-Bench-201 or NATS-Bench, see :func:`nas.space.nasbench201_files.read_cells`.
-            images: Images that the networks were trained on. ``"cifar10"`` is the benchmark's own pair: validation
-                after training on half of the training images, test after training on all of them; ``"cifar10-valid"``
-                is both after training on half.
-            epochs: Number of epochs that the networks were trained for.
+            cache: Folder of the cache; the copy lies in ``nasbench201/``.
+            path: File or folder of NAS-Bench-201 or NATS-Bench. For their names, see
+                :func:`nas.space.nasbench201_files.read_cells`.
+            images: Data set of the networks' training: ``"cifar10-valid"``, ``"cifar10"``, ``"cifar100"`` or
+                ``"ImageNet16-120"``. ``"cifar10"`` follows the benchmark: validation results after training on half of
+                the training images, test results after training on all of them. ``"cifar10-valid"`` uses training on
+                half of them for both.
+            epochs: Number of training epochs of the networks, 12 or 200.
 
         Raises:
-            UserError: If there is no such file, or it is damaged or lacks cells.
+            UserError: If the file does not exist, is damaged, or lacks cells.
         """
         path = expanded(path, "space.path")
         if not path.exists():
@@ -91,9 +103,9 @@ class NasBench201(SpaceSource):
         self.fingerprint = sha256(np.ascontiguousarray(content).tobytes()).hexdigest()
 
     def costs(self) -> Mapping[str, CostTable]:
-        """Return ``"macs"``, ``"params"`` and, where all cells have it, ``"latency"``, see the base class.
+        """Return the tables ``"macs"`` and ``"params"``, and ``"latency"`` if all cells have it; see the base class.
 
-        Operations that no path connects to the output count, as in the benchmark.
+        Operations that no path connects to the output are counted, as in the benchmark.
         """
         columns: dict[str, npt.NDArray[Any]] = {
             "macs": np.rint(MILLION * self._cost[:, 0]).astype(np.int64),
@@ -105,7 +117,7 @@ class NasBench201(SpaceSource):
         return {name: AdditiveTable(len(EDGES), [(genes, values.reshape(_SHAPE))]) for name, values in columns.items()}
 
     def results(self, genomes: Genomes, split: str) -> tuple[Floats, Floats]:
-        """Return top-1 accuracy in percent and loss in nats, (n,) each, of genomes, (n, 6), on a split."""
+        """Return the top-1 accuracy (%) and the loss (nats) of genomes on a split, (n, 6) -> (n,) each."""
         rows = self._found[split][_index(genomes)]
         return rows[:, 0], rows[:, 1]
 
@@ -116,7 +128,7 @@ def _index(genomes: Genomes) -> Genomes:
 
 
 def _cached(path: Path, cache: Path) -> tuple[Floats, Floats]:
-    """Return what :func:`_condensed` does, from the cache if it was there before."""
+    """Return the result of :func:`_condensed`, from the cache if possible."""
     files = sorted(path.glob("*.pbz2")) if path.is_dir() else [path]
     state = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     target = cache / "nasbench201" / f"{sha256(repr(state).encode()).hexdigest()[:16]}.npz"
@@ -127,7 +139,7 @@ def _cached(path: Path, cache: Path) -> tuple[Floats, Floats]:
                 return accuracies, costs
     except FileNotFoundError:
         pass
-    except Exception as error:  # what a damaged file raises depends on where the damage is
+    except Exception as error:  # the type of the exception depends on the place of the damage
         logger.info("%s: %s", type(error).__name__, error)
     if target.exists():
         logger.warning("%s is damaged: it is made anew", target)
@@ -146,7 +158,7 @@ def _digest(accuracies: Floats, costs: Floats) -> str:
 
 
 def _condensed(path: Path) -> tuple[Floats, Floats]:
-    """Return what is needed of the tables; not-a-number is what they lack.
+    """Return the needed part of the tables; missing values are not-a-number.
 
     Returns:
         Top-1 accuracy (%) and loss (nats), shape (15625, epochs, pairs of ``PARTS``, 2), and multiply-adds (millions),

@@ -1,4 +1,4 @@
-"""The files of NAS-Bench-201 and NATS-Bench: pickles, of which only plain values are ever built."""
+"""Reading of the files of NAS-Bench-201 and NATS-Bench: pickles, from which only plain values are built."""
 
 import bz2
 import pickle
@@ -15,17 +15,17 @@ from nas.errors import UserError
 
 COMPRESSED = ".pbz2"
 Results = Mapping[str, Mapping[str, Any]]
-"""Of one cell: what training for ``"12"`` and for ``"200"`` epochs gave."""
+"""Results of one cell after training for ``"12"`` and ``"200"`` epochs."""
 
 _HYPERPARAMETERS = {"less": "12", "full": "200"}
-"""NAS-Bench-201's names for the numbers of epochs by which NATS-Bench calls them."""
+"""Numbers of epochs, as named in NATS-Bench, by NAS-Bench-201's names."""
 
 _LEGACY_PICKLES = 3
-"""Magic number, version and platform, which come before the content where torch writes no zip file."""
+"""Number of pickles before the content in torch's legacy format: magic number, version and platform."""
 
 
 class _Type:
-    """A number's type, as NumPy pickles it."""
+    """Stand-in for NumPy's dtype in pickles; it accepts types of numbers only."""
 
     def __init__(self, code: str, *_: object) -> None:
         if not re.fullmatch(r"[fiu][1248]|b1", code):
@@ -55,11 +55,11 @@ _BUILT: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy._core.multiarray", "scalar"): _number,
     ("_codecs", "encode"): _bytes,
 }
-"""Everything that a file may name; nothing here does more than hold a value."""
+"""Functions and classes that a file may name; all of them only hold values."""
 
 
 class _PlainValues(pickle.Unpickler):
-    """Builds numbers, texts and containers, and refuses all else: a pickle may name any function to be called."""
+    """Unpickler that builds only numbers, texts and containers, because a pickle may name any function to call."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -69,14 +69,23 @@ class _PlainValues(pickle.Unpickler):
 
 
 def read_cells(path: Path) -> Iterator[tuple[str, Results]]:
-    """Yield each cell that a file or folder holds, as the benchmark writes it, with its results.
+    """Yield each cell of a file or folder, in the benchmark's notation, with its results.
 
     Args:
-        path: ``NAS-Bench-201-v1_1-096897.pth``, ``NATS-tss-v1_0-3ffb9.pickle.pbz2``, or the folder
-            ``NATS-tss-v1_0-3ffb9-simple``.
+        path: Path of the file ``NAS-Bench-201-v1_1-096897.pth`` or ``NATS-tss-v1_0-3ffb9.pickle.pbz2``, or of the
+            folder ``NATS-tss-v1_0-3ffb9-simple``.
 
     Raises:
-        UserError: If it is damaged, or holds anything but plain values; nothing in it is ever run.
+        UserError: If the file is damaged or holds anything but plain values; code in it is never run.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "cells.pickle.pbz2"
+        ...     content = pickle.dumps({"meta_archs": ["a cell"], "arch2infos": {0: {"full": {}}}})
+        ...     size = path.write_bytes(bz2.compress(content))
+        ...     list(read_cells(path))
+        [('a cell', {'200': {}})]
     """
     if path.is_dir():
         meta = load(path / f"meta.pickle{COMPRESSED}")
@@ -92,7 +101,7 @@ def read_cells(path: Path) -> Iterator[tuple[str, Results]]:
 
 
 def load(path: Path) -> Any:
-    """Return the content of one file, plain values only; see :func:`read_cells`."""
+    """Return the content of one file, which may hold only plain values; see :func:`read_cells`."""
     try:
         if path.suffix == COMPRESSED:
             with bz2.open(path) as file:
@@ -108,7 +117,7 @@ def load(path: Path) -> Any:
             return _PlainValues(file).load()
     except FileNotFoundError as error:
         raise UserError(f"space.path={path} does not exist") from error
-    except Exception as error:  # what a damaged file raises depends on where the damage is
+    except Exception as error:  # the type of the exception depends on the place of the damage
         raise UserError(f"space.path={path} cannot be read as tables of NAS-Bench-201: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Stages of layers with elastic depth, kernel size, expansion, resolution and width, as in Once-for-All."""
+"""Search space of Once-for-All: stages with elastic depth, kernel size and expansion, elastic resolution and width."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final
@@ -14,20 +14,29 @@ N_STAGES = 5
 DEPTHS = (2, 3, 4)
 KERNEL_SIZES = (3, 5, 7)
 EXPAND_RATIOS = (3, 4, 6)
-"""What published weights were trained for: stages, layers of one, sides of kernels, hidden over input channels."""
+"""Choices that the published weights were trained for."""
 
 KEYS = ("ks", "e", "d", "r", "w")
 
 
 @final
 class OfaSpace(SearchSpace):
-    """The integer encoding of NSGANetV2 (Lu et al. 2020, section 3.1) of Once-for-All's networks (Cai et al. 2020).
+    """Search space of Once-for-All's networks (Cai et al. 2020), encoded as in NSGANetV2 (Lu et al. 2020, section 3.1).
 
-    A gene is the index of a choice. Per stage: depth, the kernel size of each of its layers, the expansion of
-    each of its layers; then the resolution; then the width, where there are several. With five stages of up to
-    four layers and one width that makes 46 genes. Genes of layers beyond a stage's depth are not expressed.
+    A gene is the index of a choice. Each stage has a gene for its depth, then one for the kernel size of each layer,
+    then one for the expansion of each layer. The resolution follows, then the width if there are several. Five stages
+    of up to four layers and one width need 46 genes. Genes of layers beyond a stage's depth are not expressed.
 
-    ``Architecture.config`` has the keys ``ks`` and ``e`` (one a present layer), ``d`` (one a stage), ``r``, ``w``.
+    ``Architecture.config`` has the keys ``ks`` and ``e`` (one value for each present layer), ``d`` (one value for each
+    stage), ``r`` and ``w``.
+
+    Example:
+        >>> space = OfaSpace(n_stages=2, depths=(1, 2), kernel_sizes=(3, 5), expand_ratios=(4, 6), resolutions=(32,),
+        ...                  widths=(1.0,))
+        >>> space.n_genes, space.size()
+        (11, 400)
+        >>> space.decode(space.smallest).config
+        {'ks': [3, 3], 'e': [4, 4], 'd': [1, 1], 'r': 32, 'w': 1.0}
     """
 
     def __init__(
@@ -43,15 +52,15 @@ class OfaSpace(SearchSpace):
         """Build the space from its choices.
 
         Args:
-            n_stages: The number of stages.
-            depths: Layers a stage may have.
-            kernel_sizes: Kernel sizes of the depthwise convolutions.
-            expand_ratios: Hidden channels over input channels of a layer.
-            resolutions: Sides of the square input, in pixels.
-            widths: Multipliers of all channels.
+            n_stages: Number of stages.
+            depths: Choices of the number of layers in a stage, ascending.
+            kernel_sizes: Choices of the kernel size of the depthwise convolutions, ascending.
+            expand_ratios: Choices of the expansion ratio (hidden over input channels) of a layer, ascending.
+            resolutions: Choices of the input resolution (side of the square image) in pixels, ascending.
+            widths: Choices of the width multiplier of all channels, ascending.
 
         Raises:
-            UserError: If choices are missing or not ascending.
+            UserError: If a setting has no choices or they do not ascend.
         """
         named: dict[str, Sequence[float]] = {
             "depths": depths,
@@ -103,16 +112,16 @@ class OfaSpace(SearchSpace):
 
     @property
     def resolution_gene(self) -> int:
-        """The index of the resolution's gene."""
+        """The index of the gene of the resolution."""
         return self.depth_gene(self.n_stages)
 
     @property
     def width_gene(self) -> int | None:
-        """The index of the width's gene; ``None`` where there is one width."""
+        """The index of the gene of the width; ``None`` if there is only one width."""
         return self.resolution_gene + 1 if len(self.widths) > 1 else None
 
     def text(self, gene: int, value: int) -> str:
-        """Return the choice that a value of a gene stands for."""
+        """Return the choice that a gene's value encodes."""
         return f"{self._choices[gene][value]:g}"
 
     def canonical(self, genomes: Genomes) -> Genomes:
@@ -125,7 +134,7 @@ class OfaSpace(SearchSpace):
         return result
 
     def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
-        """Return whether each gene of genomes, (n, d), matters, (n, d): genes of absent layers do not."""
+        """Return whether each gene is expressed, (n, d) -> (n, d); genes of absent layers are not."""
         raised = np.tile(self.upper, (len(genomes), 1))
         depths = [self.depth_gene(stage) for stage in range(self.n_stages)]
         raised[:, depths] = genomes[:, depths]
@@ -134,7 +143,7 @@ class OfaSpace(SearchSpace):
         return result
 
     def size(self) -> int:
-        """Return how many architectures there are."""
+        """Return the number of architectures."""
         layers = len(self.kernel_sizes) * len(self.expand_ratios)
         stages: int = sum(layers**depth for depth in self.depths) ** self.n_stages
         return stages * len(self.resolutions) * len(self.widths)
@@ -155,10 +164,10 @@ class OfaSpace(SearchSpace):
         return Architecture(genome=tuple(genes), config=config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,); ``w`` may be absent where there is one width.
+        """Return the canonical genome, shape (d,); ``w`` may be absent if there is only one width.
 
         Raises:
-            UserError: If it is none of this space; the message names the key and the choices.
+            UserError: If the architecture is not in this space; the message names the key and the choices.
         """
         values = {"w": self.widths[0], **config} if self.width_gene is None else dict(config)
         check_keys(values, KEYS)

@@ -1,4 +1,4 @@
-"""Once-for-All's ResNet-50: elastic stem, widths, depths and expansions."""
+"""Search space of Once-for-All's ResNet-50: elastic stem, widths, depths, expansions and resolution."""
 
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -12,22 +12,22 @@ from nas.types import Architecture, Genomes, PositiveInt
 
 KEYS = ("d", "e", "w", "r")
 BASE_DEPTHS = (2, 2, 4, 2)
-"""Layers of each stage at depth 0."""
+"""Number of layers of each stage at depth 0."""
 
 DEPTHS = (0, 1, 2)
-"""Layers that a stage may have more."""
+"""Choices of the number of additional layers of a stage."""
 
 STEM_DEPTHS = (0, 2)
-"""Without and with the second convolution of the stem, as OFA numbers it."""
+"""Choices of the stem: without (0) or with (2) its second convolution, as OFA numbers them."""
 
 EXPAND_RATIOS = (0.2, 0.25, 0.35)
-"""Inner channels of a layer over its output channels."""
+"""Choices of the ratio of a layer's inner to output channels."""
 
 WIDTHS = (0.65, 0.8, 1.0)
-"""Multipliers of the stem's and each stage's channels."""
+"""Choices of the width multiplier of the stem and of each stage."""
 
 ABSENT = 0
-"""The expansion that is written for a layer that is not there."""
+"""Expansion in the configuration of a layer that is absent."""
 
 N_STAGES = len(BASE_DEPTHS)
 STAGE_SIZES = tuple(depth + max(DEPTHS) for depth in BASE_DEPTHS)
@@ -36,24 +36,31 @@ N_LAYERS = sum(STAGE_SIZES)
 
 @final
 class OfaResnet50Space(SearchSpace):
-    """The choices of OFA's ResNet-50D (Cai et al. 2020, and the package ``ofa``).
+    """Search space of OFA's ResNet-50D (Cai et al. 2020, and the package ``ofa``).
 
-    A gene is the index of a choice: whether the stem has its second convolution; the depth of each of the four
-    stages; the expansion of each of the up to 18 layers; the widths of the stem's inner convolutions, of its last
-    one, and of each stage; the resolution. The expansions of layers beyond a stage's depth are not expressed.
+    A gene is the index of a choice. The genes are: whether the stem has its second convolution; the depth of each of
+    the four stages; the expansion of each of the up to 18 layers; the widths of the stem's inner convolutions, of its
+    last convolution and of each stage; the resolution. Expansions of layers beyond a stage's depth are not expressed.
 
-    ``Architecture.config`` is as OFA writes it: ``d`` (stem, then stages), ``e`` (one for each of the 18 layers, 0 for
-    those that are absent), ``w`` (indices of widths: stem, its end, stages), and ``r``.
+    ``Architecture.config`` has OFA's notation: ``d`` (stem, then stages), ``e`` (one value for each of the 18 layers, 0
+    for absent ones), ``w`` (indices of widths: stem's inner and last convolution, then stages), and ``r``.
+
+    Example:
+        >>> space = OfaResnet50Space(resolutions=(192, 224))
+        >>> space.n_genes, space.size()
+        (30, 3278553062616)
+        >>> space.decode(space.smallest).config["d"]
+        [0, 0, 0, 0, 0]
     """
 
     def __init__(self, *, resolutions: tuple[PositiveInt, ...]) -> None:
         """Build the space.
 
         Args:
-            resolutions: Sides of the square input, in pixels.
+            resolutions: Choices of the input resolution (side of the square image) in pixels, ascending.
 
         Raises:
-            UserError: If there are none, or they do not ascend.
+            UserError: If there are no resolutions, or they do not ascend.
         """
         if not resolutions or sorted(set(resolutions)) != list(resolutions):
             raise UserError(f"resolutions must be different numbers in ascending order, got {list(resolutions)}")
@@ -74,7 +81,7 @@ class OfaResnet50Space(SearchSpace):
         self._starts = starts
 
     def text(self, gene: int, value: int) -> str:
-        """Return the choice that a value of a gene stands for."""
+        """Return the choice that a gene's value encodes."""
         return f"{self._choices[gene][value]:g}"
 
     stem_gene = 0
@@ -88,16 +95,22 @@ class OfaResnet50Space(SearchSpace):
         return 1 + N_STAGES + self._starts[stage] + layer
 
     def width_gene(self, place: int) -> int:
-        """Return the index of a width's gene: 0 of the stem's inner convolutions, 1 of its end, 2 of stage 0, ..."""
+        """Return the index of a width's gene.
+
+        Place 0 is the stem's inner convolutions, 1 the stem's last convolution, 2 stage 0, and so on.
+        """
         return 1 + N_STAGES + N_LAYERS + place
 
     @property
     def resolution_gene(self) -> int:
-        """The index of the resolution's gene."""
+        """The index of the gene of the resolution."""
         return self.n_genes - 1
 
     def canonical(self, genomes: Genomes) -> Genomes:
-        """Return the genomes, shape (n, d), with the genes of absent layers, and equal widths of the stem, set to 0."""
+        """Return the genomes, shape (n, d), with the genes of absent layers set to 0.
+
+        The two widths that give the stem's inner convolutions equally many channels are both set to 0.
+        """
         self.validate(genomes)
         result = np.array(genomes, dtype=np.int64)
         stage, layer = self._place.T
@@ -105,13 +118,13 @@ class OfaResnet50Space(SearchSpace):
         first = self.expand_gene(0, 0)
         result[:, first : first + N_LAYERS] *= layer < depths[:, stage]
         inner = self.width_gene(0)
-        result[:, inner][result[:, inner] == 1] = 0  # the stem's inner convolutions have 24 channels at both widths
+        result[:, inner][result[:, inner] == 1] = 0  # both widths give the stem's inner convolutions 24 channels
         return result
 
     def size(self) -> int:
-        """Return how many architectures there are."""
+        """Return the number of architectures."""
         stages: int = prod(sum(len(EXPAND_RATIOS) ** (base + more) for more in DEPTHS) for base in BASE_DEPTHS)
-        widths: int = (len(WIDTHS) - 1) * len(WIDTHS) ** (1 + N_STAGES)  # the stem's inner ones are equal at two widths
+        widths: int = (len(WIDTHS) - 1) * len(WIDTHS) ** (1 + N_STAGES)  # two of the stem's inner widths are equal
         return len(STEM_DEPTHS) * stages * widths * len(self.resolutions)
 
     def decode(self, genome: Genomes) -> Architecture:
@@ -128,10 +141,10 @@ class OfaResnet50Space(SearchSpace):
         return Architecture(genome=tuple(genes), config=config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,); ``e`` may also hold the layers that are there alone.
+        """Return the canonical genome, shape (d,); ``e`` may have all 18 layers or only the present ones.
 
         Raises:
-            UserError: If it is none of this space; the message names the key and the choices.
+            UserError: If the architecture is not in this space; the message names the key and the choices.
         """
         check_keys(config, KEYS)
         genome = np.zeros(self.n_genes, dtype=np.int64)
@@ -151,7 +164,7 @@ class OfaResnet50Space(SearchSpace):
         return canonical
 
     def present(self, depths: Sequence[int]) -> list[int]:
-        """Return the indices, out of 18, of the layers that are there at these depths of the stages."""
+        """Return the indices, 0 to 17, of the layers that are present for these depths of the stages."""
         return [
             start + layer
             for start, base, depth in zip(self._starts, BASE_DEPTHS, depths, strict=True)

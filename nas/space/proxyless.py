@@ -1,4 +1,4 @@
-"""OFA's ProxylessNAS networks: elastic stages, and one layer after them."""
+"""Search space of OFA's ProxylessNAS: elastic stages and one layer after them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final
@@ -12,16 +12,24 @@ from nas.space.ofa import OfaSpace
 from nas.types import Architecture, Genomes, PositiveInt
 
 LAST = 1
-"""The number of layers of the last stage."""
+"""Number of layers of the last stage."""
 
 
 @final
 class ProxylessSpace(SearchSpace):
-    """Stages as in :class:`nas.space.ofa.OfaSpace`, then the kernel size and the expansion of a last layer.
+    """Search space of OFA's ProxylessNAS: stages as in :class:`nas.space.ofa.OfaSpace` and one last layer.
 
-    ``Architecture.config`` is as OFA writes it (Cai et al. 2020): the last layer is a stage of its own, whose depth
-    is 1. Architectures of ENCAS (Chebykin et al. 2022), which have no such stage, are read as well: its layer is the
-    largest one there.
+    The genes of the last layer are its kernel size and expansion.
+
+    ``Architecture.config`` has OFA's notation (Cai et al. 2020): the last layer is a stage of depth 1. Architectures of
+    ENCAS (Chebykin et al. 2022) do not contain this stage. They are read as well, with the largest last layer.
+
+    Example:
+        >>> stages = OfaSpace(n_stages=1, depths=(2, 3), kernel_sizes=(3, 5, 7), expand_ratios=(3, 4, 6),
+        ...                   resolutions=(224,), widths=(1.3,))
+        >>> space = ProxylessSpace(stages=stages, last_kernel_sizes=(7,), last_expand_ratios=(4, 6))
+        >>> space.decode(space.smallest).config
+        {'ks': [3, 3, 7], 'e': [3, 3, 4], 'd': [2, 1], 'r': 224, 'w': 1.3}
     """
 
     def __init__(
@@ -34,12 +42,13 @@ class ProxylessSpace(SearchSpace):
         """Build the space.
 
         Args:
-            stages: The elastic stages.
-            last_kernel_sizes: Kernel sizes of the last layer, some of those of the stages.
-            last_expand_ratios: Expansion ratios of the last layer, some of those of the stages.
+            stages: Search space of the elastic stages.
+            last_kernel_sizes: Choices of the kernel size of the last layer, some of the stages' choices, ascending.
+            last_expand_ratios: Choices of the expansion ratio of the last layer, some of the stages' choices,
+                ascending.
 
         Raises:
-            UserError: If choices of the last layer are missing, not ascending, or none of the stages' ones.
+            UserError: If the last layer has no choices, they do not ascend, or they are not among the stages' choices.
         """
         check_choices("last_kernel_sizes", last_kernel_sizes, stages.kernel_sizes)
         check_choices("last_expand_ratios", last_expand_ratios, stages.expand_ratios)
@@ -55,7 +64,7 @@ class ProxylessSpace(SearchSpace):
         self.lower = np.zeros_like(self.upper)
 
     def text(self, gene: int, value: int) -> str:
-        """Return the choice that a value of a gene stands for."""
+        """Return the choice that a gene's value encodes."""
         last = {self.last_kernel_gene: self.last_kernel_sizes, self.last_expand_gene: self.last_expand_ratios}
         return f"{last[gene][value]:g}" if gene in last else self.stages.text(gene, value)
 
@@ -66,13 +75,13 @@ class ProxylessSpace(SearchSpace):
         return np.concatenate([self.stages.canonical(genomes[:, :n]), genomes[:, n:]], axis=1)
 
     def expressed(self, genomes: Genomes) -> npt.NDArray[np.bool_]:
-        """Return whether each gene of genomes, (n, d), matters, (n, d): genes of absent layers do not."""
+        """Return whether each gene is expressed, (n, d) -> (n, d); genes of absent layers are not."""
         n = self.stages.n_genes
         last = np.tile(self.upper[n:] > self.lower[n:], (len(genomes), 1))
         return np.concatenate([self.stages.expressed(genomes[:, :n]), last], axis=1)
 
     def size(self) -> int:
-        """Return how many architectures there are."""
+        """Return the number of architectures."""
         return self.stages.size() * len(self.last_kernel_sizes) * len(self.last_expand_ratios)
 
     def decode(self, genome: Genomes) -> Architecture:
@@ -89,10 +98,10 @@ class ProxylessSpace(SearchSpace):
         return Architecture(genome=tuple(genes), config=config)
 
     def encode(self, config: Mapping[str, Any]) -> Genomes:
-        """Return the canonical genome, shape (d,); the last stage may be absent, and ``w`` as well.
+        """Return the canonical genome, shape (d,); the last stage and ``w`` may be absent.
 
         Raises:
-            UserError: If it is none of this space; the message names the key and the choices.
+            UserError: If the architecture is not in this space; the message names the key and the choices.
         """
         kernel: Any = self.last_kernel_sizes[-1]
         expand: Any = self.last_expand_ratios[-1]
@@ -114,7 +123,7 @@ class ProxylessSpace(SearchSpace):
 
 
 def check_choices(name: str, choices: Sequence[float], of: Sequence[float]) -> None:
-    """Raise UserError unless ``choices`` are some of ``of``, ascending."""
+    """Raise UserError unless ``choices`` is a nonempty ascending selection of ``of``."""
     if not choices or [value for value in of if value in choices] != list(choices):
         raise UserError(f"{name} must be some of {list(of)}, ascending, got {list(choices)}")
 

@@ -1,4 +1,4 @@
-"""Costs of genomes, looked up for whole populations at once."""
+"""Cost tables: costs of genomes, looked up for whole populations at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -11,19 +11,25 @@ import numpy.typing as npt
 from nas.types import Genomes
 
 Axis = tuple[int | None, Sequence[Any]]
-"""A gene and its choices; no gene where there is one choice alone."""
+"""A gene and its choices; the gene is ``None`` if there is only one choice."""
 
 Choice = tuple[Any, ...]
-"""One choice of each axis."""
+"""One choice for each axis."""
 
 
 class CostTable(ABC):
-    """Base class for cost tables, in multiply-adds, parameters or nanoseconds: millionths of the objectives' units.
+    """Base class for cost tables.
+
+    Costs are multiply-adds, parameters or nanoseconds: millionths of the objectives' units.
 
     Example:
-        >>> table = AdditiveTable(2, [([0], np.array([10, 20]))])
-        >>> isinstance(table, CostTable)
-        True
+        >>> class Layers(CostTable):
+        ...     def __call__(self, genomes):
+        ...         return genomes.sum(axis=1)
+        ...     def extremes(self):
+        ...         return 2.0, 8.0
+        >>> Layers().parts(np.array([[1, 2], [3, 4]]))
+        {'whole': array([3, 7])}
     """
 
     @abstractmethod
@@ -32,10 +38,10 @@ class CostTable(ABC):
 
     @abstractmethod
     def extremes(self) -> tuple[float, float]:
-        """Return bounds of the cost; not-a-number where nothing says them."""
+        """Return the lower and upper bound of the cost; not-a-number for an unknown bound."""
 
     def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
-        """Return what adds up to the cost by name, (n,) each: here the whole alone."""
+        """Return the summands of the cost by name, shape (n,) each; here only the whole cost."""
         return {"whole": self(genomes)}
 
 
@@ -43,9 +49,9 @@ class CostTable(ABC):
 class AdditiveTable(CostTable):
     """Cost table that sums terms, each an array indexed by a few genes.
 
-    One term per block of the network, indexed by the genes that its cost depends on (depth, kernel size,
-    expansion, resolution, width), holds zero where the block is absent. All terms lie in one flat array, so
-    that a population costs one gather.
+    Each block of the network has one term. It is indexed by the genes that the block's cost depends on (depth, kernel
+    size, expansion, resolution, width), and is zero if the block is absent. All terms lie in one flat array, so that
+    one gather looks up a whole population.
 
     Example:
         >>> table = AdditiveTable(2, [([0], np.array([10, 20])), ([0, 1], np.array([[1, 2], [3, 4]]))])
@@ -64,10 +70,13 @@ class AdditiveTable(CostTable):
         """Build the table.
 
         Args:
-            n_genes: The genome's length, d.
-            terms: (genes, values) pairs: ``values`` has one axis a gene, in this order, and as long as the
-                gene's alphabet (lower bounds are 0). Integer values are summed exactly.
-            names: Names of the terms, for example ``"stage1.layer2"``; numbered if there are none.
+            n_genes: Length of the genome, d.
+            terms: Pairs (genes, values). ``values`` has one axis for each gene, in the order of ``genes``, with one
+                entry for each of the gene's values (lower bounds are 0). Integers are summed exactly.
+            names: Names of the terms, for example ``"stage1.layer2"``; ``None`` for ``"part0"``, ``"part1"``, ...
+
+        Raises:
+            ValueError: If a term has another number of axes than genes.
         """
         self._names = names or [f"part{t}" for t in range(len(terms))]
         self._strides = np.zeros((n_genes, len(terms)), dtype=np.int64)
@@ -86,24 +95,24 @@ class AdditiveTable(CostTable):
         self._terms = [(tuple(genes), values) for genes, values in terms]
 
     def __call__(self, genomes: Genomes) -> npt.NDArray[Any]:
-        """Return the sum of the terms for genomes of shape (n, d), shape (n,)."""
+        """Return the sum of the terms for genomes, (n, d) -> (n,)."""
         total: npt.NDArray[Any] = self._flat[genomes @ self._strides + self._offsets].sum(axis=1)
         return total
 
     def parts(self, genomes: Genomes) -> dict[str, npt.NDArray[Any]]:
-        """Return each term's values, shape (n,), by its name; they add up to the whole."""
+        """Return the values of each term by name, shape (n,) each; their sum is the whole cost."""
         values = self._flat[genomes @ self._strides + self._offsets]
         return {name: values[:, t] for t, name in enumerate(self._names)}
 
     def extremes(self) -> tuple[float, float]:
-        """Return the least and the largest sum that there is, exactly and without looking at genomes."""
+        """Return the smallest and the largest possible sum, computed exactly without enumerating genomes."""
         return self._extreme(np.min), self._extreme(np.max)
 
     def _extreme(self, reduced: Callable[..., Any]) -> float:
-        """Return the extreme sum: genes are eliminated one after the other, always the one that few others are tied to.
+        """Return the extreme sum by eliminating one gene after the other.
 
-        What depends on a gene is one array over it and the genes that its terms share with it; the extreme over the
-        gene is a term of those.
+        All terms of a gene are summed into one array over this gene and the other genes of these terms. The extreme
+        over the gene is a new term of the other genes. The gene with the smallest array is eliminated first.
         """
         terms = [*self._terms]
         while True:
@@ -119,7 +128,19 @@ class AdditiveTable(CostTable):
 
 
 def term(axes: Sequence[Axis], cost: Callable[[Choice], int]) -> tuple[list[int], npt.NDArray[np.int64]]:
-    """Build a term of an additive table."""
+    """Build a term of an additive table.
+
+    Args:
+        axes: Axes of the term, each a gene and its choices.
+        cost: Function that maps one choice for each axis to a cost.
+
+    Returns:
+        Indices of the genes, and integer costs with one axis for each gene.
+
+    Example:
+        >>> term([(0, (1, 2)), (None, (10,))], lambda choice: choice[0] * choice[1])
+        ([0], array([10, 20]))
+    """
     values = [cost(choice) for choice in product(*(choices for _, choices in axes))]
     shape = [len(choices) for gene, choices in axes if gene is not None]
     return [gene for gene, _ in axes if gene is not None], np.array(values, dtype=np.int64).reshape(shape)
@@ -130,7 +151,7 @@ def _union(groups: Iterable[Sequence[int]]) -> list[int]:
 
 
 def _spread(genes: Sequence[int], values: npt.NDArray[Any], axes: Sequence[int]) -> npt.NDArray[Any]:
-    """Return an array over ``genes`` as one over ``axes``, which hold them all; other axes have length 1."""
+    """Return ``values`` over ``genes`` as an array over ``axes``, which include all genes; other axes have length 1."""
     places = [axes.index(gene) for gene in genes]
     ordered = np.transpose(values, np.argsort(places))
     return ordered.reshape([values.shape[genes.index(axis)] if axis in genes else 1 for axis in axes])

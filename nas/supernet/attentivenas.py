@@ -1,4 +1,4 @@
-"""AttentiveNAS's supernet, for which AttentiveNAS and AlphaNet published weights."""
+"""``supernet=attentivenas`` and ``supernet=alphanet``: one supernet with weights published by both papers."""
 
 import hashlib
 import json
@@ -38,25 +38,40 @@ PUBLISHED = {
     ),
 }
 CLASSIFIER = ("classifier.linear.linear.weight", "classifier.linear.linear.bias")
-DROP_PATH_STAGES = 2  # the last ones, as in the published training
-SHARED_MOMENTUM = 0.0  # shared batch-norm statistics are nobody's: the published training leaves them alone
+DROP_PATH_STAGES = 2  # number of last stages with drop path, as in the published training
+SHARED_MOMENTUM = 0.0  # shared batch norm statistics fit no architecture; the published training does not update them
 
 _DECISIVE = (
     *("n_classes", "checkpoint", "resolutions", "widths", "depths", "kernel_sizes", "expand_ratios", "stem_stride"),
     *("strides", "squeeze_excite", "dropout", "drop_path", "gradient_checkpointing", "seed"),
 )
-"""The settings that the fingerprint is of, in this order."""
+"""Settings that enter the fingerprint, in this order."""
 
 Term = tuple[list[int], npt.NDArray[np.int64]]
 
 
 @final
 class AttentiveNas(ElasticSupernet):
-    """Elastic width, depth, kernel size, expansion and resolution on one set of weights.
+    """Supernet of AttentiveNAS and AlphaNet, with elastic width, depth, kernel size, expansion and resolution.
 
-    Trained by attentive sampling (AttentiveNAS, Wang et al. 2021, CVPR) or with the alpha-divergence (AlphaNet, Wang
-    et al. 2021, ICML). A smaller layer uses the first channels and the center of the kernels of the largest one.
-    With the published choices and 1000 classes ``module.state_dict()`` has the keys and shapes of the published files.
+    Published weights were trained by attentive sampling (AttentiveNAS, Wang et al. 2021, CVPR) or with the
+    alpha-divergence (AlphaNet, Wang et al. 2021, ICML). A smaller layer uses the first channels and the center of the
+    kernels of the largest one. With the published choices and 1000 classes, ``module.state_dict()`` has the keys and
+    shapes of the published files.
+
+    Example:
+        >>> from pathlib import Path
+        >>> supernet = AttentiveNas(
+        ...     weights="alphanet", checkpoint="random", widths=((8,), (8, 16), (32,)), depths=((1, 2),),
+        ...     kernel_sizes=((3, 5),), expand_ratios=((1, 4),), stem_stride=2, strides=(1,), squeeze_excite=(True,),
+        ...     n_classes=10, cache=Path("cache"), resolutions=(16, 24), dropout=0.0, drop_path=0.0,
+        ...     gradient_checkpointing=False, seed=0,
+        ... )
+        >>> supernet.space.size()
+        32
+        >>> subnet = supernet.extract(supernet.space.decode(supernet.space.smallest))
+        >>> subnet(torch.zeros(2, 3, 16, 16)).shape
+        torch.Size([2, 10])
     """
 
     space: AttentiveNasSpace
@@ -78,19 +93,21 @@ class AttentiveNas(ElasticSupernet):
         """Build the network and load its weights.
 
         Args:
-            weights: Published weights that are used unless ``checkpoint`` says otherwise.
-            checkpoint: Path of the weights; ``None`` for the published ones; ``"random"`` for none.
-            widths: Channels after the first convolution, after each stage, and after the last convolution.
-            depths: Layers of each stage.
-            kernel_sizes: Kernel sizes of the depthwise convolutions of each stage, odd.
-            expand_ratios: Hidden channels over input channels of the layers of each stage.
-            stem_stride: Stride of the first convolution.
-            strides: Stride of each stage's first layer.
+            weights: Published weights to load if ``checkpoint`` is ``None``: ``"attentivenas"`` or ``"alphanet"``.
+            checkpoint: Path of the weights; ``"random"`` for random weights; ``None`` for the published ones.
+            widths: Choices of the number of channels after the first convolution, after each stage, and after the last
+                convolution, each ascending.
+            depths: Choices of the number of layers of each stage, each ascending.
+            kernel_sizes: Choices of the kernel size of the depthwise convolutions of each stage, odd, each ascending.
+            expand_ratios: Choices of the expansion ratio (hidden over input channels) of each stage, each ascending.
+            stem_stride: Stride of the first convolution, 1 or 2.
+            strides: Stride of the first layer of each stage, 1 or 2.
             squeeze_excite: Whether the layers of each stage have squeeze-excite.
             options: See :class:`nas.supernet.base.PublishedOptions`; no layer is dropped before the last two stages.
 
         Raises:
-            UserError: If settings do not fit each other, or the checkpoint does not fit the network.
+            UserError: If choices do not ascend, a kernel size is even, a setting lacks a value for a stage, or the
+                checkpoint does not fit the network.
         """
         settings = {**locals(), **options}
         check_stages("depths", depths, {"strides": strides, "squeeze_excite": squeeze_excite})
@@ -121,9 +138,9 @@ class AttentiveNas(ElasticSupernet):
         self.fingerprint = _fingerprint(settings if path is None else settings | {"checkpoint": self.checkpoints[0]})
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes).
+        """Run an architecture with the shared weights, (n, 3, r, r) -> (n, classes).
 
-        Batch-norm's shared statistics are read in eval mode and never changed.
+        The shared batch norm statistics are used in eval mode and never change.
         """
         subnet = self._on_meta(architecture).train(self.module.training)
         for module in subnet.modules():
@@ -134,7 +151,10 @@ class AttentiveNas(ElasticSupernet):
         return logits
 
     def _table(self, cost: Callable[[Conv | Bottleneck | Head, int], int]) -> AdditiveTable:
-        """Sum a term for the stem, one a layer and one for the head; ``cost`` is a part's for its input's side."""
+        """Build a table with one term for the stem, one for each layer, and one for the head.
+
+        ``cost`` maps a part of the network and the side of its input to the part's cost.
+        """
         space, design, last = self.space, self._design, self.space.n_stages
 
         def one(s: int, layer: int, r: int, choices: Sequence[int]) -> int:
@@ -153,7 +173,7 @@ class AttentiveNas(ElasticSupernet):
         return AdditiveTable(space.n_genes, list(terms.values()), list(terms))
 
     def _term(self, genes: list[int], cost: Callable[[int, Sequence[int]], int]) -> Term:
-        """Evaluate a term for all choices of the resolution and of these genes."""
+        """Return a term with its values for all choices of the resolution and of these genes."""
         genes = [self.space.resolution_gene, *genes]
         choices = [self.space.choices[gene] for gene in genes]
         values = np.array([cost(r, chosen) for r, *chosen in product(*choices)], dtype=np.int64)
@@ -185,7 +205,7 @@ class AttentiveNas(ElasticSupernet):
             return AttentiveNetwork(self._layout(architecture), self._dropout, self._gradient_checkpointing)
 
     def _largest(self, seed: int) -> nn.Module:
-        """Return the network of the largest architecture, with all that checkpoints hold, and random weights."""
+        """Return the network of the largest architecture, with the tensors of published checkpoints, randomized."""
         network = self._on_meta(self.space.decode(self.space.largest))
         for module in list(network.modules()):
             if isinstance(module, Norm):
@@ -196,9 +216,10 @@ class AttentiveNas(ElasticSupernet):
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Fill a network's tensors: He's normal weights, small ones for the classifier, batch-norm as the identity.
+    """Initialize a network: He's normal weights, small ones for the classifier, batch norm as the identity.
 
-    Batch-norm is no zero where a block ends: choices inside blocks would not matter until the network is trained.
+    The last batch norm of a block does not start at zero: otherwise choices inside blocks would have no effect until
+    the network is trained.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -206,12 +227,15 @@ def _initialise(network: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01, generator=generator)
         elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()  # statistics too
+            module.reset_parameters()  # resets the statistics too
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
 def _fingerprint(settings: Mapping[str, object]) -> str:
-    """Hash what decides the network and its weights: of a checkpoint that is its content, wherever it lies."""
+    """Return the SHA-256 digest of the settings that decide the network and its weights.
+
+    ``settings`` name a checkpoint by the digest of its content, so that its path does not matter.
+    """
     decisive = {name: settings[name] for name in _DECISIVE}
     return hashlib.sha256(json.dumps(["attentivenas", VERSION, decisive]).encode()).hexdigest()

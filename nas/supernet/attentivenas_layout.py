@@ -1,24 +1,24 @@
-"""Descriptions of AttentiveNAS's networks (Wang et al. 2021, table 1) and their exact costs, by arithmetic alone."""
+"""Descriptions of AttentiveNAS's networks (Wang et al. 2021, table 1) and their exact costs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas.supernet.layout import Conv, make_divisible
 
-DIVISOR = 8  # hidden channels and squeeze-excite's are multiples of this
-SQUEEZE = 4  # hidden channels over squeeze-excite's
-FEATURES = 6  # channels of the head's expansion over the last stage's
+DIVISOR = 8  # numbers of hidden and squeeze-excite channels are multiples of this
+SQUEEZE = 4  # ratio of hidden channels to squeeze-excite channels
+FEATURES = 6  # ratio of channels after the head's expansion to channels of the last stage
 
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """An inverted residual with a shortcut for every change of shape.
+    """Description of an inverted residual that has a shortcut also if the shape changes.
 
     Attributes:
-        inputs, outputs: Channels.
+        inputs, outputs: Number of channels.
         kernel, stride: Kernel size and stride of the depthwise convolution.
-        expand_ratio: Hidden channels over inputs; 1 leaves the expansion out.
-        squeeze_excite: Whether it follows the depthwise convolution.
+        expand_ratio: Ratio of hidden to input channels; 1 leaves the expansion out.
+        squeeze_excite: Whether squeeze-excite follows the depthwise convolution.
     """
 
     inputs: int
@@ -35,22 +35,22 @@ class Bottleneck:
 
     @property
     def identity(self) -> bool:
-        """Whether the shortcut passes the input on as it is."""
+        """Whether the shortcut is the identity."""
         return self.stride == 1 and self.inputs == self.outputs
 
     @property
     def expand(self) -> Conv | None:
-        """The 1 x 1 convolution to the hidden channels."""
+        """The 1 x 1 convolution to the hidden channels; ``None`` if the expansion is left out."""
         return Conv(self.inputs, self.hidden, norm=True) if self.expand_ratio > 1 else None
 
     @property
     def depthwise(self) -> Conv:
-        """The convolution of each hidden channel on its own."""
+        """The depthwise convolution, which filters each hidden channel separately."""
         return Conv(self.hidden, self.hidden, norm=True, kernel=self.kernel, stride=self.stride, groups=self.hidden)
 
     @property
     def excite(self) -> tuple[Conv, Conv] | tuple[()]:
-        """The two convolutions of squeeze-excite, at a side of 1; none where there is no squeeze-excite."""
+        """The two convolutions of squeeze-excite, for an input with side 1; empty without squeeze-excite."""
         if not self.squeeze_excite:
             return ()
         squeezed = make_divisible(self.hidden // SQUEEZE, DIVISOR)
@@ -63,11 +63,11 @@ class Bottleneck:
 
     @property
     def shortcut(self) -> Conv:
-        """The shortcut's 1 x 1 convolution, after average pooling; it computes only where channels change."""
+        """The shortcut's 1 x 1 convolution after average pooling; it is used only if the number of channels changes."""
         return Conv(self.inputs, self.outputs, norm=False, bias=False)
 
     def side_after(self, side: int) -> int:
-        """Return the side of the output for an input of this side, pixels."""
+        """Return the side of the output in pixels for an input of this side."""
         return self.depthwise.side_after(side)
 
     def macs(self, side: int) -> int:
@@ -82,9 +82,9 @@ class Bottleneck:
 
     @property
     def params(self) -> int:
-        """The number of weights and biases, batch-norm's included; the shortcut's also where it does not compute.
+        """The number of weights and biases, including those of batch norm and of an unused shortcut convolution.
 
-        That is how the original code counts, whose extracted networks hold them.
+        The original code counts in the same way: its extracted networks hold the unused weights.
         """
         convs: list[Conv] = [self.depthwise, *self.excite, self.project, self.shortcut]
         return sum(conv.params for conv in convs) + (self.expand.params if self.expand is not None else 0)
@@ -92,7 +92,13 @@ class Bottleneck:
 
 @dataclass(frozen=True)
 class Head:
-    """1 x 1 convolution, average pooling, 1 x 1 convolution without batch-norm, classifier."""
+    """Description of the head: 1 x 1 convolution, average pooling, 1 x 1 convolution without batch norm, classifier.
+
+    Attributes:
+        inputs: Number of channels after the last stage.
+        features: Number of channels before the classifier.
+        n_classes: Number of outputs of the classifier.
+    """
 
     inputs: int
     features: int
@@ -105,12 +111,12 @@ class Head:
 
     @property
     def mix(self) -> Conv:
-        """The convolution after the pooling, at a side of 1."""
+        """The convolution after the pooling, for an input with side 1."""
         return Conv(self.inputs * FEATURES, self.features, norm=False, bias=False)
 
     @property
     def classifier(self) -> Conv:
-        """The linear layer."""
+        """The linear layer of the classifier."""
         return Conv(self.features, self.n_classes, norm=False)
 
     def macs(self, side: int) -> int:
@@ -119,19 +125,19 @@ class Head:
 
     @property
     def params(self) -> int:
-        """The number of weights and biases, batch-norm's included."""
+        """The number of weights and biases, including those of batch norm."""
         return self.expand.params + self.mix.params + self.classifier.params
 
 
 @dataclass(frozen=True)
 class AttentiveNasLayout:
-    """A whole network.
+    """Description of a whole network.
 
     Attributes:
-        stem: The first convolution.
-        blocks: By position in the largest network: those that a smaller depth leaves out are missing.
-        drop_path: By position, the probability in training that the block's own path is dropped.
-        head: The rest.
+        stem: First convolution.
+        blocks: Blocks by position in the largest network, without those that a smaller depth leaves out.
+        drop_path: Probability in training that the residual of a block is dropped, 0 to 1, by position.
+        head: Layers after the last stage.
     """
 
     stem: Conv
@@ -142,13 +148,13 @@ class AttentiveNasLayout:
 
 @dataclass(frozen=True)
 class Design:
-    """What all architectures have in common.
+    """Properties that all architectures share.
 
     Attributes:
         stem_stride: Stride of the first convolution.
-        strides: Stride of each stage's first layer.
+        strides: Stride of the first layer of each stage.
         squeeze_excite: Whether the layers of each stage have squeeze-excite.
-        n_classes: Outputs of the classifier.
+        n_classes: Number of outputs of the classifier.
     """
 
     stem_stride: int
@@ -157,7 +163,7 @@ class Design:
     n_classes: int
 
     def stem(self, width: int) -> Conv:
-        """Return the first convolution, to ``width`` channels."""
+        """Return the first convolution, with ``width`` output channels."""
         return Conv(3, width, norm=True, kernel=3, stride=self.stem_stride)
 
     def block(self, stage: int, layer: int, *, inputs: int, outputs: int, kernel: int, expand_ratio: int) -> Bottleneck:
@@ -172,11 +178,11 @@ class Design:
         )
 
     def head(self, inputs: int, features: int) -> Head:
-        """Return what follows the last stage, which has ``inputs`` channels."""
+        """Return the head that follows the last stage, which has ``inputs`` channels."""
         return Head(inputs=inputs, features=features, n_classes=self.n_classes)
 
     def side(self, resolution: int, stage: int, layer: int) -> int:
-        """Return the side of a layer's input, or of the head's as the first layer of the stage after the last."""
+        """Return the side of a layer's input in pixels; the stage after the last one stands for the head."""
         side = resolution
         for stride in (self.stem_stride, *self.strides[: stage + (layer > 0)]):
             side = (side - 1) // stride + 1

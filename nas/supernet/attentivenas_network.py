@@ -1,4 +1,4 @@
-"""AttentiveNAS's networks (Wang et al. 2021), built after a description; names of tensors are the published ones."""
+"""AttentiveNAS's networks (Wang et al. 2021), built from a layout, with the published tensor names."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ def _named(**modules: nn.Module | None) -> nn.Sequential:
 
 
 class Norm(nn.Module):
-    """Batch-norm."""
+    """Batch norm, in a module of its own to match the published tensor names."""
 
     def __init__(self, channels: int) -> None:
-        """Build it."""
+        """Build the module for a number of channels."""
         super().__init__()
         self.bn = nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
     def add_tracking(self) -> None:
-        """Add what published checkpoints hold and no network uses: statistics of two architectures."""
+        """Add the statistics of two architectures that published checkpoints hold; the network does not use them."""
         tracking = [nn.BatchNorm2d(self.bn.num_features, affine=False) for _ in range(2)]
         self.bn_tracking = nn.ModuleList(tracking)
 
@@ -46,18 +46,21 @@ def _layer(conv: Conv, activation: bool = True) -> nn.Sequential:
 
 
 class Swish(nn.Module):
-    """x sigmoid(x) (Ramachandran et al. 2017), in eval mode rounded as the original code does it."""
+    """Swish activation x sigmoid(x) (Ramachandran et al. 2017).
+
+    In eval mode it is computed in two steps, to round as the original code does.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map to the same shape."""
+        """Map any shape to the same shape."""
         return silu(x) if self.training else x * torch.sigmoid(x)
 
 
 class AttentiveSqueezeExcite(nn.Module):
-    """Scales each channel by a gate computed from all channels' means (Hu et al. 2018)."""
+    """Squeeze-excite: scales each channel by a gate computed from the means of all channels (Hu et al. 2018)."""
 
     def __init__(self, squeeze: Conv, excite: Conv) -> None:
-        """Build from the two convolutions' descriptions."""
+        """Build the module from the descriptions of its two convolutions."""
         super().__init__()
         self.fc = _named(
             reduce=convolution(squeeze), relu=nn.ReLU(), expand=convolution(excite), h_sigmoid=nn.Hardsigmoid()
@@ -70,10 +73,10 @@ class AttentiveSqueezeExcite(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """The input itself, average-pooled where the stride asks for it, convolved where channels change."""
+    """Shortcut: the input, average-pooled if the stride is above 1, convolved if the number of channels changes."""
 
     def __init__(self, block: Bottleneck) -> None:
-        """Build from the block's description."""
+        """Build the module from the description of its block."""
         super().__init__()
         self.stride = block.stride
         self.convolve = block.inputs != block.outputs
@@ -87,10 +90,10 @@ class Shortcut(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drops a path for some images of a batch and scales it up for the others (Huang et al. 2016), in training."""
+    """Stochastic depth (Huang et al. 2016): drops a path for some images in training and scales up the others."""
 
     def __init__(self, probability: float) -> None:
-        """Keep the probability, less than 1."""
+        """Set the drop probability, at least 0 and less than 1."""
         super().__init__()
         self.probability = probability
 
@@ -103,14 +106,15 @@ class DropPath(nn.Module):
 
 
 class ResidualBottleneck(nn.Module):
-    """Expansion, depthwise convolution, squeeze-excite, projection; plus the shortcut."""
+    """Inverted residual block: expansion, depthwise convolution, squeeze-excite, projection; plus the shortcut."""
 
     def __init__(self, block: Bottleneck, drop_path: float) -> None:
-        """Build from a description.
+        """Build the block.
 
         Args:
-            block: The description.
-            drop_path: Probability that an image's path beside an unchanged input is dropped in training.
+            block: Description of the block.
+            drop_path: Probability in training that an image's residual is dropped; ignored if the shortcut is not the
+                identity.
         """
         super().__init__()
         depthwise = _layer(block.depthwise)
@@ -140,20 +144,19 @@ def _last_conv(head: Head) -> nn.Sequential:
 
 
 class AttentiveNetwork(nn.Module):
-    """A classification network as its layout describes it.
+    """Classification network built from a layout.
 
-    A block's name is its position in the largest network, so that a smaller network's tensors have the names of
-    those of the larger ones that they are parts of.
+    A block's name is its position in the largest network. The tensors of a smaller network therefore have the names of
+    the larger tensors that they are slices of.
     """
 
     def __init__(self, layout: AttentiveNasLayout, dropout: float, gradient_checkpointing: bool) -> None:
-        """Build from a description.
+        """Build the network.
 
         Args:
-            layout: The description.
-            dropout: Probability that a feature is zeroed in training.
-            gradient_checkpointing: Whether training computes each block a second time instead of storing what
-                lies inside it.
+            layout: Description of the network.
+            dropout: Dropout probability of the features before the classifier, 0 to 1, in training.
+            gradient_checkpointing: Whether training recomputes each block in the backward pass to save memory.
         """
         super().__init__()
         self.gradient_checkpointing = gradient_checkpointing
@@ -167,7 +170,7 @@ class AttentiveNetwork(nn.Module):
         self.classifier = _named(linear=_named(linear=nn.Linear(classifier.inputs, classifier.outputs)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images, (n, 3, side, side), to logits, (n, classes)."""
+        """Map normalized images, (n, 3, side, side), to logits, (n, classes)."""
         x: Tensor = self.first_conv(images)
         recompute = self.gradient_checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks.values():
@@ -183,7 +186,7 @@ def _recomputed(block: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _untracked(block: nn.Module) -> Iterator[None]:
-    """Keep the batch-norm statistics as they are: the first pass has counted this batch."""
+    """Freeze the batch norm statistics: the first pass has counted this batch already."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""Weight-sharing supernets: one set of weights, many architectures."""
+"""Base class for weight-sharing supernets: one set of weights for many architectures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,22 +13,25 @@ from nas.space.table import CostTable
 from nas.types import Architecture, NonNegativeInt, PositiveInt, Probability
 
 VERSION = 1
-"""Raised whenever the same settings give other networks or other first weights: it is part of every fingerprint."""
+"""Version of the networks and their initial weights, part of every fingerprint.
+
+Increase it whenever the same settings give other networks or other initial weights.
+"""
 
 
 class PublishedOptions(TypedDict):
-    """Settings of supernets with published weights.
+    """Settings that all supernets with published weights share.
 
     Attributes:
-        n_classes: Outputs of the classifier; where the checkpoint has others, the classifier stays random.
-        cache: Folder; the published weights are kept in it.
-        resolutions: Sides of the square input, in pixels.
-        dropout: Probability that a feature is zeroed in training.
-        drop_path: In training, the probability that a layer is dropped for an image; it grows linearly from 0 at the
-            first layer to this value after the last one.
-        gradient_checkpointing: Whether training computes each layer a second time instead of storing what lies inside
-            it.
-        seed: Seed of the random weights.
+        n_classes: Number of outputs of the classifier. If the checkpoint has another number, the classifier keeps its
+            random weights.
+        cache: Folder for the downloaded weights.
+        resolutions: Choices of the input resolution (side of the square image) in pixels, ascending.
+        dropout: Dropout probability of the features before the classifier, 0 to 1, in training.
+        drop_path: Probability in training, 0 to 1, that a layer is dropped for an image (stochastic depth); it rises
+            linearly from 0 at the first layer to this value after the last one.
+        gradient_checkpointing: Whether training recomputes each layer in the backward pass to save memory.
+        seed: Seed of the random weights, 0 or more.
     """
 
     n_classes: PositiveInt
@@ -44,12 +47,13 @@ class Supernet(ABC):
     """Base class for supernets: networks whose weights are shared by all architectures of a search space.
 
     Attributes:
-        space: The architectures.
-        module: The shared weights; its ``state_dict`` is what checkpoints hold.
-        trained: Whether it comes with weights that a search can start from.
-        checkpoints: SHA-256 of each file that its weights are from, or ``"random"``; empty where there is no such file.
-        fingerprint: SHA-256, as hexadecimal digits, of the settings and the source that define the network and
-            its first weights.
+        space: Search space of the architectures.
+        module: Module with the shared weights. Checkpoints store its ``state_dict``.
+        trained: Whether the supernet comes with weights that a search can start from.
+        checkpoints: SHA-256 digest of each file that the weights were read from, or ``"random"``; empty if the supernet
+            has no checkpoint files.
+        fingerprint: SHA-256 digest (hexadecimal digits) of the settings and the source that define the network and its
+            initial weights.
 
     Example:
         >>> import torch
@@ -77,11 +81,11 @@ class Supernet(ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, with the shared weights, as training does.
+        """Run an architecture with the shared weights, as training does.
 
         Args:
-            images: Normalized, shape (n, 3, r, r), r the architecture's resolution.
-            architecture: One of ``space``.
+            images: Normalized images, shape (n, 3, r, r), r the architecture's resolution.
+            architecture: Architecture of ``space``.
 
         Returns:
             Logits, shape (n, classes).
@@ -91,14 +95,14 @@ class Supernet(ABC):
     def extract(self, architecture: Architecture) -> nn.Module:
         """Return a standalone network of the architecture, in eval mode, with copies of its weights.
 
-        Its batch-norm statistics are the supernet's and must be recalibrated before it is evaluated.
+        Its batch norm statistics are copied from the supernet. Recalibrate them before evaluating the network.
         """
 
     def costs(self) -> Mapping[str, CostTable]:
-        """Return exact integer cost tables, built once; no network is built for them.
+        """Return exact integer cost tables; they are built once, without building a network.
 
-        They are ``"macs"``, multiply-adds of convolutions and linear layers of one image, and ``"params"``, weights
-        and biases, batch-norm's included.
+        ``"macs"`` counts the multiply-adds of convolutions and linear layers for one image. ``"params"`` counts the
+        weights and biases, including those of batch norm.
         """
         return self._tables
 
@@ -108,4 +112,4 @@ class Supernet(ABC):
 
     @abstractmethod
     def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Build what :meth:`costs` returns."""
+        """Build the tables that :meth:`costs` returns."""

@@ -1,4 +1,4 @@
-"""Weights from files: the published ones, in each of their layouts, and our own."""
+"""Reading of weights from checkpoint files: published ones in all of their layouts, and those of this project."""
 
 import argparse
 import hashlib
@@ -17,34 +17,37 @@ from nas.errors import UserError
 from nas.files import expanded
 
 RANDOM = "random"
-"""The word for no file at all: the first weights are kept."""
+"""Setting for no checkpoint file: the random initial weights are kept."""
 
 PUBLISHED_CLASSES = 1000
-"""Outputs of published supernets: they were trained on ImageNet."""
+"""Number of classes of published supernets, which were trained on ImageNet."""
 
 WRAPPERS = ("content", "state_dict", "model_state_dict", "model")
-"""Keys under which files hold a state dict beside other things."""
+"""Keys under which files may hold the state dict beside other content."""
 
 PREFIX = "module."
-"""Put before every key by PyTorch's data-parallel training."""
+"""Prefix of every key in files from PyTorch's data-parallel training."""
 
 HOLDERS: list[Any] = [argparse.Namespace, (OrderedDict, "utils.config.AttrDict")]
-"""Plain holders of settings in published files that are read as well, the second as a dictionary; it is unused."""
+"""Classes of plain settings in published files that may be loaded, the second one as a dictionary.
+
+Their content is not used.
+"""
 
 COUNTER = "num_batches_tracked"
-"""Batch-norm's counter, which files of old versions of PyTorch lack and nothing here reads."""
+"""Name of batch norm's counter, which files of old PyTorch versions lack. It is not used here."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Published:
-    """Weights on the internet.
+    """Published weights on the internet.
 
     Attributes:
-        name: The file's name in the cache.
+        name: Name of the file in the cache.
         url: Address of the file.
-        sha256: Its hash as hexadecimal digits; ``None`` where that is not known.
+        sha256: SHA-256 digest of the file (hexadecimal digits); ``None`` if unknown.
     """
 
     name: str
@@ -54,13 +57,13 @@ class Published:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each key.
+    """Result of loading a state dict: which keys were copied.
 
     Attributes:
-        matched: Copied.
-        reset: Tensors of the classifier whose shape in the file differs; left as initialized.
-        missing: In the module alone, which only the classifier's keys and batch-norm's counters may be.
-        unexpected: In the file alone.
+        matched: Keys of the copied tensors.
+        reset: Keys of classifier tensors with another shape in the file; they keep their initial values.
+        missing: Keys that only the module has: keys of the classifier and of batch norm's counters.
+        unexpected: Keys that only the file has.
     """
 
     matched: tuple[str, ...]
@@ -70,12 +73,12 @@ class LoadReport:
 
 
 def locate(checkpoint: str | None, published: Published, cache: Path) -> Path | None:
-    """Return the file that a setting means.
+    """Return the checkpoint file for a setting; ``None`` for random weights.
 
     Args:
-        checkpoint: A path; ``"random"`` for no file; ``None`` for the published one.
-        published: Downloaded if it is asked for and not in the cache.
-        cache: The published file is kept in its folder ``checkpoints``.
+        checkpoint: Path of a file; ``"random"`` for no file; ``None`` for the published file.
+        published: Published file, downloaded if it is selected and not in the cache.
+        cache: Folder of the cache, in which published files lie in ``checkpoints/``.
 
     Raises:
         UserError: If the file does not exist or cannot be downloaded.
@@ -94,19 +97,29 @@ def locate(checkpoint: str | None, published: Published, cache: Path) -> Path | 
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read tensors by name, on the CPU; no code that a file may hold is run.
+    """Read the tensors of a checkpoint by name, onto the CPU; code in the file is never run.
 
-    Files may hold them directly or below a key of ``WRAPPERS``, and all names may begin with ``module.``.
+    The file may hold the tensors directly or below a key of ``WRAPPERS``. If all names begin with ``module.``, this
+    prefix is removed.
 
     Raises:
         UserError: If the file is damaged, holds more than tensors and plain values, or holds no state dict.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "weights.pth"
+        ...     torch.save({"state_dict": {"module.weight": torch.zeros(2, 3)}}, path)
+        ...     state = read_state_dict(path)
+        >>> {name: tuple(tensor.shape) for name, tensor in state.items()}
+        {'weight': (2, 3)}
     """
     try:
         with torch.serialization.safe_globals(HOLDERS):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"checkpoint '{path}' does not exist") from error
-    except Exception as error:  # what a damaged file raises depends on where the damage is
+    except Exception as error:  # the type of the exception depends on the place of the damage
         raise UserError(
             f"checkpoint '{path}' cannot be read ({type(error).__name__}): it is damaged, or is no file of tensors; "
             "remove it to have it downloaded again, or give another one"
@@ -121,20 +134,26 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor], *, head: tuple[str, ...], path: Path) -> LoadReport:
-    """Copy tensors into a module; it is left as it was if that fails.
+    """Copy tensors into a module by name; on an error the module stays unchanged.
 
     Args:
-        module: In which they go by name.
+        module: Module that receives the tensors.
         state: Tensors by name.
-        head: Names of the classifier's tensors, which may be missing or have another shape: another data set has
-            other classes. They are left as they were initialized then.
-        path: The file they are from, for messages.
+        head: Names of the classifier's tensors. They may be missing or have another shape, because another data set has
+            another number of classes; they then keep their initial values.
+        path: Path of the file that holds the tensors, for messages.
 
     Returns:
-        What became of each key; a line of it is logged.
+        Copied and skipped keys; a summary is logged.
 
     Raises:
-        UserError: If another tensor is missing or has another shape.
+        UserError: If a tensor outside of ``head`` is missing or has another shape.
+
+    Example:
+        >>> state = {"weight": torch.ones(2, 3), "bias": torch.ones(5)}
+        >>> report = load_into(nn.Linear(3, 2), state, head=("bias",), path=Path("weights.pth"))
+        >>> report.matched, report.reset
+        (('weight',), ('bias',))
     """
     own = module.state_dict()
     missing = tuple(key for key in own if key not in state)
@@ -158,7 +177,7 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor], *, head: tuple[str
 
 
 def _unwrap(content: object) -> dict[str, Tensor] | None:
-    """Return the tensors by name in what was read from a file; ``None`` where there are none."""
+    """Return the tensors by name in the content of a file; ``None`` if there are none."""
     while isinstance(content, Mapping) and content:
         if all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
             return dict(content)
@@ -180,7 +199,12 @@ def _shape(value: Tensor) -> str:
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of tensors and their names, as hexadecimal digits."""
+    """Return the SHA-256 digest (hexadecimal digits) of tensors and their names.
+
+    Example:
+        >>> weights_digest({"weight": torch.zeros(2)}) == weights_digest({"weight": torch.ones(2)})
+        False
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())

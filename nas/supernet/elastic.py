@@ -1,4 +1,4 @@
-"""Subnets whose tensors are parts of a larger network's tensors of the same names."""
+"""Subnets whose tensors are slices of the tensors with the same names in a larger network."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,12 @@ KERNEL_AXES = 2  # a convolution's weight has shape (outputs, inputs, height, wi
 
 
 def cut(tensor: Tensor, shape: torch.Size) -> Tensor:
-    """Return the view of ``tensor`` with this shape: the first channels, the centre of kernels."""
+    """Return a view of ``tensor`` with this shape: the first channels and the center of the kernels.
+
+    Example:
+        >>> cut(torch.arange(25.0).reshape(1, 1, 5, 5), torch.Size([1, 1, 3, 3])).flatten().tolist()
+        [6.0, 7.0, 8.0, 11.0, 12.0, 13.0, 16.0, 17.0, 18.0]
+    """
     for axis, size in enumerate(shape):
         if tensor.shape[axis] != size:
             start = (tensor.shape[axis] - size) // 2 if axis >= KERNEL_AXES else 0
@@ -25,58 +30,66 @@ def cut(tensor: Tensor, shape: torch.Size) -> Tensor:
 
 
 def tensors_of(supernet: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
-    """Return the subnet's parameters and buffers by name, as views of the supernet's.
+    """Return the subnet's parameters and buffers by name, as views of the supernet's tensors.
 
     Args:
-        supernet: The network of the largest architecture.
-        subnet: A network with the same names of modules and smaller shapes; only the shapes are read.
+        supernet: Network of the largest architecture.
+        subnet: Network with the same module names and smaller shapes; only its shapes are read.
     """
     shared: Mapping[str, Tensor] = supernet.state_dict(keep_vars=True)
     return {name: cut(shared[name], tensor.shape) for name, tensor in subnet.state_dict(keep_vars=True).items()}
 
 
 def load_cut(subnet: nn.Module, supernet: nn.Module) -> None:
-    """Give the subnet, whose own tensors may be on the meta device, copies of its part of the supernet's."""
+    """Copy the subnet's part of the supernet's tensors into the subnet, which may be on the meta device."""
     parts = tensors_of(supernet, subnet)
     subnet.load_state_dict({name: part.detach().clone() for name, part in parts.items()}, assign=True)
 
 
 def bind(subnet: nn.Module, supernet: nn.Module) -> None:
-    """Make the subnet compute with its part of the supernet's tensors themselves, for as long as it lives.
+    """Replace the subnet's tensors by views of the supernet's tensors.
 
-    Gradients and batch-norm statistics reach the supernet, also where a backward pass computes parts of the forward
-    pass again. The subnet's own tensors may be on the meta device.
+    Gradients and batch norm statistics then reach the supernet, also if the backward pass recomputes parts of the
+    forward pass. The subnet may be on the meta device.
     """
     for name, part in tensors_of(supernet, subnet).items():
         path, _, attribute = name.rpartition(".")
         module = subnet.get_submodule(path)
         if attribute in dict(module.named_parameters(recurse=False)):
-            delattr(module, attribute)  # a part is no parameter of its own
+            delattr(module, attribute)  # a view cannot be registered as a parameter
         setattr(module, attribute, part)
 
 
 LAYERS = ("InvertedResidual", "ResidualBottleneck", "ResidualBlock", "ResNetBottleneckBlock")
-"""Class names of the modules that supernets stack in their stages; by name, because ofa's are an optional package."""
+"""Class names of the layers in the stages of supernets; names, because the package ``ofa`` is optional."""
 
 
 def layers(network: nn.Module, n: int) -> list[nn.Module]:
-    """Return a network's last ``n`` layers in the order in which they run.
+    """Return the last ``n`` layers of a network in the order of execution.
 
-    Layers before those belong to what every network of the supernet starts with.
+    Earlier layers belong to the part that every network of the supernet starts with.
     """
     return [module for module in network.modules() if type(module).__name__ in LAYERS][-n:]
 
 
 class ElasticSupernet(Supernet):
-    """Supernets whose subnets' tensors are parts of those of ``module``, the network of the largest architecture."""
+    """Base class for supernets whose subnets use slices of one network's tensors.
+
+    ``module`` is the network of the largest architecture.
+
+    Example:
+        >>> from nas.supernet.tiny import Tiny
+        >>> issubclass(Tiny, ElasticSupernet)
+        True
+    """
 
     @abstractmethod
     def _on_meta(self, architecture: Architecture) -> nn.Module:
-        """Return the network of an architecture without memory for its tensors."""
+        """Return the network of an architecture on the meta device, without memory for its tensors."""
 
     @abstractmethod
     def _table(self, cost: Callable[[Any, int], int]) -> AdditiveTable:
-        """Return the table of a cost, which is a part's, for the side of its input."""
+        """Return a cost table; ``cost`` maps a part of the network and the side of its input to the part's cost."""
 
     def extract(self, architecture: Architecture) -> nn.Module:
         """Return a standalone network of the architecture, in eval mode, with copies of its weights."""
@@ -85,7 +98,7 @@ class ElasticSupernet(Supernet):
         return subnet.eval()
 
     def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layouts."""
+        """Return the exact tables ``"macs"`` and ``"params"``, computed from the layouts."""
         return {
             "macs": self._table(lambda part, side: part.macs(side)),
             "params": self._table(lambda part, side: part.params),
@@ -93,7 +106,13 @@ class ElasticSupernet(Supernet):
 
 
 def check_stages(what: str, stages: Sequence[object], per_stage: Mapping[str, Sequence[object]]) -> None:
-    """Raise UserError unless settings have one value for each of the stages, which the setting ``what`` lists."""
+    """Raise UserError if a setting in ``per_stage`` does not have one value for each stage.
+
+    Args:
+        what: Name of the setting that lists the stages, for the message.
+        stages: Value of that setting; its length is the number of stages.
+        per_stage: Values of the checked settings by name.
+    """
     for name, values in per_stage.items():
         if len(values) != len(stages):
             raise UserError(f"{name} has {len(values)} values; {what} has {len(stages)}, one a stage")

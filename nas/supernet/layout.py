@@ -1,23 +1,35 @@
-"""Descriptions of MobileNetV3-style networks (Howard et al. 2019) and their exact costs, by arithmetic alone."""
+"""Descriptions of MobileNetV3-style networks (Howard et al. 2019) and their exact costs, computed without a network."""
 
 from dataclasses import dataclass
 
 
 def make_divisible(channels: float, divisor: int) -> int:
-    """Round to a multiple of ``divisor``, at least one, never more than 10 % down (MobileNet's rule)."""
+    """Round to a positive multiple of ``divisor`` by MobileNet's rule: never down by more than 10 %.
+
+    Example:
+        >>> make_divisible(60, 8), make_divisible(11, 8)
+        (64, 16)
+    """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with "same" padding, then batch-norm, a bias or neither; a linear layer is one at a side of 1.
+    """Description of a convolution with "same" padding, followed by batch norm, a bias or neither.
+
+    A linear layer is described as a 1 x 1 convolution of an input with side 1.
 
     Attributes:
-        inputs, outputs: Channels.
-        kernel, stride, groups: As in ``torch.nn.Conv2d``.
-        norm: Whether batch-norm follows.
-        bias: Whether there is a bias where no batch-norm follows.
+        inputs, outputs: Number of channels.
+        kernel, stride, groups: Arguments of ``torch.nn.Conv2d``.
+        norm: Whether batch norm follows.
+        bias: Whether the convolution has a bias; ignored if batch norm follows.
+
+    Example:
+        >>> conv = Conv(3, 16, norm=True, kernel=3, stride=2)
+        >>> conv.side_after(32), conv.macs(32), conv.params
+        (16, 110592, 464)
     """
 
     inputs: int
@@ -29,7 +41,7 @@ class Conv:
     bias: bool = True
 
     def side_after(self, side: int) -> int:
-        """Return the side of the output for an input of this side, pixels."""
+        """Return the side of the output in pixels for an input of this side."""
         return (side - 1) // self.stride + 1
 
     def macs(self, side: int) -> int:
@@ -38,14 +50,26 @@ class Conv:
 
     @property
     def params(self) -> int:
-        """The number of weights and biases, batch-norm's included."""
+        """The number of weights and biases, including those of batch norm."""
         offsets = 2 if self.norm else int(self.bias)
         return self.inputs // self.groups * self.outputs * self.kernel**2 + self.outputs * offsets
 
 
 @dataclass(frozen=True)
 class Block:
-    """An inverted residual: expansion, depthwise convolution, squeeze-excite (channels; 0 for none), projection."""
+    """Description of an inverted residual: expansion, depthwise convolution, squeeze-excite, projection.
+
+    Attributes:
+        inputs, hidden, outputs: Number of channels before, inside and after the block.
+        kernel, stride: Kernel size and stride of the depthwise convolution.
+        squeeze: Number of channels of the squeeze-excite bottleneck; 0 for no squeeze-excite.
+        hard_swish: Whether activations are hard swish instead of ReLU.
+
+    Example:
+        >>> block = Block(inputs=16, hidden=32, outputs=16, kernel=3, stride=1, squeeze=8, hard_swish=True)
+        >>> block.residual, block.params
+        (True, 2024)
+    """
 
     inputs: int
     hidden: int
@@ -67,12 +91,12 @@ class Block:
 
     @property
     def depthwise(self) -> Conv:
-        """The convolution of each hidden channel on its own."""
+        """The depthwise convolution, which filters each hidden channel separately."""
         return Conv(self.hidden, self.hidden, norm=True, kernel=self.kernel, stride=self.stride, groups=self.hidden)
 
     @property
     def excite(self) -> tuple[Conv, Conv] | tuple[()]:
-        """The two convolutions of squeeze-excite, at a side of 1; none where there is no squeeze-excite."""
+        """The two convolutions of squeeze-excite, for an input with side 1; empty without squeeze-excite."""
         if self.squeeze == 0:
             return ()
         return Conv(self.hidden, self.squeeze, norm=False), Conv(self.squeeze, self.hidden, norm=False)
@@ -83,7 +107,7 @@ class Block:
         return Conv(self.hidden, self.outputs, norm=True)
 
     def side_after(self, side: int) -> int:
-        """Return the side of the output for an input of this side, pixels."""
+        """Return the side of the output in pixels for an input of this side."""
         return self.depthwise.side_after(side)
 
     def macs(self, side: int) -> int:
@@ -94,13 +118,13 @@ class Block:
 
     @property
     def params(self) -> int:
-        """The number of weights and biases, batch-norm's included."""
+        """The number of weights and biases, including those of batch norm."""
         return sum(conv.params for conv in (self.expand, self.depthwise, *self.excite, self.project))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole network: stem, stages of blocks, 1 x 1 convolution to the features, classifier."""
+    """Description of a whole network: stem, stages of blocks, 1 x 1 convolution to the features, classifier."""
 
     stem: Conv
     stages: tuple[tuple[Block, ...], ...]

@@ -1,4 +1,4 @@
-"""MobileNetV3-style networks (Howard et al. 2019), built from ordinary modules after a description."""
+"""MobileNetV3-style networks (Howard et al. 2019), built from ordinary PyTorch modules after a layout."""
 
 from torch import Tensor, nn
 
@@ -24,10 +24,10 @@ def _normed(conv: Conv, device: str) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate computed from all channels' means (Hu et al. 2018)."""
+    """Squeeze-excite: scales each channel by a gate computed from the means of all channels (Hu et al. 2018)."""
 
     def __init__(self, squeeze: Conv, excite: Conv, device: str) -> None:
-        """Build from the two convolutions' descriptions."""
+        """Build the module from the descriptions of its two convolutions, on a Torch device."""
         super().__init__()
         self.squeeze = convolution(squeeze, device)
         self.excite = convolution(excite, device)
@@ -41,10 +41,13 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, squeeze-excite, projection, and the input added where shapes allow."""
+    """Inverted residual block: expansion, depthwise convolution, squeeze-excite, projection.
+
+    The input is added to the output if the description says so.
+    """
 
     def __init__(self, block: Block, device: str) -> None:
-        """Build from a description."""
+        """Build the module from the description of a block, on a Torch device."""
         super().__init__()
         self.residual = block.residual
         activation = nn.Hardswish if block.hard_swish else nn.ReLU
@@ -60,19 +63,19 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetwork(nn.Module):
-    """A classification network as its layout describes it.
+    """Classification network built from a layout.
 
-    Names of parameters do not depend on sizes or on what is absent, so that a smaller network's tensors have
-    the names of a larger one's.
+    Parameter names do not depend on sizes or on absent layers. The tensors of a smaller network therefore have the same
+    names as those of a larger one.
     """
 
     def __init__(self, layout: Layout, dropout: float, device: str) -> None:
-        """Build from a description.
+        """Build the network.
 
         Args:
-            layout: The description.
-            dropout: Probability that a feature is zeroed in training.
-            device: Torch device of the tensors; ``"meta"`` for none.
+            layout: Description of the network.
+            dropout: Dropout probability of the features before the classifier, 0 to 1, in training.
+            device: Torch device of the tensors; ``"meta"`` to allocate no memory for them.
         """
         super().__init__()
         self.stem = nn.Sequential(*_normed(layout.stem, device), nn.Hardswish())
@@ -84,7 +87,7 @@ class MobileNetwork(nn.Module):
         self.classifier = nn.Linear(layout.classifier.inputs, layout.classifier.outputs, device=device)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images, (n, 3, side, side), to logits, (n, classes)."""
+        """Map normalized images, (n, 3, side, side), to logits, (n, classes)."""
         x: Tensor = self.stem(images)
         for stage in self.stages:
             x = stage(x)

@@ -1,4 +1,4 @@
-"""Two of Once-for-All's MobileNetV3 as one space, as NAT searches them."""
+"""``supernet=nat``: two of Once-for-All's MobileNetV3 in one search space, as in NAT."""
 
 from functools import partial
 from typing import Unpack, final
@@ -18,9 +18,18 @@ WIDTHS = tuple(PUBLISHED)
 
 @final
 class Nat(MobileSupernet):
-    """OFA MobileNetV3 of the widths 1.0 and 1.2, the width as last gene (NAT, Lu et al. 2021, section 4.1).
+    """OFA MobileNetV3 of the widths 1.0 and 1.2, with the width as last gene (NAT, Lu et al. 2021, section 4.1).
 
-    The two networks share no weights. ``module`` lists them.
+    The two networks share no weights. ``module`` is the list of both.
+
+    Example:
+        >>> from pathlib import Path
+        >>> supernet = Nat(
+        ...     checkpoint="random", n_classes=10, cache=Path("cache"), resolutions=(192, 224),
+        ...     dropout=0.0, drop_path=0.0, gradient_checkpointing=False, seed=0,
+        ... )
+        >>> supernet.space.n_genes, supernet.space.names[-1], supernet.space.widths
+        (47, 'width', (1.0, 1.2))
     """
 
     space: OfaSpace
@@ -29,12 +38,12 @@ class Nat(MobileSupernet):
         """Build the networks and load their weights.
 
         Args:
-            checkpoint: Paths of the weights of width 1.0 and of width 1.2; ``None`` for the published ones;
-                ``"random"`` for none.
+            checkpoint: Paths of the weights of width 1.0 and of width 1.2; ``"random"`` for random weights; ``None``
+                for the published ones.
             options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
-            UserError: If there are not two checkpoints, or one does not fit.
+            UserError: If ``checkpoint`` has another number of paths than two, or a checkpoint does not fit.
         """
         self.space = elastic_stages(options["resolutions"], WIDTHS)
         builds = [partial(OFAMobileNetV3, width_mult=width) for width in WIDTHS]

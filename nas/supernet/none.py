@@ -1,4 +1,4 @@
-"""No network at all, where the search space has results in tables."""
+"""``supernet=none``: placeholder for search spaces whose results are in tables."""
 
 from collections.abc import Mapping
 from typing import NoReturn, final
@@ -13,16 +13,26 @@ from nas.types import Architecture
 
 @final
 class NoSupernet(Supernet):
-    """Stands where a search space needs no networks; whatever asks for one is told so."""
+    """Placeholder for the supernet of a search space that needs no networks.
+
+    Every request for a network raises UserError.
+
+    Example:
+        >>> supernet = NoSupernet()
+        >>> supernet.fingerprint
+        'none'
+        >>> len(supernet.module.state_dict())
+        0
+    """
 
     fingerprint = "none"
 
     def __init__(self) -> None:
-        """There is nothing to set."""
+        """Create the placeholder; it has no settings."""
         self.module = nn.Module()
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Raise UserError for what a supernet has and this has not."""
+        """Raise UserError for ``space``, which other supernets have, and AttributeError for other missing names."""
         if name == "space":
             raise _nothing()
         raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""What all networks of the package ``ofa`` (Once-for-All, Cai et al. 2020) need to be supernets here."""
+"""Shared functions for supernets of the package ``ofa`` (Once-for-All, Cai et al. 2020)."""
 
 import hashlib
 import json
@@ -20,22 +20,22 @@ from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_s
 from nas.supernet.elastic import cut
 
 OFA_NETS = "https://raw.githubusercontent.com/han-cai/files/master/ofa/ofa_nets/"
-"""Where the weights are that the package downloads."""
+"""Address of the folder from which the package downloads its weights."""
 
-DynamicSeparableConv2d.KERNEL_TRANSFORM_MODE = 1  # smaller kernels are linear maps of the larger ones' centres
+DynamicSeparableConv2d.KERNEL_TRANSFORM_MODE = 1  # smaller kernels are linear maps of the centers of larger ones
 
 _DECISIVE = (
     *("n_classes", "width", "resolutions", "last_kernel_sizes", "last_expand_ratios"),
     *("checkpoint", "dropout", "drop_path", "gradient_checkpointing", "seed"),
 )
-"""The settings that a fingerprint is of, in this order."""
+"""Settings that enter the fingerprint, in this order."""
 
 _REPEATED = re.compile(r"\.(conv|bn|linear)(?:\.\1)+\.")
 _BLOCK = re.compile(r"(blocks|input_stem)\.(\d+)\.")
 
 
 def first_weights(build: Callable[[], Any], seed: int) -> Any:
-    """Build a dynamic network with OFA's random weights, and leave torch's own random state alone."""
+    """Build a dynamic network with OFA's random initialization, without changing torch's global random state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng_for(seed, 0, "weights").integers(2**63)))
         network = build()
@@ -44,16 +44,20 @@ def first_weights(build: Callable[[], Any], seed: int) -> Any:
 
 
 def uniform(key: str) -> str:
-    """Return the name that a tensor has in all layouts of OFA's files.
+    """Return the name of a tensor, unified over all layouts of OFA's files.
 
-    A dynamic layer holds an ordinary one of the same name (``conv.conv.weight``), a static one does not
-    (``conv.weight``), and blocks of older files hold ``mobile_inverted_conv`` where newer ones hold ``conv``.
+    A dynamic layer contains an ordinary one of the same name (``conv.conv.weight``); a static layer does not
+    (``conv.weight``). Blocks of older files use ``mobile_inverted_conv``, newer ones ``conv``.
+
+    Example:
+        >>> uniform("blocks.1.mobile_inverted_conv.depth_conv.conv.conv.weight")
+        'blocks.1.conv.depth_conv.conv.weight'
     """
     return _REPEATED.sub(r".\1.", key.replace(".mobile_inverted_conv.", ".conv."))
 
 
 def renamed(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    """Return tensors of any of OFA's layouts under the module's own names; others keep theirs."""
+    """Rename the tensors of any of OFA's layouts to the module's names; tensors of unknown names keep theirs."""
     own = {uniform(key): key for key in module.state_dict()}
     return {own.get(uniform(key), key): value for key, value in state.items()}
 
@@ -62,16 +66,16 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
     """Load a checkpoint into a network.
 
     Args:
-        network: A dynamic network, its classifier of any size, or several.
-        checkpoint: A path, ``"random"``, or ``None`` for the published file.
-        published: That file.
-        cache: Folder of downloaded files.
+        network: Dynamic network, or list of several; the classifier may have any size.
+        checkpoint: Path of the weights; ``"random"`` to keep the random weights; ``None`` for the published file.
+        published: Published file.
+        cache: Folder for downloaded files.
 
     Returns:
-        What identifies the weights: the file's SHA-256, or ``"random"``.
+        Identifier of the weights: the SHA-256 digest of the file, or ``"random"``.
 
     Raises:
-        UserError: If there is no such file or it does not fit.
+        UserError: If the file does not exist or does not fit the network.
     """
     path = locate(checkpoint, published, cache)
     if path is None:
@@ -82,7 +86,7 @@ def load(network: nn.Module, checkpoint: str | None, published: Published, cache
 
 
 def fingerprint(kind: str, settings: Mapping[str, Any], weights: Sequence[str]) -> str:
-    """Return the SHA-256 of all that decides a network: its kind, its settings, and what identifies its weights."""
+    """Return the SHA-256 digest of everything that decides a network: its kind, settings and identifiers of weights."""
     decisive = [
         kind,
         VERSION,
@@ -94,18 +98,18 @@ def fingerprint(kind: str, settings: Mapping[str, Any], weights: Sequence[str]) 
 
 
 def static(build: Callable[[dict[str, Any]], Any], config: dict[str, Any]) -> Any:
-    """Build an ordinary network of the package from its description, without memory for its tensors."""
+    """Build a static network of the package from its description, on the meta device."""
     with torch.device("meta"):
         return build(config)
 
 
 def fill(subnet: nn.Module, network: Any, parts: Mapping[str, list[int]]) -> None:
-    """Give a subnet copies of its part of the dynamic network's tensors.
+    """Copy the subnet's part of the dynamic network's tensors into the subnet.
 
     Args:
-        subnet: An ordinary network of the package, on the meta device.
-        network: The dynamic network, with the subnet's architecture set.
-        parts: By the name of a list of modules, the index in ``network`` of each module of the subnet's list.
+        subnet: Static network of the package, on the meta device.
+        network: Dynamic network in which the subnet's architecture is active.
+        parts: Indices in ``network`` of the subnet's modules, by the name of the module list.
     """
     shared = {uniform(key): value for key, value in network.state_dict().items()}
     state = {}
@@ -116,11 +120,11 @@ def fill(subnet: nn.Module, network: Any, parts: Mapping[str, list[int]]) -> Non
             state[key] = cut(shared[source], target.shape).clone()
         else:
             state[key] = layer.get_active_filter(target.shape[0], target.shape[-1]).detach().clone()
-    nn.Module.load_state_dict(subnet, state, assign=True)  # the package's own method cannot assign
+    nn.Module.load_state_dict(subnet, state, assign=True)  # the package's own method ignores `assign`
 
 
 def _separable(network: Any, key: str) -> Any:
-    """Return the dynamic layer that a weight of this name belongs to if its kernels are transformed, or ``None``."""
+    """Return the dynamic layer of a weight if its kernels are transformed, else ``None``."""
     if not key.endswith(".depth_conv.conv.weight"):
         return None
     layer = network.get_submodule(key.removesuffix(".weight"))

@@ -1,4 +1,4 @@
-"""OFA's networks of inverted residuals, MobileNetV3 and ProxylessNAS: in place and cut out."""
+"""Base class for supernets of OFA's inverted residuals: MobileNetV3 and ProxylessNAS."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ from nas.supernet.ofa_modules import regularize
 from nas.types import Architecture
 
 CHOICES = {"depth_list": list(DEPTHS), "ks_list": list(KERNEL_SIZES), "expand_ratio_list": list(EXPAND_RATIOS)}
-"""What the published weights were trained for, as the package's constructors take it."""
+"""Choices that the published weights were trained for, as arguments of the constructors in ``ofa``."""
 
 
 Measure = Literal["macs", "params"]
@@ -28,10 +28,10 @@ MEASURES: tuple[Measure, ...] = ("macs", "params")
 
 
 class MobileSubnets:
-    """The subnets of one dynamic network of the package.
+    """Subnets of one dynamic network of the package ``ofa``.
 
     Attributes:
-        network: ``OFAMobileNetV3`` or ``OFAProxylessNASNets``; its state dict is as the package's.
+        network: ``OFAMobileNetV3`` or ``OFAProxylessNASNets``, with the package's names in its state dict.
     """
 
     def __init__(self, network: Any, drop_path: float, gradient_checkpointing: bool) -> None:
@@ -42,13 +42,13 @@ class MobileSubnets:
         self._regularize(network, range(len(network.blocks)))
 
     def forward(self, images: Tensor, config: Mapping[str, Any]) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        """Run an architecture with the shared weights, (n, 3, r, r) -> (n, classes)."""
         self._activate(config)
         logits: Tensor = self.network(images)
         return logits
 
     def extract(self, config: Mapping[str, Any]) -> nn.Module:
-        """Return an ordinary network of the package, in eval mode, with copies of the architecture's weights."""
+        """Return a static network of the package, in eval mode, with copies of the architecture's weights."""
         present = self._activate(config)
         kind = MobileNetV3 if hasattr(self.network, "final_expand_layer") else ProxylessNASNets
         subnet = static(kind.build_from_config, self.network.get_active_net_config())
@@ -58,7 +58,7 @@ class MobileSubnets:
         return network
 
     def _activate(self, config: Mapping[str, Any]) -> list[int]:
-        """Set an architecture and return the indices of its blocks in the whole network."""
+        """Activate an architecture and return the indices of its blocks in the whole network."""
         stages = self.network.block_group_info
         present = [index for stage, depth in zip(stages, config["d"], strict=True) for index in stage[:depth]]
         kernels: list[int | None] = [None] * sum(map(len, stages))
@@ -77,7 +77,7 @@ class MobileSubnets:
         regularize(blocks, self._drop_path, self._gradient_checkpointing)
 
     def layer(self, stage: int, layer: int, kernel: int, expand: int) -> Block:
-        """Describe a layer; stages and layers are counted from 0."""
+        """Return the description of a layer; stages and layers are counted from 0."""
         conv = self.network.blocks[self.network.block_group_info[stage][layer]].conv
         hidden = make_divisible(round(conv.in_channels * expand), MyNetwork.CHANNEL_DIVISIBLE)
         squeeze = make_divisible(hidden // SEModule.REDUCTION, MyNetwork.CHANNEL_DIVISIBLE)
@@ -92,14 +92,14 @@ class MobileSubnets:
         )
 
     def side(self, resolution: int, stage: int, layer: int) -> int:
-        """Return the side of the input of a layer, pixels; that of the features for the stage after the last."""
+        """Return the side of a layer's input in pixels; the stage after the last one stands for the features."""
         side = _after(resolution, self.network.first_conv.stride)
         for earlier in self.network.block_group_info[: stage + (layer > 0)]:
             side = _after(side, self.network.blocks[earlier[0]].conv.stride)
         return side
 
     def ends_macs(self, resolution: int) -> int:
-        """Return the multiply-adds of what every architecture has: stem, first block, features, classifier."""
+        """Return the multiply-adds of the parts of every architecture: stem, first block, features, classifier."""
         network = self.network
         first = self.side(resolution, 0, 0)
         last = self.side(resolution, len(network.block_group_info), 0)
@@ -111,14 +111,17 @@ class MobileSubnets:
         return macs + _weights(network.classifier)
 
     def ends_params(self) -> int:
-        """Return the number of parameters of what every architecture has."""
+        """Return the number of parameters of the parts that all architectures share."""
         elastic: int = sum(p.numel() for block in self.network.blocks[1:] for p in block.parameters())
         whole: int = sum(p.numel() for p in self.network.parameters())
         return whole - elastic
 
 
 class MobileSupernet(Supernet):
-    """One network of the package or several, which share no weights; ``module`` is the network, or lists them."""
+    """Supernet of one or several networks of the package ``ofa``, which share no weights.
+
+    ``module`` is the network, or a list of them.
+    """
 
     space: SearchSpace
 
@@ -134,10 +137,10 @@ class MobileSupernet(Supernet):
 
         Args:
             kind: Name of the supernet in its fingerprint.
-            builds: The package's constructors, one a network.
-            checkpoints: Checkpoint of each supernet: a path, ``"random"``, or ``None`` for the published weights.
-            published: Published checkpoint of each supernet.
-            settings: Those of :class:`nas.supernet.base.PublishedOptions`, and the supernet's own.
+            builds: Constructor of each network.
+            checkpoints: Checkpoint of each network: a path, ``"random"``, or ``None`` for the published weights.
+            published: Published checkpoint of each network.
+            settings: Settings of :class:`nas.supernet.base.PublishedOptions` and those of the supernet itself.
 
         Raises:
             UserError: If a checkpoint does not fit.
@@ -153,11 +156,11 @@ class MobileSupernet(Supernet):
         self.module = networks[0] if len(networks) == 1 else nn.ModuleList(networks).eval()
 
     def _of(self, architecture: Architecture) -> MobileSubnets:
-        """Return the network that has an architecture."""
+        """Return the network to which an architecture belongs."""
         return self._subnets[0]
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        """Run an architecture with the shared weights, (n, 3, r, r) -> (n, classes)."""
         return self._of(architecture).forward(images, architecture.config)
 
     def extract(self, architecture: Architecture) -> nn.Module:
@@ -165,13 +168,13 @@ class MobileSupernet(Supernet):
         return self._of(architecture).extract(architecture.config)
 
     def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
+        """Return the exact tables ``"macs"`` and ``"params"``, computed from the layer sizes."""
         assert isinstance(self.space, OfaSpace)
         return mobile_tables(self.space, self._subnets, self.space.n_genes, last=None)
 
 
 def elastic_stages(resolutions: Sequence[int], widths: Sequence[float]) -> OfaSpace:
-    """Return the space of the stages that the published weights were trained for."""
+    """Return the search space of the stages that the published weights were trained for."""
     return OfaSpace(
         n_stages=N_STAGES,
         depths=DEPTHS,
@@ -185,18 +188,18 @@ def elastic_stages(resolutions: Sequence[int], widths: Sequence[float]) -> OfaSp
 def mobile_tables(
     space: OfaSpace, subnets: Sequence[MobileSubnets], n_genes: int, last: tuple[Axis, Axis] | None
 ) -> Mapping[str, CostTable]:
-    """Return the tables of ``"macs"`` and ``"params"`` of networks of inverted residuals.
+    """Return the tables ``"macs"`` and ``"params"`` of networks of inverted residuals.
 
     Args:
-        space: The stages of elastic depth; their genes are the genome's first ones.
+        space: Search space of the stages with elastic depth; its genes come first in the genome.
         subnets: Subnets of each width.
-        n_genes: The genome's length.
-        last: Kernel size and expansion of the layer that follows these stages, where there is one.
+        n_genes: Length of the genome.
+        last: Kernel size and expansion of a layer after these stages; ``None`` if there is no such layer.
     """
     width: Axis = (space.width_gene, subnets)
     tables = {}
     for measure in MEASURES:
-        # Parameters do not depend on the resolution: any one will do.
+        # The number of parameters does not depend on the resolution.
         side: Axis = (space.resolution_gene, space.resolutions) if measure == "macs" else (None, space.resolutions[:1])
         terms = [term([side, width], partial(_ends, measure))]
         names = ["stem, features, classifier"]
@@ -234,5 +237,5 @@ def _after(side: int, stride: int) -> int:
 
 
 def _weights(part: nn.Module) -> int:
-    """Return the number of weights of a part's convolutions and linear layers."""
+    """Return the number of weights in the convolutions and linear layers of a part."""
     return sum(m.weight.numel() for m in part.modules() if isinstance(m, nn.Conv2d | nn.Linear))

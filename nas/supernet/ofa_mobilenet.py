@@ -1,4 +1,4 @@
-"""Once-for-All's MobileNetV3."""
+"""``supernet=ofa_w10`` and ``supernet=ofa_w12``: Once-for-All's MobileNetV3."""
 
 from functools import partial
 from typing import Unpack, final
@@ -17,15 +17,26 @@ PUBLISHED = {
     width: Published(name=name, url=f"{OFA_NETS}{name}", sha256=None)
     for width, name in ((1.0, "ofa_mbv3_d234_e346_k357_w1.0"), (1.2, "ofa_mbv3_d234_e346_k357_w1.2"))
 }
-"""The weights, by width."""
+"""Published weights by width."""
 
 
 @final
 class OfaMobileNet(MobileSupernet):
     """OFA MobileNetV3 of one width (Cai et al. 2020), encoded as in NSGANetV2 (Lu et al. 2020).
 
-    Elastic depth, kernel size, expansion and resolution. ``module`` is the package's ``OFAMobileNetV3``, extracted
+    Depth, kernel size, expansion and resolution are elastic. ``module`` is the package's ``OFAMobileNetV3``; extracted
     networks are its ``MobileNetV3``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> supernet = OfaMobileNet(
+        ...     width=1.0, checkpoint="random", n_classes=10, cache=Path("cache"), resolutions=(192, 224),
+        ...     dropout=0.0, drop_path=0.0, gradient_checkpointing=False, seed=0,
+        ... )
+        >>> supernet.space.n_genes, supernet.checkpoints
+        (46, ('random',))
+        >>> int(supernet.costs()["macs"](supernet.space.largest[None])[0])
+        564903456
     """
 
     space: OfaSpace
@@ -36,8 +47,8 @@ class OfaMobileNet(MobileSupernet):
         """Build the network and load its weights.
 
         Args:
-            width: Multiplier of all channels; weights are published for 1.0 and 1.2.
-            checkpoint: Path of weights; ``None`` for the published ones; ``"random"`` for none.
+            width: Multiplier of all channels, 1.0 or 1.2, the widths with published weights.
+            checkpoint: Path of the weights; ``"random"`` for random weights; ``None`` for the published ones.
             options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:

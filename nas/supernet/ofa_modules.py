@@ -1,4 +1,4 @@
-"""What fine-tuning adds to the blocks of OFA's networks: stochastic depth and gradient checkpointing."""
+"""Stochastic depth and gradient checkpointing for the blocks of OFA's networks."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,10 +11,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 class DropResidual(nn.Module):
-    """Drops a block's residual for some images in training (Huang et al. 2016), and scales it up for the others."""
+    """Stochastic depth (Huang et al. 2016): drops the residual of some images in training and scales up the others."""
 
     def __init__(self, probability: float) -> None:
-        """Take the probability that an image's residual is dropped, less than 1."""
+        """Set the probability that an image's residual is dropped, at least 0 and less than 1."""
         super().__init__()
         self.probability = probability
 
@@ -27,17 +27,18 @@ class DropResidual(nn.Module):
 
 
 class Recomputed:
-    """Takes the place of a module's ``forward`` and computes it again in the backward pass (Chen et al. 2016).
+    """Replacement for a module's ``forward`` with gradient checkpointing (Chen et al. 2016).
 
-    It does so in training alone, and batch-norm statistics change in the first computation alone.
+    In training, the backward pass computes the module a second time. Only the first computation updates batch norm
+    statistics.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        """Take the module."""
+        """Wrap a module."""
         self.module = module
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Compute what the module does."""
+        """Return the module's output."""
         forward = type(self.module).forward
         if not (self.module.training and torch.is_grad_enabled()):
             plain: Tensor = forward(self.module, x)
@@ -64,13 +65,13 @@ class Recomputed:
 def regularize(
     blocks: Iterable[tuple[float, Any, nn.Sequential | None]], drop_path: float, gradient_checkpointing: bool
 ) -> None:
-    """Add stochastic depth and gradient checkpointing to blocks; names of tensors stay.
+    """Add stochastic depth and gradient checkpointing to blocks, in place; names of tensors do not change.
 
     Args:
-        blocks: Position (0 at the first block to less than 1), module and end of the residual of each block; the latter
-            is ``None`` without a shortcut.
-        drop_path: Probability of dropping the residual of a block at 1; it rises linearly from 0.
-        gradient_checkpointing: Whether blocks are computed again in the backward pass, to need less memory.
+        blocks: Position (0 for the first block, less than 1 for the others), module and last part of the residual of
+            each block; the last part is ``None`` without a shortcut.
+        drop_path: Drop probability of the residual at position 1, 0 to 1; it rises linearly from 0 at position 0.
+        gradient_checkpointing: Whether training recomputes blocks in the backward pass to save memory.
     """
     for place, block, residual in blocks:
         if drop_path > 0 and residual is not None:

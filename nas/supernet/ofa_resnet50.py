@@ -1,4 +1,4 @@
-"""Once-for-All's ResNet-50."""
+"""``supernet=ofa_resnet50``: Once-for-All's ResNet-50."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -42,8 +42,17 @@ IMAGE_CHANNELS = 3
 class OfaResnet50(Supernet):
     """OFA ResNet-50D (Cai et al. 2020, and the package ``ofa``).
 
-    Elastic stem, depth, expansion, width and resolution. ``module`` is the package's ``OFAResNets``, extracted
+    Stem, depth, expansion, width and resolution are elastic. ``module`` is the package's ``OFAResNets``; extracted
     networks are its ``ResNets``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> supernet = OfaResnet50(
+        ...     checkpoint="random", n_classes=10, cache=Path("cache"), resolutions=(192, 224),
+        ...     dropout=0.0, drop_path=0.0, gradient_checkpointing=False, seed=0,
+        ... )
+        >>> supernet.space.n_genes, supernet.space.names[:2]
+        (30, ('stem.depth', 'stage0.depth'))
     """
 
     space: OfaResnet50Space
@@ -52,7 +61,7 @@ class OfaResnet50(Supernet):
         """Build the network and load its weights.
 
         Args:
-            checkpoint: Path of weights; ``None`` for the published ones; ``"random"`` for none.
+            checkpoint: Path of the weights; ``"random"`` for random weights; ``None`` for the published ones.
             options: See :class:`nas.supernet.base.PublishedOptions`.
 
         Raises:
@@ -72,7 +81,7 @@ class OfaResnet50(Supernet):
         self._regularize(network, range(len(network.blocks)))
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        """Run an architecture with the shared weights, (n, 3, r, r) -> (n, classes)."""
         self._activate(architecture)
         logits: Tensor = self._network(images)
         return logits
@@ -83,7 +92,7 @@ class OfaResnet50(Supernet):
         present = self.space.present(architecture.config["d"][1:])
         config = self._network.get_active_net_config()
         stem = [0, 2] if self._network.input_stem_skipping else [0, 1, 2]
-        if 1 in stem:  # the package puts a module here where its own constructor expects a description
+        if 1 in stem:  # the package stores a module here, but its constructor expects a description
             config["input_stem"][1]["shortcut"] = config["input_stem"][1]["shortcut"].config
         subnet = static(ResNets.build_from_config, config)
         fill(subnet, self._network, {"blocks": present, "input_stem": stem})
@@ -92,7 +101,7 @@ class OfaResnet50(Supernet):
         return network
 
     def _cost_tables(self) -> Mapping[str, CostTable]:
-        """Return the tables of ``"macs"`` and ``"params"``: exact, computed from the layers' sizes."""
+        """Return the exact tables ``"macs"`` and ``"params"``, computed from the layer sizes."""
         return {str(measure): self._table(measure) for measure in MEASURES}
 
     def _activate(self, architecture: Architecture) -> None:
@@ -108,7 +117,7 @@ class OfaResnet50(Supernet):
         regularize(blocks, self._drop_path, self._gradient_checkpointing)
 
     def _table(self, measure: Measure) -> AdditiveTable:
-        """Sum terms of the stem, of each layer, and of the classifier."""
+        """Build a table with one term for the stem, one for each layer, and one for the classifier."""
         space = self.space
         side: Axis = (space.resolution_gene, space.resolutions) if measure == "macs" else (None, space.resolutions[:1])
         width: list[Axis] = [(space.width_gene(place), range(len(WIDTHS))) for place in range(2 + N_STAGES)]
@@ -135,7 +144,7 @@ def _divisible(channels: float) -> int:
 
 
 def _width(stage: int, width: int) -> int:
-    """Return the channels of a stage, the stem being stage -1, by the index of its width."""
+    """Return the channels of a stage for the index of its width; the stem is stage -1."""
     return _divisible((64, *ResNets.STAGE_WIDTH_LIST)[stage + 1] * WIDTHS[width])
 
 
@@ -158,7 +167,7 @@ def _stem_cost(measure: Measure, choice: Choice) -> int:
 
 
 def _layer_cost(measure: Measure, stage: int, layer: int, choice: Choice) -> int:
-    """Return the cost of a bottleneck; of a stage's first one the choice ends with the width of what it follows."""
+    """Return the cost of a bottleneck; in the first layer of a stage, ``choice`` ends with the preceding width."""
     depth, expand, resolution, width, *before = choice
     if layer >= BASE_DEPTHS[stage] + depth:
         return 0
@@ -166,7 +175,7 @@ def _layer_cost(measure: Measure, stage: int, layer: int, choice: Choice) -> int
     inputs = _width(stage - 1, *before) if before else outputs
     inner = _divisible(round(outputs * expand))
     stride = 2 if before and stage > 0 else 1
-    side = _half(_half(resolution))  # the stem, then its pooling
+    side = _half(_half(resolution))  # the stem and its pooling halve the side
     for _ in range(stage if layer else stage - 1):
         side = _half(side)
     convs = [

@@ -1,4 +1,4 @@
-"""An elastic MobileNetV3-style network for small images."""
+"""``supernet=tiny``: an elastic MobileNetV3-style network for small images."""
 
 import hashlib
 import json
@@ -21,12 +21,19 @@ from nas.supernet.layout import Block, Conv, Layout, make_divisible
 from nas.supernet.mobile import InvertedResidual, MobileNetwork
 from nas.types import Architecture, NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
-DIVISOR = 4  # every number of channels is a multiple of this
-SQUEEZE = 4  # hidden channels over the channels of squeeze-excite's bottleneck
+DIVISOR = 4  # all numbers of channels are multiples of this
+SQUEEZE = 4  # ratio of hidden channels to the channels of the squeeze-excite bottleneck
 
 
 class Stage(NamedTuple):
-    """One stage: the channels of its layers, the stride of the first one, and what layers have."""
+    """One stage of the network.
+
+    Attributes:
+        width: Number of output channels of its layers.
+        stride: Stride of its first layer.
+        squeeze_excite: Whether its layers have squeeze-excite.
+        hard_swish: Whether its layers use hard swish instead of ReLU.
+    """
 
     width: int
     stride: int
@@ -36,10 +43,22 @@ class Stage(NamedTuple):
 
 @final
 class Tiny(ElasticSupernet):
-    """Elastic depth, kernel size, expansion, width and resolution on one set of weights.
+    """Small supernet with elastic depth, kernel size, expansion, width and resolution.
 
     A smaller layer uses the first channels and the center of the kernels of the largest one (Once-for-All,
     Cai et al. 2020, without its learned kernel transformation; BigNAS, Yu et al. 2020).
+
+    Example:
+        >>> supernet = Tiny(
+        ...     n_classes=10, stem_width=8, stem_stride=2, stage_widths=(8, 16), strides=(1, 2), feature_width=64,
+        ...     squeeze_excite=(False, True), hard_swish=(False, True), depths=(1, 2), kernel_sizes=(3, 5),
+        ...     expand_ratios=(1, 2), widths=(0.5, 1.0), resolutions=(16, 24), dropout=0.0, seed=0,
+        ... )
+        >>> largest = supernet.space.decode(supernet.space.largest)
+        >>> supernet.forward(torch.zeros(2, 3, 24, 24), largest).shape
+        torch.Size([2, 10])
+        >>> int(supernet.costs()["params"](supernet.space.largest[None])[0])
+        7070
     """
 
     space: OfaSpace
@@ -67,24 +86,24 @@ class Tiny(ElasticSupernet):
         """Build the network with random weights.
 
         Args:
-            n_classes: Outputs of the classifier.
-            stem_width: Channels of the first convolution.
+            n_classes: Number of outputs of the classifier.
+            stem_width: Number of channels of the first convolution, before the width multiplier.
             stem_stride: Stride of the first convolution.
-            stage_widths: Channels of each stage.
-            strides: Stride of each stage's first layer.
+            stage_widths: Number of channels of each stage, before the width multiplier.
+            strides: Stride of the first layer of each stage.
             squeeze_excite: Whether the layers of each stage have squeeze-excite.
             hard_swish: Whether the layers of each stage use hard swish instead of ReLU.
-            feature_width: Channels before the classifier.
-            depths: Layers a stage may have.
-            kernel_sizes: Kernel sizes of the depthwise convolutions, odd.
-            expand_ratios: Hidden channels over input channels of a layer.
-            widths: Multipliers of all channels.
-            resolutions: Sides of the square input, in pixels.
-            dropout: Probability that a feature is zeroed in training.
-            seed: Seed of the first weights.
+            feature_width: Number of channels before the classifier, before the width multiplier.
+            depths: Choices of the number of layers in a stage, ascending.
+            kernel_sizes: Choices of the kernel size of the depthwise convolutions, odd, ascending.
+            expand_ratios: Choices of the expansion ratio (hidden over input channels) of a layer, ascending.
+            widths: Choices of the width multiplier of all channels, ascending.
+            resolutions: Choices of the input resolution (side of the square image) in pixels, ascending.
+            dropout: Dropout probability of the features before the classifier, 0 to 1, in training.
+            seed: Seed of the initial weights, 0 or more.
 
         Raises:
-            UserError: If settings do not fit each other.
+            UserError: If a kernel size is even, choices do not ascend, or a setting lacks a value for a stage.
         """
         settings = {key: value for key, value in locals().items() if key not in {"self", "__class__"}}
         per_stage = {"strides": strides, "squeeze_excite": squeeze_excite, "hard_swish": hard_swish}
@@ -107,13 +126,16 @@ class Tiny(ElasticSupernet):
         _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
-        """Run an architecture in place, (n, 3, r, r) -> (n, classes)."""
+        """Run an architecture with the shared weights, (n, 3, r, r) -> (n, classes)."""
         subnet = self._on_meta(architecture).train(self.module.training)
         logits: Tensor = torch.func.functional_call(subnet, tensors_of(self.module, subnet), (images,))
         return logits
 
     def _table(self, cost: Callable[[Conv | Block, int], int]) -> AdditiveTable:
-        """Sum one term for stem and head and one a layer; ``cost`` is a part's for the side of its input."""
+        """Build a table with one term for stem and head, and one term for each layer.
+
+        ``cost`` maps a part of the network and the side of its input to the part's cost.
+        """
         space = self.space
         ends = [[self._ends(cost, r, w) for w in space.widths] for r in space.resolutions]
         terms = [self._term([], np.array(ends))]
@@ -133,20 +155,20 @@ class Tiny(ElasticSupernet):
         return AdditiveTable(space.n_genes, terms, names)
 
     def _term(self, genes: list[int], values: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
-        """Complete a term whose values' last two axes are resolution and width."""
+        """Add the genes of resolution and width to a term; they are the last two axes of its values."""
         genes = [*genes, self.space.resolution_gene]
         if self.space.width_gene is None:
             return genes, values[..., 0]
         return [*genes, self.space.width_gene], values
 
     def _ends(self, cost: Callable[[Conv | Block, int], int], resolution: int, width: float) -> int:
-        """Return the cost of what every architecture has: stem, features and classifier."""
+        """Return the cost of the parts of every architecture: stem, features and classifier."""
         features, classifier = self._head(width)
         last = self._side(resolution, len(self._stages), 0)
         return cost(self._stem(width), resolution) + cost(features, last) + cost(classifier, 1)
 
     def _side(self, resolution: int, stage: int, layer: int) -> int:
-        """Return the side of a layer's input, pixels."""
+        """Return the side of a layer's input in pixels."""
         side = resolution
         for stride in (self._stem_stride, *(each.stride for each in self._stages[: stage + (layer > 0)])):
             side = (side - 1) // stride + 1
@@ -193,7 +215,7 @@ class Tiny(ElasticSupernet):
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Fill a network's tensors: He's normal weights, batch-norm as the identity, and as zero where a block ends.
+    """Initialize a network: He's normal weights, batch norm as the identity, the last batch norm of residuals as zero.
 
     Blocks that start as the identity train faster (Goyal et al. 2017, section 5.1; BigNAS, Yu et al. 2020).
     """
