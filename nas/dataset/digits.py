@@ -1,12 +1,15 @@
 """scikit-learn's handwritten digits: 1,797 real images that come with the package."""
 
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Unpack, final
 
 import numpy as np
 
 from nas.dataset.array_dataset import ArrayDataset, ArrayOptions
 from nas.dataset.splits import stratified
-from nas.types import NonNegativeInt, PositiveInt
+from nas.types import Floats, NonNegativeInt, PositiveInt
 
 
 @final
@@ -32,11 +35,18 @@ class Digits(ArrayDataset):
         Raises:
             UserError: If the splits do not leave an image of every class to each other.
         """
-        from sklearn.datasets import load_digits
-
-        data = load_digits()
-        gray = np.rint(data.images * (255 / 16)).astype(np.uint8)
-        pixels, labels = np.repeat(gray[:, None], 3, axis=1), data.target.astype(np.int64)
-        names = tuple(str(name) for name in data.target_names)
+        table = _table()
+        gray = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+        pixels, labels = np.repeat(gray[:, None], 3, axis=1), table[:, -1].astype(np.int64)
+        names = tuple(map(str, range(10)))
         splits = stratified(labels, names, {"test": test_size, "validation": vld_size}, split_seed)
         super().__init__(pixels=pixels, labels=labels, class_names=names, splits=splits, **options)
+
+
+def _table() -> Floats:
+    """Return gray values, 0 to 16, and labels, (1797, 65), from scikit-learn's file, without importing scikit-learn."""
+    found = find_spec("sklearn")
+    assert found is not None and found.submodule_search_locations, "scikit-learn is installed with this package"
+    path = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path) as file:
+        return np.loadtxt(file, delimiter=",")

@@ -21,7 +21,7 @@ from nas.supernet.attentivenas_layout import AttentiveNasLayout, Bottleneck, Des
 from nas.supernet.attentivenas_network import AttentiveNetwork, Norm
 from nas.supernet.base import VERSION, PublishedOptions
 from nas.supernet.checkpoint import RANDOM, Published, load_into, locate, read_state_dict
-from nas.supernet.elastic import ElasticSupernet, bind, check_stages
+from nas.supernet.elastic import ElasticSupernet, bind, check_stages, on_cpu
 from nas.supernet.layout import Conv
 from nas.types import Architecture, PositiveInt
 
@@ -210,7 +210,7 @@ class AttentiveNas(ElasticSupernet):
         for module in list(network.modules()):
             if isinstance(module, Norm):
                 module.add_tracking()
-        network.to_empty(device="cpu")
+        on_cpu(network)
         _initialise(network, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
         return network
 

@@ -72,6 +72,15 @@ def layers(network: nn.Module, n: int) -> list[nn.Module]:
     return [module for module in network.modules() if type(module).__name__ in LAYERS][-n:]
 
 
+def on_cpu(network: nn.Module) -> nn.Module:
+    """Give the tensors of a network on the device ``"meta"`` memory on the CPU, not initialized; return the network.
+
+    ``nn.Module.to_empty`` does the same but imports half a second of torch's symbolic shapes.
+    """
+    found: nn.Module = network._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))  # type: ignore[no-untyped-call]
+    return found
+
+
 class ElasticSupernet(Supernet):
     """Base class for supernets whose subnets use slices of one network's tensors.
 

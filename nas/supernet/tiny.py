@@ -16,7 +16,7 @@ from nas.seeding import rng_for
 from nas.space.ofa import OfaSpace
 from nas.space.table import AdditiveTable
 from nas.supernet.base import VERSION
-from nas.supernet.elastic import ElasticSupernet, check_stages, tensors_of
+from nas.supernet.elastic import ElasticSupernet, check_stages, on_cpu, tensors_of
 from nas.supernet.layout import Block, Conv, Layout, make_divisible
 from nas.supernet.mobile import InvertedResidual, MobileNetwork
 from nas.types import Architecture, NonNegativeInt, PositiveFloat, PositiveInt, Probability
@@ -122,7 +122,7 @@ class Tiny(ElasticSupernet):
         self._stages = [Stage(*each) for each in zip(stage_widths, strides, squeeze_excite, hard_swish, strict=True)]
         self._n_classes, self._dropout = n_classes, dropout
         self.fingerprint = hashlib.sha256(json.dumps(["tiny", VERSION, settings]).encode()).hexdigest()
-        self.module = self._on_meta(self.space.decode(self.space.largest)).to_empty(device="cpu")
+        self.module = on_cpu(self._on_meta(self.space.decode(self.space.largest)))
         _initialise(self.module, torch.Generator().manual_seed(int(rng_for(seed, 0, "weights").integers(2**63))))
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
