@@ -1,4 +1,4 @@
-"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011): NAT over several supernets at once."""
+"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011): NAT on several supernets at once."""
 
 from collections.abc import Sequence
 from typing import final
@@ -19,11 +19,20 @@ from nas.types import Batch, Count, NonNegativeInt, PositiveInt
 
 @final
 class ENCASJoint(Algorithm):
-    """NAT's search on the product of several supernets' spaces, with a position and a threshold for each network.
+    """NAT for cascades of subnets from several supernets.
 
-    It differs from NAT in its parts: the space is one of cascades, the surrogate predicts cascades by way of their
-    networks, MO-GOMEA searches on it, and what cascades cost is predicted too. A step proposes, trains and evaluates
-    whole cascades, the best of the last step's among them.
+    The search space is the product of the supernets' spaces, with a position and a threshold for each subnet. The
+    algorithm is NAT with other parts. The surrogate predicts cascades from predictions for their subnets, including
+    the average cost of a cascade. The optimizer is MO-GOMEA. Each step proposes, trains and evaluates whole cascades,
+    among them the best ones of the previous step.
+
+    Example:
+        >>> from nas.algorithm.encas_joint import ENCASJoint
+        >>> from nas.surrogate.rbf import RBF
+        >>> parts = {"space": None, "objectives": [], "optimizer": None, "selector": None}
+        >>> ENCASJoint(**parts, surrogate=RBF())  # RBF cannot predict cascades
+        Traceback (most recent call last):
+        nas.errors.UserError: algorithm=encas_joint needs surrogate=cascade, which predicts cascades; ...
     """
 
     def __init__(
@@ -44,20 +53,23 @@ class ENCASJoint(Algorithm):
 
         Args:
             space: Search space of cascades.
-            objectives: Objectives besides the error: average multiply-adds, which evaluations measure, and known costs,
-                if any.
-            surrogate: Surrogate of cascades.
-            optimizer: Searches for candidates on predicted error and multiply-adds, from the archive on.
-            selector: Chooses what is evaluated.
-            n_doe: Cascades in the initial design (published: 300).
-            n_iter: Cascades evaluated in each iteration (published: 300).
-            iterations: Iterations after the initial design (published: 30).
-            reevaluate: Whether architectures of the previous step may be chosen again; needs weights that adapt.
+            objectives: Objectives besides the top-1 error: the average multiply-adds, which evaluations measure, and
+                optionally known costs.
+            surrogate: Surrogate that predicts cascades.
+            optimizer: Optimizer that searches for candidates. It minimizes predicted errors and multiply-adds, and
+                starts from evaluated cascades.
+            selector: Selector of the cascades to evaluate, and of the evaluations to fit to if ``fit_on`` is given.
+            n_doe: Number of cascades in the initial design (published: 300).
+            n_iter: Number of cascades evaluated in each iteration (published: 300).
+            iterations: Number of iterations after the initial design (published: 30).
+            reevaluate: Whether cascades of the previous step may be chosen and evaluated again. This needs a training
+                that changes the weights.
             fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
-                (published).
+                (published: all).
 
         Raises:
-            UserError: If the surrogate does not know cascades or needs more evaluations, or the objectives are others.
+            UserError: If the surrogate cannot predict cascades or needs more evaluations, or if average multiply-adds
+                are not the only measured objective.
         """
         if not surrogate.metrics:
             raise UserError(
@@ -85,5 +97,5 @@ class ENCASJoint(Algorithm):
         self.reevaluates, self.steps, self.evaluations = reevaluate, self._nat.steps, self._nat.evaluations
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the initial design, or the ``n_iter`` cascades that the selector chose among old and new ones."""
+        """Return the initial design in step 0, and the ``n_iter`` chosen cascades, old and new ones, in later steps."""
         return self._nat.propose(archive, step, rng)
