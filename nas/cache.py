@@ -1,4 +1,4 @@
-"""Folder that runs share: trained supernets, decoded images, stored outputs and downloads."""
+"""Cache folder, which runs share: trained supernets, decoded images, stored outputs and downloads."""
 
 import fcntl
 import os
@@ -15,10 +15,15 @@ _ADVICE = "name another folder by paths.cache=FOLDER or the environment variable
 
 
 def check_cache(cache: Path) -> None:
-    """Write to a file without a name in the cache, or where the cache would be made, and lock it.
+    """Check that files of the cache can be written and locked.
+
+    The check writes and locks a nameless temporary file in the cache, or in its nearest existing parent folder.
+
+    Args:
+        cache: Cache folder; it does not have to exist.
 
     Raises:
-        UserError: If that fails: a disk that is full or read-only, no permission, a file system without locks.
+        UserError: If the disk is full or read-only, the permission is missing, or the file system has no locks.
     """
     place = next(parent for parent in (cache, *cache.absolute().parents) if parent.exists())
     try:
@@ -31,7 +36,7 @@ def check_cache(cache: Path) -> None:
 
 @contextmanager
 def in_cache() -> Iterator[None]:
-    """Let errors of files that cannot be written name the cache's setting."""
+    """Add the setting of the cache folder to the message of each DiskError in the ``with`` block."""
     try:
         yield
     except DiskError as error:
@@ -40,14 +45,20 @@ def in_cache() -> Iterator[None]:
 
 @contextmanager
 def locked(lock: Path, waits: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a lock, a file of the cache whose folder is made if needed; it ends with the process.
+    """Hold a lock during the ``with`` block; the system releases it if the process ends.
 
     Args:
-        lock: The file.
-        waits: Called if another process, or another thread, holds it; then this one waits.
+        lock: Path of the lock file; its folder is created if necessary.
+        waits: Function that is called before waiting if another process or thread holds the lock; ``None`` for no call.
 
     Raises:
         UserError: If the file cannot be written or locked.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder) / ".lock"):
+        ...     print("one process at a time")
+        one process at a time
     """
     held = FileLock(lock)
     try:

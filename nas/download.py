@@ -1,4 +1,4 @@
-"""Files from the internet in a cache: downloads go on where they broke off, are checked, and happen once."""
+"""Downloads into the cache: they resume after interruptions, are verified by checksum, and happen once."""
 
 import logging
 import os
@@ -23,35 +23,45 @@ from nas.errors import UserError
 from nas.files import file_digest
 
 ATTEMPTS = 5
-"""Connections made for one download, each where the one before broke."""
+"""Maximum number of connections for one download; each of them resumes the previous one."""
 
 PAUSE = 1.0
-"""Seconds between two of them."""
+"""Seconds between two connections."""
 
 TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as broken."""
+"""Seconds without data after which a connection counts as broken."""
 
 BLOCK = 2**20
+"""Bytes that are read at a time."""
+
 LINES = 10
-"""Log lines about one download where there is no terminal."""
+"""Number of progress lines in the log of a download, if there is no terminal."""
 
 logger = logging.getLogger(__name__)
 
 
 def download(url: str, target: Path, sha256: str | None) -> Path:
-    """Return ``target``, downloaded unless it is there already.
+    """Return ``target`` after downloading it; an existing file is only verified.
 
-    What has arrived is kept in ``<target>.part`` until it is whole, and a later call goes on from there. Several
-    processes may ask for one file at once: one of them downloads it.
+    An incomplete download is kept as ``<target>.part``, and a later call resumes it. If several processes request the
+    same file at the same time, one of them downloads it.
 
     Args:
-        url: The address; files on Google Drive need the package ``gdown``.
-        target: The file, in a folder that is made if needed.
-        sha256: Expected SHA-256 of the file, hexadecimal; ``None`` if unknown.
+        url: Address of the file; files on Google Drive need the package ``gdown``.
+        target: Path of the downloaded file; its folder is created if necessary.
+        sha256: Expected SHA-256 digest of the file, hexadecimal; ``None`` if unknown.
 
     Raises:
-        UserError: If the file cannot be had or has another hash; the message names the address and the place to put
-            the file by hand. A download with another hash is removed, a file that was there before is not.
+        UserError: If the file cannot be downloaded or has another digest. The message names the address and the path
+            for a manual download. A download with another digest is removed; a file that existed before is kept.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     existing = Path(folder) / "weights.pt"
+        ...     size = existing.write_bytes(b"weights")
+        ...     download("https://example.com/weights.pt", existing, sha256=None).name  # no download
+        'weights.pt'
     """
     if not target.exists():
         waiting = partial(logger.info, "another process downloads %s: waiting for it", target.name)
@@ -66,7 +76,7 @@ def download(url: str, target: Path, sha256: str | None) -> Path:
 
 
 def _fetch(url: str, target: Path, sha256: str | None) -> None:
-    """Download to ``target`` by way of ``<target>.part``."""
+    """Download to ``<target>.part``, verify the file, and rename it to ``target``."""
     part = target.with_name(f"{target.name}.part")
     logger.info("downloading %s to %s", url, target)
     try:
@@ -89,7 +99,7 @@ def _fetch(url: str, target: Path, sha256: str | None) -> None:
 
 
 def _from_server(url: str, part: Path) -> None:
-    """Download to ``part``, connecting anew where the connection breaks."""
+    """Download to ``part``, with a new connection after each broken one."""
     for attempt in range(ATTEMPTS):
         try:
             _receive(url, part)
@@ -103,21 +113,21 @@ def _from_server(url: str, part: Path) -> None:
 
 
 def _receive(url: str, part: Path) -> None:
-    """Make one connection and append what is missing to ``part``; ConnectionError if it ends too early."""
+    """Open one connection and append the missing bytes to ``part``; ConnectionError if it ends too early."""
     here = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "nas"} | ({"Range": f"bytes={here}-"} if here else {})
     try:
         response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         with error:
-            if error.code != 416 or not here:  # 416: the server has nothing from there on
+            if error.code != 416 or not here:  # 416: the server has no bytes beyond this position
                 raise
             if error.headers.get("Content-Range") == f"bytes */{here}":
                 return
         part.unlink()
         raise ConnectionError("the file on the server is not the one that was begun") from error
     with response:
-        if response.status != 206:  # the server sends the file from its beginning
+        if response.status != 206:  # the server sends the whole file
             here = 0
         length = response.headers.get("Content-Length")
         total = None if length is None else here + int(length)
@@ -133,7 +143,7 @@ def _receive(url: str, part: Path) -> None:
 
 
 def _from_google_drive(url: str, part: Path) -> None:
-    """Download by ``gdown``, which knows the pages that Google Drive puts before large files."""
+    """Download by ``gdown``, which handles the warning pages that Google Drive shows before large files."""
     try:
         gdown = import_module("gdown")
     except ImportError as error:
@@ -143,7 +153,7 @@ def _from_google_drive(url: str, part: Path) -> None:
         raise OSError("the address names no file")
     try:
         gdown.download(id=found[1], output=str(part), quiet=not sys.stderr.isatty(), resume=True)
-    except Exception as error:  # its own kinds, and those of the libraries below it
+    except Exception as error:  # exceptions of gdown and of its dependencies
         raise OSError(_reason(error)) from error
     if not part.exists():
         raise OSError("gdown got no file")
@@ -151,7 +161,7 @@ def _from_google_drive(url: str, part: Path) -> None:
 
 @contextmanager
 def _progress(name: str, done: int, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar in a terminal, or write log lines; yield what is to be told the bytes of each block."""
+    """Show a progress bar in a terminal, else log lines; yield a function that takes the size of each block."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
@@ -172,7 +182,7 @@ def _progress(name: str, done: int, total: int | None) -> Iterator[Callable[[int
 
 
 def _reason(error: Exception) -> str:
-    """Return what happened in a few words on one line."""
+    """Return a short description of an error on one line."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code} {error.reason}"
     if isinstance(error, URLError) and isinstance(error.reason, OSError):

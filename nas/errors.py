@@ -1,4 +1,4 @@
-"""The error tree: what went wrong, in one line that a user can act on."""
+"""Exception classes of the project. Each message is one line that tells the user what to do."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 LAUNCH = Path(__file__).parent.parent / "launch.py"
-"""The program in a clone; a wheel has none."""
+"""Path of the program in a clone of the repository; it does not exist in an installed wheel."""
 
 EXTRAS = {
     "gdown": "supernets",
@@ -22,11 +22,11 @@ EXTRAS = {
     "submitit": "slurm",
     "timm": "supernets",
 }
-"""The extra of ``pyproject.toml`` that installs a package, by the package."""
+"""Extras in ``pyproject.toml`` that install optional packages, by the name of the package."""
 
 
 class NasError(Exception):
-    """Base class for failures that this project explains; the message is one line.
+    """Base class for all errors of this project; the message is one line.
 
     Example:
         >>> issubclass(UserError, NasError)
@@ -35,7 +35,7 @@ class NasError(Exception):
 
 
 class UserError(NasError):
-    """Error in the input; nothing was done, and the command line ends with exit code 2.
+    """Error in the user's input. Nothing was changed, and the command line ends with exit code 2.
 
     Example:
         >>> try:
@@ -47,19 +47,19 @@ class UserError(NasError):
 
 
 class InUseError(UserError):
-    """Another process is at work in the folder."""
+    """Error for a folder that another process is using."""
 
 
 class ArchiveError(NasError):
-    """A file of a run folder is damaged: it is named and never silently used."""
+    """Error for a damaged file of a run folder. The message names the file, which is never used silently."""
 
 
 class DiskError(NasError):
-    """A file cannot be written, for example because the disk is full; what was there before is as it was."""
+    """Error for a file that cannot be written, for example on a full disk. Existing files stay unchanged."""
 
 
 class RunError(NasError):
-    """Error that ends a run, for example because every evaluation of a step failed.
+    """Error that ends a run, for example if every evaluation of a step failed.
 
     Example:
         >>> issubclass(RunError, UserError)
@@ -68,14 +68,34 @@ class RunError(NasError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the choice most like ``name``, or ``""``; the last part counts."""
+    """Return a suggestion for a mistyped name, or ``""`` if no choice is similar.
+
+    Args:
+        name: Mistyped name; only the part after the last dot is compared.
+        choices: Valid names.
+
+    Example:
+        >>> nearest("nsga4", ["nsga2", "random"])
+        "; did you mean 'nsga2'?"
+    """
     last = {choice.rpartition(".")[2]: choice for choice in choices}
     match = get_close_matches(name.rpartition(".")[2], list(last), n=1, cutoff=0.5)
     return f"; did you mean '{last[match[0]]}'?" if match else ""
 
 
 def typed(key: str, value: object) -> str:
-    """Return ``key=value`` as it is typed on a command line: quoted for Hydra and for the shell where they want it."""
+    """Return ``key=value`` for a command line, quoted for Hydra and the shell if necessary.
+
+    Args:
+        key: Name of the setting.
+        value: Value of the setting.
+
+    Example:
+        >>> typed("seed", 3)
+        'seed=3'
+        >>> print(typed("paths.run", "my run"))
+        'paths.run='"'"'my run'"'"''
+    """
     text = str(value)
     if re.fullmatch(r"[\w./%+@-]+", text, re.ASCII):
         return f"{key}={text}"
@@ -85,18 +105,40 @@ def typed(key: str, value: object) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """Return a number and what it counts: ``1 pair``, ``2 pairs``."""
+    """Return a number with its noun in singular or plural.
+
+    Args:
+        n: Number, 0 or more.
+        noun: Noun in the singular, with a plural on "s".
+
+    Example:
+        >>> counted(1, "pair"), counted(2000, "pair")
+        ('1 pair', '2,000 pairs')
+    """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
-    """Build the error for a name that does not exist: the name, the nearest one and all choices."""
+    """Return the error for an unknown name; the message has the name, the most similar choice and all choices.
+
+    Args:
+        kind: Kind of the name, for example ``"supernet"``.
+        name: Unknown name.
+        choices: Valid names.
+
+    Example:
+        >>> print(unknown("optimizer", "nsga4", ["random", "nsga2"]))
+        unknown optimizer 'nsga4'; did you mean 'nsga2'? (choices: nsga2, random)
+    """
     listed = sorted(choices)
     return UserError(f"unknown {kind} '{name}'{nearest(name, listed)} (choices: {', '.join(listed)})")
 
 
 def missing_package(error: Exception) -> UserError | None:
-    """Return the error for an optional package that is not installed; ``None`` for every other error.
+    """Return the error for an optional package that is not installed; ``None`` for all other errors.
+
+    Args:
+        error: Exception of an import.
 
     Example:
         >>> print(missing_package(ModuleNotFoundError("no timm", name="timm")))
@@ -112,5 +154,5 @@ def missing_package(error: Exception) -> UserError | None:
 
 
 def program() -> str:
-    """Return how the command line is called here: ``"nas"`` where it is installed, else ``"python launch.py"``."""
+    """Return the command that starts the command line: ``"nas"`` or, in a clone, ``"python launch.py"``."""
     return "python launch.py" if LAUNCH.exists() and Path(sys.argv[0]).name != "nas" else "nas"

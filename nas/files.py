@@ -1,4 +1,8 @@
-"""Files that are either whole or absent: written beside their place, flushed, then renamed into it."""
+"""Atomic writes and checksums of files.
+
+An atomic write goes to a temporary file in the same folder, which is flushed and then renamed to the final path.
+Therefore a file is either complete or absent.
+"""
 
 import hashlib
 import json
@@ -13,18 +17,22 @@ from uuid import uuid4
 from nas.errors import DiskError, UserError
 
 SEAL = "sha256"
-"""The key of a sealed value that holds the checksum of the others."""
+"""Key of the checksum in a sealed value."""
 
 
 def expanded(path: str | Path, setting: str) -> Path:
-    """Return a path with the home folder in the place of ``~`` or ``~user``.
+    """Return a path with ``~`` or ``~user`` replaced by the home folder.
 
     Args:
-        path: Relative or absolute.
-        setting: Name of the setting that holds it.
+        path: Path, relative or absolute.
+        setting: Name of the setting with this path, for error messages.
 
     Raises:
-        UserError: If there is no such home folder.
+        UserError: If the home folder does not exist.
+
+    Example:
+        >>> expanded("outputs", "paths.outputs").as_posix()
+        'outputs'
     """
     try:
         return Path(path).expanduser()
@@ -36,30 +44,43 @@ def expanded(path: str | Path, setting: str) -> Path:
 
 
 def can_be_written(folder: Path) -> bool:
-    """Return whether files can be written to a folder, or the folder be made; nothing is written to find out."""
+    """Return whether files can be written to a folder, or the folder can be created; the check writes nothing."""
     place = _nearest(folder)
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def check_can_be_written(folder: Path, what: str) -> None:
-    """Raise UserError, which names the folder as ``what`` says it, unless :func:`can_be_written`."""
+    """Check that files can be written to a folder, or that the folder can be created.
+
+    Args:
+        folder: Folder to check.
+        what: Description of the folder in the error message.
+
+    Raises:
+        UserError: If the folder cannot be written to.
+    """
     if not can_be_written(folder):
         raise UserError(f"{what} cannot be written: {_nearest(folder)} is not a folder you may write to")
 
 
 def _nearest(folder: Path) -> Path:
-    """Return a folder, or the nearest one above it that exists."""
+    """Return the folder if it exists, else its nearest existing parent."""
     return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what goes wrong on the disk into a DiskError that names ``path``, wherever libraries hide it."""
+    """Turn errors of the disk in the ``with`` block into a DiskError that names ``path``.
+
+    This includes errors of the disk that are the cause of another exception, for example in torch.
+    """
     try:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):  # torch raises RuntimeError from it
+        while cause is not None and not isinstance(
+            cause, OSError
+        ):  # torch raises a RuntimeError that an OSError caused
             cause = cause.__cause__ or cause.__context__
         if cause is None or isinstance(error, DiskError):
             raise
@@ -78,10 +99,21 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call ``write(file)`` and put what it wrote at ``path``; on any error ``path`` stays as it was.
+    """Write a file atomically; on any error an existing file at ``path`` stays unchanged.
+
+    Args:
+        path: Path of the file; its folder is created if necessary.
+        write: Function that writes the content to an open binary file.
 
     Raises:
-        DiskError: If the disk is full or must not be written to.
+        DiskError: If the disk is full or not writable.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_atomic(Path(folder) / "a.txt", lambda file: file.write(b"text"))
+        ...     (Path(folder) / "a.txt").read_text()
+        'text'
     """
     with _beside(path) as temporary:
         try:
@@ -97,20 +129,24 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Put a file at a second place, atomically: as a hard link, or as a copy where the file systems want that.
+    """Put a file at a second path atomically, as a hard link, or as a copy if links are not possible.
+
+    Args:
+        source: Existing file.
+        target: Second path of the file; its folder is created if necessary, and an existing file is replaced.
 
     Raises:
-        DiskError: If the disk is full or must not be written to.
+        DiskError: If the disk is full or not writable.
     """
     with _beside(target) as temporary:
         try:
             os.link(source, temporary)
-        except OSError:  # another file system, one without links, or a file of somebody else
+        except OSError:  # another file system, a file system without links, or a file of another user
             with source.open("rb") as file:
                 write_atomic(target, lambda copy: shutil.copyfileobj(file, copy))
             return
         temporary.replace(target)
-        temporary.unlink(missing_ok=True)  # two links to one file are not renamed into each other
+        temporary.unlink(missing_ok=True)  # renaming does nothing if both paths are links to the same file
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -124,7 +160,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:
-    """Write ``value`` to ``path`` as JSON, atomically. Not-a-number is refused: JSON has no such value."""
+    """Write a value as JSON, atomically.
+
+    Args:
+        path: Path of the file; its folder is created if necessary.
+        value: Plain values. Not-a-number and infinity raise a ValueError, because JSON has no such values.
+        indent: Number of spaces of the indentation; ``None`` for a single line.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder) / "a.json", {"top1": 91.5})
+        ...     read_json(Path(folder) / "a.json")
+        {'top1': 91.5}
+    """
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
 
 
@@ -134,19 +183,24 @@ def read_json(path: Path) -> Any:
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain values by name with their checksum, which :func:`unsealed` compares."""
+    """Return plain values by name with a checksum of them, for :func:`unsealed`.
+
+    Example:
+        >>> unsealed(sealed({"seed": 1}))
+        {'seed': 1}
+    """
     return {**value, SEAL: _checksum(value)}
 
 
 def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
-    """Return what :func:`sealed` was given; it may have been to JSON and back.
+    """Return the values that were given to :func:`sealed`, after a check of their checksum.
 
     Args:
-        value: Plain values by name.
-        required: Whether there must be a checksum: earlier versions wrote some files without.
+        value: Result of :func:`sealed`, or of reading it from a JSON file.
+        required: Whether the checksum must be present; earlier versions wrote some files without a checksum.
 
     Raises:
-        ValueError: If it is anything else, or does not match its checksum.
+        ValueError: If the value is no dictionary, has no checksum although it is required, or has a wrong checksum.
     """
     if not isinstance(value, dict) or (required and SEAL not in value):
         raise ValueError("it has no checksum")
@@ -159,11 +213,15 @@ def unsealed(value: Any, *, required: bool = True) -> dict[str, Any]:
 
 
 def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
-    """Read a JSON file that holds sealed values; ``required`` as in :func:`unsealed`.
+    """Read a JSON file of sealed values.
+
+    Args:
+        path: Path of the file.
+        required: Whether the checksum must be present, as in :func:`unsealed`.
 
     Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is damaged; the message names it.
+        OSError: If the file cannot be read.
+        ValueError: If the file is damaged; the message names it.
     """
     try:
         return unsealed(read_json(path), required=required)
@@ -172,11 +230,11 @@ def read_sealed(path: Path, *, required: bool = True) -> dict[str, Any]:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 digest of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checksum(value: Mapping[str, Any], ordered: bool = False) -> str:
-    """Return the checksum of plain values; with their keys in order, as earlier versions did for some files."""
+    """Return the checksum of plain values; ``ordered`` sorts the keys, as earlier versions did for some files."""
     return hashlib.sha256(json.dumps(value, allow_nan=False, sort_keys=ordered).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Processes that end when another one is gone, whatever they are waiting for."""
+"""Processes that end when another process ends, even if they are blocked."""
 
 import ctypes
 import os
@@ -9,24 +9,36 @@ from collections.abc import Callable
 from pathlib import Path
 
 WATCH_SECONDS = 1.0
-"""Between two looks at whether the other process is still there."""
+"""Seconds between two checks whether the other process is still running."""
 
 _PR_SET_PDEATHSIG = 1
-"""From ``linux/prctl.h``."""
+"""Constant from ``linux/prctl.h``."""
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process when the one that started it, of this id, is gone."""
+    """End this process when its parent process ends.
+
+    Args:
+        parent: Process id of the parent.
+    """
     _end_unless(lambda: os.getppid() == parent)
 
 
 def end_with(process: int) -> None:
-    """End this process when another one of this machine is gone."""
+    """End this process when another process of the same machine ends.
+
+    Args:
+        process: Process id of the other process.
+    """
     _end_unless(lambda: _is_there(process))
 
 
 def signal_from_parent(number: int) -> None:
-    """Have the system send this process a signal when the one that started it dies. Linux only; elsewhere nothing."""
+    """Ask the system to send this process a signal when its parent process dies; no effect except on Linux.
+
+    Args:
+        number: Number of the signal.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 

@@ -1,4 +1,4 @@
-"""Settings: groups of parts, values that belong to no group, and what constructors are given beside settings."""
+"""Settings: their groups, the settings outside of groups, and the arguments of constructors."""
 
 import inspect
 from collections.abc import Callable
@@ -30,7 +30,7 @@ GROUPS = frozenset(
         "training",
     }
 )
-"""The groups of settings; ``sec_obj`` alone takes several choices at once, ``finetuning`` comes with its task alone."""
+"""Groups of settings. Only ``sec_obj`` takes several choices; ``finetuning`` exists only with its task."""
 
 PROVIDED = frozenset(
     {
@@ -62,15 +62,28 @@ PROVIDED = frozenset(
         "tables",
     }
 )
-"""Arguments of constructors that an experiment provides; all others are settings."""
+"""Names of constructor arguments that an experiment provides; all other arguments are settings."""
 
-Corner = Annotated[float, Gt(0), Le(1e12)]  # so that volumes of boxes are finite
+Corner = Annotated[float, Gt(0), Le(1e12)]  # finite limit, so that hypervolumes are finite
 Threads = Annotated[int, Gt(0), Le(1024)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings that belong to no group; see ``conf/config.yaml``."""
+    """Settings that belong to no group; see ``conf/config.yaml``.
+
+    Attributes:
+        seed: Seed of the run, 0 or more.
+        device: Torch device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:<n>"``.
+        threads: Number of torch threads on the CPU, 1 to 1024.
+        constraints: Bounds of exact costs, ``"min"`` and ``"max"`` by the name of the cost; ``None`` for no bound.
+        reference_point: Reference point of the hypervolume, one value for each objective; ``None`` for the default.
+        ideal_point: Ideal point of the hypervolume, one value for each objective; ``None`` for the default.
+        store_outputs: Whether the outputs of the front's networks are stored in the cache at the end of the run.
+        retry_failed: Whether failed architectures are evaluated again.
+        detach: Whether the command returns as soon as the runs of a sweep are started or queued.
+        allow: Packages whose classes the settings in a folder may name.
+    """
 
     seed: NonNegativeInt = 0
     device: str = "auto"
@@ -86,7 +99,14 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Folders of cache, outputs, networks and run; see ``conf/paths/default.yaml``."""
+    """Paths of a run; see ``conf/paths/default.yaml``.
+
+    Attributes:
+        cache: Folder of trained supernets and decoded images, shared by all runs.
+        outputs: Folder that contains the run folders.
+        networks: Folder with the runs whose networks cascades are made of.
+        run: Run folder of this run.
+    """
 
     cache: Path
     outputs: Path
@@ -95,14 +115,19 @@ class Paths:
 
 
 def arguments(target: Callable[..., Any], *, ranges: bool) -> dict[str, inspect.Parameter]:
-    """Return the keyword arguments of a constructor with their types, those of a family's shared options among them.
+    """Return the keyword arguments of a constructor with their types, by name.
 
-    Options that several classes share stand in a ``TypedDict``: ``**options: Unpack[Options]`` counts as an argument
-    for each of its keys.
+    Classes of a family may share options in a ``TypedDict``. Each key of ``**options: Unpack[Options]`` counts as an
+    argument.
 
     Args:
-        target: The class, or a function that makes a part.
-        ranges: Whether types keep their ranges, ``Annotated[int, Gt(0)]``.
+        target: Class, or function that makes a part.
+        ranges: Whether the types keep their ranges, for example ``Annotated[int, Gt(0)]``.
+
+    Example:
+        >>> from nas.optimizer.random import RandomSampling
+        >>> list(arguments(RandomSampling, ranges=False))
+        ['evaluations', 'population']
     """
     hints = get_type_hints(target.__init__, include_extras=ranges)
     found: dict[str, inspect.Parameter] = {}

@@ -1,6 +1,6 @@
-"""Classes that settings name by ``_target_``: those of ``nas``, and those that the command line allows.
+"""Classes that settings name by ``_target_``: classes of ``nas``, and classes that the command line allows.
 
-Settings of a folder are data that somebody else may have written, so that only these are ever imported and called.
+Other people may have written the settings in a folder. Therefore no other classes are ever imported or called.
 """
 
 import inspect
@@ -17,43 +17,59 @@ from nas.errors import UserError
 
 @dataclass(frozen=True)
 class Allowed:
-    """Classes from outside ``nas`` that settings of folders may name.
+    """Classes from outside of ``nas`` that the settings in a folder may name.
 
     Attributes:
-        packages: Dotted names of packages and modules; all classes that are defined in them.
-        classes: Dotted names of single classes.
+        packages: Dotted names of packages and modules; all classes that are defined in them are allowed.
+        classes: Dotted names of single allowed classes.
+
+    Example:
+        >>> allowed = Allowed(packages=("mypackage",))
+        >>> allowed.has("mypackage.spaces.MySpace"), allowed.has("other.MySpace")
+        (True, False)
     """
 
     packages: tuple[str, ...] = ()
     classes: frozenset[str] = frozenset()
 
     def has(self, name: str) -> bool:
-        """Return whether a dotted name is one of these, by the name alone."""
+        """Return whether the dotted name of a class is allowed; the check compares names and imports nothing."""
         return name in self.classes or self.has_module(name.rpartition(".")[0])
 
     def has_module(self, name: str) -> bool:
-        """Return whether a module is one of the packages, or in one."""
+        """Return whether the dotted name of a module is one of the packages, or inside of one."""
         return any(name == package or name.startswith(f"{package}.") for package in self.packages)
 
 
 NO_OTHERS = Allowed()
-"""Nothing from outside ``nas``."""
+"""Value that allows no classes from outside of ``nas``."""
 
 
 def allowed_by(settings: Mapping[str, Any]) -> Allowed:
-    """Return what a command line allows: the packages of ``allow``, and what it names itself by ``_target_``.
+    """Return the classes that a command line allows: the packages of ``allow``, and its own ``_target_`` values.
 
     Args:
-        settings: Settings of the command line, resolved; never those of a folder.
+        settings: Resolved settings of the command line; never those of a folder.
 
     Raises:
-        UserError: If ``allow`` names no package, or code that is no one's own.
+        UserError: If a value of ``allow`` is no name of a package, or names Python's standard library or ``nas``.
+
+    Example:
+        >>> allowed_by({"allow": ["mypackage"]}).packages
+        ('mypackage',)
     """
     return Allowed(checked_packages(settings.get("allow") or ()), frozenset(_own_targets(settings)))
 
 
 def checked_packages(packages: Iterable[str]) -> tuple[str, ...]:
-    """Return names of packages; UserError for one that is none, Python's own or this project's."""
+    """Return names of packages after a check.
+
+    Args:
+        packages: Dotted names of packages.
+
+    Raises:
+        UserError: If a name is no valid name of a package, or names Python's standard library or ``nas``.
+    """
     names = tuple(packages)
     for name in names:
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
@@ -64,20 +80,38 @@ def checked_packages(packages: Iterable[str]) -> tuple[str, ...]:
 
 
 def own_packages(node: Any) -> list[str]:
-    """Return what ``allow`` must name, sorted, so that a node may be used anywhere."""
+    """Return the packages that ``allow`` must name before a node can be used, sorted.
+
+    Args:
+        node: Node of settings: a mapping, a list or a plain value.
+
+    Example:
+        >>> own_packages({"space": {"_target_": "mypackage.spaces.MySpace"}})
+        ['mypackage']
+    """
     return sorted({name.partition(".")[0] for name in _own_targets(node)})
 
 
 def names_own(node: Any) -> bool:
-    """Return whether a node, at any depth, names code from outside ``nas``."""
+    """Return whether a node names code from outside of ``nas``, at any depth."""
     return bool(own_packages(node))
 
 
 def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed) -> type[Any]:
-    """Return the class that a node names: one that is defined in a module of ``nas.<group>``, or an allowed one.
+    """Return the class that a node names by ``_target_``.
+
+    Args:
+        node: Node of settings with ``_target_``.
+        group: Group of the settings, for example ``"optimizer"``.
+        source: Path of the settings, for error messages.
+        allowed: Allowed classes from outside of ``nas``.
 
     Raises:
-        UserError: If it names anything else.
+        UserError: If the name is neither a class that a module of ``nas.<group>`` defines nor an allowed class.
+
+    Example:
+        >>> class_of({"_target_": "nas.optimizer.nsga2.NSGA2"}, "optimizer", Path("config.yaml"), NO_OTHERS).__name__
+        'NSGA2'
     """
     name = str(node.get("_target_"))
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", name) and not _is_closed(name):
@@ -96,7 +130,7 @@ def class_of(node: Mapping[str, Any], group: str, source: Path, allowed: Allowed
 
 
 def _own_class(name: str, group: str, source: Path, allowed: Allowed) -> type[Any]:
-    """Return a class from outside ``nas``; its module is imported only if it is allowed."""
+    """Return a class from outside of ``nas``; its module is imported only if the class is allowed."""
     package, (module, _, label) = name.partition(".")[0], name.rpartition(".")
     if not allowed.has(name):
         raise UserError(
@@ -104,7 +138,7 @@ def _own_class(name: str, group: str, source: Path, allowed: Allowed) -> type[An
         )
     try:
         found = getattr(import_module(module), label, None)
-    except Exception as error:  # its code may raise anything
+    except Exception as error:  # foreign code may raise any exception
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
             f"{source} names {name} as {group}, which cannot be imported ({reason}); is its folder on PYTHONPATH?"
@@ -117,13 +151,13 @@ def _own_class(name: str, group: str, source: Path, allowed: Allowed) -> type[An
 
 
 def _is_closed(name: str) -> bool:
-    """Return whether a name is of Python itself or of this project, which no one can allow."""
+    """Return whether a name belongs to Python's standard library or this project, which ``allow`` cannot name."""
     package = name.partition(".")[0]
     return package in ("nas", "__main__") or package in sys.stdlib_module_names
 
 
 def _own_targets(node: Any) -> Iterator[str]:
-    """Yield what a node names by ``_target_`` from outside ``nas``, at any depth."""
+    """Yield the ``_target_`` values of a node that are from outside of ``nas``, at any depth."""
     if isinstance(node, Mapping):
         name = node.get("_target_")
         if isinstance(name, str) and not _is_closed(name):

@@ -1,6 +1,6 @@
-"""The values that every part exchanges: architectures, batches and evaluations.
+"""Data types that all packages share: architectures, evaluations, batches of candidates and constrained numbers.
 
-Shapes throughout the project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimized.
+Letters in shapes, in the whole project: ``n`` candidates, ``d`` genes, ``m`` objectives. Every objective is minimized.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,40 +12,45 @@ import numpy.typing as npt
 from annotated_types import Ge, Gt, Le
 
 LARGEST = 2**63 - 1
-"""Largest integer that a setting may be, seeds among them: arrays hold no larger ones."""
+"""Largest allowed integer of a setting, seeds included. Larger integers do not fit into int64 arrays."""
 
-# Constrained numbers: the settings check reads them from the signatures of the parts.
+# Numbers with a range. The check of the settings reads the ranges from the signatures of the constructors.
 PositiveInt = Annotated[int, Gt(0), Le(LARGEST)]
 NonNegativeInt = Annotated[int, Ge(0), Le(LARGEST)]
-Count = Annotated[int, Gt(0), Le(10**6)]  # of genomes that are in memory at once
+Count = Annotated[int, Gt(0), Le(10**6)]  # number of genomes that are in memory at the same time
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
-Seconds = Annotated[float, Gt(0), Le(1e9)]  # the system's clock takes no more than that tenfold
+Seconds = Annotated[float, Gt(0), Le(1e9)]  # the system clock accepts at most ten times as much
 Probability = Annotated[float, Ge(0), Le(1)]
 
 Progress = Callable[[str, int, int], None]
-"""Told what is going on, how much of it is done, and how much there is."""
+"""Callback for progress. Its arguments are the name of the activity, the number of finished items and their total."""
 
 Genomes = npt.NDArray[np.int64]
-"""Integer genomes, shape (n, d), or one of them, shape (d,)."""
+"""Integer genomes, shape (n, d), or a single genome, shape (d,)."""
 
 Floats = npt.NDArray[np.float64]
+"""Array of float64 values; the shape is given where it is used."""
 
 MILLION = 1e6
-"""What multiply-adds and parameters are given in."""
+"""Unit of multiply-adds and parameters in metrics and objectives."""
 
 WORDS = {"top1_error": "top-1 error", "flops": "FLOPs", "latency_table": "latency from table"}
-"""Quantities whose names on the command line are no words."""
+"""Display names of quantities, by their name on the command line. Other names have spaces for underscores."""
 
 SHORT_UNITS = {"M multiply-adds": "M"}
-"""Units as figures and tables have them: FLOPs are multiply-adds everywhere."""
+"""Short forms of units for figures and tables. FLOPs always count multiply-adds."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A quantity's name and unit.
+    """Name and unit of a measured quantity.
 
-    Figures, tables and pages take their words from here: ``FLOPs (M)`` for ``flops`` in ``M multiply-adds``.
+    Figures, tables and result pages take their labels from here: ``FLOPs (M)`` for ``flops`` in ``M multiply-adds``.
+
+    Attributes:
+        name: Name of the quantity, a key of the metrics, for example ``"flops"``.
+        unit: Unit of the values, for example ``"M multiply-adds"``; empty for quantities without a unit.
 
     Example:
         >>> Measure("flops", "M multiply-adds").label
@@ -57,29 +62,29 @@ class Measure:
 
     @property
     def words(self) -> str:
-        """The name in words."""
+        """Display name of the quantity, for example ``"top-1 error"``."""
         return WORDS.get(self.name, self.name.replace("_", " "))
 
     @property
     def short_unit(self) -> str:
-        """The unit of a label; empty where there is none."""
+        """Short unit for labels, for example ``"M"``; empty for quantities without a unit."""
         return SHORT_UNITS.get(self.unit, self.unit)
 
     @property
     def label(self) -> str:
-        """The label of an axis or a column: the name in words, and the unit in brackets."""
+        """Label of an axis or a column: the display name with the unit in parentheses."""
         return f"{self.words} ({self.short_unit})" if self.short_unit else self.words
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture: its genome, and the same choices in words.
+    """A network architecture, as a genome and as a readable configuration.
 
     Attributes:
-        genome: The canonical genes; genes that are not expressed hold their lower bound, so that two
-            architectures are equal exactly when their genomes are.
-        config: The same choices as the original tools write them to a ``.subnet`` file, for example
-            ``{"ks": [3, 5], "e": [2, 4], "d": [1, 1], "r": 8, "w": 1.0}``.
+        genome: Canonical genes, length d. Genes that are not expressed have their lower bound as value, so that two
+            architectures are equal exactly if their genomes are equal.
+        config: Configuration in the format of the original tools' ``.subnet`` files, for example
+            ``{"ks": [3, 5], "e": [2, 4], "d": [1, 1], "r": 8, "w": 1.0}``. Comparisons ignore it.
 
     Example:
         >>> Architecture((0, 2), {"d": [1], "r": 32}) == Architecture((0, 2), {})
@@ -92,12 +97,12 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of one evaluation.
+    """Result of the evaluation of one architecture.
 
     Attributes:
         metrics: Measured values by name: ``top1`` and ``top5`` accuracy in percent, ``loss`` in nats,
-            ``flops`` in millions of multiply-adds, ``params`` in millions. Empty when it failed.
-        error: The traceback of a failed evaluation, ``None`` for a good one. A failure has no numbers.
+            ``flops`` in millions of multiply-adds, ``params`` in millions. Empty if the evaluation failed.
+        error: Traceback of a failed evaluation; ``None`` if the evaluation succeeded.
 
     Example:
         >>> Evaluation({"top1": 91.5}).ok, Evaluation({}, error="out of memory").ok
@@ -109,24 +114,25 @@ class Evaluation:
 
     @property
     def ok(self) -> bool:
-        """Whether there are numbers to use."""
+        """Whether the evaluation succeeded."""
         return self.error is None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The candidates that an algorithm asks to evaluate in one step.
+    """Candidates that an algorithm proposes for evaluation in one step, with the surrogate's predictions.
 
     Attributes:
-        genomes: Canonical genomes, shape (n, d), all different; evaluated before only where the weights have moved.
-        predicted: The surrogate's prediction of the first objective, shape (n,), in its unit; ``None``
-            where candidates were not chosen by a surrogate.
-        surrogate: Name of the surrogate that predicted, for example ``"rbf"``.
-        winner: The model that an adaptive surrogate chose; equals ``surrogate`` for all others.
-        fitted: Its predictions of what was known, shape (k,): what it was fitted to.
-        known: The measured values of the same, shape (k,).
-        parts: Predictions of what else evaluations measure, by the metric's name, shape (n,) each.
-        seconds: Seconds of the parts of choosing the candidates, by activity, for example ``"fit"``.
+        genomes: Canonical genomes, shape (n, d), all different. Architectures of earlier steps are among them only if
+            the supernet's weights have changed since.
+        predicted: Predictions of the first objective by the surrogate, shape (n,), in the objective's unit; ``None`` if
+            no surrogate chose the candidates.
+        surrogate: Name of the surrogate, for example ``"rbf"``; ``None`` without a surrogate.
+        winner: Name of the model that an adaptive surrogate chose. It equals ``surrogate`` for all other surrogates.
+        fitted: Predictions of the first objective for k architectures that were evaluated before, shape (k,).
+        known: Measured values of the first objective for the same architectures, shape (k,).
+        parts: Predictions of further metrics, shape (n,) each, by the name of the metric.
+        seconds: Durations of the activities that chose the candidates, in seconds, by activity, for example ``"fit"``.
 
     Example:
         >>> Batch(np.array([[0, 1], [2, 0]])).predicted is None

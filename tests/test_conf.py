@@ -25,8 +25,8 @@ def test_a_missing_comment_is_written_and_a_wrong_one_replaced():
     text = "_target_: nas.algorithm.random.RandomSearch\nn_doe: 5 # nonsense\n         # more of it\nn_iter: 2\n"
     assert written(text) == (
         "_target_: nas.algorithm.random.RandomSearch\n"
-        "n_doe: 5  # Architectures in the initial design\n"
-        "n_iter: 2 # Architectures evaluated in each iteration\n"
+        "n_doe: 5  # Number of architectures in the initial design\n"
+        "n_iter: 2 # Number of architectures evaluated in each iteration\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Search algorithms: what to evaluate next, as a function of what was evaluated."""
+"""Base class for search algorithms, which propose the candidates of each step."""
 
 import time
 from abc import ABC, abstractmethod
@@ -12,12 +12,16 @@ from nas.types import Batch
 
 
 class Algorithm(ABC):
-    """Base class for search algorithms. They have no state: candidates follow from archive, step and generator.
+    """Base class for search algorithms.
+
+    Algorithms have no state. The archive, the step and the random generator determine the candidates, so that a
+    resumed run proposes the same candidates as an uninterrupted one.
 
     Attributes:
-        steps: Number of batches in a whole run, the initial design included.
-        evaluations: Number of evaluations in a whole run.
-        reevaluates: Whether it proposes architectures again, whose weights have changed since.
+        steps: Number of batches in a complete run, including the initial design.
+        evaluations: Number of evaluations in a complete run.
+        reevaluates: Whether the algorithm proposes evaluated architectures again, because training has changed the
+            supernet's weights since.
 
     Example:
         >>> import numpy as np
@@ -36,18 +40,23 @@ class Algorithm(ABC):
 
     @abstractmethod
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the candidates of ``step``; an empty batch where the search space is used up.
+        """Return the candidates of ``step``; an empty batch if no architectures are left in the search space.
 
         Args:
-            archive: Every evaluation of the steps before.
-            step: 0 to ``steps - 1``.
-            rng: The only source of randomness.
+            archive: Archive with the evaluations of all earlier steps.
+            step: Index of the step, 0 to ``steps - 1``; step 0 is the initial design.
+            rng: Random generator, the only source of randomness.
         """
 
 
 @contextmanager
 def timed(seconds: MutableMapping[str, float], activity: str) -> Iterator[None]:
-    """Add the seconds that the block takes to those of ``activity``."""
+    """Add the duration of the ``with`` block to ``seconds[activity]``.
+
+    Args:
+        seconds: Durations in seconds, by activity; changed in place.
+        activity: Name of the activity, for example ``"fit"``.
+    """
     start = time.perf_counter()
     yield
     seconds[activity] = seconds.get(activity, 0.0) + time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""ENCAS, the search for cascades of Chebykin, Alderliesten, Bosman (2022, arXiv 2203.04011), section 3."""
+"""ENCAS, the cascade search of Chebykin, Alderliesten, Bosman (2022, arXiv 2203.04011), section 3."""
 
 from collections.abc import Sequence
 from typing import final
@@ -17,11 +17,26 @@ from nas.types import Batch, Floats, Genomes
 
 @final
 class ENCAS(Algorithm):
-    """Lets the optimizer search on evaluations themselves, which cost next to nothing on stored outputs.
+    """Direct search without a surrogate, for evaluations that are cheap, for example from stored outputs.
 
-    The one step of a run is the whole search: its front is what is archived. The budget is the optimizer's, whole
-    populations are evaluated at once, and a run that was killed searches again, with the same result. It serves every
-    evaluator of whole arrays, cascades or not.
+    The optimizer evaluates whole populations at once, and its budget is the budget of the search. A run has a single
+    step, which contains the whole search. The archive holds the resulting front only. A killed run repeats the search
+    when it is resumed, with the same result. The algorithm works with every evaluator of whole arrays, also for other
+    spaces than cascades.
+
+    Example:
+        >>> from nas.algorithm.encas import ENCAS
+        >>> from nas.objective.known import KnownCost
+        >>> from nas.optimizer.mo_gomea import MOGOMEA
+        >>> from nas.space.integer import IntegerSpace
+        >>> class Cheap(ArrayEvaluator):
+        ...     def measure(self, genomes, split):
+        ...         return [{"top1": 90.0 + genome.sum()} for genome in genomes]
+        >>> size = KnownCost("size", lambda genomes: genomes.sum(axis=1))
+        >>> parts = {"optimizer": MOGOMEA(evaluations=16), "evaluator": Cheap()}
+        >>> algorithm = ENCAS(space=IntegerSpace([0, 0], [3, 3]), objectives=[size], **parts)
+        >>> algorithm.propose(None, 0, np.random.default_rng(0)).genomes.sum(axis=1)
+        array([6, 5, 4, 3, 2, 1, 0])
     """
 
     steps = 1
@@ -38,12 +53,12 @@ class ENCAS(Algorithm):
 
         Args:
             space: Search space.
-            objectives: Objectives besides the error; costs that are known for all genomes.
-            optimizer: Searches; its budget is the run's.
-            evaluator: Evaluator of whole arrays.
+            objectives: Objectives besides the top-1 error; each must be a cost that is known for all genomes.
+            optimizer: Optimizer that runs the search; its budget is the budget of the run.
+            evaluator: Evaluator of whole arrays, which needs no network.
 
         Raises:
-            UserError: If evaluations are not cheap: networks have to run, or an objective has to be measured.
+            UserError: If evaluations are not cheap: the evaluator runs networks, or an objective has to be measured.
         """
         if not isinstance(evaluator, ArrayEvaluator):
             raise UserError(
@@ -58,10 +73,10 @@ class ENCAS(Algorithm):
         self._costs = costs
         self._optimizer = optimizer
         self._evaluator = evaluator
-        self.evaluations = 1  # in the archive there are as many as the front has members
+        self.evaluations = 1  # a lower bound: the archive gets one evaluation for each member of the front
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the front of the whole search, one genome for each point, ascending in the error."""
+        """Return the front of the whole search, one genome for each point, in ascending order of the error."""
         problem = Problem(
             space=self._space,
             evaluate=self._evaluate,

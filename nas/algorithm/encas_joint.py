@@ -1,4 +1,4 @@
-"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011): NAT over several supernets at once."""
+"""ENCAS-joint (Chebykin, Alderliesten, Bosman 2022, arXiv 2203.04011): NAT on several supernets at once."""
 
 from collections.abc import Sequence
 from typing import final
@@ -11,15 +11,24 @@ from nas.surrogate.base import Surrogate
 
 @final
 class ENCASJoint(NAT):
-    """NAT's search on the product of several supernets' spaces, with a position and a threshold for each network.
+    """NAT for cascades of subnets from several supernets.
 
-    It differs from NAT in its parts: the space is one of cascades, the surrogate predicts cascades by way of their
-    networks, MO-GOMEA searches on it, and what cascades cost is predicted too. A step proposes, trains and evaluates
-    whole cascades, the best of the last step's among them.
+    The search space is the product of the supernets' spaces, with a position and a threshold for each subnet. The
+    algorithm is NAT with other parts. The surrogate predicts cascades from predictions for their subnets, including
+    the average cost of a cascade. The optimizer is MO-GOMEA. Each step proposes, trains and evaluates whole cascades,
+    among them the best ones of the previous step.
+
+    Example:
+        >>> from nas.algorithm.encas_joint import ENCASJoint
+        >>> from nas.surrogate.rbf import RBF
+        >>> parts = {"space": None, "objectives": [], "optimizer": None, "selector": None}
+        >>> ENCASJoint(**parts, surrogate=RBF())  # RBF cannot predict cascades
+        Traceback (most recent call last):
+        nas.errors.UserError: algorithm=encas_joint needs surrogate=cascade, which predicts cascades; ...
     """
 
     def _check_parts(self, objectives: Sequence[Objective], surrogate: Surrogate) -> None:
-        """Raise UserError if the surrogate does not know cascades, or the objectives are others than average FLOPs."""
+        """Raise UserError unless the surrogate predicts cascades and average FLOPs are the only measured objective."""
         if not surrogate.metrics:
             raise UserError(
                 f"algorithm=encas_joint needs surrogate=cascade, which predicts cascades; surrogate={surrogate.name} "

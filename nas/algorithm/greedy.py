@@ -22,11 +22,22 @@ Order = npt.NDArray[np.int64]
 
 @final
 class GreedyCascade(Algorithm):
-    """Builds one cascade for each reference network and each share of its accuracy that has to be kept.
+    """Greedy construction of cascades: one for each pair of a reference network and an accuracy multiplier.
 
-    The next network of a cascade is the one that answers most images for its cost. It answers those left that it is
-    confident of: where its confidence gap exceeds the least threshold with which it is, on these images, at least as
-    accurate as the reference times the multiplier. One pass over the images in the order of their gaps finds it.
+    A cascade grows by the network that answers most of the remaining images per cost. A network answers an image if
+    its confidence gap exceeds a threshold. The threshold is the smallest one at which the network's accuracy on the
+    answered images is at least the reference's accuracy on them times the multiplier. One pass over the images in the
+    order of their gaps finds it.
+
+    Example:
+        >>> from nas.algorithm.greedy import GreedyCascade
+        >>> from nas.cascade.source import GapCascades
+        >>> from nas.objective.known import ToldCost
+        >>> from nas.pool.none import Specimen
+        >>> pool = Specimen()
+        >>> algorithm = GreedyCascade(space=GapCascades(pool=pool).space, pool=pool, objectives=[ToldCost("flops")])
+        >>> algorithm.evaluations == 6 * len(pool.names)
+        True
     """
 
     steps = 1
@@ -39,16 +50,17 @@ class GreedyCascade(Algorithm):
         objectives: Sequence[Objective],
         multipliers: tuple[PositiveFloat, ...] = (1.0, 0.99, 0.98, 0.97, 0.96, 0.95),
     ) -> None:
-        """Set what is built.
+        """Set the networks and the multipliers.
 
         Args:
             space: Search space of cascades with confidence gaps as thresholds.
-            pool: Whose outputs are stored.
-            objectives: The first one's cost is what networks answer for.
-            multipliers: Factors of the reference's accuracy (published: 1.00 to 0.95).
+            pool: Pool with stored outputs of the networks.
+            objectives: Objectives besides the error; the first one is the cost of a network, which must be above 0.
+            multipliers: Factors of the reference network's accuracy that the cascades keep (published: 1.00 to 0.95).
 
         Raises:
-            UserError: If the space is another, or the pool does not know that cost.
+            UserError: If the space is no space of gap cascades, the pool does not know the cost, or a cost is not above
+                0.
         """
         try:
             space.encode({"networks": list(pool.names[:1]), "gaps": []})
@@ -67,10 +79,10 @@ class GreedyCascade(Algorithm):
         self.evaluations = len(pool.names) * len(multipliers)
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the cascades of all references and multipliers that keep the constraints, each once.
+        """Return the cascades of all references and multipliers that satisfy the constraints, without duplicates.
 
         Raises:
-            RunError: If none keeps them: what is built does not depend on them.
+            RunError: If no cascade satisfies the constraints. The construction does not take them into account.
         """
         stored = self._pool.outputs("validation")
         genomes = []
@@ -87,16 +99,16 @@ class GreedyCascade(Algorithm):
 def cascades(
     right: Bools, gaps: Gaps, costs: Floats, multipliers: Sequence[float]
 ) -> list[tuple[list[int], list[float]]]:
-    """Return networks and the gaps they have to exceed, -1 where they answer all that is left.
+    """Return the networks of each cascade and their thresholds; the threshold -1 answers all remaining images.
 
     Args:
-        right: Which images, n, each of k networks answers rightly, shape (k, n).
-        gaps: Largest minus second largest logit, shape (k, n).
+        right: Mask of the images that each network classifies correctly, shape (k, n).
+        gaps: Confidence gaps, the largest minus the second largest logit, shape (k, n).
         costs: Cost of each network, shape (k,).
-        multipliers: Factors of the reference's accuracy.
+        multipliers: Factors of the reference network's accuracy.
 
     Returns:
-        One cascade for each reference and, within it, for each multiplier.
+        One pair of networks and thresholds for each reference and, within a reference, for each multiplier.
     """
     order = np.argsort(gaps, axis=1, kind="stable")
     ordered = np.ascontiguousarray(np.take_along_axis(gaps, order, axis=1), dtype=np.float32)
@@ -113,9 +125,10 @@ def cascades(
 def _build(  # noqa: PLR0917 -- compiled: plain arguments
     right: Bools, order: Order, ordered: Gaps, costs: Gaps, reference: int, multiplier: np.float32
 ) -> tuple[Order, Gaps, int]:
-    """Return the networks of one cascade, their thresholds, and how many there are; see :func:`cascades`.
+    """Return the networks of one cascade, their thresholds, and the number of used entries; see :func:`cascades`.
 
-    Where no network is accurate enough on what is left, the last one answers it (the published code fails there).
+    If no network is accurate enough on the remaining images, the last network of the cascade answers them. The
+    published code fails in this case.
     """
     k, n = right.shape
     left, free = np.ones(n, dtype=np.bool_), np.ones(k, dtype=np.bool_)
@@ -124,7 +137,7 @@ def _build(  # noqa: PLR0917 -- compiled: plain arguments
     while remaining > 0:
         best, best_ratio, best_count, best_gap = -1, np.float32(0), 0, np.float32(-1)
         for network in range(k):
-            if free[network]:  # Alg. 1, l. 4: the useful ones among the confident
+            if free[network]:  # Alg. 1, l. 4: the confident images among the remaining ones
                 count, gap = _confident(right, order, ordered, left, network, reference, multiplier)
                 ratio = np.float32(count) / costs[network]
                 if ratio > best_ratio:  # Alg. 1, l. 5
@@ -148,7 +161,7 @@ def _build(  # noqa: PLR0917 -- compiled: plain arguments
 def _confident(  # noqa: PLR0917 -- compiled: plain arguments
     right: Bools, order: Order, ordered: Gaps, left: Bools, network: int, reference: int, multiplier: np.float32
 ) -> tuple[int, np.float32]:
-    """Return how many of the images left the network may answer, 0 for none, and the gap to exceed, -1 for any."""
+    """Return the number of remaining images that the network may answer, and its threshold, -1 for all of them."""
     n = right.shape[1]
     count, mine, theirs = 0, 0, 0
     for image in range(n):
@@ -174,5 +187,5 @@ def _confident(  # noqa: PLR0917 -- compiled: plain arguments
 
 @numba.njit(cache=True)
 def _share(part: int, whole: int) -> np.float32:
-    """Return percent, rounded as the published code rounds them."""
+    """Return the share in percent, rounded to float32 as in the published code."""
     return np.float32(np.float32(part) / np.float32(whole)) * np.float32(100)

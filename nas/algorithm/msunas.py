@@ -20,7 +20,25 @@ from nas.types import Batch, Count, NonNegativeInt
 
 @final
 class MSuNAS(Algorithm):
-    """Surrogate-assisted search: the surrogate predicts the error, exact costs are taken as they are."""
+    """Surrogate-assisted search of NSGANetV2.
+
+    Each iteration fits the surrogate to all evaluations, searches for candidates with the optimizer, and evaluates the
+    candidates that the selector chooses. The surrogate predicts the error and the objectives without exact values.
+    Known costs are computed exactly.
+
+    Example:
+        >>> from nas.algorithm.msunas import MSuNAS
+        >>> from nas.objective.known import KnownCost
+        >>> from nas.optimizer.nsga2 import NSGA2
+        >>> from nas.selector.subset import Subset
+        >>> from nas.space.integer import IntegerSpace
+        >>> from nas.surrogate.rbf import RBF
+        >>> size = KnownCost("size", lambda genomes: genomes.sum(axis=1))
+        >>> parts = {"surrogate": RBF(), "optimizer": NSGA2(), "selector": Subset()}
+        >>> algorithm = MSuNAS(space=IntegerSpace([0, 0], [9, 9]), objectives=[size], **parts)
+        >>> algorithm.steps, algorithm.evaluations
+        (31, 340)
+    """
 
     def __init__(
         self,
@@ -38,16 +56,16 @@ class MSuNAS(Algorithm):
 
         Args:
             space: Search space.
-            objectives: Objectives besides the error.
-            surrogate: Model of the top-1 error, and of those objectives that are not known exactly.
-            optimizer: Searches for candidates on predicted error and exact costs.
-            selector: Chooses which candidates are evaluated.
-            n_doe: Architectures in the initial design (published: 100).
-            n_iter: Architectures evaluated in each iteration (published: 8).
-            iterations: Iterations after the initial design (published: 30).
+            objectives: Objectives besides the top-1 error.
+            surrogate: Surrogate of the top-1 error and of the objectives without exact values.
+            optimizer: Optimizer that searches for candidates; it minimizes predicted errors and exact costs.
+            selector: Selector of the candidates to evaluate.
+            n_doe: Number of architectures in the initial design (published: 100).
+            n_iter: Number of architectures evaluated in each iteration (published: 8).
+            iterations: Number of iterations after the initial design (published: 30).
 
         Raises:
-            UserError: If the surrogate needs a larger initial design, or more than objectives.
+            UserError: If the surrogate needs a larger initial design, or metrics besides the objectives.
         """
         if surrogate.metrics:
             raise UserError(
@@ -67,9 +85,9 @@ class MSuNAS(Algorithm):
         self.evaluations = n_doe + iterations * n_iter
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the initial design, or the ``n_iter`` candidates that the surrogate and the selector chose.
+        """Return the initial design in step 0, and the ``n_iter`` chosen candidates in later steps.
 
-        Where the last population holds fewer new candidates than that, random ones are added.
+        If the optimizer finds fewer new candidates than ``n_iter``, random architectures are added.
         """
         if step == 0:
             return Batch(initial_design(self._space, self._n_doe, rng))  # Alg. 1, l. 1-7

@@ -1,4 +1,4 @@
-"""Neural Architecture Transfer (Lu et al. 2021, arXiv 2005.05859, Algorithm 1), as ENCAS's authors reproduced it."""
+"""Neural Architecture Transfer (Lu et al. 2021, arXiv 2005.05859, Algorithm 1), as reproduced by ENCAS's authors."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,25 @@ from nas.types import Batch, Count, Floats, Genomes, NonNegativeInt, PositiveInt
 
 
 class NAT(Algorithm):
-    """Surrogate-assisted search on weights that adapt to what it proposes.
+    """Surrogate-assisted search whose proposals also train the supernet.
 
-    A step proposes the best of what the step before evaluated and what the optimizer found: all of it is evaluated
-    with the weights that the training then has adapted to it. With frozen weights nothing is evaluated again, and
-    steps propose new architectures alone.
+    Each step runs in a fixed order. NAT proposes candidates, the training adapts the supernet's weights to them, and
+    the candidates are evaluated with the new weights. The candidates are the best of the previous step's architectures
+    and the optimizer's new ones. With frozen weights the algorithm proposes new architectures only, and no architecture
+    is evaluated twice.
+
+    Example:
+        >>> from nas.algorithm.nat import NAT
+        >>> from nas.objective.known import KnownCost
+        >>> from nas.optimizer.nsga3 import NSGA3
+        >>> from nas.selector.reference import Reference
+        >>> from nas.space.integer import IntegerSpace
+        >>> from nas.surrogate.rbf import RBF
+        >>> size = KnownCost("size", lambda genomes: genomes.sum(axis=1))
+        >>> parts = {"surrogate": RBF(), "optimizer": NSGA3(), "selector": Reference()}
+        >>> algorithm = NAT(space=IntegerSpace([0, 0], [9, 9]), objectives=[size], **parts, n_doe=20, n_iter=10)
+        >>> algorithm.steps, algorithm.evaluations, algorithm.reevaluates
+        (31, 320, True)
     """
 
     def __init__(
@@ -42,19 +56,23 @@ class NAT(Algorithm):
 
         Args:
             space: Search space.
-            objectives: Objectives besides the error.
-            surrogate: Model of the top-1 error, and of those objectives that are not known exactly.
-            optimizer: Searches for candidates on predicted error and exact costs, from the archive on.
-            selector: Chooses what is evaluated.
-            n_doe: Architectures, or cascades, in the initial design (published: 300; in the reproduction of NAT: 100).
-            n_iter: Architectures, or cascades, evaluated in each iteration (published: 300).
-            iterations: Iterations after the initial design (published: 30).
-            reevaluate: Whether architectures of the previous step may be chosen again; needs weights that adapt.
-            fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to; ``None`` for all
-                (published: all; in the reproduction of NAT: 100).
+            objectives: Objectives besides the top-1 error.
+            surrogate: Surrogate of the top-1 error and of the objectives without exact values.
+            optimizer: Optimizer that searches for candidates. It minimizes predicted errors and exact costs, and starts
+                from evaluated architectures.
+            selector: Selector of the architectures to evaluate, and of the evaluations to fit to if ``fit_on`` is
+                given.
+            n_doe: Number of architectures, or cascades, in the initial design (published: 300; in ENCAS's reproduction
+                of NAT: 100).
+            n_iter: Number of architectures, or cascades, evaluated in each iteration (published: 300).
+            iterations: Number of iterations after the initial design (published: 30).
+            reevaluate: Whether architectures of the previous step may be chosen and evaluated again. This needs a
+                training that changes the weights.
+            fit_on: Number of evaluations, chosen by the selector, that the surrogate is fitted to (published: all; in
+                ENCAS's reproduction of NAT: 100); ``None`` for all.
 
         Raises:
-            UserError: If the surrogate needs more evaluations.
+            UserError: If the surrogate needs more evaluations than ``n_doe``, ``n_iter`` or ``fit_on``.
         """
         self._check_parts(objectives, surrogate)
         self._predicted = Predicted(space, objectives, surrogate)
@@ -77,9 +95,10 @@ class NAT(Algorithm):
         """Raise UserError if the method cannot use the parts."""
 
     def propose(self, archive: Archive, step: int, rng: np.random.Generator) -> Batch:
-        """Return the initial design, or the ``n_iter`` architectures that the selector chose.
+        """Return the initial design in step 0, and the ``n_iter`` chosen architectures in later steps.
 
-        With frozen weights random ones are added where the optimizer found fewer; else there may be fewer at first.
+        If fewer architectures are available, random ones are added with frozen weights. Without frozen weights the
+        batch may then be smaller, which can happen in the first steps.
         """
         if step == 0:
             return Batch(initial_design(self._space, self._n_doe, rng))
@@ -108,18 +127,18 @@ class NAT(Algorithm):
         return Batch(batch, predicted, *names, fitted, evaluated[:, 0], parts, seconds=seconds)
 
     def _population(self, archive: Archive, step: int) -> list[Entry]:
-        """Return what the search goes on from: the last step's evaluations, or all where weights are frozen."""
+        """Return the successful evaluations of the previous step; of all steps if the weights are frozen."""
         entries = archive.batch(step - 1) if self.reevaluates else archive.entries()
         return [entry for entry in entries if entry.objectives is not None]
 
     def _arrays(self, entries: Sequence[Entry], m: int) -> tuple[Genomes, Floats]:
-        """Return the genomes, (n, d), and the ``m`` objectives, (n, m), of evaluations, if any."""
+        """Return the genomes, (n, d), and the ``m`` objectives, (n, m), of evaluations; n may be 0."""
         genomes = np.array([entry.architecture.genome for entry in entries], dtype=np.int64)
         evaluated = np.array([entry.objectives for entry in entries], dtype=np.float64)
         return genomes.reshape(-1, self._space.n_genes), evaluated.reshape(-1, m)
 
     def _filled(self, genomes: Genomes, seen: Genomes, rng: np.random.Generator) -> Genomes:
-        """Return ``n_iter`` genomes: the given ones, and random ones that are not among ``seen``."""
+        """Return the given genomes, filled up to ``n_iter`` with random genomes that are not among ``seen``."""
         missing = max(0, self._n_iter - len(genomes))
         return np.concatenate([genomes, self._space.sample_unseen(missing, seen, rng)])
 

@@ -1,4 +1,4 @@
-"""Random search with the budget of a surrogate-assisted one."""
+"""Random search with the same budget and steps as the surrogate-assisted algorithms."""
 
 from typing import final
 
@@ -13,18 +13,32 @@ from nas.types import Batch, Count, NonNegativeInt
 
 @final
 class RandomSearch(Algorithm):
-    """Evaluates architectures drawn uniformly, none twice, in the same steps as the other algorithms."""
+    """Random search: evaluates random architectures, each at most once.
+
+    Genes are sampled uniformly. The steps are those of the other algorithms.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from nas.algorithm.random import RandomSearch
+        >>> from nas.objective.base import TOP1_ERROR
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0, 0], [4, 4, 4])
+        >>> search = RandomSearch(space=space, n_doe=10, n_iter=5, iterations=2)
+        >>> archive = Archive.open(Path("archive.jsonl"), [TOP1_ERROR], space.names)
+        >>> search.evaluations, search.propose(archive, 0, np.random.default_rng(0)).genomes.shape
+        (20, (10, 3))
+    """
 
     def __init__(
         self, *, space: SearchSpace, n_doe: Count = 100, n_iter: Count = 8, iterations: NonNegativeInt = 30
     ) -> None:
-        """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as in ``algorithm=msunas``.
+        """Set the budget: ``n_doe + iterations * n_iter`` evaluations, as with ``algorithm=msunas``.
 
         Args:
             space: Search space.
-            n_doe: Architectures in the initial design.
-            n_iter: Architectures evaluated in each iteration.
-            iterations: Iterations after the initial design.
+            n_doe: Number of architectures in the initial design.
+            n_iter: Number of architectures evaluated in each iteration.
+            iterations: Number of iterations after the initial design.
         """
         self._space = space
         self._n_doe = n_doe

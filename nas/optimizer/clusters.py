@@ -1,4 +1,4 @@
-"""Clusters of a population in objective space, all of one size, some of them at the ends of the front."""
+"""Clusters of a population in objective space, all of the same size, some of them at the ends of the front."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,19 @@ import numpy.typing as npt
 
 from nas.types import Floats
 
-_ROUNDS = 50  # of k-means, which nearly always stops sooner
+_ROUNDS = 50  # maximum number of k-means iterations; k-means nearly always converges earlier
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """A population's clusters.
+    """Clusters of a population.
 
     Attributes:
-        members: Rows of the population in each cluster, shape (k, c); an individual may be in several, or in none.
-        of: The cluster that each individual takes its donors from, shape (n,).
-        extreme: The one objective that each cluster improves; -1 for those that improve all, shape (k,).
+        members: Rows of the population in each cluster, shape (k, c). An individual may be in several clusters, or in
+            none.
+        of: Index of the cluster that provides the donors of each individual, shape (n,).
+        extreme: Index of the only objective that a cluster improves, shape (k,); -1 for clusters that improve all
+            objectives.
     """
 
     members: npt.NDArray[np.int64]
@@ -26,10 +28,16 @@ class Clusters:
 
 
 def cluster(objectives: Floats, k: int, rng: np.random.Generator) -> Clusters:
-    """Divide a population by its objectives, shape (n, m), into k balanced clusters.
+    """Divide a population into k balanced clusters by its objectives.
 
-    Balanced k-leader means (Luong et al. 2014, section 3.2): k-means from leaders that lie far apart, then the
-    2 n / k individuals nearest to each mean. For each objective one cluster is extreme: the one with the best mean.
+    Balanced k-leader means (Luong et al. 2014, section 3.2): k-means starts from leaders that lie far apart. Each
+    cluster then consists of the 2 n / k individuals nearest to its mean. For each objective one cluster is extreme: the
+    one with the best mean.
+
+    Args:
+        objectives: Objectives of the population, shape (n, m).
+        k: Number of clusters.
+        rng: Random generator, the only source of randomness.
     """
     n, m = objectives.shape
     if k == 1:
@@ -54,7 +62,7 @@ def cluster(objectives: Floats, k: int, rng: np.random.Generator) -> Clusters:
 
 
 def _leaders(points: Floats, k: int, rng: np.random.Generator) -> list[int]:
-    """Return k rows that lie far apart: the largest in one objective, then always the farthest from all before."""
+    """Return k rows that lie far apart: the largest in a random objective, then each time the farthest from these."""
     leaders = [int(np.argmax(points[:, rng.integers(points.shape[1])]))]
     distances = _distances(points, points[leaders])[:, 0]
     for _ in range(1, k):
@@ -64,7 +72,7 @@ def _leaders(points: Floats, k: int, rng: np.random.Generator) -> list[int]:
 
 
 def _k_means(points: Floats, means: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return means, (k, m), and the index of the nearest for each point, (n,)."""
+    """Return the means, (k, m), and the index of the nearest mean for each point, (n,)."""
     k = len(means)
     nearest = np.argmin(_distances(points, means), axis=1)
     for _ in range(_ROUNDS):

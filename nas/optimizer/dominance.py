@@ -1,7 +1,8 @@
-"""Many points against a front of many members: sorted look-ups for two objectives, blocks of comparisons for more.
+"""Fast dominance checks of many points against a front.
 
-A front is an array, shape (a, m), of different points that do not dominate each other; with two objectives it is
-sorted by the first, ascending, and therefore by the second, descending.
+A front is an array, shape (a, m), of different points that do not dominate each other. With two objectives it is sorted
+by the first objective, ascending, and therefore by the second, descending; the checks are sorted look-ups. With more
+objectives the points are compared in blocks.
 """
 
 import moocore
@@ -12,11 +13,11 @@ from nas.types import Floats
 
 Bools = npt.NDArray[np.bool_]
 
-_BLOCK = 1 << 20  # comparisons at a time
+_BLOCK = 1 << 20  # comparisons in one block
 
 
 def compare(points: Floats, front: Floats) -> tuple[Bools, Bools]:
-    """Return which points, (n, m), a member of the front, (a, m), dominates, and which equal one, both (n,)."""
+    """Return which points, (n, m), the front, (a, m), dominates, and which points equal a member of it, both (n,)."""
     if len(front) == 0 or len(points) == 0:
         return np.zeros(len(points), dtype=bool), np.zeros(len(points), dtype=bool)
     if front.shape[1] == 2:
@@ -33,15 +34,15 @@ def compare(points: Floats, front: Floats) -> tuple[Bools, Bools]:
         below = _below(columns[:, None], points[rows].T[:, :, None])
         first[rows] = below.argmax(axis=1)
         reached[rows] = below[np.arange(len(below)), first[rows]]
-    equal = reached & in_all(front[first] == points)  # then no other member is below
+    equal = reached & in_all(front[first] == points)  # a point that equals a member is not dominated by another member
     return reached & ~equal, equal
 
 
 def merge(front: Floats, points: Floats) -> npt.NDArray[np.int64]:
-    """Return what is on the front of a front, (a, m), and points, (n, m), none of which the front dominates or equals.
+    """Return the indices, (k,), of the front of the union of a front, (a, m), and points, (n, m).
 
-    The result, shape (k,), indexes the two joined, the front first, and puts them in a front's order. Of equal
-    points the first is taken.
+    The front must not dominate or equal any of the points. The indices refer to the front followed by the points. They
+    are in the order of a front. Of equal points the first one is taken.
     """
     if front.shape[1] == 2:
         first, second = (np.concatenate([front[:, i], points[:, i]]) for i in range(2))
@@ -60,7 +61,7 @@ def merge(front: Floats, points: Floats) -> npt.NDArray[np.int64]:
 
 
 def _below(lower: Floats, upper: Floats) -> Bools:
-    """Return where ``lower`` is nowhere larger; the objectives are the first axis, (m, ...) -> (...)."""
+    """Return whether ``lower`` is at most ``upper`` in all objectives, which are the first axis, (m, ...) -> (...)."""
     result: Bools = lower[0] <= upper[0]
     for i in range(1, len(lower)):
         result &= lower[i] <= upper[i]
@@ -68,7 +69,7 @@ def _below(lower: Floats, upper: Floats) -> Bools:
 
 
 def in_all(comparisons: Bools) -> Bools:
-    """Return where all objectives agree: (..., m) -> (...), several times faster than ``all(axis=-1)``."""
+    """Return ``comparisons.all(axis=-1)``, (..., m) -> (...), several times faster for few objectives."""
     result: Bools = comparisons[..., 0]
     for i in range(1, comparisons.shape[-1]):
         result = result & comparisons[..., i]
@@ -76,11 +77,11 @@ def in_all(comparisons: Bools) -> Bools:
 
 
 def least_violated_front(objectives: Floats, violations: Floats) -> npt.NDArray[np.int64]:
-    """Return the indices, ascending, of those that no other dominates: the least violation first, then objectives.
+    """Return the ascending indices of the non-dominated rows among those with the least violation.
 
     Args:
-        objectives: Shape (n, m), n at least 1.
-        violations: Shape (n,), 0 where allowed.
+        objectives: Objectives, shape (n, m), n at least 1.
+        violations: Constraint violations, shape (n,), 0 for allowed genomes.
     """
     rows = np.flatnonzero(violations == violations.min())
     front: npt.NDArray[np.int64] = rows[moocore.is_nondominated(objectives[rows], keep_weakly=True)]

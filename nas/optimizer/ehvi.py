@@ -1,4 +1,4 @@
-"""A genetic algorithm that looks for the largest expected improvement of the front's hypervolume."""
+"""Genetic algorithm that maximizes the expected hypervolume improvement."""
 
 from typing import final
 
@@ -12,21 +12,32 @@ from nas.space.base import SearchSpace
 from nas.types import Count, Floats, Genomes, NonNegativeFloat, PositiveInt
 
 _MATES = 10
-"""Mates are at most as many places apart in the order of costs."""
+"""Maximum distance of two mates in the order of the costs."""
 _EXCHANGED = (0.0, 0.25, 0.5)
-"""Shares of the genes that come from the mate; each child has one of them."""
+"""Expected shares of genes from the mate; each child uses a random one of them."""
 _MUTATED = (1, 2, 4)
-"""Genes that are drawn anew, in the mean; each child has one of them."""
+"""Expected numbers of randomly drawn genes; each child uses a random one of them."""
 
 
 @final
 class EHVISearch(Optimizer):
-    """Maximizes the expected hypervolume improvement over the front of the initial genomes, in niches of cost.
+    """Genetic algorithm that maximizes the expected hypervolume improvement over the front of the initial genomes.
 
-    Where models say how sure they are (``Problem.deviation``), what a genome is worth is not its predicted place but
-    what it adds to the front in the mean over what it may turn out to be (Emmerich et al. 2011), so that what is
-    unknown counts. Children are parents that exchange genes with one of similar cost, and mutate. Survivors are the
-    best of each niche, an interval of the second objective: one niche's lead does not end the others.
+    The fitness of a genome is its expected hypervolume improvement (Emmerich et al. 2011). It grows with the
+    surrogate's uncertainty (``Problem.deviation``). Children exchange genes with a parent of similar cost, and mutate.
+    Survivors are the best genomes of each niche, an interval of the second objective. Niches keep genomes of all costs
+    in the population.
+
+    Example:
+        >>> from nas.optimizer.ehvi import EHVISearch
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0], [5, 5])
+        >>> evaluate = lambda genomes: np.column_stack([genomes.sum(axis=1), 5.0 - genomes[:, 0]])
+        >>> problem = Problem(space, evaluate, n_objectives=2, violation=lambda genomes, _: np.zeros(len(genomes)))
+        >>> optimizer = EHVISearch(population=20, generations=5, niches=5)
+        >>> genomes, objectives = optimizer.minimize(problem, space.smallest[None], np.random.default_rng(0))
+        >>> genomes.shape[1], objectives.min(axis=0).tolist()
+        (2, [0.0, 0.0])
     """
 
     def __init__(
@@ -38,14 +49,16 @@ class EHVISearch(Optimizer):
         survivors: PositiveInt = 8,
         margin: NonNegativeFloat = 0.1,
     ) -> None:
-        """Set the sizes.
+        """Set the sizes of the population and the reference point.
 
         Args:
             population: Number of children in each generation.
-            generations: Generations, the first of which are the initial genomes and random ones.
-            niches: Intervals of the second objective; of equal ratio where it is positive.
+            generations: Number of generations, including the first one of initial and random genomes.
+            niches: Number of niches, intervals of the second objective. They have equal ratios if it is always
+                positive, else equal lengths.
             survivors: Maximum number of survivors in each niche.
-            margin: Distance of the reference point beyond the worst values of the front, as a share of their range.
+            margin: Distance of the reference point beyond the worst values of the front, as a share of their range, 0
+                or more.
         """
         self._population = population
         self._generations = generations
@@ -54,7 +67,7 @@ class EHVISearch(Optimizer):
         self._margin = margin
 
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
-        """Return the last survivors and the non-dominated of all that was evaluated, (k, d) and (k, m)."""
+        """Return the last survivors and all non-dominated genomes, (k, d), and their objectives, (k, m)."""
         evaluations = Evaluations(problem, np.iinfo(np.int64).max)
         first = np.unique(evaluations(initial))
         filling = problem.space.sample(max(self._population - len(first), 0), rng)
@@ -76,7 +89,7 @@ class EHVISearch(Optimizer):
         return evaluations.genomes(kept), evaluations.objectives[kept]
 
     def _best(self, ids: Ids, evaluations: Evaluations, worth: Floats) -> Ids:
-        """Return the best of each niche of those that break constraints least."""
+        """Return the best genomes of each niche, among those with the least constraint violation."""
         violations = evaluations.violations[ids]
         ids = ids[violations == violations.min()]
         objectives = evaluations.objectives[ids]
@@ -95,7 +108,7 @@ def _allowed_front(evaluations: Evaluations, ids: Ids) -> Ids:
 
 
 def _worth(problem: Problem, evaluations: Evaluations, improvement: ExpectedImprovement, start: int) -> Floats:
-    """Return what the genomes from the id ``start`` on are worth; below zero where they are not allowed."""
+    """Return the expected improvement of genomes from id ``start`` on; negative for genomes that are not allowed."""
     ids = np.arange(start, evaluations.n)
     if len(ids) == 0:
         return np.zeros(0)
@@ -110,7 +123,7 @@ def _order(objectives: Floats) -> Ids:
 
 
 def _children(parents: Genomes, space: SearchSpace, n: int, rng: np.random.Generator) -> Genomes:
-    """Return ``n`` children of parents, (p, d), in the order of their costs; as they come, canonical or not."""
+    """Return ``n`` children, canonical or not, of parents, (p, d), that are sorted by cost."""
     places = rng.integers(len(parents), size=n)
     mates = np.clip(places + rng.integers(-_MATES, _MATES + 1, size=n), 0, len(parents) - 1)
     shape = (n, space.n_genes)

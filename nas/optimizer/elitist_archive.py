@@ -1,4 +1,4 @@
-"""The elitist archive of MO-GOMEA: the non-dominated of all evaluations, thinned out where there are too many."""
+"""Elitist archive of MO-GOMEA: the non-dominated evaluations, thinned out if there are too many."""
 
 from typing import final
 
@@ -8,30 +8,37 @@ from nas.optimizer.dominance import Bools, compare, merge
 from nas.optimizer.evaluations import Ids
 from nas.types import Floats
 
-_FILL = 0.6  # share of the capacity that thinning out leaves, as 0.75 and 1.25 of a target do in the original
+# Share of the capacity that thinning out leaves. The original allows 0.75 to 1.25 of a target, a ratio of 0.6.
+_FILL = 0.6
 
 
 @final
 class ElitistArchive:
-    """Ids of evaluations that do not dominate each other (Luong et al. 2014, section 3.4).
+    """Archive of the ids of non-dominated evaluations (Luong et al. 2014, section 3.4).
 
-    Less violation dominates more; so members are either all allowed, or they share the least violation yet.
+    A smaller constraint violation dominates a larger one. Therefore all members have the same violation: 0, or the
+    least violation so far.
 
-    Where there would be more members than the capacity, the objective space is divided into boxes, of which each
-    holds at most one: the coarsest grid that leaves more than 0.6 of the capacity. The grid goes when there are
-    fewer. (In the original a target takes the capacity's place, and 0.75 to 1.25 times the target are allowed.)
+    If there are more members than the capacity, a grid divides the objective space into boxes, each with at most one
+    member. It is the coarsest grid that leaves more than 0.6 of the capacity. The grid is removed when there are fewer
+    members. The original has a target size in place of the capacity, and allows 0.75 to 1.25 times the target.
 
     Attributes:
-        ids: Members, shape (a,).
-        objectives: Objectives of the members, shape (a, m); a front as ``nas.optimizer.dominance`` describes it.
+        ids: Ids of the members, shape (a,).
+        objectives: Objectives of the members, shape (a, m), a front in the sense of ``nas.optimizer.dominance``.
     """
 
     def __init__(self, capacity: int, n_objectives: int) -> None:
-        """Start empty."""
+        """Create an empty archive.
+
+        Args:
+            capacity: Maximum number of members after :meth:`thin_out`.
+            n_objectives: Number of objectives, m.
+        """
         self._capacity = capacity
         self._n_objectives = n_objectives
         self._violation = np.inf
-        self._sides: Floats | None = None  # of a box, shape (m,)
+        self._sides: Floats | None = None  # side lengths of a box, shape (m,); None without a grid
         self._occupied: set[bytes] = set()
         self._empty()
 
@@ -42,18 +49,28 @@ class ElitistArchive:
         self._occupied = set()
 
     def dominates(self, objectives: Floats, violations: Floats) -> Bools:
-        """Return which of n evaluations, objectives (n, m) and violations (n,), a member dominates, shape (n,)."""
+        """Return a mask, (n,), of the evaluations that a member dominates.
+
+        Args:
+            objectives: Objectives of the evaluations, shape (n, m).
+            violations: Constraint violations of the evaluations, shape (n,).
+        """
         dominated = compare(objectives, self.objectives)[0]
         result: Bools = (dominated & (violations == self._violation)) | (violations > self._violation)
         return result
 
     def offer(self, ids: Ids, objectives: Floats, violations: Floats) -> Ids:
-        """Take in what no member dominates or equals, of n evaluations: ids (n,), objectives (n, m), violations (n,).
+        """Add the evaluations that no member dominates or equals, and remove the members that they dominate.
 
-        A box that has a member keeps it. Members that are dominated leave.
+        With a grid, an evaluation is not added if its box has a member.
+
+        Args:
+            ids: Ids of the evaluations, shape (n,).
+            objectives: Objectives of the evaluations, shape (n, m).
+            violations: Constraint violations of the evaluations, shape (n,).
 
         Returns:
-            The ids that were taken in, shape (k,).
+            Ids of the added evaluations, shape (k,).
         """
         lowest = violations.min(initial=np.inf)
         if lowest < self._violation:
@@ -73,7 +90,7 @@ class ElitistArchive:
         return all_ids[kept[kept >= size]]
 
     def _one_a_box(self, objectives: Floats, kept: Ids, size: int) -> Ids:
-        """Return ``kept`` without the new ones, those from ``size`` on, whose box is occupied."""
+        """Return ``kept`` without new evaluations, indices from ``size`` on, whose box is occupied."""
         left = np.ones(size, dtype=bool)
         left[kept[kept < size]] = False
         self._occupied.difference_update(self._boxes(objectives[:size][left]))
@@ -89,14 +106,14 @@ class ElitistArchive:
         return _rows(np.floor(objectives / self._sides).astype(np.int64))
 
     def thin_out(self) -> None:
-        """Divide the objective space anew where there are too many members, or no longer where there are few."""
+        """Set a new grid if there are more members than the capacity, and remove the grid if there are few members."""
         few = int(_FILL * self._capacity)
         if self._sides is not None and len(self.ids) < few:
             self._sides = None
         if len(self.ids) <= self._capacity:
             return
         span = np.ptp(self.objectives, axis=0)
-        coarse, fine = 1, 1 << 25  # boxes along each objective
+        coarse, fine = 1, 1 << 25  # numbers of boxes along each objective
         while fine - coarse > 1:
             middle = (coarse + fine) // 2
             self._sides = span / middle

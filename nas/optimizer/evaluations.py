@@ -1,4 +1,4 @@
-"""The evaluations of one call of an optimizer: each genome once, whole populations at a time, within a budget."""
+"""Record of the evaluations in one run of an optimizer: each genome is evaluated once, within a budget."""
 
 from typing import final
 
@@ -13,19 +13,25 @@ Ids = npt.NDArray[np.int64]
 
 @final
 class Evaluations:
-    """Evaluates genomes in their canonical form and remembers them; each has an id, counted from 0.
+    """Evaluator and record of genomes in canonical form; each genome has an id, counted from 0.
 
-    A genome is known again by its exact bytes, one or two a gene; 600,000 genomes of ten genes take some 100 MB.
+    Known genomes are recognized by their exact bytes, usually one or two per gene. 600,000 genomes of ten genes take
+    about 100 MB of memory.
 
     Attributes:
-        n: Genomes evaluated so far, k.
+        n: Number of genomes evaluated so far, k.
         budget: Maximum number of evaluations.
-        objectives: Objectives of the genomes, shape (k, m), followed by unused rows; the index is the id.
+        objectives: Objectives of the genomes, shape (k, m), followed by unused rows. The id is the row index.
         violations: Constraint violations of the genomes, shape (k,), followed by unused entries; 0 for allowed genomes.
     """
 
     def __init__(self, problem: Problem, budget: int) -> None:
-        """Start with nothing evaluated; at most ``budget`` genomes will be."""
+        """Create an empty record.
+
+        Args:
+            problem: Problem to evaluate.
+            budget: Maximum number of evaluations.
+        """
         self.n = 0
         self.budget = budget
         self._problem = problem
@@ -40,7 +46,7 @@ class Evaluations:
 
     @property
     def spent(self) -> bool:
-        """Whether nothing new may be evaluated."""
+        """Whether the budget is spent."""
         return self.n >= self.budget
 
     def genomes(self, ids: Ids) -> Genomes:
@@ -48,9 +54,9 @@ class Evaluations:
         return self._genomes[ids] + self._lower
 
     def __call__(self, genomes: Genomes) -> Ids:
-        """Return the ids of genomes, canonical or not, (n, d) -> (n,); -1 where the budget was spent before.
+        """Return the ids of genomes, canonical or not, (n, d) -> (n,), and evaluate the new ones.
 
-        Those that are new have ids from the old ``n`` on, in their order.
+        New genomes get ids from the previous ``n`` on, in their order. The id is -1 for new genomes beyond the budget.
         """
         canonical = self._problem.space.canonical(genomes)
         compact = np.ascontiguousarray(canonical - self._lower, dtype=self._genomes.dtype)
@@ -59,7 +65,7 @@ class Evaluations:
         ids = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
         if len(known) > self.n:
             new = np.arange(self.n, len(known))
-            first = np.searchsorted(np.maximum.accumulate(ids), new)  # where each of them comes up
+            first = np.searchsorted(np.maximum.accumulate(ids), new)  # row of the first occurrence of each new genome
             if len(known) > self.budget:
                 for row in first[new >= self.budget]:
                     del known[keys[row]]

@@ -1,4 +1,4 @@
-"""Genetic algorithms of pymoo on integer genomes: what they have in common."""
+"""Common parts of the genetic algorithms that run through pymoo on integer genomes."""
 
 from typing import Any
 from warnings import catch_warnings
@@ -21,18 +21,18 @@ from nas.types import Floats, Genomes
 def run(
     problem: Problem, algorithm: GeneticAlgorithm, generations: int, rng: np.random.Generator
 ) -> tuple[Genomes, Floats]:
-    """Return the last population, canonical genomes (k, d) and objectives (k, m).
+    """Run a genetic algorithm and return its last population: canonical genomes, (k, d), and objectives, (k, m).
 
-    Individuals keep genes that are not expressed; what is evaluated, once, is their canonical form. Those that
-    are not allowed are left out, or all but those of least violation where none is allowed.
+    Individuals keep genes that are not expressed. Their canonical form is evaluated, each genome once. Only individuals
+    with the least constraint violation in the population are returned; these are the allowed ones if there are any.
 
     Args:
         problem: Problem to minimize.
-        algorithm: With initial genomes, ``IntegerMutation`` and ``canonical_duplicates``.
-        generations: Generations, the initial population counted as the first.
-        rng: The only source of randomness.
+        algorithm: Algorithm of pymoo with initial genomes, ``IntegerMutation`` and ``canonical_duplicates``.
+        generations: Number of generations, including the initial population.
+        rng: Random generator, the only source of randomness.
     """
-    with catch_warnings():  # pymoo changes the filters
+    with catch_warnings():  # pymoo changes the filters of warnings
         population = minimize(_Wrapped(problem), algorithm, ("n_gen", generations), seed=rng).pop
     violations = population.get("G")[:, 0]
     best = population[violations == violations.min()]
@@ -40,19 +40,23 @@ def run(
 
 
 def canonical_duplicates(space: SearchSpace) -> DefaultDuplicateElimination:
-    """Return what drops individuals whose canonical genome another one has."""
+    """Return an operator that removes individuals with the same canonical genome as another one."""
     return DefaultDuplicateElimination(func=lambda population: space.canonical(_integers(population.get("X"))))
 
 
 class IntegerMutation(Mutation):  # type: ignore[misc]
     """Polynomial mutation of integers by rounding.
 
-    It acts on the interval that reaches half a unit beyond each bound, so that the bounds are as likely as other
-    values.
+    The mutated interval extends half a unit beyond each bound, so that the bounds are as likely as other values.
     """
 
     def __init__(self, eta: float, probability: float) -> None:
-        """Set the distribution index, and the probability of each gene."""
+        """Set the distribution.
+
+        Args:
+            eta: Distribution index, above 0.
+            probability: Mutation probability of each gene, 0 to 1.
+        """
         super().__init__()
         self._eta = eta
         self._probability = probability
@@ -80,7 +84,7 @@ class IntegerMutation(Mutation):  # type: ignore[misc]
 
 
 class _Wrapped(PymooProblem):  # type: ignore[misc]
-    """The problem as pymoo sees it; the violation is one inequality, and every genome is evaluated once."""
+    """Problem in the form of pymoo. The violation is one inequality constraint; each genome is evaluated once."""
 
     def __init__(self, problem: Problem) -> None:
         self._evaluations = Evaluations(problem, np.iinfo(np.int64).max)

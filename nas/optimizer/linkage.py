@@ -1,4 +1,4 @@
-"""Linkage trees: which genes of a population belong together."""
+"""Linkage trees: sets of genes that depend on each other in a population."""
 
 from typing import final
 
@@ -12,18 +12,23 @@ from nas.types import Floats, Genomes
 
 @final
 class LinkageTrees:
-    """Learns trees of sets of genes by average linkage (UPGMA) of normalized mutual information.
+    """Learner of linkage trees by average linkage (UPGMA) of normalized mutual information.
 
-    Luong et al. (2014, section 3.3) take mutual information as it is; genes with many values have more of it than
-    those with few, so that it is divided by the joint entropy here: 0 for independent genes, 1 where each of the two
-    determines the other.
+    Luong et al. (2014, section 3.3) use mutual information without normalization. It is larger for genes with many
+    values than for genes with few. Here it is divided by the joint entropy: 0 for independent genes, 1 if each of the
+    two genes determines the other.
 
     Attributes:
-        n_sets: Sets in a tree: each gene, and each merged set but the one of all genes.
+        n_sets: Number of sets in a tree: one for each gene, and one for each merged set except the set of all genes.
     """
 
     def __init__(self, lower: Genomes, upper: Genomes) -> None:
-        """Prepare for genes between these bounds, inclusive, shape (d,) each."""
+        """Set the bounds of the genes.
+
+        Args:
+            lower: Smallest value of each gene, shape (d,).
+            upper: Largest value of each gene, inclusive, shape (d,).
+        """
         self._lower = lower
         self._d = len(lower)
         self.n_sets = max(2 * self._d - 2, 1)
@@ -31,7 +36,12 @@ class LinkageTrees:
         self._strides = (upper - lower + 1)[self._second]
 
     def learn(self, genomes: Genomes, rng: np.random.Generator) -> Bools:
-        """Return the sets of the tree of genomes, (n, d), as masks, shape (n_sets, d); ties are broken at random."""
+        """Return the sets of the linkage tree as masks, shape (n_sets, d).
+
+        Args:
+            genomes: Genomes of a population, shape (n, d).
+            rng: Random generator that breaks ties.
+        """
         if self._d == 1:
             return np.ones((1, 1), dtype=bool)
         order = rng.permutation(self._d)
@@ -44,7 +54,7 @@ class LinkageTrees:
         return masks[:-1]
 
     def similarity(self, genomes: Genomes) -> Floats:
-        """Return the normalised mutual information of the genes of genomes, (n, d), shape (d, d), 0 to 1."""
+        """Return the normalized mutual information, 0 to 1, of all pairs of genes, (n, d) -> (d, d)."""
         choices = genomes - self._lower
         pairs = choices[:, self._first] * self._strides + choices[:, self._second]
         single, joint = _entropies(choices), _entropies(pairs)
@@ -55,7 +65,7 @@ class LinkageTrees:
 
 
 def _entropies(values: npt.NDArray[np.int64]) -> Floats:
-    """Return the entropies in nats of columns, (n, c) -> (c,), from the lengths of runs in their sorted values."""
+    """Return the entropy of each column in nats, (n, c) -> (c,), from the run lengths of its sorted values."""
     n, c = values.shape
     ordered = np.sort(np.ascontiguousarray(values.T, dtype=np.int32), axis=1)
     starts = np.ones((c, n), dtype=bool)

@@ -1,4 +1,4 @@
-"""Gene-pool optimal mixing of a whole population at a time."""
+"""Gene-pool optimal mixing of whole populations."""
 
 from dataclasses import dataclass
 from typing import final
@@ -15,12 +15,12 @@ from nas.types import Genomes
 
 @dataclass
 class Population:
-    """A population of n individuals.
+    """Population of n individuals.
 
     Attributes:
-        genomes: Shape (n, d); genes that are not expressed keep their values.
+        genomes: Genomes, shape (n, d). Genes that are not expressed keep their values.
         ids: Ids of the evaluations, shape (n,).
-        stagnation: Generations since the elitist archive last grew.
+        stagnation: Number of generations since the elitist archive last grew.
     """
 
     genomes: Genomes
@@ -30,17 +30,24 @@ class Population:
 
 @final
 class Mixing:
-    """One generation of MO-GOMEA (Luong et al. 2014, Alg. 2 and 3).
+    """Generations of MO-GOMEA (Luong et al. 2014, Alg. 2 and 3).
 
-    Each individual goes through the sets of its cluster's linkage tree in a random order of its own; individuals do
-    not see each other's offspring, so that all of them take each step together: one call evaluates every genome
-    that the step changed, and the elitist archive takes in all of them before any is accepted or not.
+    Each individual processes the sets of its cluster's linkage tree in its own random order. Individuals do not see
+    each other's offspring. Therefore all individuals take each step together: one call evaluates all genomes that the
+    step changed. The elitist archive is updated with all of them before any of them is accepted or rejected.
     """
 
     def __init__(
         self, evaluations: Evaluations, archive: ElitistArchive, trees: LinkageTrees, rng: np.random.Generator
     ) -> None:
-        """Mix with these evaluations and this archive, which populations share."""
+        """Set the parts, which all populations share.
+
+        Args:
+            evaluations: Record of all evaluations.
+            archive: Elitist archive.
+            trees: Learner of linkage trees.
+            rng: Random generator, the only source of randomness.
+        """
         self._evaluations = evaluations
         self._archive = archive
         self._trees = trees
@@ -48,7 +55,10 @@ class Mixing:
         self._grown = False
 
     def evaluate(self, genomes: Genomes) -> tuple[Ids, Ids]:
-        """Return the ids of genomes, (n, d) -> (n,), and those that the elitist archive took in; -1: no budget."""
+        """Return the ids of genomes, (n, d) -> (n,), and the ids that the elitist archive accepted, (k,).
+
+        The id of a genome is -1 if the budget was spent before its evaluation.
+        """
         start = self._evaluations.n
         ids = self._evaluations(genomes)
         new = np.arange(start, self._evaluations.n)
@@ -59,7 +69,12 @@ class Mixing:
         return ids, taken
 
     def generation(self, population: Population, n_clusters: int) -> None:
-        """Replace a population by its offspring."""
+        """Replace a population by its offspring.
+
+        Args:
+            population: Population, changed in place.
+            n_clusters: Number of clusters in objective space.
+        """
         n = len(population.ids)
         self._grown = False
         clusters = cluster(self._evaluations.objectives[population.ids], n_clusters, self._rng)
@@ -73,7 +88,7 @@ class Mixing:
         population.stagnation = 0 if self._grown else population.stagnation + 1
 
     def _mix(self, parents: Population, child: Population, clusters: Clusters, trees: Bools) -> Bools:
-        """Mix with members of the own cluster; return who accepted anything, shape (n,)."""
+        """Mix each individual with members of its cluster; return a mask of the changed individuals, shape (n,)."""
         n, n_sets = len(child.ids), self._trees.n_sets
         rows = np.arange(n)
         sets = self._sets(clusters.of)
@@ -90,7 +105,10 @@ class Mixing:
         return changed
 
     def _force(self, child: Population, rows: Ids, clusters: Clusters, trees: Bools) -> None:
-        """Forced improvement: mix with the elitist archive until something improves, or become a member of it."""
+        """Forced improvement: mix individuals with members of the elitist archive until they improve.
+
+        Individuals that do not improve are replaced by a member of the archive.
+        """
         goals = clusters.extreme[clusters.of]
         best = self._best()
         sets = self._sets(clusters.of[rows])
@@ -109,34 +127,37 @@ class Mixing:
         child.genomes[at] = self._evaluations.genomes(child.ids[at])
 
     def _sets(self, of: Ids) -> Ids:
-        """Return the sets of the trees of clusters, shape (n,), each column in a random order, shape (n_sets, n)."""
+        """Return the indices of tree sets, shape (n_sets, n), for individuals of the clusters ``of``, shape (n,).
+
+        Each column is in its own random order.
+        """
         n_sets = self._trees.n_sets
         orders: Ids = self._rng.permuted(np.tile(np.arange(n_sets)[:, None], (1, len(of))), axis=0)
         return orders + of * n_sets
 
     def _best(self) -> Ids:
-        """Return the archive's member that is best in each objective, shape (m,)."""
+        """Return the id of the archive member that is best in each objective, shape (m,)."""
         best: Ids = self._archive.ids[np.argmin(self._archive.objectives, axis=0)]
         return best
 
     def _elite(self, goals: Ids, best: Ids) -> Ids:
-        """Return a random member of the archive for each goal, (n,); the best one where the goal is an objective."""
+        """Return a donor's id for each goal, (n,): a random archive member, or the best one in a single objective."""
         members = self._archive.ids[self._rng.integers(len(self._archive.ids), size=len(goals))]
         return np.where(goals < 0, members, best[goals])
 
     def _attempt(self, child: Population, rows: Ids, donors: Genomes, masks: Bools, goals: Ids, *, forced: bool) -> Ids:
-        """Copy the donors' genes, where the masks say so, into rows of ``child``, and keep what is acceptable.
+        """Copy the masked genes of the donors into rows of ``child``, and keep the acceptable results.
 
         Args:
-            child: Changed in place.
-            rows: Who takes part, shape (r,).
-            donors: Genomes that genes are taken from, shape (r, d).
-            masks: Which genes, shape (r, d).
-            goals: The objective each row of ``child`` improves, -1 for all, shape (n,).
-            forced: Whether only what is better is acceptable.
+            child: Population of offspring, changed in place.
+            rows: Indices of the individuals that take part, shape (r,).
+            donors: Genomes that genes are copied from, shape (r, d).
+            masks: Masks of the copied genes, shape (r, d).
+            goals: Index of the objective that each individual of ``child`` improves, shape (n,); -1 for all objectives.
+            forced: Whether only improvements are acceptable.
 
         Returns:
-            The rows that accepted, shape (k,).
+            Indices of the individuals that accepted the copied genes, shape (k,).
         """
         before = child.genomes.take(rows, axis=0)
         trial = np.where(masks, donors, before)
@@ -154,7 +175,7 @@ class Mixing:
         return rows
 
     def _acceptable(self, ids: Ids, before: Ids, goals: Ids, taken: Ids, forced: bool) -> Bools:
-        """Return which of n evaluations may follow the ones before, shape (n,)."""
+        """Return a mask, shape (n,), of the new evaluations ``ids`` that may replace the evaluations ``before``."""
         violations = self._evaluations.violations
         new, old = (self._evaluations.objectives.take(i, axis=0) for i in (ids, before))
         change = violations[ids] - violations[before]

@@ -1,4 +1,4 @@
-"""MO-GOMEA: multi-objective gene-pool optimal mixing, with populations of all sizes interleaved."""
+"""MO-GOMEA: multi-objective gene-pool optimal mixing with interleaved populations of growing sizes."""
 
 from typing import final
 
@@ -12,21 +12,34 @@ from nas.optimizer.linkage import LinkageTrees
 from nas.optimizer.mixing import Mixing, Population
 from nas.types import Count, Floats, Genomes, PositiveInt
 
-_REPEATS = 20  # genomes looked at for each one of the budget, until a space counts as used up
+_REPEATS = (
+    20  # limit on looked-up genomes, known ones included, as a multiple of the budget; ends the search in small spaces
+)
 
 
 @final
 class MOGOMEA(Optimizer):
     """Multi-objective Gene-pool Optimal Mixing Evolutionary Algorithm.
 
-    Luong, La Poutré, Bosman: *Multi-objective Gene-pool Optimal Mixing Evolutionary Algorithms*, GECCO 2014, for
-    genes of any alphabets as in ENCAS (Chebykin et al. 2022), without a population size to choose: populations of
-    n, 2n, 4n, ... individuals take turns, each runs one generation for every two of the one before it, and one is
-    given up when a later one's front covers its own.
+    Luong, La Poutré, Bosman: *Multi-objective Gene-pool Optimal Mixing Evolutionary Algorithms*, GECCO 2014. As in
+    ENCAS (Chebykin et al. 2022), genes may have any number of values, and there is no population size to tune.
+    Populations of n, 2n, 4n, ... individuals take turns. Each population runs one generation for every two generations
+    of the next smaller one. A population stops when the front of a larger one covers its front.
 
-    Different from ENCAS's program: a population's offspring grow step by step together, so that evaluations come
-    as arrays; linkage is normalized mutual information; evaluations of a genome are counted once; and the elitist
-    archive keeps the first of several genomes with equal objectives.
+    Differences from ENCAS's program: all individuals of a population take each mixing step together, so that whole
+    arrays are evaluated at once. Linkage is normalized mutual information. Repeated evaluations of a genome count once.
+    The elitist archive keeps the first of several genomes with equal objectives.
+
+    Example:
+        >>> from nas.optimizer.mo_gomea import MOGOMEA
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0], [5, 5])
+        >>> evaluate = lambda genomes: np.column_stack([genomes.sum(axis=1), 5.0 - genomes[:, 0]])
+        >>> problem = Problem(space, evaluate, n_objectives=2, violation=lambda genomes, _: np.zeros(len(genomes)))
+        >>> optimizer = MOGOMEA(evaluations=50, population=8)
+        >>> genomes, objectives = optimizer.minimize(problem, space.smallest[None], np.random.default_rng(0))
+        >>> genomes.shape[1], objectives.min(axis=0).tolist()
+        (2, [0.0, 0.0])
     """
 
     def __init__(
@@ -35,18 +48,19 @@ class MOGOMEA(Optimizer):
         """Set the budget.
 
         Args:
-            evaluations: Different genomes evaluated, the initial ones among them; fewer where a space is used up.
-            population: Individuals of the first and smallest population.
-            archive_capacity: Maximum number of members of the elitist archive, which is the result.
+            evaluations: Number of different genomes to evaluate, including the initial ones. Fewer are evaluated if the
+                search finds no new genomes.
+            population: Number of individuals of the first population, which is the smallest.
+            archive_capacity: Maximum number of members of the elitist archive, which is the result of the search.
         """
         self._budget = evaluations
         self._population = population
         self._capacity = archive_capacity
 
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
-        """Return the elitist archive: non-dominated genomes, (k, d), different in objectives, (k, m).
+        """Return the elitist archive: non-dominated genomes, (k, d), and their objectives, (k, m), all different.
 
-        The initial genomes are all evaluated, however small the budget; the first populations start from them.
+        All initial genomes are evaluated, even if the budget is smaller. The first populations start from them.
         """
         evaluations = Evaluations(problem, max(self._budget, len(initial)))
         archive = ElitistArchive(self._capacity, problem.n_objectives)
@@ -67,7 +81,7 @@ class MOGOMEA(Optimizer):
 
 
 class _Turns:
-    """The interleaved populations."""
+    """Interleaved populations, which run their generations in turn."""
 
     def __init__(
         self,
@@ -87,10 +101,15 @@ class _Turns:
         self._rng = rng
         self._populations: list[Population] = []
         self._generations: list[int] = []
-        self._fronts: dict[int, Ids] = {}  # of the populations that go on
+        self._fronts: dict[int, Ids] = {}  # fronts of the populations that still run, by their index
 
     def run(self, smallest: int, looks: int) -> None:
-        """Give turns until the budget is spent or ``looks`` genomes were looked at, known ones too."""
+        """Run the populations until the budget is spent or ``looks`` genomes were looked up, including known ones.
+
+        Args:
+            smallest: Number of individuals of the first population.
+            looks: Maximum number of looked-up genomes.
+        """
         sets = 2 * self._problem.space.n_genes
         while not self._evaluations.spent and looks > 0:
             turn, again = 0, True
@@ -109,18 +128,18 @@ class _Turns:
                 turn += 1
 
     def _add(self, size: int) -> None:
-        """Add a population of what is left of the initial genomes, and random ones."""
+        """Add a population: the remaining initial genomes, filled up with random genomes to ``size`` individuals."""
         genomes, self._initial = self._initial[:size], self._initial[size:]
         drawn = self._problem.space.sample(size - len(genomes), self._rng)
         genomes = np.concatenate([genomes, drawn])
         ids, _ = self._mixing.evaluate(genomes)
-        known = ids >= 0  # all of them, but for the one that spends the budget
+        known = ids >= 0  # all of them, except in the population that spends the budget
         self._populations.append(Population(genomes[known], ids[known]))
         self._generations.append(0)
         self._fronts[len(self._populations) - 1] = ids[:0]
 
     def _give_up_covered(self, turn: int) -> None:
-        """Stop the smaller populations whose fronts the population's front covers."""
+        """Stop the smaller populations whose fronts are covered by the front of population ``turn``."""
         ids = self._populations[turn].ids
         objectives, violations = self._evaluations.objectives, self._evaluations.violations
         front = ids[least_violated_front(objectives[ids], violations[ids])]

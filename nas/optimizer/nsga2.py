@@ -15,9 +15,20 @@ from nas.types import Count, Floats, Genomes, PositiveFloat, PositiveInt, Probab
 class NSGA2(Optimizer):
     """NSGA-II (Deb et al. 2002) with two-point crossover and integer polynomial mutation.
 
-    This is the search for candidates in NSGANetV2 (Alg. 1, line 10): the population starts from the initial
-    genomes alone, and each gene mutates with probability 1/d. As in the published code, individuals keep genes
-    that are not expressed.
+    NSGANetV2 searches for candidates with it (Alg. 1, line 10). The first population consists of the initial genomes
+    only. Each gene mutates with probability 1/d. As in the published code, individuals keep genes that are not
+    expressed.
+
+    Example:
+        >>> from nas.optimizer.nsga2 import NSGA2
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0], [5, 5])
+        >>> evaluate = lambda genomes: np.column_stack([genomes.sum(axis=1), 5.0 - genomes[:, 0]])
+        >>> problem = Problem(space, evaluate, n_objectives=2, violation=lambda genomes, _: np.zeros(len(genomes)))
+        >>> optimizer = NSGA2(population=20, generations=5)
+        >>> genomes, objectives = optimizer.minimize(problem, space.smallest[None], np.random.default_rng(0))
+        >>> genomes.shape[1], objectives.min(axis=0).tolist()
+        (2, [0.0, 0.0])
     """
 
     def __init__(
@@ -31,10 +42,11 @@ class NSGA2(Optimizer):
         """Set the operators.
 
         Args:
-            population: Individuals that survive each generation.
-            generations: Generations, the initial population counted as the first.
-            crossover_probability: Crossover probability of each pair of parents.
-            mutation_eta: Distribution index of polynomial mutation; larger values stay closer to the parent.
+            population: Number of individuals that survive each generation.
+            generations: Number of generations, including the initial population.
+            crossover_probability: Crossover probability of each pair of parents, 0 to 1.
+            mutation_eta: Distribution index of the polynomial mutation, above 0; genes mutated with larger values stay
+                closer to the parent's.
         """
         self._population = population
         self._generations = generations
@@ -42,7 +54,7 @@ class NSGA2(Optimizer):
         self._mutation_eta = mutation_eta
 
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
-        """Return the last population, (k, d), and its objectives, (k, m)."""
+        """Return the genomes of the last population, (k, d), and their objectives, (k, m)."""
         algorithm = PymooNSGA2(
             pop_size=self._population,
             sampling=initial,

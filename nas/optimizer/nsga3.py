@@ -17,8 +17,19 @@ from nas.types import Count, Floats, Genomes, PositiveFloat, PositiveInt, Probab
 class NSGA3(Optimizer):
     """NSGA-III (Deb and Jain 2014) with uniform crossover and integer polynomial mutation.
 
-    This is the search for candidates in NAT (Lu et al. 2021) as ENCAS's code reproduces it. The directions lie on
-    Das and Dennis's grid, which for two objectives is where the published code's Riesz energy has its minimum.
+    NAT (Lu et al. 2021) searches for candidates with it, as reproduced in ENCAS's code. The reference directions form
+    the grid of Das and Dennis. For two objectives this grid minimizes the Riesz energy, as the published code does.
+
+    Example:
+        >>> from nas.optimizer.nsga3 import NSGA3
+        >>> from nas.space.integer import IntegerSpace
+        >>> space = IntegerSpace([0, 0], [5, 5])
+        >>> evaluate = lambda genomes: np.column_stack([genomes.sum(axis=1), 5.0 - genomes[:, 0]])
+        >>> problem = Problem(space, evaluate, n_objectives=2, violation=lambda genomes, _: np.zeros(len(genomes)))
+        >>> optimizer = NSGA3(population=20, generations=5, directions=10)
+        >>> genomes, objectives = optimizer.minimize(problem, space.smallest[None], np.random.default_rng(0))
+        >>> genomes.shape[1], objectives.min(axis=0).tolist()
+        (2, [0.0, 0.0])
     """
 
     def __init__(
@@ -34,15 +45,17 @@ class NSGA3(Optimizer):
         """Set the operators.
 
         Args:
-            population: Individuals that survive each generation.
-            generations: Generations, the initial population counted as the first.
-            directions: Reference directions; with three or more objectives the largest grid that is not larger.
-            crossover_probability: Crossover probability of each pair of parents.
-            mutation_probability: Mutation probability of each gene.
-            mutation_eta: Distribution index of polynomial mutation; larger values stay closer to the parent.
+            population: Number of individuals that survive each generation, at least ``directions``.
+            generations: Number of generations, including the initial population.
+            directions: Number of reference directions. With three or more objectives it is an upper limit: the largest
+                grid with at most this number is used.
+            crossover_probability: Crossover probability of each pair of parents, 0 to 1.
+            mutation_probability: Mutation probability of each gene, 0 to 1.
+            mutation_eta: Distribution index of the polynomial mutation, above 0; genes mutated with larger values stay
+                closer to the parent's.
 
         Raises:
-            UserError: If there are fewer individuals than directions.
+            UserError: If ``population`` is less than ``directions``.
         """
         if population < directions:
             raise UserError(
@@ -57,7 +70,7 @@ class NSGA3(Optimizer):
         self._mutation_eta = mutation_eta
 
     def minimize(self, problem: Problem, initial: Genomes, rng: np.random.Generator) -> tuple[Genomes, Floats]:
-        """Return the last population, (k, d), and its objectives, (k, m)."""
+        """Return the genomes of the last population, (k, d), and their objectives, (k, m)."""
         algorithm = PymooNSGA3(
             ref_dirs=reference_directions(self._directions, problem.n_objectives),
             pop_size=self._population,

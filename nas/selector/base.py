@@ -1,4 +1,4 @@
-"""Which of the candidates that an optimizer found are worth an evaluation."""
+"""Base class for selectors, which choose the candidates to evaluate."""
 
 from abc import ABC, abstractmethod
 
@@ -9,10 +9,13 @@ from nas.types import Floats
 
 
 class Selector(ABC):
-    """Chooses candidates by their predicted objectives and the front that is already known.
+    """Base class for selectors.
+
+    A selector chooses among the candidates that an optimizer found. It uses their predicted objectives and the Pareto
+    front of the evaluated architectures.
 
     Attributes:
-        uses_covariance: Whether it looks at how sure the model is; what it does not need is not computed.
+        uses_covariance: Whether the selector uses the covariance of the predictions; it is not computed otherwise.
 
     Example:
         >>> class First(Selector):
@@ -27,15 +30,15 @@ class Selector(ABC):
     def select(
         self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None = None
     ) -> npt.NDArray[np.int64]:
-        """Return the indices of ``n`` candidates, ascending, shape (n,); all of them where there are fewer.
+        """Return the indices of ``n`` candidates, ascending, shape (n,); all indices if there are fewer candidates.
 
         Args:
             candidates: Predicted error and exact costs of the candidates, shape (k, m).
             front: Objectives of the non-dominated evaluations, shape (f, m), f at least 1.
             n: Number of candidates to choose.
-            rng: The only source of randomness.
-            covariance: Covariance of the candidates' predicted errors, shape (k, k), if the surrogate has one;
-                selectors without use for it ignore it.
+            rng: Random generator, the only source of randomness.
+            covariance: Covariance of the candidates' predicted errors, shape (k, k); ``None`` if the surrogate has no
+                uncertainty. Selectors with ``uses_covariance = False`` ignore it.
         """
         if len(candidates) <= n:
             return np.arange(len(candidates), dtype=np.int64)
@@ -45,4 +48,4 @@ class Selector(ABC):
     def choose(
         self, candidates: Floats, front: Floats, n: int, rng: np.random.Generator, covariance: Floats | None
     ) -> npt.NDArray[np.int64]:
-        """Do what :meth:`select` says, where there are more candidates than ``n``."""
+        """Return the indices of the ``n`` chosen candidates, as :meth:`select` does; k is larger than ``n`` here."""

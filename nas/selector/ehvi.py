@@ -1,4 +1,4 @@
-"""Candidates by the hypervolume they add in the mean over what they may turn out to be."""
+"""Selector by expected hypervolume improvement."""
 
 from typing import final
 
@@ -10,16 +10,27 @@ from nas.selector.base import Selector
 from nas.types import Floats, NonNegativeFloat
 
 _NOTHING = 1e-10
-"""Share of the box between the known and the reference point that counts as nothing."""
+"""Improvements up to this share of the box between the ideal point and the reference point count as zero."""
 
 
 @final
 class EHVI(Selector):
-    """Greedy expected hypervolume improvement (Emmerich et al. 2011), one candidate after the other.
+    """Selector by greedy expected hypervolume improvement (Emmerich et al. 2011).
 
-    A chosen candidate joins the front with its predicted error (the kriging believer of Ginsbourger et al. 2010), and
-    the others' uncertainty becomes what it would be if that one were evaluated: those that are much like it are worth
-    less than before. Without uncertainty this is the greedy choice by hypervolume improvement.
+    Candidates are chosen one after the other. A chosen candidate joins the front with its predicted error (kriging
+    believer, Ginsbourger et al. 2010). The covariance of the other candidates is then conditioned on it, which lowers
+    the expected improvement of similar candidates. Without uncertainty the choice is greedy by hypervolume
+    improvement.
+
+    Example:
+        >>> from nas.selector.ehvi import EHVI
+        >>> front = np.array([[10.0, 1.0], [5.0, 4.0]])
+        >>> candidates = np.array([[7.0, 2.0], [9.0, 1.5], [4.0, 9.0]])
+        >>> rng = np.random.default_rng(0)
+        >>> EHVI().select(candidates, front, 1, rng)
+        array([0])
+        >>> EHVI().select(candidates, front, 1, rng, covariance=np.diag([0.0, 100.0, 0.0]))
+        array([1])
     """
 
     uses_covariance = True
@@ -28,7 +39,8 @@ class EHVI(Selector):
         """Set the reference point.
 
         Args:
-            margin: Distance of the reference point beyond the worst values of the front, as a share of their range.
+            margin: Distance of the reference point beyond the worst values of the front, as a share of their range, 0
+                or more.
         """
         self._margin = margin
 
@@ -46,7 +58,7 @@ class EHVI(Selector):
             added = ExpectedImprovement(known, reference)(points, np.sqrt(variances))
             added[chosen] = -1
             if added.max() <= _NOTHING * np.prod(reference - known.min(axis=0, initial=np.inf)) and len(known):
-                known = known[:0]  # none adds anything: on among the rest as if nothing were known yet
+                known = known[:0]  # no candidate improves the front: choose among the rest as if the front were empty
                 continue
             best = int(np.argmax(added))
             chosen = np.append(chosen, best)

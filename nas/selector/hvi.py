@@ -1,4 +1,4 @@
-"""Candidates by the hypervolume they add."""
+"""Selector by hypervolume improvement."""
 
 import heapq
 from typing import final
@@ -14,19 +14,29 @@ from nas.types import Floats, NonNegativeFloat
 
 @final
 class HVI(Selector):
-    """Greedy hypervolume improvement: always the candidate that adds most to the front and those chosen before.
+    """Selector by greedy hypervolume improvement.
 
-    What a candidate adds never grows while others are chosen; so only those whose last known value leads are
-    looked at again, and the result is that of looking at all of them each time. Where none adds anything,
-    the choice goes on among the rest as if nothing were known yet.
+    Each choice is the candidate that adds most hypervolume to the union of the front and the chosen candidates. A
+    candidate's improvement never grows while others are chosen. It is therefore enough to recompute the candidate with
+    the largest last known value; the result is the same as with recomputing all of them. If no candidate adds
+    hypervolume, the choice continues among the remaining ones as if the front were empty.
+
+    Example:
+        >>> from nas.selector.hvi import HVI
+        >>> front = np.array([[10.0, 1.0], [5.0, 4.0]])
+        >>> candidates = np.array([[7.0, 2.0], [9.0, 1.5], [4.0, 9.0]])
+        >>> rng = np.random.default_rng(0)
+        >>> HVI().select(candidates, front, 1, rng)
+        array([0])
     """
 
     def __init__(self, *, margin: NonNegativeFloat = 0.1) -> None:
         """Set the reference point.
 
         Args:
-            margin: Distance of the reference point beyond the worst values of front and non-dominated candidates, as a
-                share of their range in each objective; with 0 the ends of the front add no hypervolume.
+            margin: Distance of the reference point beyond the worst values of the front and the non-dominated
+                candidates, as a share of their range in each objective, 0 or more. With 0 the ends of the front add no
+                hypervolume.
         """
         self._margin = margin
 
@@ -44,7 +54,7 @@ class HVI(Selector):
         while len(chosen) < n:
             points = (candidates[left] - low) / span
             picked = _greedy(points, base, n - len(chosen), reference)
-            if not picked and len(base) == 0:  # all lie beyond the reference point
+            if not picked and len(base) == 0:  # all candidates lie beyond the reference point
                 picked = np.argsort(moocore.pareto_rank(points), kind="stable")[: n - len(chosen)].tolist()
             chosen += left[picked].tolist()
             left = np.delete(left, picked)
@@ -53,7 +63,7 @@ class HVI(Selector):
 
 
 def _greedy(points: Floats, base: Floats, n: int, reference: Floats) -> list[int]:
-    """Return up to ``n`` of the points, (k, m), that add to ``base``, (b, m), in the order of how much."""
+    """Return the indices of up to ``n`` points, (k, m), that add hypervolume to ``base``, (b, m), largest first."""
     volume = _volume(base, reference)
     heap = [(volume - _volume(np.concatenate([base, point[None]]), reference), i, 0) for i, point in enumerate(points)]
     heapq.heapify(heap)

@@ -1,4 +1,4 @@
-"""Candidates by reference directions, as NSGA-III selects survivors."""
+"""Selector by reference directions, as in the survival of NSGA-III."""
 
 from typing import final
 
@@ -15,19 +15,28 @@ _SMALL = 1e-6
 
 @final
 class Reference(Selector):
-    """Whole fronts of candidates first, then those that fill the emptiest directions (Deb and Jain 2014, Alg. 1-4).
+    """Selector by non-dominated sorting and reference directions (NSGA-III, Deb and Jain 2014, Alg. 1-4).
 
-    This is how NAT (Lu et al. 2021) picks what it evaluates. The published code normalizes by the extreme points of
-    all the candidates it ever saw; here those of the candidates and of the known front take their place, so that
-    the choice depends on nothing but its arguments.
+    It takes whole fronts of candidates first. From the front that does not fit as a whole, it takes candidates of the
+    directions with the fewest members. NAT (Lu et al. 2021) chooses its evaluations in this way. The published code
+    normalizes by the extreme points of all candidates of the run. Here the extreme points of the current candidates
+    and the front are used, so that the choice depends on the arguments only.
+
+    Example:
+        >>> from nas.selector.reference import Reference
+        >>> front = np.array([[10.0, 1.0], [5.0, 4.0]])
+        >>> candidates = np.array([[7.0, 2.0], [9.0, 1.5], [4.0, 9.0]])
+        >>> rng = np.random.default_rng(0)
+        >>> Reference(directions=10).select(candidates, front, 2, rng).shape
+        (2,)
     """
 
     def __init__(self, *, directions: PositiveInt = 100) -> None:
         """Set the number of reference directions.
 
         Args:
-            directions: Number of reference directions; with three or more objectives the largest grid that is not
-                larger.
+            directions: Number of reference directions. With three or more objectives it is an upper limit: the largest
+                grid of Das and Dennis with at most this number is used.
         """
         self._directions = directions
 
@@ -36,7 +45,7 @@ class Reference(Selector):
     ) -> npt.NDArray[np.int64]:
         """Return the indices of the ``n`` chosen candidates, ascending, shape (n,)."""
         ranks = moocore.pareto_rank(candidates)
-        last = np.sort(ranks)[n - 1]  # the front that does not fit as a whole
+        last = np.sort(ranks)[n - 1]  # rank of the front that does not fit as a whole
         chosen, waiting = np.flatnonzero(ranks < last), np.flatnonzero(ranks == last)
         ideal, nadir = _bounds(np.concatenate([candidates, front]))
         directions = reference_directions(self._directions, candidates.shape[1])
@@ -47,9 +56,10 @@ class Reference(Selector):
 
 
 def _bounds(points: Floats) -> tuple[Floats, Floats]:
-    """Return the ideal point and the nadir, shape (m,) each, by the hyperplane through the extreme points.
+    """Return the ideal point and the nadir point, shape (m,) each, from the hyperplane through the extreme points.
 
-    Where there is no such plane, or it lies beyond all points, the worst of the non-dominated points count.
+    The nadir point is never beyond the worst values of all points. If there is no such hyperplane, it consists of the
+    worst values of the non-dominated points.
     """
     best = points[non_dominated(points)]
     ideal, worst = points.min(axis=0), points.max(axis=0)
@@ -66,7 +76,7 @@ def _bounds(points: Floats) -> tuple[Floats, Floats]:
 
 
 def _nearest_directions(points: Floats, directions: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the direction that each normalised point, (k, m), lies nearest to, and how far off, both (k,)."""
+    """Return the nearest direction of each normalized point, (k, m), and the distance to it, both (k,)."""
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     along = points @ unit.T
     squares = np.maximum((points**2).sum(axis=1)[:, None] - along**2, 0.0)
@@ -81,14 +91,15 @@ def _fill(
     n: int,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Return ``n`` of the waiting, one after the other from a direction with the fewest members.
+    """Return the indices of ``n`` candidates, each of them from a direction with the fewest members.
 
     Args:
-        niches: Direction of each that waits, shape (k,).
-        distances: Distance of each candidate, shape (k,).
-        counts: Members of all directions so far, shape (directions,); changed in place.
+        niches: Direction of each candidate, shape (k,).
+        distances: Distance of each candidate to its direction, shape (k,).
+        counts: Number of members of each direction, shape (directions,); changed in place.
         n: Number of candidates to choose, at most k.
-        rng: Chooses among directions with equally many members, and among the waiting of one that has any.
+        rng: Random generator. It breaks ties between directions, and chooses among the candidates of a direction that
+            has members already.
     """
     waiting = {int(niche): list(rng.permutation(np.flatnonzero(niches == niche))) for niche in np.unique(niches)}
     filled: list[int] = []

@@ -1,4 +1,4 @@
-"""NSGANetV2's subset selection: candidates that even out the front's spacing, found exactly."""
+"""Subset selection of NSGANetV2: candidates that make the spacing of the front even, found exactly."""
 
 from typing import final
 
@@ -11,12 +11,19 @@ from nas.types import Floats
 
 @final
 class Subset(Selector):
-    """Chooses the candidates that make the second objective's values on the front as evenly spaced as possible.
+    """Selector for an even spacing of the front in the second objective.
 
-    Minimizes the standard deviation of the gaps between neighbors in the union of front and chosen candidates
-    (NSGANetV2, Alg. 1, line 11 and Fig. 3(c)-(d)). The paper's code searches with a genetic algorithm; here
-    dynamic programming finds the optimum: for fixed ends of the union the sum of all gaps is fixed, so that the
-    least sum of squared gaps is wanted, and that is a shortest path over the sorted values.
+    It minimizes the standard deviation of the gaps between neighbors in the union of the front and the chosen
+    candidates (NSGANetV2, Alg. 1, line 11 and Fig. 3(c)-(d)). The published code searches with a genetic algorithm.
+    Here dynamic programming finds the optimum. For fixed ends of the union the sum of the gaps is constant, so that the
+    optimum has the least sum of squared gaps. This is a shortest path over the sorted values.
+
+    Example:
+        >>> from nas.selector.subset import Subset
+        >>> front = np.array([[10.0, 1.0], [5.0, 4.0]])
+        >>> candidates = np.array([[7.0, 2.5], [9.0, 1.5], [6.0, 3.9]])
+        >>> Subset().select(candidates, front, 1, np.random.default_rng(0))
+        array([0])
     """
 
     def choose(
@@ -30,12 +37,12 @@ class Subset(Selector):
 
 
 def _even_spacing(values: Floats, fixed: npt.NDArray[np.bool_], n: int) -> list[int]:
-    """Return the positions of ``n`` free values whose union with the fixed ones has the most even gaps.
+    """Return the positions of ``n`` free values whose union with the fixed values has the most even gaps.
 
     Args:
-        values: Ascending, shape (k,).
-        fixed: Which of them are in the union in any case, shape (k,); at least one.
-        n: Number of further candidates to choose, fewer than there are.
+        values: Values in ascending order, shape (k,).
+        fixed: Mask of the values that are always in the union, shape (k,); at least one is true.
+        n: Number of free values to choose, less than the number of free values.
     """
     first_fixed, last_fixed = np.flatnonzero(fixed)[[0, -1]]
     gaps = int(fixed.sum()) + n - 1
@@ -54,13 +61,14 @@ def _shortest_paths(
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Return the least sum of squared gaps from ``start`` to each position with each number of free values.
 
-    Both results have shape (k, n + 1): the sums (infinite where impossible) and the position before.
+    Both results have shape (k, n + 1): the sums, infinite if there is no such path, and the previous position on the
+    path.
     """
     squares = np.full((len(values), n + 1), np.inf)
     previous = np.full((len(values), n + 1), -1, dtype=np.int64)
     squares[start, int(not fixed[start])] = 0.0
     for position in range(start + 1, len(values)):
-        skippable = np.flatnonzero(fixed[start:position])  # a fixed value may not be jumped over
+        skippable = np.flatnonzero(fixed[start:position])  # a path must not skip a fixed value
         low = start + int(skippable[-1]) if len(skippable) else start
         sums = squares[low:position] + (values[position] - values[low:position, None]) ** 2
         came = np.argmin(sums, axis=0)

@@ -1,4 +1,4 @@
-"""The surrogate that ranks best in cross-validation."""
+"""Adaptive choice of the surrogate that ranks best in cross-validation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +19,27 @@ Factory = Callable[..., Surrogate]
 
 @final
 class Adaptive(Surrogate):
-    """Adaptive switching (NSGANetV2, section 3.2 and Alg. 1, line 9): cross-validated choice among surrogates.
+    """Adaptive switching (NSGANetV2, section 3.2 and Alg. 1, line 9): choice among surrogates by cross-validation.
 
-    The winner has the largest mean minus standard deviation of Kendall's tau over the folds, and is then fitted to
-    all points; of equals the one named first. Candidates are tried in their order, and one is given up as soon as it
-    could not win even if it ranked the folds that are left as well as possible. As many folds as torch has threads
-    run at a time. Candidates that cannot be fitted to a fold's points do not take part, unless that leaves none.
+    The score of a candidate is the mean minus the standard deviation of Kendall's tau over the folds. The candidate
+    with the largest score wins; of equal ones the first. The winner is then fitted to all points. Candidates are
+    evaluated in their order. A candidate is given up as soon as it cannot win even with perfect ranks on the remaining
+    folds. As many folds run at the same time as torch has threads. Candidates that need more points than a fold leaves
+    do not take part, unless no candidate would be left.
 
-    Where there are several outputs, a fold's tau is the mean over them; one without any order counts as 0.
+    With several outputs, tau of a fold is the mean over the outputs. An output without defined tau counts as 0.
+
+    Example:
+        >>> from nas.space.integer import IntegerSpace
+        >>> from nas.surrogate.adaptive import Adaptive
+        >>> from nas.surrogate.gp import GP
+        >>> from nas.surrogate.rbf import RBF
+        >>> others = {name: None for name in ("rbf_ensemble", "mlp", "cart", "additive_gp")}  # do not take part
+        >>> surrogate = Adaptive(candidates=("rbf", "gp"), folds=2, rbf=RBF, gp=GP, **others)
+        >>> genomes = IntegerSpace([0, 0], [4, 4]).sample(20, np.random.default_rng(0))
+        >>> surrogate.fit(genomes, 1.0 * genomes[:, :1] + genomes[:, 1:])
+        >>> surrogate.winner
+        'rbf'
     """
 
     name = "adaptive"
@@ -51,18 +64,19 @@ class Adaptive(Surrogate):
         """Set the candidates.
 
         Args:
-            candidates: Surrogates that take part, the fast ones first.
-            folds: Number of folds of the cross-validation, 2 or more (published: 10).
-            seed: Seed of the division into folds.
-            rbf: Makes a new one, as the following do.
-            rbf_ensemble: The same.
-            gp: The same.
-            mlp: The same.
-            cart: The same.
-            additive_gp: The same.
+            candidates: Names of the surrogates that take part, all different, in the order of their evaluation; fast
+                ones first.
+            folds: Number of folds of the cross-validation, at least 2 (published: 10).
+            seed: Seed of the random division into folds.
+            rbf: Function that makes a new ``rbf`` surrogate.
+            rbf_ensemble: Function that makes a new ``rbf_ensemble`` surrogate.
+            gp: Function that makes a new ``gp`` surrogate.
+            mlp: Function that makes a new ``mlp`` surrogate.
+            cart: Function that makes a new ``cart`` surrogate.
+            additive_gp: Function that makes a new ``additive_gp`` surrogate.
 
         Raises:
-            UserError: If there are no candidates, one is named twice, or there is one fold.
+            UserError: If there are no candidates, a candidate is named twice, or there are fewer than two folds.
         """
         if not candidates or len(set(candidates)) < len(candidates):
             raise UserError(
@@ -86,16 +100,20 @@ class Adaptive(Surrogate):
         self._chosen: Surrogate | None = None
 
     def minimum_points(self, n_genes: int) -> int:
-        """Return the least number of points that one of the candidates needs."""
+        """Return the smallest number of points that any of the candidates needs."""
         return min(make().minimum_points(n_genes) for make in self._make.values())
 
     @property
     def winner(self) -> str:
-        """The candidate in use; before the first fit, ``"adaptive"``."""
+        """Name of the candidate in use; ``"adaptive"`` before the first fit."""
         return self.name if self._chosen is None else self._chosen.name
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Choose on values, (n, d) and (n, m), and fit to all; ValueError below ``minimum_points`` different ones."""
+        """Choose a candidate by cross-validation, and fit it to the values, (n, m), of genomes, (n, d).
+
+        Raises:
+            ValueError: If there are fewer different genomes than ``minimum_points``.
+        """
         points, means = self.different(genomes, values)
         order = np.random.default_rng(self._seed).permutation(len(points))
         folds = np.array_split(order, min(self._folds, len(points) // 2)) if len(points) >= 4 else []
@@ -111,17 +129,17 @@ class Adaptive(Surrogate):
         self._chosen = chosen
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values with the winner, (k, d) -> (k, m)."""
+        """Return the values that the winner predicts, (k, d) -> (k, m)."""
         assert self._chosen is not None, "fit comes first"
         return self._chosen.predict(genomes)
 
     def deviation(self, genomes: Genomes) -> Floats | None:
-        """Return the winner's deviations, (k, d) -> (k, m); ``None`` where it has none."""
+        """Return the winner's standard deviations, (k, d) -> (k, m); ``None`` if it has none."""
         assert self._chosen is not None, "fit comes first"
         return self._chosen.deviation(genomes)
 
     def covariance(self, genomes: Genomes) -> Floats | None:
-        """Return the winner's covariances of the first output, (k, d) -> (k, k); ``None`` where it has none."""
+        """Return the winner's covariance of the first output, (k, d) -> (k, k); ``None`` if it has none."""
         assert self._chosen is not None, "fit comes first"
         return self._chosen.covariance(genomes)
 
@@ -131,7 +149,14 @@ class Adaptive(Surrogate):
     def _choose(
         self, usable: Sequence[str], points: Genomes, values: Floats, folds: Sequence[npt.NDArray[np.int64]]
     ) -> str:
-        """Return the candidate with the best score."""
+        """Return the name of the candidate with the best score.
+
+        Args:
+            usable: Names of the candidates, at least two.
+            points: Different genomes, shape (u, d).
+            values: Values of the genomes, shape (u, m).
+            folds: Indices of the genomes in each fold.
+        """
         best, highest = usable[0], -np.inf
         workers = torch.get_num_threads()
 
@@ -153,17 +178,25 @@ class Adaptive(Surrogate):
 
 
 def best_possible(taus: Sequence[float], n: int) -> float:
-    """Return the largest mean minus standard deviation of ``n`` values of at most 1 that begin with ``taus``.
+    """Return the largest possible score, mean minus standard deviation, of ``n`` values that begin with ``taus``.
 
-    For a given mean of the values that are left, the deviation is least where they are equal. As a function of that
-    value the score is concave: its maximum is at 1, or where its derivative is zero.
+    For a given mean of the remaining values, the standard deviation is smallest if they are equal. As a function of
+    that value the score is concave. Its maximum is at 1, or where its derivative is zero.
+
+    Args:
+        taus: Known values, at most 1.
+        n: Total number of values.
+
+    Example:
+        >>> round(best_possible([0.5, 0.5], 4), 3)
+        0.5
     """
     if not taus:
         return 1.0
     share, mean, variance = 1 - len(taus) / n, float(np.mean(taus)), float(np.var(taus))
     if share == 0:
         return mean - float(np.sqrt(variance))
-    # With x the distance of the others from the mean: mean + share x - sqrt((1 - share) (variance + share x^2)).
+    # The score is mean + share x - sqrt((1 - share) (variance + share x^2)); x: remaining values minus mean.
     x = 1 - mean
     if share < 0.5:
         x = min(x, (variance / (1 - 2 * share)) ** 0.5)

@@ -1,4 +1,4 @@
-"""Many regression trees, each on a random subset of the genes."""
+"""Ensemble of regression trees, each on a random subset of the genes."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,32 +13,44 @@ from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
 _STATES = 2_000_000
-"""Pairs of a genome and a tree that are followed together."""
+"""Maximum number of pairs of a genome and a tree that are evaluated together."""
 
 
 @final
 class CART(Surrogate):
-    """The mean of regression trees on random subsets of the genes (NSGANetV2, section 3.2; E2EPP, Sun et al. 2019).
+    """Mean of regression trees on random subsets of the genes (NSGANetV2, section 3.2; E2EPP, Sun et al. 2019).
 
-    A subset's size is uniform from 1 to the number of genes, and each tree is grown on all points until its leaves
-    are pure, as in the published code, by scikit-learn. Trees are then laid out in arrays and followed all at once.
-    They grow in as many threads as torch uses; subsets and trees depend on ``seed`` and the points alone.
+    As in the published code, the size of a subset is uniform from 1 to the number of genes, and scikit-learn grows each
+    tree on all points until its leaves are pure. The trees are then stored in shared arrays and evaluated together.
+    They grow in as many threads as torch uses. Subsets and trees depend on ``seed`` and the points only.
+
+    Example:
+        >>> from nas.surrogate.cart import CART
+        >>> genomes = np.array([[0, 0], [0, 3], [1, 2], [2, 0], [3, 1], [3, 3]])
+        >>> surrogate = CART(trees=20)
+        >>> surrogate.fit(genomes, 2.0 * genomes[:, :1] + genomes[:, 1:])
+        >>> surrogate.predict(genomes).shape, surrogate.deviation(genomes).shape
+        ((6, 1), (6, 1))
     """
 
     name = "cart"
 
     def __init__(self, *, trees: PositiveInt = 1000, seed: NonNegativeInt = 0) -> None:
-        """Set the size.
+        """Set the size of the ensemble.
 
         Args:
-            trees: Number of trees (published: 1,000, and 5,000 in the experiments' code).
-            seed: Seed of the subsets, and of the choice between equally good splits.
+            trees: Number of trees (published: 1,000; in the code of the experiments: 5,000).
+            seed: Seed of the random subsets of genes.
         """
         self._n_trees = trees
         self._seed = seed
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Grow the trees on values, (n, d) and (n, m); ValueError below two different points."""
+        """Grow the trees on the values, (n, m), of genomes, (n, d).
+
+        Raises:
+            ValueError: If there are fewer than two different genomes.
+        """
         known = self.standardised(genomes, values)
         points, targets, self._center, self._scale = known.points, known.targets, known.center, known.scale
         places = points.astype(np.float32)
@@ -56,7 +68,7 @@ class CART(Surrogate):
         self._lay_out(grown, subsets)
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k, m): the mean of the trees."""
+        """Return predicted values, the means of the trees' predictions, (k, d) -> (k, m)."""
         parts = [self._of_trees(part).mean(axis=1) for part in self._split(genomes)]
         mean: Floats = np.concatenate(parts) * self._scale + self._center
         return mean
@@ -68,7 +80,10 @@ class CART(Surrogate):
         return deviation
 
     def _lay_out(self, grown: Sequence[DecisionTreeRegressor], subsets: Sequence[npt.NDArray[np.int64]]) -> None:
-        """Put all trees' nodes in a row: a leaf is its own child, so that all trees can be followed equally long."""
+        """Store the nodes of all trees in shared arrays.
+
+        Each leaf is its own child, so that the same number of steps reaches a leaf in all trees.
+        """
         counts = [tree.tree_.node_count for tree in grown]
         starts = np.cumsum([0, *counts[:-1]])
         places = np.arange(sum(counts))
@@ -88,7 +103,7 @@ class CART(Surrogate):
         return [genomes[start : start + rows] for start in range(0, max(len(genomes), 1), rows)]
 
     def _of_trees(self, genomes: Genomes) -> Floats:
-        """Return what each tree predicts, standardised, (k, d) -> (k, trees, m)."""
+        """Return the standardized predictions of the trees, (k, d) -> (k, trees, m)."""
         nodes = np.tile(self._roots, (len(genomes), 1))
         rows = np.arange(len(genomes))[:, None]
         for _ in range(self._depth):

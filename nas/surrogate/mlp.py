@@ -1,4 +1,4 @@
-"""A multilayer perceptron."""
+"""Multilayer perceptron surrogate."""
 
 from itertools import pairwise
 from typing import final
@@ -14,11 +14,18 @@ from nas.types import Floats, Genomes, NonNegativeInt, PositiveFloat, PositiveIn
 
 @final
 class MLP(Surrogate):
-    """Four linear layers with ReLU between them (NSGANetV2, section 3.2), trained on whole batches by Adam.
+    """Multilayer perceptron: four linear layers with ReLU between them (NSGANetV2, section 3.2).
 
-    As in the published code: smooth L1 loss, a cosine schedule, dropout before the last layer, a random share of the
-    points held out, and of all epochs the weights with the lowest loss on these. Genes and values are standardized,
-    which the published code leaves out. All random numbers come from ``seed``.
+    As in the published code, Adam minimizes the smooth L1 loss with a cosine learning rate schedule, and there is
+    dropout before the last layer. Each epoch is one step on all training points. A random share of the points is held
+    out; the result is the weights of the epoch with the lowest loss on these points. Unlike in the published code,
+    genes and values are standardized. All random numbers come from ``seed``.
+
+    Example:
+        >>> from nas.surrogate.mlp import MLP
+        >>> surrogate = MLP(epochs=100, device="cpu")
+        >>> surrogate.name, surrogate.minimum_points(n_genes=10)
+        ('mlp', 4)
     """
 
     name = "mlp"
@@ -34,16 +41,16 @@ class MLP(Surrogate):
         seed: NonNegativeInt = 0,
         device: str,
     ) -> None:
-        """Set network and training.
+        """Set the network and its training.
 
         Args:
-            hidden: Features of each of the three hidden layers (published: 300).
-            dropout: Probability that a feature before the last layer is zeroed in training (published: 0.2).
-            learning_rate: Initial learning rate (published: 8e-4); it falls to zero.
-            epochs: Steps of the training, each on all points (published: 2,000).
-            held_out: Share of the points that choose the epoch (published: 0.2).
-            seed: Seed of weights, dropout and held-out architectures.
-            device: Torch device of the computation.
+            hidden: Number of features of each of the three hidden layers (published: 300).
+            dropout: Dropout probability before the last layer in training, 0 to 1 (published: 0.2).
+            learning_rate: Initial learning rate, which decays to zero (published: 8e-4).
+            epochs: Number of epochs, each of them one step on all training points (published: 2,000).
+            held_out: Share of the points that are held out to choose the best epoch, 0 to 1 (published: 0.2).
+            seed: Seed of the initial weights, the dropout and the choice of held-out points.
+            device: Torch device of the computation, for example ``"cuda:0"``.
         """
         self._hidden = hidden
         self._dropout = dropout
@@ -54,11 +61,15 @@ class MLP(Surrogate):
         self._device = torch.device(device)
 
     def minimum_points(self, n_genes: int) -> int:
-        """Return 4: enough to train on some and to hold out another."""
+        """Return 4, which leaves points to train on and a point to hold out."""
         return 4
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Train on values, (n, d) and (n, m); ValueError below four different points."""
+        """Train on the values, (n, m), of genomes, (n, d).
+
+        Raises:
+            ValueError: If there are fewer than four different genomes.
+        """
         points, means = self.different(genomes, values)
         self._middle, self._spread = points.mean(axis=0), _positive(points.std(axis=0))
         self._center, self._scale = means.mean(axis=0), _positive(means.std(axis=0))
@@ -76,7 +87,7 @@ class MLP(Surrogate):
         )
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k, m)."""
+        """Return predicted values, (k, d) -> (k, m)."""
         with torch.no_grad():
             inputs = self._tensor((genomes - self._middle) / self._spread)
             outputs = _forward(self._weights, inputs, None).cpu().numpy().astype(np.float64)
@@ -86,7 +97,7 @@ class MLP(Surrogate):
     def _train(
         self, inputs: Tensor, targets: Tensor, held_inputs: Tensor, held_targets: Tensor, generator: torch.Generator
     ) -> list[Tensor]:
-        """Return weights and biases of the layers, in turn, of the best epoch."""
+        """Return the weights and biases of the best epoch: weight and bias of the first layer, of the second, ..."""
         weights = self._first_weights(inputs.shape[1], targets.shape[1], generator)
         optimizer = torch.optim.Adam(weights, lr=self._learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self._epochs)
@@ -105,7 +116,7 @@ class MLP(Surrogate):
         return best
 
     def _first_weights(self, n_inputs: int, n_outputs: int, generator: torch.Generator) -> list[Tensor]:
-        """Return uniform weights and biases within one over the root of a layer's inputs, as torch begins."""
+        """Return uniform weights and biases within 1 / sqrt(number of inputs) of each layer, as in torch."""
         widths = (n_inputs, self._hidden, self._hidden, self._hidden, n_outputs)
         weights = []
         for before, after in pairwise(widths):
@@ -126,5 +137,5 @@ def _forward(weights: list[Tensor], inputs: Tensor, mask: Tensor | None) -> Tens
 
 
 def _positive(spread: Floats) -> Floats:
-    """Return the spreads with ones in place of zeros, for what never varies."""
+    """Return the standard deviations with 1 in place of 0, for genes and values that never vary."""
     return np.where(spread > 0, spread, 1.0)

@@ -1,4 +1,4 @@
-"""pySOT's radial basis functions, to compare with."""
+"""Radial basis function interpolation by pySOT, for comparisons."""
 
 import importlib
 import warnings
@@ -14,16 +14,24 @@ from nas.types import Floats, Genomes
 
 @final
 class PysotRBF(Surrogate):
-    """pySOT's ``RBFInterpolant`` with cubic kernel and linear tail, as NSGANetV2's published code uses it.
+    """``RBFInterpolant`` of pySOT with a cubic kernel and a linear tail, as in NSGANetV2's published code.
 
-    One interpolant for each output. Genomes that occur several times count once, with their mean value.
-    ``surrogate=rbf`` predicts the same without the package.
+    Each output has its own interpolant. Repeated genomes count once, with their mean value. ``surrogate=rbf`` makes the
+    same predictions without pySOT.
+
+    Example:
+        >>> from nas.surrogate.pysot_rbf import PysotRBF
+        >>> PysotRBF.name  # a surrogate can be made only if pySOT is installed
+        'pysot_rbf'
     """
 
     name = "pysot_rbf"
 
     def __init__(self, *, space: SearchSpace) -> None:
-        """Find the package.
+        """Import pySOT.
+
+        Args:
+            space: Search space.
 
         Raises:
             UserError: If pySOT is not installed or does not work with this version of Python.
@@ -32,20 +40,23 @@ class PysotRBF(Surrogate):
         _pysot()
 
     def minimum_points(self, n_genes: int) -> int:
-        """Return d + 1: the linear tail has that many coefficients."""
+        """Return d + 1, the number of coefficients of the linear tail."""
         return n_genes + 1
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Interpolate the values, (n, d) and (n, m); ValueError below d + 1 different points.
+        """Interpolate the values, (n, m), of genomes, (n, d).
 
-        pySOT's own factorisation has no answer for a gene that never varies; such genes are left out.
+        Genes that never vary are left out: the factorization of pySOT fails with them.
+
+        Raises:
+            ValueError: If there are fewer than d + 1 different genomes.
         """
         points, means = self.different(genomes, values)
         self._used = np.flatnonzero((points != points[0]).any(axis=0))
         self._models = [self._interpolant(points[:, self._used].astype(np.float64), column) for column in means.T]
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k, m)."""
+        """Return predicted values, (k, d) -> (k, m)."""
         points = genomes[:, self._used].astype(np.float64)
         return np.concatenate([model.predict(points) for model in self._models], axis=1)
 
@@ -54,7 +65,7 @@ class PysotRBF(Surrogate):
         d = len(self._used)
         model = pysot.RBFInterpolant(
             dim=d,
-            lb=np.zeros(d),  # unit bounds leave the genes as they are: pySOT would scale them
+            lb=np.zeros(d),  # pySOT scales genes by their bounds; unit bounds keep them unscaled
             ub=np.ones(d),
             kernel=pysot.CubicKernel(),
             tail=pysot.LinearTail(d),
@@ -65,7 +76,7 @@ class PysotRBF(Surrogate):
 
 def _pysot() -> Any:
     try:
-        with warnings.catch_warnings():  # its dependencies use what Python is about to remove
+        with warnings.catch_warnings():  # its dependencies use deprecated functions
             warnings.simplefilter("ignore")
             return importlib.import_module("pySOT.surrogate")
     except ImportError as error:

@@ -10,27 +10,39 @@ from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes
 
 _ETA = 1e-6
-"""Added to the kernel matrix's diagonal, as pySOT does."""
+"""Value that is added to the diagonal of the kernel matrix, as in pySOT."""
 
 
 @final
 class RBF(Surrogate):
     """Cubic RBF interpolant: s(x) = sum_j c_j |x - x_j|^3 + l_0 + l.x (NSGANetV2, section 3.2).
 
-    Works on the integer genes as they are, as the published code does. Equal to pySOT's ``RBFInterpolant`` with
-    ``CubicKernel`` and ``LinearTail`` where that is defined. Genomes that occur several times count once, with
-    their mean value; where the linear tail is not determined (a gene that never varies), the solution of least
-    norm is taken, so that such a gene has no influence.
+    As in the published code, the inputs are the integer genes without scaling. Predictions equal those of pySOT's
+    ``RBFInterpolant`` with ``CubicKernel`` and ``LinearTail`` wherever these are defined. Repeated genomes count once,
+    with their mean value. If the linear tail is not unique, for example because a gene never varies, the solution of
+    least norm is used; such a gene then has no influence.
+
+    Example:
+        >>> from nas.surrogate.rbf import RBF
+        >>> genomes = np.array([[0, 0], [0, 3], [1, 2], [2, 0], [3, 1], [3, 3]])
+        >>> surrogate = RBF()
+        >>> surrogate.fit(genomes, 2.0 * genomes[:, :1] + genomes[:, 1:])
+        >>> surrogate.predict(np.array([[2, 2]])).round(2)
+        array([[6.]])
     """
 
     name = "rbf"
 
     def minimum_points(self, n_genes: int) -> int:
-        """Return d + 1: the linear tail has that many coefficients."""
+        """Return d + 1, the number of coefficients of the linear tail."""
         return n_genes + 1
 
     def fit(self, genomes: Genomes, values: Floats) -> None:
-        """Interpolate the values, (n, d) and (n, m); ValueError below d + 1 different points."""
+        """Interpolate the values, (n, m), of genomes, (n, d).
+
+        Raises:
+            ValueError: If there are fewer than d + 1 different genomes.
+        """
         centers, means = self.different(genomes, values)
         self._centers = centers.astype(np.float64)
         tail = _tail(self._centers)
@@ -40,7 +52,7 @@ class RBF(Surrogate):
         self._coefficients = _solve(system, np.concatenate([np.zeros((size, means.shape[1])), means]))
 
     def predict(self, genomes: Genomes) -> Floats:
-        """Predict values, (k, d) -> (k, m)."""
+        """Return predicted values, (k, d) -> (k, m)."""
         points = genomes.astype(np.float64)
         features = np.hstack([_tail(points), cdist(points, self._centers) ** 3])
         predicted: Floats = features @ self._coefficients
@@ -52,10 +64,10 @@ def _tail(points: Floats) -> Floats:
 
 
 def _solve(system: Floats, right: Floats) -> Floats:
-    """Solve a symmetric system; where it is singular in double precision, for the solution of least norm.
+    """Solve a symmetric system; return the solution of least norm if it is singular in double precision.
 
-    Not through ``scipy.linalg.solve``: to hear of a bad condition from it takes a filter of warnings, and these are
-    shared by all threads.
+    ``scipy.linalg.solve`` is not used: it reports a bad condition by a warning only, and filters of warnings are shared
+    by all threads.
     """
     work = int(lapack.dsytrf_lwork(len(system), lower=1)[0])
     factor, pivots, failed = lapack.dsytrf(system, lower=1, lwork=work)

@@ -1,4 +1,4 @@
-"""The median of many radial basis function interpolants, each on a random subset of the genes."""
+"""Ensemble of radial basis function interpolants, each on a random subset of the genes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from nas.surrogate.base import Surrogate
 from nas.types import Floats, Genomes, NonNegativeInt, PositiveInt
 
 _ETA = 1e-6
-"""Added to the kernel matrices' diagonals, as pySOT does."""
+"""Value that is added to the diagonals of the kernel matrices, as in pySOT."""
 _RANK = 1e-10
-"""Directions of the linear tail that vary less than this share of the largest one (squared) are left out."""
+"""Smallest variance of a used direction of the linear tail, as a share of the largest variance."""
 _BATCH = 25
-"""Interpolants that are fitted or predicted together on the CPU; on a GPU ten times as many."""
+"""Number of interpolants that are fitted or evaluated together on the CPU; ten times as many on a GPU."""
 _CELLS = 500_000
-"""Kernel values that are in memory together when predicting on the CPU; on a GPU a hundred times as many."""
+"""Number of kernel values in memory during predictions on the CPU; a hundred times as many on a GPU."""
 
 
 @dataclass(frozen=True)
 class _Members:
-    """Interpolants on ``f`` genes and ``u`` points at most; what is missing is filled up with zeros.
+    """Batch of b interpolants on at most f genes and u points; smaller interpolants are padded with zeros.
 
     Attributes:
-        genes: Indices of genes, (b, f), d where there are fewer.
-        centers: Points z in the form that gives squared distances in one product, see ``_to_centers``, (b, f + 2, u).
-        weights: Kernel weights at each point, (b, u, m).
-        tails: Intercepts and slopes, (b, 1 + f, m).
+        genes: Indices of the genes, shape (b, f), padded with d.
+        centers: Points in the form of ``_to_centers``, which gives squared distances by one product, (b, f + 2, u).
+        weights: Kernel weights of the points, shape (b, u, m).
+        tails: Intercepts and slopes of the linear tails, shape (b, 1 + f, m).
     """
 
     genes: Tensor
@@ -41,24 +41,33 @@ class _Members:
 
 @final
 class RBFEnsemble(Surrogate):
-    """The median of cubic RBF interpolants on random subsets of the genes (NAT, Lu et al. 2021, section 3.3).
+    """Median of cubic RBF interpolants on random subsets of the genes (NAT, Lu et al. 2021, section 3.3).
 
-    As in the published code, a subset's size is uniform from 1 to the number of genes, and a subset is drawn again
-    unless there are more different points on its genes than it has genes. Points that are equal on them count once,
-    with their mean value; genes that never vary are in no subset. The subsets depend on ``seed`` and the points
-    alone. Distances are between integers, thus exact in single precision, in which predictions are computed. Points may
-    also be real numbers, as where a surrogate is fitted to what others predict: then all is in double precision.
+    As in the published code, the size of a subset is uniform from 1 to the number of genes. A subset is drawn again
+    unless it has more different points on its genes than genes. Points that are equal on these genes count once, with
+    their mean value. Genes that never vary are in no subset. The subsets depend on ``seed`` and the points only.
+
+    Predictions are computed in single precision, in which distances between integers are exact. Points may also be real
+    numbers, for example predictions of other surrogates. Everything is then computed in double precision.
+
+    Example:
+        >>> from nas.surrogate.rbf_ensemble import RBFEnsemble
+        >>> genomes = np.array([[0, 0], [0, 3], [1, 2], [2, 0], [3, 1], [3, 3]])
+        >>> surrogate = RBFEnsemble(members=20, device="cpu")
+        >>> surrogate.fit(genomes, 2.0 * genomes[:, :1] + genomes[:, 1:])
+        >>> surrogate.predict(genomes).shape, surrogate.deviation(genomes).shape
+        ((6, 1), (6, 1))
     """
 
     name = "rbf_ensemble"
 
     def __init__(self, *, members: PositiveInt = 500, seed: NonNegativeInt = 0, device: str) -> None:
-        """Set the size.
+        """Set the size of the ensemble and its device.
 
         Args:
             members: Number of interpolants (published: 500).
-            seed: Seed of the random subsets.
-            device: Torch device of the computation.
+            seed: Seed of the random subsets of genes.
+            device: Torch device of the computation, for example ``"cuda:0"``.
         """
         self._n_members = members
         self._seed = seed
@@ -68,7 +77,11 @@ class RBFEnsemble(Surrogate):
         self._cells = _CELLS * (100 if on_gpu else 1)
 
     def fit(self, genomes: Genomes | Floats, values: Floats) -> None:
-        """Interpolate the values, (n, d) and (n, m); ValueError below two different points."""
+        """Interpolate the values, (n, m), of genomes or other points, (n, d).
+
+        Raises:
+            ValueError: If there are fewer than two different genomes.
+        """
         points, means = self.different(genomes, values)
         whole = np.issubdtype(points.dtype, np.integer)
         self._precision = torch.float32 if whole else torch.float64
@@ -79,12 +92,12 @@ class RBFEnsemble(Surrogate):
         self._members = [self._solve(batch, points.shape[1]) for batch in batches]
 
     def predict(self, genomes: Genomes | Floats) -> Floats:
-        """Predict values, (k, d) -> (k, m): the median of the members."""
+        """Return predicted values, the medians of the members' predictions, (k, d) -> (k, m)."""
         median: Floats = np.median(self._predictions(genomes), axis=1) * self._scale + self._center
         return median
 
     def deviation(self, genomes: Genomes | Floats) -> Floats:
-        """Return half the width of the members' central 68 %, (k, d) -> (k, m)."""
+        """Return half the width of the central 68 % of the members' predictions, (k, d) -> (k, m)."""
         low, high = np.quantile(self._predictions(genomes), [0.159, 0.841], axis=1)
         half: Floats = (high - low) / 2 * self._scale
         return half
@@ -92,7 +105,7 @@ class RBFEnsemble(Surrogate):
     def _draw(
         self, points: Genomes | Floats, values: Floats
     ) -> Iterator[tuple[npt.NDArray[np.int64], Genomes | Floats, Floats]]:
-        """Yield each member's genes, (f,), different points on them, (u, f), and their mean values, (u, m)."""
+        """Yield each member's genes, (f,), the different points on them, (u, f), and their mean values, (u, m)."""
         rng = np.random.default_rng(self._seed)
         factors: npt.NDArray[np.int64] = rng.integers(1, 2**62, size=(points.shape[1],))
         varying = np.flatnonzero((points != points[0]).any(axis=0))
@@ -106,7 +119,12 @@ class RBFEnsemble(Surrogate):
             yield genes, points[first][:, genes], means
 
     def _solve(self, drawn: list[tuple[npt.NDArray[np.int64], Genomes | Floats, Floats]], n_genes: int) -> _Members:
-        """Fit members of similar sizes; the rows and columns that fill them up to one size are zero."""
+        """Fit members of similar sizes together, padded to the same size with zeros.
+
+        Args:
+            drawn: Genes, points and values of each member, as :meth:`_draw` yields them.
+            n_genes: Number of genes, d.
+        """
         b, m = len(drawn), drawn[0][2].shape[1]
         f, u = max(len(genes) for genes, _, _ in drawn), max(len(centers) for _, centers, _ in drawn)
         genes, centers = np.full((b, f), n_genes), np.zeros((b, u, f))
@@ -126,7 +144,7 @@ class RBFEnsemble(Surrogate):
         )
 
     def _predictions(self, genomes: Genomes | Floats) -> npt.NDArray[np.floating]:
-        """Return what each member predicts, standardised, (k, d) -> (k, members, m)."""
+        """Return the standardized predictions of the members, (k, d) -> (k, members, m)."""
         padded = np.concatenate([genomes, np.zeros((len(genomes), 1), dtype=genomes.dtype)], axis=1)
         points = torch.tensor(padded, device=self._device, dtype=self._precision)
         found = []
@@ -140,16 +158,21 @@ class RBFEnsemble(Surrogate):
 
 
 def _codes(points: Genomes | Floats) -> Genomes:
-    """Return integers that are equal where points are, gene by gene, (u, d)."""
+    """Return integer codes, (u, d), of points, (u, d), that are equal exactly if a gene's values are equal."""
     if np.issubdtype(points.dtype, np.integer):
         return points.astype(np.int64, copy=False)
     return np.stack([np.unique(column, return_inverse=True)[1].ravel() for column in points.T], axis=1)
 
 
 def _different(codes: Genomes, values: Floats, factors: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return where the different rows of ``codes``, (u, f), come up, and the mean values, (u, m), of each.
+    """Return the first index of each different row, and the mean values of these rows.
 
-    This is what ``unique_rows`` does, in any order and ten times as fast: rows are told apart by a hash.
+    The result is that of ``unique_rows`` in another order. It is ten times as fast because rows are compared by a hash.
+
+    Args:
+        codes: Integer codes of the points on the genes of a member, shape (n, f).
+        values: Values of the points, shape (n, m).
+        factors: Factors of the hash, shape (f,).
     """
     hashes = (codes * factors).sum(axis=1)
     _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
@@ -160,23 +183,23 @@ def _different(codes: Genomes, values: Floats, factors: npt.NDArray[np.int64]) -
 
 
 def _interpolate(centers: Tensor, present: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the kernels' weights, (b, u, m), and the tails' coefficients, (b, 1 + f, m).
+    """Return the weights of the kernels, (b, u, m), and the coefficients of the linear tails, (b, 1 + f, m).
 
-    The weights are orthogonal to the tail, where the kernel matrix is positive definite: what the tail spans is
-    projected out of it, and a Cholesky factorisation solves the rest. Where the tail is not determined, its
-    coefficients are the smallest.
+    The weights are orthogonal to the space that the linear tail spans. The kernel matrix is positive definite on the
+    orthogonal complement. Therefore that space is projected out of the matrix, and a Cholesky factorization solves the
+    rest. If the tail is not unique, its coefficients are those of least norm.
 
     Args:
-        centers: (b, u, f), double precision.
-        present: One for points and zero for rows that fill up, (b, u, 1).
-        values: Zero in rows that fill up, (b, u, m).
+        centers: Points, shape (b, u, f), double precision.
+        present: Mask with 1 for points and 0 for padded rows, shape (b, u, 1).
+        values: Values of the points, shape (b, u, m), 0 in padded rows.
     """
     middle = centers.sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True)
     tail = torch.cat([present, (centers - middle) * present], dim=2)
     sizes, axes = torch.linalg.eigh(tail.transpose(1, 2) @ tail)
     used = sizes > _RANK * sizes[:, -1:]
     axes = axes * (used / torch.where(used, sizes, 1.0).sqrt()).unsqueeze(1)
-    span = tail @ axes  # orthonormal columns, and zeros
+    span = tail @ axes  # columns are orthonormal, or zero
     kernel = _cubes(_to_points(centers), _to_centers(centers)) * present * present.transpose(1, 2)
     kernel.diagonal(dim1=1, dim2=2).add_(_ETA)
     across = kernel @ span
@@ -191,19 +214,19 @@ def _interpolate(centers: Tensor, present: Tensor, values: Tensor) -> tuple[Tens
 
 
 def _evaluate(members: _Members, points: Tensor) -> Tensor:
-    """Return the members' predictions, (k, d + 1) -> (b, k, m); the last column of ``points`` is zero."""
+    """Return the predictions of the members, (k, d + 1) -> (b, k, m); the last column of ``points`` is zero padding."""
     own = points[:, members.genes].transpose(0, 1)
     linear = torch.baddbmm(members.tails[:, :1], own, members.tails[:, 1:])
     return torch.baddbmm(linear, _cubes(_to_points(own), members.centers), members.weights)
 
 
 def _to_points(points: Tensor) -> Tensor:
-    """Return x, 1 and |x|^2 of points x, (b, k, f) -> (b, k, f + 2)."""
+    """Return the columns x, 1 and |x|^2 of points x, (b, k, f) -> (b, k, f + 2)."""
     return torch.cat([points, torch.ones_like(points[:, :, :1]), (points * points).sum(dim=2, keepdim=True)], dim=2)
 
 
 def _to_centers(centers: Tensor) -> Tensor:
-    """Return -2 z, |z|^2 and 1 of points z, (b, u, f) -> (b, f + 2, u)."""
+    """Return the rows -2 z, |z|^2 and 1 of points z, (b, u, f) -> (b, f + 2, u)."""
     lengths = (centers * centers).sum(dim=2, keepdim=True)
     return torch.cat([-2 * centers, lengths, torch.ones_like(lengths)], dim=2).transpose(1, 2).contiguous()
 
@@ -212,5 +235,5 @@ def _cubes(points: Tensor, centers: Tensor) -> Tensor:
     """Return the cubes of the distances between points, (b, k, f + 2) and (b, f + 2, u) -> (b, k, u)."""
     squares = points @ centers
     if squares.dtype == torch.float64:
-        squares.clamp_(min=0)  # of real numbers that are almost equal they may be a little less
+        squares.clamp_(min=0)  # rounding may make distances of almost equal real points negative
     return squares.sqrt().mul_(squares)
