@@ -63,6 +63,17 @@ class FileDataset(Dataset):
 
     With ``storage="cache"`` images are decoded once, on first use, and then memory-mapped. With ``"files"`` they are
     decoded at each access. Nothing is written then, so the data set may be of any size.
+
+    Example:
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.file_dataset import FileDataset
+        >>> from nas.dataset.listing import Listing
+        >>> listing = Listing(("cat", "dog"), ("1.png", "2.png"), labels=np.arange(2), test=np.zeros(2, bool))
+        >>> options = {"size": 8, "storage": "files", "corrupt": "refuse", "mean": None, "std": None,
+        ...            "resolutions": (8,), "augmentation": Augmentation(shift=0.0, flip=False, cutout=0.0)}
+        >>> splits = {"train": np.arange(2), "validation": np.arange(0), "test": np.arange(0)}
+        >>> FileDataset(root=Path("photos"), listing=listing, splits=splits, cache=Path("cache"), **options).n_classes
+        2
     """
 
     def __init__(
