@@ -35,15 +35,16 @@ class TrainingBatches:
     ``DataLoader`` reads image files and augments single images.
 
     Example:
+        >>> from nas.dataset.array_dataset import ArrayDataset
         >>> from nas.dataset.base import Augmentation
-        >>> from nas.dataset.digits import Digits
         >>> from nas.dataset.training_batches import TrainingBatches
-        >>> augmentation = Augmentation(shift=0.1, flip=False, cutout=0.0)
-        >>> digits = Digits(mean=None, std=None, resolutions=(8,), augmentation=augmentation)
-        >>> batches = TrainingBatches(dataset=digits, batch_size=64, seed=0, device="cpu")
-        >>> images, labels = next(batches.epoch(0))
-        >>> len(batches), images.shape, labels.shape
-        (14, torch.Size([64, 3, 8, 8]), torch.Size([64]))
+        >>> noise = np.random.default_rng(0).integers(0, 256, (100, 3, 8, 8)).astype(np.uint8)
+        >>> images = {"pixels": noise, "labels": np.arange(100) % 2, "class_names": ("cat", "dog")}
+        >>> settings = {"splits": {"train": np.arange(100)}, "mean": None, "std": None, "resolutions": (8,),
+        ...             "augmentation": Augmentation(shift=0.1, flip=True, cutout=0.0)}
+        >>> batches = TrainingBatches(dataset=ArrayDataset(**images, **settings), batch_size=16, seed=0, device="cpu")
+        >>> [len(labels) for _, labels in batches.epoch(0)]
+        [16, 16, 16, 16, 16, 16]
     """
 
     def __init__(

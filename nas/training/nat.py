@@ -155,7 +155,7 @@ class NatTraining(Training):
         self._mean: dict[str, Tensor] = {}
         self._n_averaged = 0
         self._digest: str | None = None
-        self._step = self.iterations  # last step that was trained or loaded
+        self._step = self.iterations  # last step that was trained or loaded; until then that of a finished run
 
     def prepare(self, progress: Progress) -> None:
         """Train the supernet if it has no trained weights, and start the other processes of the team."""

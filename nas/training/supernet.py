@@ -59,19 +59,23 @@ class SupernetTraining(Training):
     Example:
         >>> import tempfile
         >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.dataset.array_dataset import ArrayDataset
         >>> from nas.dataset.base import Augmentation
-        >>> from nas.dataset.digits import Digits
         >>> from nas.supernet.tiny import Tiny
         >>> from nas.training.supernet import SupernetTraining
         >>> sizes = dict(stem_width=8, stem_stride=2, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
         >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(8,), dropout=0.0)
         >>> supernet = Tiny(n_classes=10, squeeze_excite=(False,), hard_swish=(False,), seed=0, **sizes, **choices)
-        >>> augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0)
-        >>> digits = Digits(mean=None, std=None, resolutions=(8,), augmentation=augmentation)
+        >>> noise = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+        >>> images = {"pixels": noise, "labels": np.arange(40) % 10, "class_names": tuple("0123456789")}
+        >>> settings = {"splits": {"train": np.arange(40)}, "mean": None, "std": None, "resolutions": (8,),
+        ...             "augmentation": Augmentation(shift=0.1, flip=False, cutout=0.0)}
+        >>> dataset = ArrayDataset(**images, **settings)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     places = {"device": "cpu", "cache": Path(folder), "folder": Path(folder) / "run", "kept": {}}
         ...     training = SupernetTraining(
-        ...         supernet=supernet, dataset=digits, **places, epochs=1, warmup_epochs=0, batch_size=256
+        ...         supernet=supernet, dataset=dataset, **places, epochs=1, warmup_epochs=0, batch_size=20
         ...     )
         ...     training.prepare(lambda activity, done, total: print(activity, done, total))
         training the supernet 0 1
