@@ -55,7 +55,7 @@ class ClassFolders(FileDataset):
             train_size: Number of training images; ``None`` for all that the validation split leaves.
             vld_size: Number of validation images, drawn from the training images.
             test_size: Number of test images; ``None`` for all.
-            split_seed: Seed of the random splits. It is independent of the run's seed, so all runs see the same data.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
             options: Further settings, see :class:`FileOptions`.
 
         Raises:

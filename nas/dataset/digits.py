@@ -37,7 +37,7 @@ class Digits(ArrayDataset):
         """Load and split the images.
 
         Args:
-            split_seed: Seed of the random splits. It is independent of the run's seed, so all runs see the same data.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
             vld_size: Number of validation images.
             test_size: Number of test images.
             options: Further settings, see :class:`ArrayOptions`.

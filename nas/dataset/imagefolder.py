@@ -60,7 +60,7 @@ class ImageFolder(FileDataset):
             vld_size: Number of validation images; ``None`` for all images of the validation folder, or for a fifth of
                 the training images if there is no validation folder.
             test_size: Number of test images if there is no test folder; ``None`` for a fifth of all images.
-            split_seed: Seed of the random splits. It is independent of the run's seed, so all runs see the same data.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
             options: Further settings, see :class:`FileOptions`.
 
         Raises:

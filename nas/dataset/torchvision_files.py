@@ -58,7 +58,7 @@ class TorchvisionFiles(FileDataset):
             path: Folder that contains the data set's own folder, as torchvision expects it.
             download: Whether to download missing files.
             vld_size: Number of validation images, drawn from the published training and validation parts.
-            split_seed: Seed of the random split. It is independent of the run's seed, so all runs see the same data.
+            split_seed: Seed of the random split, independent of the run's seed so that all runs see the same data.
             options: Further settings, see :class:`FileOptions`.
 
         Raises:
