@@ -1,1 +1,1 @@
-"""Data sets."""
+"""Image classification data sets: reading, splitting, augmentation and batches."""

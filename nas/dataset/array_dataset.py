@@ -1,4 +1,4 @@
-"""What data sets that are whole in memory have in common."""
+"""Base class for data sets whose images are in memory."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -14,12 +14,12 @@ from nas.types import PositiveInt
 
 
 class ArrayOptions(TypedDict):
-    """Settings that all data sets in memory have.
+    """Settings of data sets whose images are in memory.
 
     Attributes:
-        mean: Mean per channel of pixels scaled to 0..1; computed from the training images if ``None``.
-        std: Standard deviation per channel; computed from the training images if ``None``.
-        resolutions: Recommended sides of a network's input, in pixels.
+        mean: Mean per channel of pixels scaled to 0..1; ``None`` to compute it from the training images.
+        std: Standard deviation per channel of pixels scaled to 0..1; ``None`` to compute it from the training images.
+        resolutions: Recommended sides of a network's square input, in pixels.
         augmentation: Augmentation of training images.
     """
 
@@ -30,7 +30,19 @@ class ArrayOptions(TypedDict):
 
 
 class ArrayDataset(Dataset):
-    """Images of one size in three splits, all in memory."""
+    """Base class for data sets whose images have one size and are in memory.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.dataset.array_dataset import ArrayDataset
+        >>> from nas.dataset.base import Augmentation
+        >>> noise = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8)).astype(np.uint8)
+        >>> splits = {"train": np.arange(4), "validation": np.array([4]), "test": np.array([5])}
+        >>> images = {"pixels": noise, "labels": np.arange(6) % 2, "class_names": ("a", "b"), "splits": splits}
+        >>> augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0)
+        >>> ArrayDataset(**images, mean=None, std=None, resolutions=(8,), augmentation=augmentation).sizes()
+        {'classes': 2, 'train': 4, 'validation': 1, 'test': 1}
+    """
 
     def __init__(
         self,
@@ -41,13 +53,13 @@ class ArrayDataset(Dataset):
         splits: Mapping[str, Indices],
         **options: Unpack[ArrayOptions],
     ) -> None:
-        """Take the images.
+        """Store the images and compute their mean, standard deviation and fingerprint.
 
         Args:
-            pixels: RGB, shape (n, 3, height, width).
+            pixels: RGB pixels, shape (n, 3, height, width), uint8.
             labels: Class indices, shape (n,).
-            class_names: One a class.
-            splits: Indices of images by split, disjoint.
+            class_names: Names of the classes, one for each label.
+            splits: Indices of the images of each split, by name; disjoint.
             options: See :class:`ArrayOptions`.
         """
         self.class_names = class_names
@@ -60,10 +72,10 @@ class ArrayDataset(Dataset):
         self.fingerprint = fingerprint(sha256(pixels.data).hexdigest(), labels, splits)
 
     def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``, in memory."""
+        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``."""
         rows = self._splits[name]
         return Images(pixels=self._pixels[rows], labels=self._labels[rows])
 
     def size(self, name: str) -> int:
-        """Return how many images a split has."""
+        """Return the number of images in a split."""
         return len(self._splits[name])

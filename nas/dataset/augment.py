@@ -1,4 +1,4 @@
-"""Random changes of whole batches, each image in its own way."""
+"""Augmentation of whole batches on the device, with separate random numbers for each image."""
 
 import numpy as np
 import torch
@@ -10,16 +10,25 @@ from nas.types import Floats
 
 
 def augment(images: Tensor, augmentation: Augmentation, black: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift, mirror and blank out parts of images, each image in its own way.
+    """Apply shift, flip and cutout, with separate random numbers for each image.
 
     Args:
-        images: Normalized, shape (n, 3, height, width).
+        images: Normalized images, shape (n, 3, height, width).
         augmentation: Augmentation to apply.
-        black: The normalized value of black pixels, shape (3, 1, 1); fills what a shift uncovers.
-        generator: On the CPU, so that all devices see the same changes.
+        black: Normalized value of black pixels, shape (3, 1, 1). It fills the pixels that a shift uncovers.
+        generator: Random generator on the CPU, so that the changes are the same on all devices.
 
     Returns:
-        New images of the same shape; what is cut out is 0, the mean color.
+        New images of the same shape. Pixels that cutout blanks are 0, the mean color.
+
+    Example:
+        >>> import torch
+        >>> from nas.dataset.augment import augment
+        >>> from nas.dataset.base import Augmentation
+        >>> images, black = torch.ones(2, 3, 8, 8), torch.full((3, 1, 1), -2.0)
+        >>> cutout = Augmentation(shift=0.0, flip=False, cutout=1.0)
+        >>> augment(images, cutout, black, torch.Generator().manual_seed(0)).unique()
+        tensor([0., 1.])
     """
     n, _, height, width = images.shape
     device = images.device
@@ -45,14 +54,25 @@ def cut_mix(
     """Paste a rectangle of another image of the batch into some images (CutMix, Yun et al., ICCV 2019, equation 1).
 
     Args:
-        images: Shape (n, 3, height, width).
+        images: Images of a batch, shape (n, 3, height, width).
         labels: Labels of the images, shape (n,).
         n_classes: Number of classes.
-        augmentation: ``cutmix`` and ``cutmix_probability``, of each image.
-        rng: Decides images, rectangles and what they come from.
+        augmentation: Augmentation; its ``cutmix`` and ``cutmix_probability`` apply to each image.
+        rng: Random generator; it draws the changed images, the rectangles and the images that they come from.
 
     Returns:
-        New images, and the shares of their classes, (n, n_classes).
+        New images, shape (n, 3, height, width), and the shares of their classes, shape (n, n_classes).
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> from nas.dataset.augment import cut_mix
+        >>> from nas.dataset.base import Augmentation
+        >>> augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0, cutmix=1.0)
+        >>> images, labels = torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+        >>> _, shares = cut_mix(images, labels, 3, augmentation, np.random.default_rng(0))
+        >>> shares.shape, shares.sum(dim=1)
+        (torch.Size([4, 3]), tensor([1., 1., 1., 1.]))
     """
     n, _, height, width = images.shape
     device = images.device
@@ -67,7 +87,7 @@ def cut_mix(
 
 
 def _stretch(share: Floats, side: int, rng: np.random.Generator) -> Tensor:
-    """Draw where stretches of these shares of the side lie, centred on any pixel; mask of shape (n, side)."""
+    """Draw intervals of these shares of the side, centered on random pixels; return a mask of shape (n, side)."""
     half = torch.from_numpy((share * side).astype(np.int64) // 2)[:, None]
     centre = torch.from_numpy(rng.integers(side, size=(len(share), 1)))
     place = torch.arange(side)
@@ -75,12 +95,12 @@ def _stretch(share: Floats, side: int, rng: np.random.Generator) -> Tensor:
 
 
 def _sent(drawn: Tensor, device: torch.device) -> Tensor:
-    """Copy what was drawn to the device; a GPU goes on computing meanwhile."""
+    """Copy random numbers to the device; the copy to a GPU does not block its computation."""
     return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn
 
 
 def _offsets(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:
-    """Draw ``n`` shifts of up to ``share`` of the side, pixels, shape (n, 1)."""
+    """Draw ``n`` shifts of up to ``share`` of the side, in pixels, shape (n, 1)."""
     most = round(share * side)
     return torch.randint(-most, most + 1, (n, 1), generator=generator)
 
@@ -90,7 +110,7 @@ def _inside(index: Tensor, side: int) -> Tensor:
 
 
 def _hole(n: int, share: float, side: int, generator: torch.Generator) -> Tensor:
-    """Draw where a stretch of ``share`` of the side lies, centred on any pixel; mask of shape (n, side)."""
+    """Draw intervals of ``share`` of the side, centered on random pixels; return a mask of shape (n, side)."""
     length = round(share * side)
     start = torch.randint(side, (n, 1), generator=generator) - length // 2
     place = torch.arange(side)

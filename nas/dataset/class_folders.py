@@ -1,4 +1,4 @@
-"""Published data sets that come as class folders: CINIC-10 and ImageNet."""
+"""Published data sets in class folders: CINIC-10 and ImageNet."""
 
 from pathlib import Path
 from typing import Unpack, final
@@ -11,10 +11,27 @@ from nas.types import NonNegativeInt, PositiveInt
 
 @final
 class ClassFolders(FileDataset):
-    """Class folders below folders for training and a folder for testing.
+    """Data set with training folders and a test folder, each of which holds one folder per class.
 
-    Of a data set as large as ImageNet (Deng et al., CVPR 2009), a part of the training images is enough for a search
-    on published weights: those it recalibrates batch-norm statistics with.
+    A search on published weights only needs training images to recalibrate batch norm. A subset of a large data set
+    such as ImageNet (Deng et al., CVPR 2009) is enough for that.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.class_folders import ClassFolders
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for name in ("train/cat/1.png", "train/cat/2.png", "train/dog/3.png", "train/dog/4.png",
+        ...              "val/cat/5.png", "val/dog/6.png"):
+        ...     Path(folder.name, name).parent.mkdir(parents=True, exist_ok=True)
+        ...     Path(folder.name, name).touch()
+        >>> options = {"size": 8, "storage": "files", "corrupt": "refuse", "mean": None, "std": None,
+        ...            "resolutions": (8,), "augmentation": Augmentation(shift=0.0, flip=False, cutout=0.0)}
+        >>> folders = {"path": folder.name, "train_folders": ("train",), "test_folder": "val", "cache": "cache"}
+        >>> ClassFolders(**folders, train_size=None, vld_size=2, **options).class_names
+        ('cat', 'dog')
+        >>> folder.cleanup()
     """
 
     def __init__(
@@ -29,20 +46,20 @@ class ClassFolders(FileDataset):
         split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
-        """List the files.
+        """List and split the files; no image is read yet.
 
         Args:
             path: Folder of the data set.
-            train_folders: Folders in it; training and validation images are taken from all of them.
-            test_folder: Folder in it of the test images.
-            train_size: Number of training images; all that are left by the validation split if ``None``.
-            vld_size: Number of validation images, which are taken from the training images.
-            test_size: Number of test images; all if ``None``.
-            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
-            options: See :class:`FileOptions`.
+            train_folders: Folders of training and validation images, relative to ``path``.
+            test_folder: Folder of test images, relative to ``path``.
+            train_size: Number of training images; ``None`` for all that the validation split leaves.
+            vld_size: Number of validation images, drawn from the training images.
+            test_size: Number of test images; ``None`` for all.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
+            options: Further settings, see :class:`FileOptions`.
 
         Raises:
-            UserError: If the folder does not hold what the splits need.
+            UserError: If a folder is absent or empty, or has too few images for the splits.
         """
         root = expanded(path, "dataset.path")
         listing = list_folders(root, train_folders, test_folder, "dataset.path")

@@ -1,4 +1,4 @@
-"""A model's outputs and a data set's classes, matched by the names of the classes."""
+"""Matching of a model's outputs with a data set's classes, by class name."""
 
 import re
 import unicodedata
@@ -19,12 +19,12 @@ _SYNSET = re.compile(r"n\d{8}")
 
 @dataclass(frozen=True)
 class Matched:
-    """Images with the labels that a model has for their classes.
+    """Data set whose labels are the output indices of a model.
 
     Attributes:
-        dataset: With the model's outputs as classes.
-        known: Whether names of classes told it.
-        note: Message for the user, one line; ``None`` if names and order are equal.
+        dataset: Data set with the model's outputs as classes.
+        known: Whether the classes were matched by name; otherwise by their order.
+        note: Message for the user, one line; ``None`` if there is nothing to report.
     """
 
     dataset: Dataset
@@ -34,15 +34,15 @@ class Matched:
 
 @final
 class Relabelled(Dataset):
-    """A data set whose labels are the outputs of a model with at least its classes, in another order."""
+    """Data set with its labels replaced by the output indices of a model, which may have more classes."""
 
     def __init__(self, dataset: Dataset, class_names: Sequence[str], labels: Sequence[int]) -> None:
-        """Take the images.
+        """Wrap a data set.
 
         Args:
-            dataset: The images, and how they are augmented.
+            dataset: Data set with the images and their augmentation.
             class_names: Class names of the model's outputs.
-            labels: Labels of the data set's classes in the model's order.
+            labels: Index of the model's output for each class of the data set.
         """
         self._dataset, self._labels = dataset, np.array(labels, dtype=np.int64)
         self.class_names, self.fingerprint = tuple(class_names), dataset.fingerprint
@@ -55,21 +55,32 @@ class Relabelled(Dataset):
         return Images(images.pixels, self._labels[images.labels])
 
     def size(self, name: str) -> int:
-        """Return how many images a split has."""
+        """Return the number of images in a split."""
         return self._dataset.size(name)
 
 
 def matched(name: str, class_names: Sequence[str] | None, n_classes: int, dataset: Dataset) -> Matched:
-    """Match a model's outputs with the classes of a data set, whose classes may be fewer.
+    """Match a model's outputs with the classes of a data set, which may have fewer classes than the model.
+
+    Classes are matched by name. If the names of the model or the data set are unknown (``None``, or numbers), they
+    are matched by their order.
 
     Args:
         name: Name of the model, for messages.
         class_names: Class names of the model's outputs; ``None`` if unknown.
-        n_classes: Outputs.
-        dataset: The images.
+        n_classes: Number of the model's outputs.
+        dataset: Data set to match.
 
     Raises:
-        UserError: If the data set has a class that the model lacks, or, without names, another number of classes.
+        UserError: If the data set has a class that the model lacks, or if names are unknown and the numbers of classes
+            differ.
+
+    Example:
+        >>> from nas.dataset.classes import matched
+        >>> from nas.dataset.none import NoImages
+        >>> found = matched("my model", ("2", "1", "0"), 3, NoImages(classes=3))
+        >>> found.known, found.dataset.class_names
+        (True, ('2', '1', '0'))
     """
     order = None if class_names is None else order_of(dataset.class_names, class_names)
     if order is not None and class_names is not None:
@@ -87,13 +98,13 @@ def matched(name: str, class_names: Sequence[str] | None, n_classes: int, datase
 
 
 def taken_in_order(name: str, dataset: Dataset) -> str | None:
-    """Return what to say where outputs are taken for classes in their order; ``None`` where that is surely right.
+    """Return the message for a match by order; ``None`` if the order is known to be right.
 
-    Outputs of published networks are in the order of ImageNet's class folders.
+    It is known to be right for ImageNet: the outputs of published networks are in the order of its class folders.
 
     Args:
         name: Name of the model, for messages.
-        dataset: With as many classes as the model has outputs.
+        dataset: Data set with as many classes as the model has outputs.
     """
     names = dataset.class_names
     if len(names) == IMAGENET_CLASSES and all(map(_SYNSET.fullmatch, names)):
@@ -105,7 +116,13 @@ def taken_in_order(name: str, dataset: Dataset) -> str | None:
 
 
 def order_of(names: Sequence[str], among: Sequence[str]) -> list[int] | None:
-    """Return where names are among others; ``None`` if one is not there."""
+    """Return the index of each name in ``among``; ``None`` if a name is missing there.
+
+    Example:
+        >>> from nas.dataset.classes import order_of
+        >>> order_of(["dog", "cat"], ["cat", "bird", "dog"])
+        [2, 0]
+    """
     places = {_composed(name): place for place, name in enumerate(among)}
     found = [places.get(_composed(name)) for name in names]
     whole = [place for place in found if place is not None]
@@ -122,7 +139,7 @@ def _note(name: str, class_names: Sequence[str], dataset: Dataset) -> str:
 
 
 def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    """Return the first names that one of them has alone."""
+    """Return the first names that only the model has, and those that only the data set has."""
     parts = []
     for holder, names, others in (("the model alone has", ours, theirs), ("the data set alone has", theirs, ours)):
         known = set(map(_composed, others))
@@ -133,7 +150,7 @@ def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def _numbers(names: Sequence[str]) -> bool:
-    """Return whether names are but places, as they are where nobody gave any."""
+    """Return whether names are the numbers 0, 1, ..., the default names of unnamed classes."""
     return list(names) == list(map(str, range(len(names))))
 
 
@@ -143,15 +160,15 @@ def _composed(name: str) -> str:
 
 @final
 class Renormalised(Dataset):
-    """A data set with the mean and the standard deviation that a network's weights were trained with."""
+    """Data set with the mean and the standard deviation that a network's weights were trained with."""
 
     def __init__(self, dataset: Dataset, *, mean: Channels, std: Channels) -> None:
-        """Take the images.
+        """Wrap a data set.
 
         Args:
-            dataset: The images, and how they are augmented.
-            mean: Subtracted from pixels scaled to 0..1, per channel.
-            std: Divisor of the pixels after the mean is subtracted, per channel.
+            dataset: Data set with the images and their augmentation.
+            mean: Mean per channel of pixels scaled to 0..1.
+            std: Standard deviation per channel of pixels scaled to 0..1.
         """
         self._dataset = dataset
         self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
@@ -163,5 +180,5 @@ class Renormalised(Dataset):
         return self._dataset.split(name)
 
     def size(self, name: str) -> int:
-        """Return how many images a split has."""
+        """Return the number of images in a split."""
         return self._dataset.size(name)

@@ -1,4 +1,4 @@
-"""Image files decoded in parallel."""
+"""Decoding of image files, in parallel threads."""
 
 import os
 import warnings
@@ -16,26 +16,26 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nas.dataset.pixel_kinds import PixelError, PixelKind, check_colours, gray_of, kind_of
 
 VERSION = 2
-"""Raised whenever the same files decode to other pixels: it is part of the cache's key."""
+"""Version of the decoder, part of the cache key. Increase it when the same files decode to other pixels."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
 CHUNK = 128
-"""Most images that a thread decodes before it hands them over."""
+"""Largest number of images in a chunk, which one thread decodes."""
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Decoded files.
+    """Some decoded files.
 
     Attributes:
-        paths: The files that can be read.
-        images: Their pixels, shape (n, 3, size, size).
-        unreadable: The other files, each with the reason.
-        animated: Those of the paths with several frames, of which the first one is used.
+        paths: Paths of the n readable files, relative to the data set's folder.
+        images: RGB pixels of the readable files, shape (n, 3, size, size), uint8.
+        unreadable: Paths of the unreadable files, each with the reason.
+        animated: Paths of the readable files with several frames; their first frame is used.
     """
 
     paths: list[str]
@@ -45,61 +45,72 @@ class Chunk:
 
 
 def decode_files(root: Path, paths: Sequence[str], size: int) -> Iterator[Chunk]:
-    """Decode image files in parallel, in threads: the decoders run without Python's lock.
+    """Decode image files in parallel threads. The decoders release Python's global interpreter lock.
 
     Args:
-        root: The data set's folder.
-        paths: Files relative to it.
-        size: Side in pixels.
+        root: Folder of the data set.
+        paths: Paths of the files, relative to ``root``.
+        size: Side of the decoded images, in pixels.
 
     Yields:
-        The files in their order.
+        Chunks of decoded files, in the order of ``paths``.
     """
-    length = max(1, min(CHUNK, -(-len(paths) // (os.cpu_count() or 1))))  # a few images are decoded in parallel too
+    length = max(1, min(CHUNK, -(-len(paths) // (os.cpu_count() or 1))))  # smaller chunks if there are few images
     chunks = [paths[start : start + length] for start in range(0, len(paths), length)]
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # odd but readable files, for example with a damaged EXIF block
+        warnings.simplefilter("ignore")  # Pillow warns of readable files with, for example, a damaged EXIF block
         yield from pool.map(partial(_decode_chunk, root, size), chunks)
 
 
 def decode_image(path: Path, size: int) -> tuple[Pixels, bool]:
-    """Decode one image file to RGB, shape (3, size, size); also return whether it has frames beside the first one.
+    """Decode one image file to RGB, shape (3, size, size), uint8; also return whether it has several frames.
 
-    The shorter side is resized to ``size`` with antialiasing and the center is cut out. Whatever the decoder raises
-    for a damaged file is passed on.
+    The shorter side is resized to ``size`` with antialiasing, and the center is cropped. Exceptions of the decoder
+    for a damaged file are passed on.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from nas.dataset.decoding import decode_image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (30, 20), "white").save(Path(folder) / "white.png")
+        ...     pixels, several_frames = decode_image(Path(folder) / "white.png", 8)
+        >>> pixels.shape, int(pixels.min()), several_frames
+        ((3, 8, 8), 255, False)
     """
     image, several = _opened(path, size)
     return np.asarray(centre_square(image, size)).transpose(2, 0, 1), several
 
 
 def open_rgb(path: Path, size: int) -> Image.Image:
-    """Open one image file as RGB in its own shape, with the detail that a part of it needs at ``size`` pixels.
+    """Open one image file as RGB, uncropped.
 
-    The camera's orientation is applied, and what is transparent becomes white. Of several frames the first one is used.
-    Of a large JPEG no more detail is decoded than twice the size needs. Whatever the decoder raises for a damaged file
-    is passed on.
+    The camera's orientation is applied. Transparent pixels become white. The first of several frames is used. A large
+    JPEG is decoded at a reduced scale, whose sides are at least ``2 * size`` pixels. Exceptions of the decoder for a
+    damaged file are passed on.
 
     Raises:
-        PixelError: If it is unknown what the numbers in the file mean.
+        PixelError: If the meaning of the file's pixel values is unknown.
     """
     return _opened(path, size)[0]
 
 
 def check_header(path: Path) -> None:
-    """Raise what :func:`open_rgb` raises for a file whose first bytes show that it cannot be used."""
+    """Raise the exception of :func:`open_rgb` if the file's header shows that the file cannot be used."""
     with _image(path) as image:
         kind_of(image)
 
 
 def centre_square(image: Image.Image, size: int) -> Image.Image:
-    """Resize the largest square in the centre of an image to ``size`` pixels, with antialiasing."""
+    """Resize the largest centered square of an image to ``size`` pixels, with antialiasing."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
 
 
 def _image(path: Path) -> Image.Image:
-    """Open a file, whose pixels are not read yet."""
+    """Open a file without reading its pixels."""
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -112,12 +123,15 @@ def _image(path: Path) -> Image.Image:
 
 
 def _opened(path: Path, size: int) -> tuple[Image.Image, bool]:
-    """Return what :func:`open_rgb` does, and whether there are other frames; the two pictures of a camera are one."""
+    """Return the image of :func:`open_rgb`, and whether the file has several frames.
+
+    The MPO files of some cameras hold two pictures of one scene. They count as one frame.
+    """
     with _image(path) as image:
         kind = kind_of(image)
         several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
         image.draft(None, (2 * size, 2 * size))
-        with suppress(Exception):  # unreadable EXIF data: the image itself may be fine, and is read below
+        with suppress(Exception):  # the image may be readable even if its EXIF data are damaged
             ImageOps.exif_transpose(image, in_place=True)
         rgb = _to_rgb(image, kind)
         rgb.load()
@@ -125,7 +139,7 @@ def _opened(path: Path, size: int) -> tuple[Image.Image, bool]:
 
 
 def _to_rgb(image: Image.Image, kind: PixelKind) -> Image.Image:
-    """Convert to RGB, transparency over white."""
+    """Convert to RGB; transparent pixels become white."""
     if not kind.usual:
         if len(image.getbands()) == 1:
             return gray_of(image, kind).convert("RGB")
@@ -152,7 +166,7 @@ def _decode_chunk(root: Path, size: int, paths: Sequence[str]) -> Chunk:
 
 
 def reason(error: BaseException) -> str:
-    """Return what is wrong with a file in a few words on one line, without its path."""
+    """Return the problem with a file as a short text on one line, without the file's path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

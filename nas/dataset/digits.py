@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real images that come with the package."""
+"""The handwritten digits of scikit-learn: 1,797 images that are part of the package."""
 
 import gzip
 from importlib.util import find_spec
@@ -14,7 +14,20 @@ from nas.types import Floats, NonNegativeInt, PositiveInt
 
 @final
 class Digits(ArrayDataset):
-    """The digits 0 to 9, 8x8 pixels, gray values repeated in three channels (Alpaydin and Kaynak, UCI, 1998)."""
+    """Handwritten digits 0 to 9, 8x8 pixels, with gray values repeated in three channels.
+
+    Source: Alpaydin and Kaynak, UCI Machine Learning Repository, 1998.
+
+    Example:
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.digits import Digits
+        >>> augmentation = Augmentation(shift=0.1, flip=False, cutout=0.0)
+        >>> digits = Digits(mean=None, std=None, resolutions=(8,), augmentation=augmentation)
+        >>> digits.sizes()
+        {'classes': 10, 'train': 897, 'validation': 450, 'test': 450}
+        >>> digits.split("test").pixels.shape
+        (450, 3, 8, 8)
+    """
 
     def __init__(
         self,
@@ -27,13 +40,13 @@ class Digits(ArrayDataset):
         """Load and split the images.
 
         Args:
-            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
             vld_size: Number of validation images.
             test_size: Number of test images.
-            options: See :class:`ArrayOptions`.
+            options: Further settings, see :class:`ArrayOptions`.
 
         Raises:
-            UserError: If the splits do not leave an image of every class to each other.
+            UserError: If a split would have no image of a class.
         """
         table = _table()
         gray = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)

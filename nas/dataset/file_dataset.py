@@ -1,4 +1,4 @@
-"""What all data sets of image files have in common."""
+"""Base class for data sets of image files."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,22 +23,22 @@ Storage = Literal["cache", "files"]
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 SAMPLE = 1000
-"""Training images that mean and standard deviation are computed from where decoded images are not kept."""
+"""Number of training images for the mean and the standard deviation if decoded images are not stored."""
 
 
 class FileOptions(TypedDict):
-    """Settings that all data sets of image files have.
+    """Settings of data sets of image files.
 
     Attributes:
-        size: Side in pixels to which images are decoded.
-        storage: Storage of decoded images: "cache" on the disk, or "files" that are read each time.
-        corrupt: Whether to refuse or to skip images that cannot be read.
-        mean: Mean per channel of pixels scaled to 0..1; computed from the training images if ``None``, from a thousand
-            of them where decoded images are not kept.
-        std: Standard deviation per channel; computed from the training images if ``None``.
-        resolutions: Recommended sides of a network's input, in pixels.
+        size: Side of the decoded square images, in pixels.
+        storage: Storage of decoded images: "cache" keeps them on disk, "files" decodes the files at each access.
+        corrupt: Handling of unreadable images: "refuse" raises an error, "skip" leaves them out.
+        mean: Mean per channel of pixels scaled to 0..1; ``None`` to compute it from the training images. With
+            ``storage="files"`` it is computed from about a thousand of them.
+        std: Standard deviation per channel of pixels scaled to 0..1; ``None`` to compute it from the same images.
+        resolutions: Recommended sides of a network's square input, in pixels.
         augmentation: Augmentation of training images.
-        cache: Folder of decoded images.
+        cache: Folder of the cache; decoded images are in its folder ``images/``.
     """
 
     size: PositiveInt
@@ -59,10 +59,21 @@ class _Content:
 
 
 class FileDataset(Dataset):
-    """Image files in three splits. Files of no split are not read.
+    """Base class for data sets of image files in three splits. Files of no split are not read.
 
-    With ``storage="cache"`` images are decoded once, when they are first needed, and then memory-mapped. With
-    ``"files"`` they are decoded whenever they are used: nothing is written, and a data set may be of any size.
+    With ``storage="cache"`` images are decoded once, on first use, and then memory-mapped. With ``"files"`` they are
+    decoded at each access. Nothing is written then, so the data set may be of any size.
+
+    Example:
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.file_dataset import FileDataset
+        >>> from nas.dataset.listing import Listing
+        >>> listing = Listing(("cat", "dog"), ("1.png", "2.png"), labels=np.arange(2), test=np.zeros(2, bool))
+        >>> options = {"size": 8, "storage": "files", "corrupt": "refuse", "mean": None, "std": None,
+        ...            "resolutions": (8,), "augmentation": Augmentation(shift=0.0, flip=False, cutout=0.0)}
+        >>> splits = {"train": np.arange(2), "validation": np.arange(0), "test": np.arange(0)}
+        >>> FileDataset(root=Path("photos"), listing=listing, splits=splits, cache=Path("cache"), **options).n_classes
+        2
     """
 
     def __init__(
@@ -76,13 +87,14 @@ class FileDataset(Dataset):
         """Describe the data set; no image is read yet.
 
         Args:
-            root: The data set's folder.
-            listing: Its files.
-            splits: Indices of files by split, disjoint.
-            options: See :class:`FileOptions`.
+            root: Folder of the data set.
+            listing: List of the data set's files, with their classes.
+            splits: Indices of the files of each split, by name; disjoint.
+            options: Further settings, see :class:`FileOptions`.
 
         Raises:
-            UserError: If images shall be left out that are known only once all are decoded.
+            UserError: If ``corrupt="skip"`` is combined with ``storage="files"``. Only decoding all files shows which
+                ones are unreadable.
         """
         if options["storage"] == "files" and options["corrupt"] == "skip":
             raise UserError("dataset.corrupt=skip needs dataset.storage=cache: only decoding shows what is unreadable")
@@ -100,21 +112,21 @@ class FileDataset(Dataset):
 
     @cached_property
     def mean(self) -> Channels:  # type: ignore[override]
-        """Per channel of the training pixels scaled to 0..1."""
+        """Mean per channel of the training pixels scaled to 0..1."""
         return self._moment(0)
 
     @cached_property
     def std(self) -> Channels:  # type: ignore[override]
-        """Per channel of the training pixels scaled to 0..1."""
+        """Standard deviation per channel of the training pixels scaled to 0..1."""
         return self._moment(1)
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        """Of the images' pixels; of the files' names and sizes where decoded images are not kept."""
+        """SHA-256 of pixels, labels and splits; with ``storage="files"``, of file names and sizes instead of pixels."""
         return self._content.fingerprint
 
     def split(self, name: str) -> Images:
-        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``, read when they are used.
+        """Return the images of the split ``"train"``, ``"validation"`` or ``"test"``; pixels are read on access.
 
         Raises:
             UserError: If images cannot be read.
@@ -139,12 +151,12 @@ class FileDataset(Dataset):
             sums = channel_sums(train[np.arange(0, len(rows["train"]), -(-len(rows["train"]) // SAMPLE))])
         try:
             digest = file_digest(self._root, listing.paths)
-        except OSError as error:  # a link to nowhere, for example
+        except OSError as error:  # for example a broken link
             raise UserError(f"{error.filename} cannot be read ({error.strerror}): repair or remove it") from error
         return _Content(splits, mean_and_std(sums, self._size**2), fingerprint(digest, listing.labels, rows))
 
     def _check_headers(self, paths: Sequence[str]) -> None:
-        """Raise UserError if a file's header shows that it cannot be used: of TIFF, which comes in many kinds."""
+        """Raise UserError if the header of a TIFF file shows that its kind of pixels is not supported."""
         tiffs = [self._root / path for path in paths if path.lower().endswith((".tif", ".tiff"))]
         with ThreadPoolExecutor() as pool:
             checks = [pool.submit(check_header, path) for path in tiffs]
@@ -156,7 +168,7 @@ class FileDataset(Dataset):
         return FileRows(root=self._root, paths=[self._listing.paths[row] for row in rows], size=self._size)
 
     def _from_cache(self) -> _Content:
-        """Decode what is not in the cache; images are in the order of the listing."""
+        """Take the decoded images from the cache, or decode them; images are in the order of the listing."""
         listing = self._listing
         used = np.sort(np.concatenate(list(self._rows.values())))
         decoded = decoded_images(

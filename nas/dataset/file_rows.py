@@ -1,4 +1,4 @@
-"""Images of a split that are read when they are asked for."""
+"""Pixels of a split that are read on access."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +16,15 @@ from nas.errors import RunError
 
 @final
 class CachedRows:
-    """Some rows of the decoded images in a cache folder, memory-mapped; pickled, it is their numbers alone."""
+    """Some rows of the memory-mapped images in a cache folder. Pickling stores row numbers instead of pixels."""
 
     def __init__(self, *, folder: Path, rows: Indices) -> None:
-        """Take the cache folder and the rows of ``pixels.npy``, shape (n,)."""
+        """Store the folder and the rows; no image is read yet.
+
+        Args:
+            folder: Cache folder with the file ``pixels.npy``.
+            rows: Rows of ``pixels.npy``, shape (n,).
+        """
         self._folder = folder
         self._rows = rows
         self._pixels: Pixels | None = None
@@ -29,11 +34,11 @@ class CachedRows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, 3, size, size)."""
+        """Shape of all images, (n, 3, size, size)."""
         return (len(self._rows), *self._open().shape[1:])
 
     def __getitem__(self, rows: slice | Indices) -> Pixels:
-        """Return some of the images, copied into memory, (k, 3, size, size)."""
+        """Return a copy of the images in ``rows``, shape (k, 3, size, size)."""
         return np.asarray(self._open()[self._rows[rows]])
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Pixels:
@@ -47,24 +52,30 @@ class CachedRows:
 
 @final
 class FileRows:
-    """Image files, decoded each time, in parallel."""
+    """Image files that are decoded at each access, in parallel threads."""
 
     def __init__(self, *, root: Path, paths: Sequence[str], size: int) -> None:
-        """Take n files relative to ``root``, and the side in pixels to which they are decoded."""
+        """Store the paths; no file is read yet.
+
+        Args:
+            root: Folder of the data set.
+            paths: Paths of n image files, relative to ``root``.
+            size: Side of the decoded images, in pixels.
+        """
         self._root = root
         self._paths = np.array(paths, dtype=np.str_)
         self._size = size
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, 3, size, size)."""
+        """Shape of all images, (n, 3, size, size)."""
         return (len(self._paths), 3, self._size, self._size)
 
     def __getitem__(self, rows: slice | Indices) -> Pixels:
-        """Return some of the images as ``decode_image`` does, (k, 3, size, size).
+        """Decode the images in ``rows`` with ``decode_image``, shape (k, 3, size, size).
 
         Raises:
-            RunError: If one of them cannot be read.
+            RunError: If one of the files cannot be read.
         """
         parts = [np.empty((0, *self.shape[1:]), np.uint8)]
         for chunk in decode_files(self._root, self._paths[rows].tolist(), self._size):
@@ -77,10 +88,14 @@ class FileRows:
         return self[:]
 
     def photo(self, row: int, size: int) -> Image.Image:
-        """Return one image in its own shape, with the detail that a part of it needs at ``size`` pixels.
+        """Return one uncropped image as RGB.
+
+        Args:
+            row: Row of the image.
+            size: Side in pixels that limits the decoded detail, see :func:`nas.dataset.decoding.open_rgb`.
 
         Raises:
-            RunError: If it cannot be read.
+            RunError: If the file cannot be read.
         """
         path = self._root / str(self._paths[row])
         try:

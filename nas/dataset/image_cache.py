@@ -1,4 +1,4 @@
-"""Decoded images on disk: decoded once, opened at once ever after."""
+"""Cache of decoded images on disk: files are decoded once and memory-mapped afterwards."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ from nas.errors import NasError, UserError
 from nas.files import read_json, write_json, writing
 
 COMPARED = "compared.json"
-"""Says of which state of the pixels' file the content matched its checksum."""
+"""File with the inode, size and times of the ``pixels.npy`` whose content last matched its checksum."""
 
 Corrupt = Literal["refuse", "skip"]
 Sums = npt.NDArray[np.int64]
@@ -33,12 +33,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Index:
-    """What a cache folder says about its content.
+    """Index of a cache folder, stored as ``index.json``.
 
     Attributes:
         size: Side of the images in pixels.
-        paths: The images' files relative to the data set's folder, in the order of the pixels.
-        unreadable: The files that cannot be read, each with the reason.
+        paths: Paths of the readable files, relative to the data set's folder, in the order of the pixels.
+        unreadable: Paths of the unreadable files, each with the reason.
         pixels_digest: SHA-256 of the pixels.
         sums_digest: SHA-256 of the channel sums.
     """
@@ -71,26 +71,38 @@ class Decoded:
 
 
 def open_pixels(folder: Path) -> Pixels:
-    """Open the images of a cache folder, shape (n, 3, size, size): memory-mapped; changes stay in memory."""
+    """Open the images of a cache folder, shape (n, 3, size, size), memory-mapped; changes are not written to disk."""
     pixels: Pixels = np.load(folder / "pixels.npy", mmap_mode="c", allow_pickle=False)
     return pixels
 
 
 def decoded_images(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, cache: Path) -> Decoded:
-    """Decode image files as ``decode_image`` does, or take them from the cache.
+    """Return decoded image files from the cache; decode them with ``decode_image`` first if necessary.
 
-    Several processes may call this at once: one of them decodes. A damaged cache is noticed and made anew.
+    Several processes may call this at the same time; one of them decodes, and the others wait. A damaged cache is
+    detected and written again.
 
     Args:
-        root: The data set's folder.
-        paths: Image files relative to it, in the order that the images shall have.
-        size: Side in pixels.
-        corrupt: Handling of files that cannot be read: ``"refuse"`` or ``"skip"``.
-        cache: The images are kept in its folder ``images/<key>``; the key is a hash of all that decides on the
-            pixels, the files' sizes and times of change among it.
+        root: Folder of the data set.
+        paths: Paths of the image files, relative to ``root``, in the order of the result.
+        size: Side of the decoded images, in pixels.
+        corrupt: Handling of unreadable files: ``"refuse"`` or ``"skip"``.
+        cache: Folder of the cache; the images are in its folder ``images/<key>``. The key is a hash of everything that
+            determines the pixels, including the files' sizes and modification times.
 
     Raises:
         UserError: If files cannot be read and ``corrupt`` is ``"refuse"``; nothing is left in the cache then.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from nas.dataset.image_cache import decoded_images
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (9, 6), "white").save(Path(folder) / "white.png")
+        ...     decoded = decoded_images(Path(folder), ["white.png"], 2, "refuse", Path(folder) / "cache")
+        >>> decoded.index.paths, decoded.sums[0, 0].tolist()
+        (['white.png'], [1020, 1020, 1020])
     """
     folder = cache / "images" / _key(root, paths, size)
     decoded = _load(folder) or _decode_locked(root, paths, size, corrupt, folder)
@@ -101,12 +113,12 @@ def decoded_images(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt
 
 
 def _key(root: Path, paths: Sequence[str], size: int) -> str:
-    """Return the name of the cache folder: equal exactly where the same pixels can be expected."""
+    """Return the name of the cache folder; it is equal exactly if the same pixels can be expected."""
     files: list[tuple[str, int, int]] = []
     for path in sorted(paths):
         try:
             status = (root / path).stat()
-        except OSError:  # a link to nowhere, for example; it is reported when it is decoded
+        except OSError:  # for example a broken link, which decoding reports
             files.append((path, -1, -1))
         else:
             files.append((path, status.st_size, status.st_mtime_ns))
@@ -114,7 +126,7 @@ def _key(root: Path, paths: Sequence[str], size: int) -> str:
 
 
 def _load(folder: Path) -> Decoded | None:
-    """Return the images in a cache folder; ``None`` where it does not exist or is damaged."""
+    """Return the images in a cache folder; ``None`` if it does not exist or is damaged."""
     try:
         stored = read_json(folder / "index.json")
         decoded = Decoded(folder, Index(**stored["index"]), np.load(folder / "sums.npy", allow_pickle=False))
@@ -131,20 +143,20 @@ def _load(folder: Path) -> Decoded | None:
 
 
 def _as_decoded(folder: Path, index: Index) -> bool:
-    """Compare the pixels with their checksum, unless that was done and the file has not been touched since."""
+    """Return whether the pixels match their checksum; an unchanged file is not compared again."""
     stamp = _stamp(folder)
     with suppress(OSError, ValueError):
         if read_json(folder / COMPARED) == stamp:
             return True
     if sha256(np.ascontiguousarray(open_pixels(folder)).data).hexdigest() != index.pixels_digest:
         return False
-    with suppress(NasError):  # where the cache must not be written, they are compared each time
+    with suppress(NasError):  # a read-only cache is compared each time
         write_json(folder / COMPARED, stamp)
     return True
 
 
 def _stamp(folder: Path) -> list[int]:
-    """Return what changes whenever the file of pixels does."""
+    """Return inode, size and times of the file of pixels, which change whenever the file does."""
     status = (folder / "pixels.npy").stat()
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
@@ -161,7 +173,7 @@ def _refuse_unreadable(root: Path, index: Index, corrupt: Corrupt) -> None:
 
 
 def _decode_locked(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt, folder: Path) -> Decoded:
-    """Decode into ``folder`` unless another process just did; an error leaves nothing behind."""
+    """Decode into ``folder`` unless another process did in the meantime; remove everything after an error."""
     new = [parent for parent in folder.parents if not parent.exists()]
     lock = folder.with_suffix(".lock")
     waiting = partial(logger.info, "another process decodes the images of %s: waiting for it", root)
@@ -172,7 +184,7 @@ def _decode_locked(root: Path, paths: Sequence[str], size: int, corrupt: Corrupt
         with suppress(OSError):
             lock.unlink(missing_ok=True)
         for parent in new:
-            with suppress(OSError):  # someone else uses it
+            with suppress(OSError):  # not empty: another process uses it
                 parent.rmdir()
         raise
 
@@ -182,7 +194,7 @@ def _decode_atomically(root: Path, paths: Sequence[str], size: int, corrupt: Cor
     if folder.exists():
         logger.warning("the decoded images in %s are damaged: decoding again", folder)
         shutil.rmtree(folder)
-    for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
+    for leftover in folder.parent.glob(f".{folder.name}.*"):  # temporary folders of killed processes
         shutil.rmtree(leftover)
     logger.info(
         "decoding %s images of %s to %d x %d pixels, once: into %s", f"{len(paths):,}", root, size, size, folder

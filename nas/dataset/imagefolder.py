@@ -1,4 +1,4 @@
-"""Any folder of images with one folder a class."""
+"""Data set from any folder of images with one folder per class."""
 
 import logging
 import unicodedata
@@ -22,11 +22,26 @@ logger = logging.getLogger(__name__)
 
 @final
 class ImageFolder(FileDataset):
-    """Images in class folders, directly or below folders of splits.
+    """Data set from class folders, either directly in ``path`` or in split folders such as ``train/`` and ``test/``.
 
-    Folders of splits are those of :data:`nas.dataset.split_folders.WORDS`. Of training and one other, the other one
-    is the test set; where there are three, each split has its own. Class folders may have folders and links to folders
-    in them. Hidden files, litter of archivers and files without an image's ending are ignored.
+    :data:`nas.dataset.split_folders.WORDS` lists the names of split folders. If there is one split folder besides the
+    training folder, it holds the test set. If there are two, each split has its own folder. Class folders may contain
+    folders and links to folders. Hidden files, system files and files without an image's ending are ignored.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.imagefolder import ImageFolder
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for label in ("cat", "dog"):
+        ...     Path(folder.name, label).mkdir()
+        ...     files = [Path(folder.name, label, f"{number}.png").touch() for number in range(10)]
+        >>> options = {"size": 8, "storage": "files", "corrupt": "refuse", "mean": None, "std": None, "cache": "cache",
+        ...            "resolutions": (8,), "augmentation": Augmentation(shift=0.0, flip=False, cutout=0.0)}
+        >>> ImageFolder(path=folder.name, **options).class_names
+        ('cat', 'dog')
+        >>> folder.cleanup()
     """
 
     def __init__(
@@ -38,30 +53,31 @@ class ImageFolder(FileDataset):
         split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
-        """List the files.
+        """List and split the files; no image is read yet.
 
         Args:
             path: Folder of class folders, or of train/, valid/ and test/ with class folders in them.
-            vld_size: Number of validation images: of the validation folder where there are three folders of splits,
-                all if ``None``; otherwise of the training images, a fifth if ``None``.
-            test_size: Number of test images where there is no test folder; a fifth of all images if ``None``.
-            split_seed: Seed of the random splits; independent of the run's seed, so all runs see the same data.
-            options: See :class:`FileOptions`.
+            vld_size: Number of validation images; ``None`` for all images of the validation folder, or for a fifth of
+                the training images if there is no validation folder.
+            test_size: Number of test images if there is no test folder; ``None`` for a fifth of all images.
+            split_seed: Seed of the random splits, independent of the run's seed so that all runs see the same data.
+            options: Further settings, see :class:`FileOptions`.
 
         Raises:
-            UserError: If the folder does not hold what the splits need; the message names the folder, class or file.
+            UserError: If the folder does not have the expected structure, or too few images for the splits. The
+                message names the folder, class or file.
         """
-        root = expanded(path, "dataset.path")  # settings arrive as text
+        root = expanded(path, "dataset.path")
         listing, validation = _list_images(root)
         splits = _split(listing, validation, vld_size, test_size, split_seed)
         super().__init__(root=root, listing=listing, splits=splits, **options)
 
 
 def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:
-    """Find class folders and image files, and which of them are in a folder for validation, shape (n,).
+    """List the image files, and return a mask, shape (n,), of those that are in a validation folder.
 
     Raises:
-        UserError: If they are not as they must be.
+        UserError: If the folder does not exist, cannot be read or does not have the expected structure.
     """
     try:
         if not root.is_dir():
@@ -97,7 +113,7 @@ def _list_images(root: Path) -> tuple[Listing, npt.NDArray[np.bool_]]:
 
 
 def _told(parts: Mapping[str, Path]) -> str:
-    """Return which folder each split is from."""
+    """Return a text that names the folder of each split."""
     own = [f"{kind} images from '{parts[kind].name}'" for kind in ("validation", "test") if kind in parts]
     return ", ".join(
         [f"{'training' if len(own) == 2 else 'training and validation'} images from '{parts['train'].name}'", *own]
@@ -107,7 +123,7 @@ def _told(parts: Mapping[str, Path]) -> str:
 def _same_classes(class_names: tuple[str, ...], train: Path, other: Path) -> list[Path]:
     """Return the class folders of another split in the order of the classes; UserError if it has other classes.
 
-    Letters that are written in two ways (``é`` as one or as two characters, as archives of macOS have it) are the same.
+    Names are compared in Unicode's normal form NFC. Archives of macOS store ``é`` as two characters, others as one.
     """
     known, found = ({_composed(name): name for name in names} for names in (class_names, class_folders(other)))
     for present, names, absent, others in ((other, found, train, known), (train, known, other, found)):
@@ -125,7 +141,10 @@ def _composed(name: str) -> str:
 def _split(
     listing: Listing, validation: npt.NDArray[np.bool_], vld_size: int | None, test_size: int | None, seed: int
 ) -> dict[str, Indices]:
-    """Split the files; a size of ``None`` stands for a fifth, but at least one image of each class with enough."""
+    """Split the files.
+
+    A size of ``None`` is a fifth, but at least one image of each class that has enough images for every split.
+    """
     pool = np.flatnonzero(~listing.test & ~validation)
     test = np.flatnonzero(listing.test)
     if validation.any():

@@ -17,11 +17,28 @@ from nas.types import NonNegativeInt, PositiveInt
 
 @final
 class ImageNetV2(FileDataset):
-    """Training images of ImageNet, ImageNetV2 for validation, ImageNet's own validation images for testing.
+    """ImageNet with ImageNetV2 as validation split; ImageNet's own validation images are the test split.
 
-    ImageNetV2 (Recht et al., ICML 2019) is three sets of 10,000 images that share many; without duplicates they are
-    20,683. A search on supernets that were trained on all of ImageNet's training images can be guided by them, as
-    ENCAS does (Chebykin et al., GECCO 2022).
+    ImageNetV2 (Recht et al., ICML 2019) consists of three sets of 10,000 images that overlap. Without duplicates they
+    have 20,683 images. Supernets that were trained on all training images of ImageNet need other images to guide the
+    search. ENCAS uses ImageNetV2 for that (Chebykin et al., GECCO 2022).
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.imagenetv2 import ImageNetV2
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for name in ("imagenet/train/n01", "imagenet/train/n02", "imagenet/val/n01", "imagenet/val/n02",
+        ...              "v2/matched/0", "v2/matched/1"):
+        ...     Path(folder.name, name).mkdir(parents=True)
+        ...     done = Path(folder.name, name, name.replace("/", "_") + ".png").write_text(name)
+        >>> options = {"size": 8, "storage": "files", "corrupt": "refuse", "mean": None, "std": None, "cache": "cache",
+        ...            "resolutions": (8,), "augmentation": Augmentation(shift=0.0, flip=False, cutout=0.0)}
+        >>> folders = {"path": Path(folder.name) / "v2", "imagenet": Path(folder.name) / "imagenet"}
+        >>> ImageNetV2(**folders, sets=("matched",), train_size=None, **options).class_names
+        ('n01', 'n02')
+        >>> folder.cleanup()
     """
 
     def __init__(
@@ -39,19 +56,19 @@ class ImageNetV2(FileDataset):
         split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
-        """List the files.
+        """List and split the files; no image is read yet.
 
         Args:
             path: Folder of ImageNetV2's sets, each with folders named by the class's number.
             imagenet: Folder of ImageNet, with ``train`` and ``val``.
-            sets: Folders in ``path``; an image that is in several is taken from the first.
-            train_size: Number of training images; all if ``None``.
-            test_size: Number of test images; all if ``None``.
-            split_seed: Seed of the choice of training and test images.
-            options: See :class:`FileOptions`.
+            sets: Names of the sets' folders in ``path``. An image in several sets is used once, from the first of them.
+            train_size: Number of training images; ``None`` for all.
+            test_size: Number of test images; ``None`` for all.
+            split_seed: Seed of the random choice of training and test images.
+            options: Further settings, see :class:`FileOptions`.
 
         Raises:
-            UserError: If the folders do not hold what they must.
+            UserError: If a folder is absent, or its class folders are not as expected.
         """
         here, there = expanded(path, "dataset.path").resolve(), expanded(imagenet, "dataset.imagenet").resolve()
         root = Path(os.path.commonpath([here, there]))
@@ -75,7 +92,7 @@ class ImageNetV2(FileDataset):
 
 
 def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str], list[int]]:
-    """Return the files of all sets without duplicates, class by class, relative to ``root``, and their labels."""
+    """Return the files of all sets without duplicates, relative to ``root`` and ordered by class, and their labels."""
     numbers = {str(number) for number in range(n_classes)}
     for folder in (root / name for name in sets):
         if not folder.is_dir():
@@ -93,7 +110,7 @@ def _merged(root: Path, sets: tuple[str, ...], n_classes: int) -> tuple[list[str
 
 
 def _without_duplicates(root: Path, files: list[str]) -> list[str]:
-    """Drop files with a name that came before, or with the content of one that came before."""
+    """Drop files that have the name or the content of an earlier file."""
     named: dict[str, str] = {}
     for file in files:
         named.setdefault(Path(file).name, file)
@@ -103,7 +120,7 @@ def _without_duplicates(root: Path, files: list[str]) -> list[str]:
     kept: set[str] = set()
     for group in by_size.values():
         contents: dict[bytes, str] = {}
-        for file in group if len(group) > 1 else ():  # only files of one size can be equal
+        for file in group if len(group) > 1 else ():  # files of different sizes cannot be equal
             contents.setdefault(sha256((root / file).read_bytes()).digest(), file)
         kept.update(contents.values() or group)
     return [file for file in files if file in kept]

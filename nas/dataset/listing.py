@@ -1,4 +1,4 @@
-"""Lists of image files with their classes."""
+"""Lists of image files and their classes, and their splits."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from nas.dataset.splits import Indices, stratified
 from nas.errors import UserError
 
 LITTER = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "lost+found"})
-"""Folders of archivers, network drives and file systems, in small letters, that hold no data."""
+"""Names, in lower case, of folders that archivers, network drives and file systems create; they hold no images."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ class Listing:
     """The image files of a data set.
 
     Attributes:
-        class_names: One a class; the index is the label.
-        paths: The n files, relative to the data set's folder.
+        class_names: Names of the classes; the index of a name is its label.
+        paths: Paths of the n files, relative to the data set's folder.
         labels: Class indices, shape (n,).
-        test: Which files are in the test set, shape (n,).
+        test: Mask of the files in the test set, shape (n,).
     """
 
     class_names: tuple[str, ...]
@@ -38,10 +38,12 @@ class Listing:
 
 
 def folders_in(folder: Path) -> dict[str, Path]:
-    """Return the folders in ``folder`` by name, sorted, links to folders among them; hidden ones and litter are not.
+    """Return the folders in ``folder``, by name in sorted order.
+
+    Links to folders are included. Hidden folders and those in :data:`LITTER` are not.
 
     Raises:
-        UserError: If a name is no text.
+        UserError: If a name is not UTF-8 text on one line.
     """
     found = {}
     for entry in sorted(folder.iterdir()):
@@ -55,14 +57,14 @@ def folders_in(folder: Path) -> dict[str, Path]:
 
 
 def warn_of_broken_links(paths: Iterable[Path]) -> None:
-    """Say which of these files are links to nothing."""
+    """Log a warning for each of these paths that is a broken link."""
     for path in sorted(paths):
         if path.is_symlink() and not path.exists():
             logger.warning("'%s' is a link to '%s', which does not exist: it is left out", path, path.readlink())
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """Return the names of the folders in ``folder``, sorted; UserError where there are fewer than two."""
+    """Return the sorted names of the class folders in ``folder``; UserError if there are fewer than two."""
     folders = folders_in(folder)
     warn_of_broken_links(folder.iterdir())
     names = list(folders)
@@ -73,17 +75,20 @@ def class_folders(folder: Path) -> tuple[str, ...]:
 
 
 def image_files(folder: Path, root: Path) -> tuple[list[str], int]:
-    """Return the image files below a class folder, relative to ``root``, sorted, and the number of other files.
+    """Return the sorted image files below a class folder, relative to ``root``, and the number of other files.
 
-    Links to folders are followed. Each folder is read once, however many links lead to it; a link to a folder that the
-    class folder is in is not followed, with a warning.
+    Links to folders are followed. A folder is read once even if several links lead to it. A link to a parent of the
+    class folder is not followed; a warning says so.
+
+    Raises:
+        UserError: If the folder has no image files.
     """
     found: list[str] = []
     ignored = 0
     above = {_identity(parent) for parent in (*folder.absolute().parents, *folder.resolve().parents)}
     seen: set[tuple[int, int]] = set()
     starts = [folder]
-    for start in starts:  # what is not behind links comes first
+    for start in starts:  # links are appended while iterating, so their targets come last
         links: list[Path] = []
         if _identity(start) in above:
             logger.warning("the link '%s' leads to a folder that it is in: it is not followed", start)
@@ -110,16 +115,16 @@ def image_files(folder: Path, root: Path) -> tuple[list[str], int]:
 
 
 def list_folders(root: Path, train: Sequence[str], test: str, key: str) -> Listing:
-    """List class folders below each of several folders.
+    """List the images of several folders that have the same class folders.
 
     Args:
-        root: The data set's folder.
-        train: Folders in it whose images are for training and validation.
-        test: Folder in it of the test set.
-        key: The setting that names ``root``, for messages.
+        root: Folder of the data set.
+        train: Folders of training and validation images, relative to ``root``.
+        test: Folder of test images, relative to ``root``.
+        key: Name of the setting that holds ``root``, for messages.
 
     Raises:
-        UserError: If a folder is absent or empty, or not all of them have the same class folders.
+        UserError: If a folder is absent or empty, or if their class folders differ.
     """
     parts = [root / name for name in (*train, test)]
     for part in parts:
@@ -147,20 +152,29 @@ def list_folders(root: Path, train: Sequence[str], test: str, key: str) -> Listi
 def split_listing(
     listing: Listing, *, train_size: int | None, vld_size: int, test_size: int | None, seed: int
 ) -> dict[str, Indices]:
-    """Draw a validation split from the training images, and smaller parts of the others where that is asked for.
+    """Draw a validation split from the training images, and subsets of the remaining training and test images.
 
     Args:
-        listing: n images.
-        train_size: Images that are left for training; ``None`` for all.
-        vld_size: Validation images.
-        test_size: Images of the test set; ``None`` for all.
-        seed: Seed of the stratified draws. The validation split is the same for all other sizes.
+        listing: List of the images.
+        train_size: Number of training images; ``None`` for all that the validation split leaves.
+        vld_size: Number of validation images.
+        test_size: Number of test images; ``None`` for all.
+        seed: Seed of the stratified draws. The validation split does not depend on ``train_size`` and ``test_size``.
 
     Returns:
-        Indices of images by split: ``"train"``, ``"validation"`` and ``"test"``.
+        Indices of the images of each split: ``"train"``, ``"validation"`` and ``"test"``.
 
     Raises:
-        UserError: If a size does not fit the images or classes.
+        UserError: If a size is too small for the classes or too large for the images.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.dataset.listing import Listing, split_listing
+        >>> paths = tuple(f"{number}.png" for number in range(12))
+        >>> listing = Listing(("a", "b"), paths, labels=np.arange(12) % 2, test=np.arange(12) >= 8)
+        >>> splits = split_listing(listing, train_size=None, vld_size=2, test_size=None, seed=0)
+        >>> {name: len(rows) for name, rows in splits.items()}
+        {'train': 6, 'validation': 2, 'test': 4}
     """
     pool = np.flatnonzero(~listing.test)
     parts = stratified(listing.labels[pool], listing.class_names, {"validation": vld_size}, seed)
@@ -172,14 +186,14 @@ def split_listing(
 
 
 def sample(listing: Listing, rows: Indices, name: str, size: int | None, seed: int) -> Indices:
-    """Return ``size`` of the images ``rows``, stratified, ascending; all of them if it is ``None`` or their number.
+    """Draw a stratified sample from the images ``rows``; return its indices in ascending order.
 
     Args:
-        listing: The images.
-        rows: Indices, shape (k,).
-        name: A key of ``nas.dataset.splits.KEYS``, for messages.
-        size: Number of items to draw.
-        seed: Equal arguments give equal images.
+        listing: List of the images.
+        rows: Indices of the images to draw from, shape (k,).
+        name: Name of the split for messages, a key of :data:`nas.dataset.splits.KEYS`.
+        size: Number of images to draw; ``None`` for all.
+        seed: Seed of the draw.
     """
     if size in (None, len(rows)):
         return rows
@@ -188,7 +202,7 @@ def sample(listing: Listing, rows: Indices, name: str, size: int | None, seed: i
 
 
 def _counts(name: str) -> bool:
-    """Return whether a file or folder is part of the data: it is neither hidden nor litter."""
+    """Return whether a file or folder is part of the data: neither hidden nor in :data:`LITTER`."""
     return not name.startswith(".") and name.lower() not in LITTER
 
 
@@ -198,7 +212,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _hint(folder: Path) -> str:
-    """Return what a folder with fewer than two class folders holds instead, for a message; it may be empty."""
+    """Return the end of the message for a folder with too few class folders: what it holds instead, or nothing."""
     folders = folders_in(folder)
     names = [entry.name for entry in folder.iterdir() if entry.is_file() and _counts(entry.name)]
     images = sum(name.lower().endswith(ENDINGS) for name in names)

@@ -1,4 +1,4 @@
-"""No data at all, where results come from tables or predictors."""
+"""Placeholder for a data set, for evaluators that need no images."""
 
 from typing import final
 
@@ -9,14 +9,20 @@ from nas.types import PositiveInt
 
 @final
 class NoImages(Dataset):
-    """Classes without images."""
+    """Data set without images, for results from tables or predictors.
+
+    Example:
+        >>> from nas.dataset.none import NoImages
+        >>> NoImages(classes=10).sizes()
+        {'classes': 10}
+    """
 
     def __init__(self, *, classes: PositiveInt = 1000, resolutions: tuple[PositiveInt, ...] = (160, 192, 224)) -> None:
-        """Set what supernets want to know.
+        """Set the values that supernets read.
 
         Args:
-            classes: Number of classes, whose outputs count in the costs.
-            resolutions: Recommended sides of a network's input, in pixels.
+            classes: Number of classes; the classifier's outputs count in the costs of a network.
+            resolutions: Recommended sides of a network's square input, in pixels.
         """
         self.class_names = tuple(str(label) for label in range(classes))
         self.mean = self.std = (1.0, 1.0, 1.0)
@@ -29,5 +35,5 @@ class NoImages(Dataset):
         return {"classes": self.n_classes}
 
     def split(self, name: str) -> Images:
-        """Raise UserError: there is nothing to look at."""
+        """Raise UserError: there are no images."""
         raise UserError("dataset=none has no images: choose a data set, or an evaluator such as evaluator=predictor")

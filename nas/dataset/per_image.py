@@ -1,4 +1,4 @@
-"""Random changes of single images, made by torchvision and timm."""
+"""Augmentation of single images with torchvision and timm."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -18,32 +18,43 @@ from nas.errors import UserError
 from nas.seeding import rng_for
 
 RATIO = (3 / 4, 4 / 3)
-"""Least and largest width over height of a random crop."""
+"""Smallest and largest ratio of width to height of a random crop."""
 SMALLEST = 0.01
-"""Share of a photo's area below which a crop may be enlarged from less detail than the file has."""
+"""Smallest share of a photo's area whose crop keeps full detail. Smaller crops may be enlarged from a reduced scale."""
 TRANSLATION = 0.45
-"""Largest translation by a policy, as a share of the side; what timm uses."""
+"""Largest translation by a policy, as a share of the side; the value of timm."""
 AUTO_AUGMENT = ("cifar10", "svhn")
-"""Policies that torchvision has and timm has not."""
+"""Policies that torchvision has and timm lacks."""
 
 Draw = tuple[int, int, int]
-"""Epoch, row of the split, and side of the result in pixels."""
+"""Epoch, row in the split, and side of the result in pixels."""
 
 Change = Callable[[Image.Image], Image.Image]
 
 
 @final
 class PerImage(torch.utils.data.Dataset[Tensor]):
-    """Training images, each changed with random numbers that depend on the seed, the epoch and its row alone."""
+    """Augmented training images. The random numbers of an image depend only on the seed, the epoch and its row.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.dataset.base import Augmentation, Images
+        >>> from nas.dataset.per_image import PerImage
+        >>> images = Images(np.zeros((5, 3, 8, 8), dtype=np.uint8), np.zeros(5, dtype=np.int64))
+        >>> augmentation = Augmentation(shift=0.0, flip=False, cutout=0.0, crop=0.5)
+        >>> epoch, row, side = 0, 3, 6
+        >>> PerImage(images=images, augmentation=augmentation, mean=(0.5, 0.5, 0.5), seed=0)[epoch, row, side].shape
+        torch.Size([3, 6, 6])
+    """
 
     def __init__(self, *, images: Images, augmentation: Augmentation, mean: Channels, seed: int) -> None:
-        """Take a split.
+        """Wrap a split.
 
         Args:
-            images: Arrays or files.
-            augmentation: Augmentation; the part that changes single images is used.
-            mean: The color that fills what a policy uncovers and what is erased, scaled to 0..1.
-            seed: Seed of all changes.
+            images: Images of the split, in memory or in files.
+            augmentation: Augmentation; only its changes of single images are applied.
+            mean: Mean color of pixels scaled to 0..1; it fills uncovered and erased areas.
+            seed: Seed of all random changes.
         """
         self._images = images
         self._augmentation = augmentation
@@ -52,7 +63,7 @@ class PerImage(torch.utils.data.Dataset[Tensor]):
         self._changes: dict[int, list[Change]] = {}
 
     def __getitem__(self, draw: Draw) -> Tensor:
-        """Return one changed image, (3, side, side), uint8."""
+        """Return one augmented image, shape (3, side, side), uint8."""
         from torchvision.transforms import v2
 
         epoch, row, side = draw
@@ -96,16 +107,17 @@ class PerImage(torch.utils.data.Dataset[Tensor]):
 
 
 def policy_of(text: str, side: int, colour: list[int]) -> Change:
-    """Return what timm makes of a policy's text, or torchvision of one that timm does not have.
+    """Return the augmentation policy with this name, from timm or torchvision.
 
     Args:
-        text: For example ``"rand-m9-mstd0.5-inc1"``; ``"cifar10"`` and ``"svhn"`` are the policies that AutoAugment
-            (Cubuk et al., CVPR 2019) found for these data sets.
+        text: Name of the policy in timm's notation, for example ``"rand-m9-mstd0.5-inc1"``. ``"cifar10"`` and
+            ``"svhn"`` are the policies that AutoAugment (Cubuk et al., CVPR 2019) found for these data sets, from
+            torchvision.
         side: Side of the images in pixels.
-        colour: Red, green and blue, 0 to 255: fills what is uncovered.
+        colour: Red, green and blue, 0 to 255; they fill uncovered areas.
 
     Raises:
-        UserError: If neither knows it.
+        UserError: If neither timm nor torchvision has the policy.
     """
     from timm.data import auto_augment
     from torchvision.transforms import AutoAugment, AutoAugmentPolicy
@@ -130,21 +142,30 @@ def policy_of(text: str, side: int, colour: list[int]) -> Change:
 
 
 def _posterized(image: Image.Image, bits: int, **_: object) -> Image.Image:
-    """Keep a few bits of each colour, at least one: timm asks for none of them too, which newer Pillows refuse."""
+    """Keep the upper ``bits`` of each color, at least one. timm also requests zero bits, which Pillow refuses."""
     return image if bits >= 8 else ImageOps.posterize(image, max(1, bits))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators, which libraries draw from, and give them their states back afterwards.
+    """Seed the global random generators, which libraries draw from, and restore their states afterwards.
 
     Args:
-        seed: 0 to 2**32 - 1.
+        seed: Seed, 0 to 2**32 - 1.
+
+    Example:
+        >>> import random
+        >>> from nas.dataset.per_image import seeded
+        >>> with seeded(3):
+        ...     first = random.random()
+        >>> with seeded(3):
+        ...     random.random() == first
+        True
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's generators too
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPU's generators
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Pixels that are not 8 bits a channel: what their numbers mean."""
+"""Interpretation of pixel values that are not 8-bit unsigned integers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,27 +8,30 @@ import numpy.typing as npt
 from PIL import Image
 
 BITS, PHOTOMETRIC, LEAST, MOST, SAMPLE_FORMAT, SIGNED_LEAST, SIGNED_MOST = 258, 262, 280, 281, 339, 340, 341
-"""Tags of TIFF."""
+"""Numbers of TIFF tags."""
 
 DARKEST = 16
-"""Part of the full range that the brightest pixel must reach: below a sixteenth, 12 bits were stored as 16."""
+"""Divisor of the full range: the brightest pixel must reach one sixteenth of it.
+
+A darker 16-bit image probably holds 12-bit values.
+"""
 
 
 class PixelError(ValueError):
-    """What the numbers of an image mean is unknown; the message says what it holds and what would be right."""
+    """Error for pixel values of unknown meaning; the message names the values and the remedy."""
 
 
 @dataclass(frozen=True)
 class PixelKind:
-    """What the numbers of one image mean.
+    """Type and range of the pixel values of one image.
 
     Attributes:
-        name: For messages.
-        bits: Bits of a number.
-        signed: Whether it may be negative.
-        floating: Whether it is a floating-point number.
-        black: Value of black; ``None`` where the file does not say it.
-        white: Value of white; likewise.
+        name: Name of the kind, for messages.
+        bits: Number of bits of a value.
+        signed: Whether values are signed integers.
+        floating: Whether values are floating-point numbers.
+        black: Value of black; ``None`` if the file does not state it.
+        white: Value of white; ``None`` if the file does not state it.
         inverted: Whether black and white are exchanged.
     """
 
@@ -42,15 +45,21 @@ class PixelKind:
 
     @property
     def usual(self) -> bool:
-        """Whether Pillow's own conversion to RGB is right."""
+        """Whether Pillow's conversion to RGB is correct for this kind."""
         return self.bits <= 8 and not (self.signed or self.floating)
 
 
 def kind_of(image: Image.Image) -> PixelKind:
-    """Return the kind of an image that was opened and not yet read: headers alone tell it.
+    """Return the kind of an image that was opened but not yet read; the header is enough.
 
     Raises:
-        PixelError: If it holds signed integers and does not say which are black and white.
+        PixelError: If the image holds signed integers and does not state the values of black and white.
+
+    Example:
+        >>> from PIL import Image
+        >>> from nas.dataset.pixel_kinds import kind_of
+        >>> kind_of(Image.new("I;16", (8, 8))).name
+        '16-bit'
     """
     if image.format == "TIFF":
         return _kind_of_tiff(getattr(image, "tag_v2", {}))
@@ -63,18 +72,18 @@ def kind_of(image: Image.Image) -> PixelKind:
 
 
 def gray_of(image: Image.Image, kind: PixelKind) -> Image.Image:
-    """Return an image with one number a pixel as 8-bit gray.
+    """Convert an image with one channel to 8-bit gray.
 
-    Integers keep their upper 8 bits, others are rounded. A transparent value becomes white.
+    Unsigned integers keep their upper 8 bits; other values are scaled and rounded. A transparent value becomes white.
 
     Raises:
-        PixelError: If the numbers are not in the range that is known, or fill so little of it that all is black.
+        PixelError: If values are outside of the known range, or so small a part of it that the image would be black.
     """
     values = np.asarray(image)
     if kind.floating or kind.signed:
         gray = _scaled(values.astype(np.int8) if kind.bits == 8 else values, kind)
     else:
-        numbers = values.astype(np.int64) & (2**kind.bits - 1)  # 32 bits come as signed ones
+        numbers = values.astype(np.int64) & (2**kind.bits - 1)  # Pillow reads 32-bit values as signed
         assert kind.white is not None
         _check_range(float(numbers.max()), kind.white, kind)
         gray = np.minimum(numbers * 256 // (int(kind.white) + 1), 255)
@@ -86,7 +95,7 @@ def gray_of(image: Image.Image, kind: PixelKind) -> Image.Image:
 
 
 def check_colours(image: Image.Image, kind: PixelKind) -> None:
-    """Raise PixelError if an image with several channels of 16 bits, of which Pillow keeps 8, is black for that."""
+    """Raise PixelError if an image with 16 bits per channel is black in the upper 8 bits, which Pillow keeps."""
     extrema: Any = image.getextrema()
     colours = extrema[:3] if image.mode in ("RGBA", "RGBX", "RGBa") else extrema
     if max(most for _, most in colours) < 256 // DARKEST:
@@ -111,7 +120,7 @@ def _kind_of_tiff(tags: Any) -> PixelKind:
         return PixelKind(
             f"signed {bits}-bit integers", bits, signed=True, black=least[0], white=most[0], inverted=inverted
         )
-    used = int(most[0]).bit_length() if most and most[0] > 0 else bits  # the largest value that there is: 12 of 16 bits
+    used = int(most[0]).bit_length() if most and most[0] > 0 else bits  # for example 12 of 16 bits
     return PixelKind(f"{bits}-bit", bits, white=2 ** min(used, bits) - 1, inverted=inverted)
 
 
@@ -121,9 +130,10 @@ def _numbers(tags: Any, tag: int) -> list[float]:
 
 
 def _scaled(values: npt.NDArray[Any], kind: PixelKind) -> npt.NDArray[np.float64]:
-    """Return floating-point or signed numbers as 0..255.
+    """Scale floating-point or signed values to 0..255.
 
-    The range is what the file says. Floating-point numbers without one are 0..1, or 0..255 where they exceed 16.
+    The range is the one that the file states. Floating-point values without a stated range are 0..1 if none exceeds
+    1, and 0..255 if the largest one is about 16 or more.
     """
     values = values.astype(np.float64)
     if not np.isfinite(values).all():

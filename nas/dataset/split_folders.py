@@ -1,4 +1,4 @@
-"""Folders that are named after splits: ``train/``, ``Testing/``, ``valid/``."""
+"""Detection of folders that are named after splits, such as ``train/``, ``Testing/`` and ``valid/``."""
 
 import logging
 import re
@@ -13,28 +13,41 @@ WORDS = {
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation", "dev"),
 }
-"""Names of folders by split, in any case, alone or followed by ``set``, ``data`` or ``images``."""
+"""Names of folders by split. Case is ignored, and ``set``, ``data`` or ``images`` may follow."""
 
 _NAME = re.compile(
     rf"(.*[ _-])?({'|'.join(word for words in WORDS.values() for word in words)})([ _-]?(set|data|images))?"
 )
 _SURE = ("train", "test", "val")
-"""Names that mean a split whatever is beside them."""
+"""Names that denote a split regardless of the folders beside them."""
 _NO_CLASS = ("test", "testing", "val", "validation")
-"""Words that are no class."""
+"""Names that are never classes."""
 
 logger = logging.getLogger(__name__)
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Return the folders that class folders are in, by split: ``"train"``, and others if there are any.
+    """Return the folders that contain class folders, by split: ``"train"``, and others if there are any.
 
-    ``"validation"`` is there only with both others: of a validation folder alone, beside training images, the test set
-    is made. Without folders of splits, or with one alone, all images are ``"train"``. A warning names each folder in
-    ``root`` that is not used.
+    ``"validation"`` is only returned together with ``"test"``. If there is a validation folder but no test folder, it
+    becomes the test set. Without split folders, or with only one, all images are ``"train"``. A warning names each
+    folder in ``root`` that is not used.
+
+    Args:
+        root: Folder of the data set.
 
     Raises:
-        UserError: If there are class folders beside a folder of a split that has images without classes.
+        UserError: If there are class folders beside a split folder whose images have no classes.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.dataset.split_folders import split_folders
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     for name in ("Training/cat", "Training/dog", "Testing/cat", "Testing/dog"):
+        ...         Path(root, name).mkdir(parents=True)
+        ...     {split: folder.name for split, folder in split_folders(Path(root)).items()}
+        {'train': 'Training', 'test': 'Testing'}
     """
     folders = folders_in(root)
     named = {name: split for name in folders if (split := _split_of(name)) is not None}
@@ -47,7 +60,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     warn_of_broken_links(root.iterdir())
     chosen: dict[str, str] = {}
     for split in WORDS:
-        flat = split == "train" or not filled  # training images without classes are refused by name, later
+        flat = split == "train" or not filled  # a later check refuses training images without classes by name
         known = named | filled if flat else filled
         names = [name for name in known if known[name] == split]
         if names:
@@ -65,13 +78,16 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def _split_of(name: str) -> str | None:
-    """Return the split that a folder is named after, if any."""
+    """Return the split that a folder is named after; ``None`` if there is none."""
     found = _NAME.fullmatch(name.lower())
     return None if found is None or found[1] else _split_named(found[2])
 
 
 def _with_prefix(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Return folders such as ``seg_train`` and ``seg_test``, with folders in them: all have the same first words."""
+    """Return the splits of folders with one common prefix, such as ``seg_train`` and ``seg_test``.
+
+    Folders without subfolders are ignored.
+    """
     found = {name: matched for name in folders if (matched := _NAME.fullmatch(name.lower())) and matched[1]}
     found = {name: matched for name, matched in found.items() if folders_in(folders[name])}
     if len({matched[1] for matched in found.values()}) != 1:
@@ -94,7 +110,7 @@ def _check_classes(folders: Mapping[str, Path], named: Mapping[str, str]) -> Non
 
 
 def _innermost(folder: Path) -> Path:
-    """Return the folder, or the one in it, and so on, where each holds nothing but one of its own name."""
+    """Descend while a folder's only subfolder has the folder's name, as in ``train/train``; return the last one."""
     inner = folders_in(folder)
     while list(map(str.lower, inner)) == [folder.name.lower()]:
         (folder,) = inner.values()

@@ -1,4 +1,4 @@
-"""Stratified splits: every split holds the classes in the proportions of the whole."""
+"""Stratified splits: every split has the class proportions of the whole data set."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,28 +14,36 @@ logger = logging.getLogger(__name__)
 Indices = npt.NDArray[np.int64]
 
 KEYS = {"training": "dataset.train_size", "validation": "dataset.vld_size", "test": "dataset.test_size"}
-"""The settings that hold the splits' sizes, for messages."""
+"""Names of the settings with the splits' sizes, for messages."""
 
 
 def stratified(labels: Indices, class_names: Sequence[str], sizes: Mapping[str, int], seed: int) -> dict[str, Indices]:
-    """Split images at random, class by class; what no other split takes is the training split.
+    """Split images at random within each class; the training split gets the remaining images.
 
-    A split of s out of n images gets the share s / n of every class, rounded by largest remainders so that the
-    total is exact, with at least one image of every class. A class with fewer images than there are splits is in some
-    of them only, at random; a warning says so.
+    A split with s of n images gets the share s / n of every class, and at least one image of it. Shares are rounded
+    by largest remainders, so that the total is exact. A class with fewer images than there are splits is in a random
+    choice of the splits; a warning says so.
 
     Args:
         labels: Class indices, shape (n,).
-        class_names: One a class, for messages.
-        sizes: Images of each split but ``"train"``, by name (a key of ``KEYS``). Splits are drawn in this order, so
-            the first one stays the same whatever the size of the second.
-        seed: Equal arguments give equal splits.
+        class_names: Names of the classes, for messages.
+        sizes: Number of images of each split except ``"train"``, by name (a key of ``KEYS``). Splits are drawn in
+            this order, so the first one does not depend on the sizes of the others.
+        seed: Seed of the draws.
 
     Returns:
-        Ascending indices into ``labels`` by split, disjoint and together all of them.
+        Ascending indices into ``labels`` by split. They are disjoint and cover all images.
 
     Raises:
         UserError: If a size is too small or too large.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.dataset.splits import stratified
+        >>> labels = np.repeat([0, 1], [8, 4])
+        >>> splits = stratified(labels, ["a", "b"], {"validation": 3}, seed=0)
+        >>> {name: np.bincount(labels[rows]).tolist() for name, rows in splits.items()}
+        {'train': [6, 3], 'validation': [2, 1]}
     """
     counts = np.bincount(labels, minlength=len(class_names))
     needed = len(sizes) + 1
@@ -57,14 +65,17 @@ def stratified(labels: Indices, class_names: Sequence[str], sizes: Mapping[str, 
 
 
 def fewest(labels: Indices, n_splits: int) -> int:
-    """Return the fewest images that a split can have beside ``n_splits - 1`` others: one of each class with enough."""
+    """Return the smallest possible size of one of ``n_splits`` splits.
+
+    It is one image of each class that has at least ``n_splits`` images.
+    """
     return max(1, int((np.bincount(labels) >= n_splits).sum()))
 
 
 def _warn(
     labels: Indices, class_names: Sequence[str], enough: npt.NDArray[np.bool_], parts: Mapping[str, Indices]
 ) -> None:
-    """Say once which classes are too small for every split, and how many each split lacks."""
+    """Log a warning that counts the classes with too few images for every split, and those that each split lacks."""
     lacks = {name: len(class_names) - len(np.unique(labels[part])) for name, part in parts.items()}
     logger.warning(
         "%s of %s classes have fewer than %d images, first: '%s'; classes without an image: %s",
@@ -77,7 +88,7 @@ def _warn(
 
 
 def _check_sizes(counts: Indices, enough: npt.NDArray[np.bool_], sizes: Mapping[str, int]) -> None:
-    """Raise UserError unless every split can have an image of every class that has enough of them."""
+    """Raise UserError unless every split can have an image of every class that has enough images."""
     n, classes = int(counts.sum()), int(enough.sum())
     kind = "class" if enough.all() else "class that is large enough"
     for name, size in sizes.items():
@@ -93,7 +104,7 @@ def _check_sizes(counts: Indices, enough: npt.NDArray[np.bool_], sizes: Mapping[
 
 
 def _apportion(quotas: npt.NDArray[np.float64], total: int, least: Indices, most: Indices) -> Indices:
-    """Round quotas to integers from ``least`` to ``most`` that add up to ``total``, by largest remainders, (k,)."""
+    """Round quotas, (k,), to integers from ``least`` to ``most`` whose sum is ``total``, by largest remainders."""
     takes = np.clip(np.floor(quotas).astype(np.int64), least, most)
     while takes.sum() < total:
         takes[np.argmax(np.where(takes < most, quotas - takes, -np.inf))] += 1

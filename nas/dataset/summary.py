@@ -1,4 +1,4 @@
-"""What is computed from the images of a data set: moments for normalisation and the fingerprint."""
+"""Summaries of a data set: mean and standard deviation for normalization, and the fingerprint."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -15,7 +15,14 @@ Std = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
 def channel_sums(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Return each image's sum and sum of squares per channel, (n, 3, height, width) -> (n, 2, 3)."""
+    """Return each image's sum and sum of squares per channel, (n, 3, height, width) -> (n, 2, 3).
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.dataset.summary import channel_sums, mean_and_std
+        >>> mean_and_std(channel_sums(np.full((2, 3, 4, 4), 51, dtype=np.uint8)), pixels_per_image=16)
+        ((0.2, 0.2, 0.2), (1.0, 1.0, 1.0))
+    """
     squares = np.square(pixels, dtype=np.uint16)
     return np.stack([values.sum(axis=(2, 3), dtype=np.int64) for values in (pixels, squares)], axis=1)
 
@@ -23,11 +30,11 @@ def channel_sums(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 def mean_and_std(sums: npt.NDArray[np.int64], pixels_per_image: int) -> tuple[Channels, Channels]:
     """Return the mean and standard deviation per channel of pixels scaled to 0..1, rounded to 6 digits.
 
-    The standard deviation of a channel that is constant is given as 1, so that it can be divided by.
+    The standard deviation of a constant channel is returned as 1, so that images can be divided by it.
 
     Args:
-        sums: Sums of the images, from ``channel_sums``, shape (n, 2, 3), n at least 1.
-        pixels_per_image: Height times width.
+        sums: Sums of the images from :func:`channel_sums`, shape (n, 2, 3), n at least 1.
+        pixels_per_image: Number of pixels of an image, height times width.
     """
     first, second = sums.sum(axis=0) / (len(sums) * pixels_per_image)
     mean = first / 255
@@ -39,9 +46,9 @@ def fingerprint(pixel_digest: str, labels: Indices, splits: Mapping[str, Indices
     """Return the SHA-256 of a data set, as hexadecimal digits.
 
     Args:
-        pixel_digest: Hash of the pixels.
+        pixel_digest: Digest of the pixels.
         labels: Class indices, shape (n,).
-        splits: Indices by split.
+        splits: Indices of the images of each split, by name.
     """
     digest = sha256(pixel_digest.encode())
     for name, values in [("labels", labels), *sorted(splits.items())]:
@@ -51,13 +58,13 @@ def fingerprint(pixel_digest: str, labels: Indices, splits: Mapping[str, Indices
 
 
 def channels(given: Channels | None, computed: Channels) -> Channels:
-    """Return what a setting gives, which arrives as a list, or what was computed."""
+    """Return the values of a setting, which may be a list, as a tuple; the computed values if it is ``None``."""
     red, green, blue = given or computed
     return red, green, blue
 
 
 def file_digest(root: Path, paths: Sequence[str]) -> str:
-    """Return the SHA-256 of files' names and sizes, as hexadecimal digits: for files too many to read."""
+    """Return the SHA-256 of the files' names and sizes, as hexadecimal digits, without reading the files."""
     digest = sha256()
     for path in paths:
         digest.update(f"{path}\0{(root / path).stat().st_size}\0".encode())

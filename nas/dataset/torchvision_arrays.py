@@ -1,4 +1,4 @@
-"""Data sets of small images that come as arrays: CIFAR-10, CIFAR-100 and STL-10."""
+"""Data sets of small images that torchvision provides as arrays: CIFAR-10, CIFAR-100 and STL-10."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +18,24 @@ SOURCES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "cifar100": ("CIFAR100", {"train": {"train": True}, "test": {"train": False}}),
     "stl10": ("STL10", {"train": {"split": "train"}, "test": {"split": "test"}}),
 }
-"""torchvision's class, and its arguments for the images for training and for testing."""
+"""torchvision's class of each data set, and its arguments for the training images and the test images."""
 
 
 @final
 class TorchvisionArrays(ArrayDataset):
-    """Images of one size, all in memory.
+    """CIFAR-10, CIFAR-100 or STL-10, in memory.
 
-    CIFAR-10 and CIFAR-100: Krizhevsky, *Learning multiple layers of features from tiny images*, 2009; STL-10: Coates
-    et al., AISTATS 2011, its labeled images.
+    CIFAR-10 and CIFAR-100: Krizhevsky, *Learning multiple layers of features from tiny images*, 2009. STL-10: Coates
+    et al., AISTATS 2011; only its labeled images are used.
+
+    Example:
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.torchvision_arrays import TorchvisionArrays
+        >>> options = {"mean": None, "std": None, "resolutions": (32,),
+        ...            "augmentation": Augmentation(shift=0.125, flip=True, cutout=0.5)}
+        >>> TorchvisionArrays(name="cifar10", path="absent", download=False, vld_size=10000, **options)
+        Traceback (most recent call last):
+        nas.errors.UserError: dataset.path: 'absent' does not hold CIFAR10 ...
     """
 
     def __init__(
@@ -39,15 +48,15 @@ class TorchvisionArrays(ArrayDataset):
         split_seed: NonNegativeInt = 0,
         **options: Unpack[ArrayOptions],
     ) -> None:
-        """Read the images, downloading them if needed.
+        """Read the images into memory; download missing files first.
 
         Args:
-            name: Name of the data set.
-            path: Folder that holds the data set's own folder, as torchvision expects it.
+            name: Name of the data set: "cifar10", "cifar100" or "stl10".
+            path: Folder that contains the data set's own folder, as torchvision expects it.
             download: Whether to download missing files.
-            vld_size: Number of validation images, which are taken from the training images.
-            split_seed: Seed of the random split; independent of the run's seed, so all runs see the same data.
-            options: See :class:`ArrayOptions`.
+            vld_size: Number of validation images, drawn from the training images.
+            split_seed: Seed of the random split, independent of the run's seed so that all runs see the same data.
+            options: Further settings, see :class:`ArrayOptions`.
 
         Raises:
             UserError: If the files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -63,9 +72,9 @@ class TorchvisionArrays(ArrayDataset):
 
 
 def _arrays(part: Any) -> tuple[Pixels, Indices]:
-    """Return pixels, (n, 3, height, width), and labels, (n,), of one of torchvision's objects."""
+    """Return pixels, (n, 3, height, width), and labels, (n,), of a torchvision data set."""
     pixels = np.asarray(part.data, dtype=np.uint8)
-    if pixels.shape[-1] == 3:  # CIFAR has the channels last
+    if pixels.shape[-1] == 3:  # CIFAR's channels are last
         pixels = pixels.transpose(0, 3, 1, 2)
     labels = part.targets if hasattr(part, "targets") else part.labels
     return np.ascontiguousarray(pixels), np.asarray(labels, dtype=np.int64)

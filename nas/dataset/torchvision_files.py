@@ -1,4 +1,4 @@
-"""Data sets of photos with lists of their own: Aircraft, DTD, Pets and Flowers."""
+"""Data sets of photos that torchvision provides as files: Aircraft, DTD, Pets and Flowers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +18,27 @@ SOURCES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "flowers102": ("Flowers102", ("train", "val"), "_image_files"),
     "pets": ("OxfordIIITPet", ("trainval",), "_images"),
 }
-"""torchvision's class, its parts that are not the test set, and its list of files."""
+"""torchvision's class of each data set, its parts besides the test set, and its attribute with the files."""
 
 
 @final
 class TorchvisionFiles(FileDataset):
-    """Photos of many sizes. Training and validation parts are pooled.
+    """FGVC-Aircraft, DTD, Oxford-IIIT Pets or Oxford Flowers 102: photos of different sizes, in files.
 
-    Aircraft: Maji et al., 2013 (100 variants); DTD: Cimpoi et al., CVPR 2014 (its first partition); Pets: Parkhi et
-    al., CVPR 2012 (37 breeds); Flowers: Nilsback and Zisserman, ICVGIP 2008.
+    The published training and validation parts are pooled and split again.
+
+    Aircraft: Maji et al., 2013 (100 variants). DTD: Cimpoi et al., CVPR 2014 (its first partition). Pets: Parkhi et
+    al., CVPR 2012 (37 breeds). Flowers: Nilsback and Zisserman, ICVGIP 2008.
+
+    Example:
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.torchvision_files import TorchvisionFiles
+        >>> options = {"size": 256, "storage": "files", "corrupt": "refuse", "mean": None, "std": None,
+        ...            "resolutions": (224,), "cache": "cache",
+        ...            "augmentation": Augmentation(shift=0.0, flip=True, cutout=0.0)}
+        >>> TorchvisionFiles(name="pets", path="absent", download=False, vld_size=500, **options)
+        Traceback (most recent call last):
+        nas.errors.UserError: dataset.path: 'absent' does not hold OxfordIIITPet ...
     """
 
     def __init__(
@@ -39,15 +51,15 @@ class TorchvisionFiles(FileDataset):
         split_seed: NonNegativeInt = 0,
         **options: Unpack[FileOptions],
     ) -> None:
-        """List the files, downloading them if needed.
+        """List and split the files; download missing ones first.
 
         Args:
-            name: Name of the data set.
-            path: Folder that holds the data set's own folder, as torchvision expects it.
+            name: Name of the data set: "aircraft", "dtd", "flowers102" or "pets".
+            path: Folder that contains the data set's own folder, as torchvision expects it.
             download: Whether to download missing files.
-            vld_size: Number of validation images, which are taken from the published training and validation parts.
-            split_seed: Seed of the random split; independent of the run's seed, so all runs see the same data.
-            options: See :class:`FileOptions`.
+            vld_size: Number of validation images, drawn from the published training and validation parts.
+            split_seed: Seed of the random split, independent of the run's seed so that all runs see the same data.
+            options: Further settings, see :class:`FileOptions`.
 
         Raises:
             UserError: If files are absent or damaged and cannot be downloaded, or the split is impossible.
@@ -61,9 +73,9 @@ class TorchvisionFiles(FileDataset):
 
 
 def _listing(parts: Mapping[str, Any], files: str, root: Path) -> Listing:
-    """Return all files of torchvision's objects; those of the part ``"test"`` are the test set."""
+    """Return the list of all files of torchvision's data sets; those of the part ``"test"`` are the test set."""
     labels = np.concatenate([np.asarray(part._labels, dtype=np.int64) for part in parts.values()])
-    names = getattr(parts["test"], "classes", range(int(labels.max()) + 1))  # not all versions name the flowers
+    names = getattr(parts["test"], "classes", range(int(labels.max()) + 1))  # absent for Flowers in some versions
     return Listing(
         class_names=tuple(map(str, names)),
         paths=tuple(

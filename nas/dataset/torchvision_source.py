@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows: found on the disk, or downloaded by it."""
+"""Opening of torchvision's data sets, with a download if files are missing."""
 
 import importlib
 import logging
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any]], download: bool) -> dict[str, Any]:
-    """Return objects of one of torchvision's data sets, one for each of its parts.
+    """Open the parts of one of torchvision's data sets, by the names in ``parts``.
 
-    Several processes may call this at once: one of them downloads, and the others wait for it.
+    Several processes may call this at the same time; one of them downloads, and the others wait.
 
     Args:
         class_name: Name of the class in ``torchvision.datasets``.
-        root: The folder that holds the data set's own folder.
-        parts: The arguments that choose a part, by a name of one's own.
+        root: Folder that contains the data set's own folder.
+        parts: Arguments of the class that choose a part, by a name that the caller chooses.
         download: Whether to download missing files.
 
     Raises:
@@ -32,13 +32,13 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
     """
     constructor = getattr(importlib.import_module("torchvision.datasets"), class_name)
     if download:
-        with suppress(OSError):  # said below, if there is something to download
+        with suppress(OSError):  # reported below if a download is necessary
             root.mkdir(parents=True, exist_ok=True)
     shared = download and os.access(root, os.W_OK)
     with FileLock(root / f".{class_name}.lock") if shared else nullcontext():
         try:
             return {name: constructor(root=root, download=False, **arguments) for name, arguments in parts.items()}
-        except (RuntimeError, OSError) as error:  # torchvision's word for absent or damaged, or half a folder
+        except (RuntimeError, OSError) as error:  # absent, damaged or incomplete files
             if not download:
                 raise UserError(
                     f"dataset.path: '{root}' does not hold {class_name} ({_reason(error)}): put it there as "
@@ -48,7 +48,7 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
         try:
             with _unpacked_inside():
                 return {name: constructor(root=root, download=True, **arguments) for name, arguments in parts.items()}
-        except Exception as error:  # of the connection, the archive or the disk
+        except Exception as error:  # errors of the connection, the archive or the disk
             raise UserError(
                 f"cannot download {class_name} ({_reason(error)}): try again, or put it into '{root}' by hand as "
                 "torchvision.datasets expects it"
@@ -57,7 +57,7 @@ def open_parts(class_name: str, root: Path, parts: Mapping[str, Mapping[str, Any
 
 @contextmanager
 def _unpacked_inside() -> Iterator[None]:
-    """Let no member of a tar file be unpacked to a place outside the folder that it is for, links included."""
+    """Prevent tar files from unpacking members or links outside of their target folder."""
     before = tarfile.TarFile.extraction_filter
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:

@@ -1,4 +1,4 @@
-"""Training images, epoch by epoch: shuffled, changed at random, one side a batch."""
+"""Shuffled and augmented batches of training images, epoch by epoch."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -20,19 +20,31 @@ from nas.team import ALONE, Team
 from nas.types import NonNegativeInt, PositiveInt
 
 RESIDENT_SHARE = 0.1
-"""Most of a GPU's memory that a split's pixels may take."""
+"""Largest share of a GPU's memory that the pixels of a split may take."""
 
 Order = list[tuple[Tensor, int]]
-"""Of each batch, the rows of its images, shape (b,), and its resolution."""
+"""The rows of each batch's images, shape (b,), and its resolution in pixels."""
 
 
 @final
 class TrainingBatches:
-    """The training split of a data set, as its ``augmentation`` says.
+    """Batches of a data set's training split, augmented as its ``augmentation`` says.
 
-    An epoch follows from the seed and its number alone: it is the same after an interruption, in any process, and
-    with any number of ``augmentation.workers``. Images in memory are changed a batch at a time, on the device;
-    files, and changes that differ from image to image in kind, go through a torch ``DataLoader``.
+    An epoch depends only on the seed and its number. It is the same after an interruption, in any process, and with
+    any number of ``augmentation.workers``. Images in memory are augmented on the device, a batch at a time. A torch
+    ``DataLoader`` reads image files and augments single images.
+
+    Example:
+        >>> from nas.dataset.array_dataset import ArrayDataset
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.dataset.training_batches import TrainingBatches
+        >>> noise = np.random.default_rng(0).integers(0, 256, (100, 3, 8, 8)).astype(np.uint8)
+        >>> images = {"pixels": noise, "labels": np.arange(100) % 2, "class_names": ("cat", "dog")}
+        >>> settings = {"splits": {"train": np.arange(100)}, "mean": None, "std": None, "resolutions": (8,),
+        ...             "augmentation": Augmentation(shift=0.1, flip=True, cutout=0.0)}
+        >>> batches = TrainingBatches(dataset=ArrayDataset(**images, **settings), batch_size=16, seed=0, device="cpu")
+        >>> [len(labels) for _, labels in batches.epoch(0)]
+        [16, 16, 16, 16, 16, 16]
     """
 
     def __init__(
@@ -47,10 +59,10 @@ class TrainingBatches:
         """Describe the batches; no image is read yet.
 
         Args:
-            dataset: Its training split, normalization and augmentation.
-            batch_size: Images a batch.
-            seed: Seed of order and augmentation.
-            device: Torch device of the batches.
+            dataset: Data set; its training split, normalization and augmentation are used.
+            batch_size: Number of images in a batch, of all processes together.
+            seed: Seed of the images' order and augmentation.
+            device: Torch device of the batches, for example ``"cuda:0"``.
             team: Team of this process; each member gets its part of every batch.
 
         Raises:
@@ -66,24 +78,24 @@ class TrainingBatches:
             policy_of(self._augmentation.policy, 1, [0, 0, 0])
 
     def __len__(self) -> int:
-        """The number of batches of an epoch."""
+        """Return the number of batches in an epoch."""
         return max(1, len(self._images) // self._batch_size)
 
     def epoch(
         self, number: NonNegativeInt, sides: Sequence[PositiveInt] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalized images, (b, 3, side, side), and what they show.
+        """Yield normalized images, (b, 3, side, side), and their targets.
 
-        That is the labels, (b,), int64; with mixup or CutMix it is probabilities, (b, n_classes). The last
-        incomplete batch is dropped; a split smaller than the batch size is one batch.
+        Targets are labels, (b,), int64. With mixup or CutMix they are probabilities, (b, n_classes). The last
+        incomplete batch is dropped. A split that is smaller than the batch size is one batch.
 
         Args:
-            number: Number of the epoch, which decides its random numbers.
-            sides: Sides of the images of each batch in pixels; the epoch ends with them. ``None`` for the images' own
-                side.
+            number: Number of the epoch; it determines the random numbers.
+            sides: Side of the images of each batch, in pixels. The epoch ends after the last one. ``None`` for the
+                images' own side.
 
         Raises:
-            UserError: If batches would have fewer than two images, which batch-norm cannot be trained on.
+            UserError: If batches would have fewer than two images, which batch norm training needs.
             RunError: If a file cannot be read.
         """
         n = len(self._images)
@@ -96,7 +108,7 @@ class TrainingBatches:
         order = list(zip(shuffled, [own] * len(self) if sides is None else sides, strict=False))
         labels = torch.from_numpy(np.array(self._images.labels)).to(self._device)
         normalise = Normalise(mean=self._dataset.mean, std=self._dataset.std, device=self._device)
-        on_device = shuffled.to(self._device)  # once: every copy to a GPU waits for what it does
+        on_device = shuffled.to(self._device)  # one copy per epoch, because each one waits for the GPU
         for step, (pixels, (_, side)) in enumerate(zip(self._pixels(number, order), order, strict=True)):
             images = augment(normalise(pixels), self._augmentation, normalise.black, generator)
             targets = labels[on_device[step]]
@@ -107,7 +119,7 @@ class TrainingBatches:
 
     @property
     def n_images(self) -> int:
-        """The number of images of the split."""
+        """Number of images in the training split."""
         return len(self._images)
 
     @cached_property
@@ -116,7 +128,7 @@ class TrainingBatches:
 
     @cached_property
     def _resident(self) -> Tensor | None:
-        """The split's pixels in the GPU's memory, where there is a GPU and they take little of it."""
+        """Pixels of the split in GPU memory; ``None`` without a GPU or above :data:`RESIDENT_SHARE` of its memory."""
         if self._device.type != "cuda":
             return None
         pixels = self._images.pixels
@@ -125,7 +137,7 @@ class TrainingBatches:
         return torch.from_numpy(np.array(pixels[:])).to(self._device)
 
     def _pixels(self, epoch: int, order: Order) -> Iterator[Tensor]:
-        """Yield the pixels of each batch, (b, 3, height, width), uint8."""
+        """Yield the pixels of each batch, shape (b, 3, height, width), uint8."""
         pixels = self._images.pixels
         if not (self._augmentation.per_image or isinstance(pixels, FileRows)):
             for rows, _ in order:
@@ -142,11 +154,11 @@ class TrainingBatches:
             num_workers=self._augmentation.workers,
             collate_fn=torch.stack,
             pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),  # else the loader would draw from the global one
+            generator=torch.Generator(),  # otherwise the loader would draw from the global generator
         )
         try:
             yield from map(self._team.gather, loader)
-        except RunError as error:  # out of a worker, with its traceback
+        except RunError as error:  # its message is a worker process's whole traceback; keep the last line
             raise RunError(str(error).splitlines()[-1].removeprefix("nas.errors.RunError: ")) from error
 
     def _mixed(self, images: Tensor, labels: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:

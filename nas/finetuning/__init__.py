@@ -1,1 +1,1 @@
-"""Training of one network from the weights that it has."""
+"""Fine-tuning of a single network from its current weights."""

@@ -1,4 +1,4 @@
-"""A whole fine-tuning: epochs one after the other, each on disk before the next one begins."""
+"""Fine-tuning of a network: all epochs, with a checkpoint after each of them."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from nas.training import checkpoint
 from nas.training.members import Members
 
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "top1", "top5", "ema_loss", "ema_top1", "ema_top5")
-"""Of ``summary.csv``: losses in nats, accuracies on the validation images in percent; ``ema`` of averaged weights."""
+"""Columns of ``summary.csv``: losses in nats, validation accuracies in percent; ``ema`` for the averaged weights."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,18 @@ Row = dict[str, float | int | None]
 
 @dataclass
 class Best:
-    """The best weights so far.
+    """Epoch and validation metrics of the best weights so far.
 
     Attributes:
-        epoch: After which they were measured; 0 for those before the first one.
-        averaged: Whether they are the moving average.
-        top1, top5: On the validation images, percent.
-        loss: Loss of the best network, nats.
+        epoch: Number of trained epochs; 0 for the weights before the first one.
+        averaged: Whether the weights are the exponential moving average (EMA).
+        top1, top5: Validation accuracy in percent.
+        loss: Validation loss in nats.
+
+    Example:
+        >>> from nas.finetuning.course import Best
+        >>> Best(epoch=3, averaged=False, top1=91.5, top5=99.0, loss=0.25).accuracy
+        {'top1': 91.5, 'top5': 99.0, 'loss': 0.25}
     """
 
     epoch: int
@@ -47,17 +52,17 @@ class Best:
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """What they achieve, by name."""
+        """Accuracies in percent and loss in nats, by name."""
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss}
 
 
 @dataclass
 class Checkpoint:
-    """How far a fine-tuning is: all that the next epoch needs.
+    """Progress of a fine-tuning: everything that the next epoch needs.
 
     Attributes:
-        rows: Rows of ``summary.csv``, the first one before any training.
-        best: The best weights; ``None`` before the first row.
+        rows: Rows of ``summary.csv``; the first one is measured before the training.
+        best: Epoch and metrics of the best weights; ``None`` before the first row.
         state: State of the training after the last row.
     """
 
@@ -68,18 +73,27 @@ class Checkpoint:
 
 @final
 class Checkpoints:
-    """A folder with ``best.pt``, weights, and ``last.pt`` and ``previous.pt``, all that the next epoch needs.
+    """Folder of checkpoints: the best weights in ``best.pt``, the training's state in ``last.pt`` and ``previous.pt``.
 
-    ``best.pt`` is written first. A process that dies before ``last.pt`` is there makes the same epoch again, and with
-    it the same file. Where the last one is damaged, the training goes on from the one before.
+    ``best.pt`` is written before ``last.pt``. If a process dies between the two, the resumed training repeats the epoch
+    and writes the same ``best.pt``. If ``last.pt`` is damaged, the training resumes from ``previous.pt``.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder, which is made with the first file."""
+        """Store the folder.
+
+        Args:
+            folder: Folder of the checkpoints; the first checkpoint creates it.
+        """
         self._folder = folder
 
     def save(self, reached: Checkpoint, weights: Mapping[str, Tensor] | None) -> None:
-        """Write how far it is, and the best weights where they are new."""
+        """Write a checkpoint.
+
+        Args:
+            reached: Progress of the training, with at least one row.
+            weights: Best weights by name; ``None`` if they have not changed since the last checkpoint.
+        """
         assert reached.best is not None
         if weights is not None:
             content = {"epoch": reached.best.epoch, "weights": dict(weights)}
@@ -89,35 +103,36 @@ class Checkpoints:
             last.replace(self._folder / "previous.pt")
         whole = {"rows": reached.rows, "best": vars(reached.best), "state": reached.state}
         checkpoint.save(last, whole)
-        for path in self._folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+        for path in self._folder.glob(".*.tmp"):  # temporary files of killed processes
             path.unlink()
 
     def load(self) -> Checkpoint | None:
-        """Return how far it is; ``None`` where nothing good is there, and all has to be done again."""
+        """Return the newest undamaged progress; ``None`` if there is none and the training has to start again."""
         for name in ("last.pt", "previous.pt"):
             stored = checkpoint.load(self._folder / name)
             if stored is None:
                 continue
             best = Best(**stored["best"])
             weights = checkpoint.load(self._folder / "best.pt")
-            if weights is not None and weights["epoch"] >= best.epoch:  # a later one will be the best again
+            if weights is not None and weights["epoch"] >= best.epoch:  # repeated epochs find later ones again
                 return Checkpoint(rows=stored["rows"], best=best, state=stored["state"])
             logger.warning("%s lacks the best weights so far: the training starts again", self._folder)
             return None
         return None
 
     def best_weights(self) -> dict[str, Tensor] | None:
-        """Return the best weights; ``None`` where they are absent or damaged."""
+        """Return the best weights by name; ``None`` if they are absent or damaged."""
         stored = checkpoint.load(self._folder / "best.pt")
         return None if stored is None else stored["weights"]
 
 
 @final
 class Course:
-    """Trains, measures and remembers the best weights; a killed process goes on where it was.
+    """Fine-tuning that measures each epoch, keeps the best weights and resumes after it was killed.
 
-    The best weights are those with the highest top-1 accuracy on the validation images, the weights before the first
-    epoch and the moving average included; of equal ones those with the lower loss, then the earlier ones.
+    The best weights have the highest top-1 accuracy on the validation images. Candidates are the weights before the
+    first epoch, those after each epoch, and their moving average. Ties are broken by the lower loss, then by the
+    earlier epoch.
     """
 
     def __init__(
@@ -129,14 +144,14 @@ class Course:
         recipe: Recipe,
         folder: Path,
     ) -> None:
-        """Take the parts.
+        """Store the parts of the fine-tuning; nothing is trained yet.
 
         Args:
-            trainer: This process's part in the training.
-            members: The other processes; ``None`` for none.
+            trainer: Training in this process.
+            members: Other processes of the team; ``None`` for none.
             measure: Function that measures a network on the validation images.
-            recipe: The settings.
-            folder: Gets ``summary.csv`` and the folder ``checkpoints``.
+            recipe: Settings of the fine-tuning.
+            folder: Folder of ``summary.csv`` and of the folder ``checkpoints``.
         """
         self._trainer = trainer
         self._members = members
@@ -147,7 +162,7 @@ class Course:
         self._reached = Checkpoint()
 
     def begin(self) -> Sequence[Row]:
-        """Go on from what is on disk, or measure what the first epoch starts from; return the rows so far."""
+        """Resume from the checkpoint on disk, or measure the initial weights; return the rows so far."""
         found = self._checkpoints.load()
         if found is None:
             self._add({"lr": None, "train_loss": None})
@@ -161,18 +176,19 @@ class Course:
 
     @property
     def rows(self) -> Sequence[Row]:
-        """Of ``summary.csv``, the first one before any training."""
+        """Rows of ``summary.csv`` so far; the first one is measured before the training."""
         return self._reached.rows
 
     def epochs(self, told: Callable[[Row], None], stepped: Callable[[int, int], None]) -> Best:
-        """Train all epochs that are left and return what is known of the best weights.
+        """Train the remaining epochs and return epoch and metrics of the best weights.
 
         Args:
-            told: About each epoch that is on disk.
-            stepped: Told how many steps of an epoch are done, and how many there are.
+            told: Function that is called with the row of each epoch after its checkpoint is on disk.
+            stepped: Function that is called after each step with the number of finished steps in the epoch and the
+                number of all steps.
 
         Raises:
-            RunError: If the loss is not finite, or another process fails.
+            RunError: If the loss is not finite, or if another process fails.
         """
         for number in range(len(self._reached.rows) - 1, self._recipe.epochs):
             loss = self._train(number, stepped)
@@ -187,10 +203,10 @@ class Course:
         return self._reached.best
 
     def best_weights(self) -> Mapping[str, Tensor]:
-        """Return the best weights, on the CPU.
+        """Return the best weights by name, on the CPU.
 
         Raises:
-            RunError: If the file is damaged.
+            RunError: If their file is absent or damaged.
         """
         weights = self._checkpoints.best_weights()
         if weights is None:
@@ -204,7 +220,11 @@ class Course:
             return self._trainer.train_epoch(number, stepped)
 
     def _add(self, trained: Row) -> None:
-        """Measure the weights as they are, and write what is known now."""
+        """Measure the current weights, add their row, and write the checkpoint and ``summary.csv``.
+
+        Args:
+            trained: Learning rate and training loss of the epoch; both ``None`` before the first one.
+        """
         epoch, average = len(self._reached.rows), self._trainer.average
         own = self._measure(self._trainer.network)
         averaged = None if average is None else self._measure(average)

@@ -1,29 +1,38 @@
-"""Random erasing with noise (Zhong et al., AAAI 2020), a batch at a time; timm's mode ``pixel``."""
+"""Random erasing of whole batches with noise (Zhong et al., AAAI 2020), as timm's mode ``pixel``."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 AREA = (0.02, 1 / 3)
-"""Least and largest share of an image's area that a rectangle has."""
+"""Smallest and largest area of a rectangle, as a share of the image's area."""
 RATIO = 1 / 0.3
-"""Largest height over width of a rectangle, and width over height."""
+"""Largest ratio of a rectangle's longer side to its shorter side."""
 ATTEMPTS = 10
-"""Rectangles that are drawn for an image until one fits into it."""
+"""Number of rectangles that are drawn for an image; the first one that fits is used."""
 
 
 def erase(images: Tensor, probability: float, part: slice, n: int, rng: np.random.Generator) -> Tensor:
     """Fill a random rectangle of some images with normal noise.
 
     Args:
-        images: Normalized, shape (b, 3, height, width): some images of a batch.
-        probability: Probability for each image.
-        part: Which of the batch's images they are.
-        n: Images of the whole batch; all processes that share a batch draw the same rectangles and noise.
-        rng: Decides images, rectangles and noise.
+        images: Normalized images, shape (b, 3, height, width), this process's part of a batch.
+        probability: Probability of a rectangle for each image, 0 to 1.
+        part: Slice of the batch that ``images`` are.
+        n: Number of images in the whole batch. All processes that share it draw the same rectangles and noise.
+        rng: Random generator; it draws images, rectangles and noise.
 
     Returns:
-        The changed images; ``images`` themselves where ``probability`` is 0.
+        Changed images of the same shape; ``images`` itself if ``probability`` is 0.
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> from nas.finetuning.erasing import erase
+        >>> images = torch.zeros(4, 3, 16, 16)
+        >>> erased = erase(images, 1.0, slice(0, 4), 4, np.random.default_rng(0))
+        >>> erased.shape, (erased != 0).any(dim=(1, 2, 3)).tolist()
+        (torch.Size([4, 3, 16, 16]), [True, True, True, True])
     """
     if probability == 0:
         return images
@@ -43,7 +52,7 @@ def erase(images: Tensor, probability: float, part: slice, n: int, rng: np.rando
 
 
 def _rectangles(n: int, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Draw a rectangle for each image: top, left, height and width in pixels, (n,) each; 0 where none fits."""
+    """Draw a rectangle for each image: top, left, height and width in pixels, (n,) each; size 0 if none fits."""
     area = height * width * rng.uniform(*AREA, (n, ATTEMPTS))
     ratio = np.exp(rng.uniform(-np.log(RATIO), np.log(RATIO), (n, ATTEMPTS)))
     tall = np.rint(np.sqrt(area * ratio)).astype(np.int64)
@@ -55,7 +64,7 @@ def _rectangles(n: int, height: int, width: int, rng: np.random.Generator) -> tu
 
 
 def _stretch(start: np.ndarray, length: np.ndarray, side: int) -> np.ndarray:
-    """Return which places of a side lie in stretches, (n, side)."""
+    """Return the mask, (n, side), of the pixels of a side that are in each interval."""
     place = np.arange(side)
     inside: np.ndarray = (place >= start[:, None]) & (place < (start + length)[:, None])
     return inside

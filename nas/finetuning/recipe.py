@@ -1,4 +1,4 @@
-"""The settings of fine-tuning, and what of timm's they name."""
+"""Settings of fine-tuning, and the optimizer and schedule of timm that they name."""
 
 import inspect
 from dataclasses import dataclass
@@ -14,54 +14,65 @@ Precision = Literal["auto", "single", "bfloat16", "float16"]
 Option = bool | float | str | tuple[float, ...]
 
 SMALLEST_BATCH = 2
-"""Images that batch-norm needs."""
+"""Smallest batch that batch norm can be trained on."""
 
 _OWN_OPTIONS = ("lr", "weight_decay", "momentum", "foreach")
-"""Settings of optimizers that have a key of their own, or none."""
+"""Arguments of optimizers that are not among ``optimizer_options``: they have their own setting, or none."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained further.
+    """Recipe of a fine-tuning: its optimizer, schedule, regularization, teacher and precision.
 
     Attributes:
-        epochs: Passes over the training images, warm-up included.
-        batch_size: Images a step, of all processes together.
-        validation_batch_size: Number of images per batch without training.
+        epochs: Passes over the training images, including the warm-up.
+        batch_size: Number of images in a training batch, of all processes together, 2 or more.
+        validation_batch_size: Number of images in a batch without training.
         optimizer_name: Name of the optimizer in timm, for example ``"rmsproptf"``.
-        lr: Highest learning rate.
-        lr_batch_size: Images a step that ``lr`` is meant for; it grows in proportion to ``batch_size`` (Goyal et al.
-            2017). ``None``: ``lr`` is meant for ``batch_size``.
-        momentum: Momentum of optimizers that have one.
+        lr: Highest learning rate, for batches of ``lr_batch_size`` images.
+        lr_batch_size: Batch size that ``lr`` is meant for; ``None`` for ``batch_size``. With another batch size the
+            learning rate is scaled in proportion (Goyal et al. 2017).
+        momentum: Momentum, 0 to 1; ignored by optimizers without momentum.
         weight_decay: Weight decay.
-        decay_all: Whether biases and batch-norm's parameters decay too.
-        optimizer_options: Further settings of the optimizer, for example ``{"eps": 0.001}``.
-        clip_norm: Largest norm of a step's gradient; ``None`` for any.
-        schedule: Schedule of the learning rate after the warm-up, by timm's name.
-        schedule_steps: Unit of the schedule: "step" or "epoch".
-        warmup_epochs: Epochs at the start in which the learning rate rises linearly from ``warmup_lr``.
-        warmup_lr: Learning rate of the first step with warm-up; it does not grow with the batch.
-        min_lr: Learning rate at the end of ``cosine``, ``tanh`` and ``poly``; likewise.
-        decay_epochs: Epochs between two decays of ``step``.
-        decay_milestones: Epochs of the decays of ``multistep``.
-        decay_rate: Factor of a decay of ``step`` and ``multistep``, exponent of ``poly``.
-        label_smoothing: Share of the label that is spread over all classes.
-        dropout: Probability that a feature before the classifier is zeroed in training.
-        drop_path: Probability that the last block's residual is dropped for an image in training; it rises linearly
-            with the block's position (Huang et al. 2016).
+        decay_all: Whether weight decay also applies to biases and batch norm parameters.
+        optimizer_options: Further arguments of the optimizer, for example ``{"eps": 0.001}``.
+        clip_norm: Largest norm of a step's gradient; ``None`` for no clipping.
+        schedule: Learning rate schedule after the warm-up: "cosine", "step", "multistep", "poly" or "tanh" of timm.
+        schedule_steps: Whether the learning rate changes after each step; otherwise after each epoch.
+        warmup_epochs: Epochs at the start in which the learning rate rises linearly from ``warmup_lr``, fewer than
+            ``epochs``.
+        warmup_lr: Learning rate of the first warm-up step; it is not scaled with the batch size.
+        min_lr: Final learning rate of the schedules "cosine", "tanh" and "poly"; it is not scaled with the batch size.
+        decay_epochs: Epochs between two decays of the schedule "step".
+        decay_milestones: Epochs of the decays of the schedule "multistep".
+        decay_rate: Factor of a decay of the schedules "step" and "multistep", and exponent of "poly".
+        label_smoothing: Label smoothing: share of the target that is spread over all classes, 0 to 1.
+        dropout: Dropout probability of the features before the classifier, 0 or more and below 1.
+        drop_path: Drop path probability of the last block in training, 0 or more and below 1. It rises linearly with
+            the block's position (stochastic depth, Huang et al. 2016).
         erasing: Probability that a random rectangle of a training image becomes noise (Zhong et al., AAAI 2020).
-        ema: Decay of the exponential moving average of the weights, batch-norm's statistics included; ``None`` for
+        ema: Decay of the exponential moving average (EMA) of weights and batch norm statistics, 0 to 1; ``None`` for
             no average.
-        ema_warmup: Whether the decay grows to ``ema`` with the number of steps, as timm does it.
-        distillation: Weight of the agreement with the teacher against the labels, r: the loss is
-            2 (labels + r teacher) / (1 + r).
-        teacher: ``"supernet"`` for the largest architecture of the model's supernet, ``"timm:NAME"``, or the folder
-            of a model; ``None`` for no teacher.
-        teacher_weights: Weights of a timm teacher: a path or ``"random"``.
-        precision: Precision on a GPU: ``"auto"`` is bfloat16 if the GPU has it, else float16.
-        new_classifier: Whether a model of other classes gets a new classifier.
-        processes: Number of processes that train together, one a GPU from the device on, or on the CPU.
+        ema_warmup: Whether the decay of the EMA rises to ``ema`` with the number of steps, as in timm.
+        distillation: Weight r of the teacher's loss; the total loss is 2 (labels + r teacher) / (1 + r).
+        teacher: Teacher for knowledge distillation: ``"supernet"`` for the largest architecture of the model's
+            supernet, ``"timm:NAME"``, or the folder of a model; ``None`` for no teacher.
+        teacher_weights: Weights of a timm teacher: a path or ``"random"``; ``None`` for the published weights.
+        precision: Precision on a GPU; "auto" is bfloat16 if the GPU supports it, otherwise float16.
+        new_classifier: Whether a model with other classes than the data set gets a new classifier.
+        processes: Number of processes that train together, on one GPU each from the device on, or on the CPU.
+
+    Example:
+        >>> from nas.finetuning.recipe import Recipe
+        >>> optimizer = dict(optimizer_name="sgd", lr=0.1, weight_decay=1e-4, decay_all=False, optimizer_options={})
+        >>> schedule = dict(schedule="cosine", schedule_steps=True, warmup_epochs=0, warmup_lr=0.0)
+        >>> decay = dict(decay_epochs=10.0, decay_rate=0.1, clip_norm=None, ema=None, ema_warmup=False)
+        >>> regularization = dict(label_smoothing=0.1, dropout=0.0, drop_path=0.0, erasing=0.0, new_classifier=False)
+        >>> batches = dict(epochs=5, batch_size=64, lr_batch_size=256)
+        >>> recipe = Recipe(**batches, **optimizer, **schedule, **decay, **regularization)
+        >>> recipe.scaled_lr
+        0.025
     """
 
     epochs: PositiveInt
@@ -97,7 +108,7 @@ class Recipe:
     processes: PositiveInt = 1
 
     def __post_init__(self) -> None:
-        """Raise UserError if settings do not fit each other, or timm does not know the optimizer or its options."""
+        """Raise UserError if settings contradict each other, or if timm lacks the optimizer or its options."""
         if self.batch_size < SMALLEST_BATCH:
             raise UserError(f"finetuning.batch_size is {self.batch_size}; batch-norm needs {SMALLEST_BATCH} or more")
         if self.processes > self.batch_size:
@@ -126,11 +137,11 @@ class Recipe:
 
     @property
     def scaled_lr(self) -> float:
-        """The highest learning rate at this batch size."""
+        """Highest learning rate, scaled to ``batch_size``."""
         return self.lr * (1.0 if self.lr_batch_size is None else self.batch_size / self.lr_batch_size)
 
     def make_optimizer(self, network: nn.Module) -> Any:
-        """Return timm's optimizer of a network's parameters."""
+        """Return timm's optimizer for the parameters of a network."""
         from timm.optim import create_optimizer_v2
 
         options: Any = self.optimizer_options
@@ -145,7 +156,7 @@ class Recipe:
         )
 
     def make_schedule(self, optimizer: Any, steps: int) -> Any:
-        """Return timm's scheduler, whose learning rates follow from the epoch or the step alone.
+        """Return timm's scheduler; its learning rates depend only on the epoch or the step.
 
         Args:
             optimizer: Optimizer from :meth:`make_optimizer`.
@@ -185,6 +196,6 @@ class Recipe:
                 raise unknown(f"option of {self.optimizer_name}: finetuning.optimizer_options", name, known)
         try:
             self.make_optimizer(nn.Linear(1, 1))
-        except Exception as error:  # what an optimizer refuses, and one whose package is not installed
+        except Exception as error:  # refused arguments, or a package that is not installed
             reason = " ".join(str(error).split())
             raise UserError(f"finetuning.optimizer_name={self.optimizer_name} with these settings: {reason}") from error

@@ -1,4 +1,4 @@
-"""What a network learns from beside the labels."""
+"""Teacher network for knowledge distillation."""
 
 from collections.abc import Sequence
 from typing import final
@@ -13,7 +13,18 @@ from nas.dataset.summary import Channels
 
 @final
 class Teacher(nn.Module):
-    """A network in eval mode that sees the images that another one is trained on."""
+    """Frozen network that predicts class probabilities for the images of another network's training.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from nas.finetuning.teacher import Teacher
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
+        >>> own, images = {"mean": (0.5,) * 3, "std": (0.5,) * 3}, {"images_mean": (0.4,) * 3, "images_std": (0.2,) * 3}
+        >>> teacher = Teacher(network, **own, **images, resolution=8)
+        >>> teacher(torch.zeros(2, 3, 16, 16)).shape
+        torch.Size([2, 10])
+    """
 
     def __init__(
         self,
@@ -26,18 +37,16 @@ class Teacher(nn.Module):
         images_std: Channels,
         order: Sequence[int] | None = None,
     ) -> None:
-        """Take the network.
+        """Freeze the network and compute the change of normalization.
 
         Args:
-            network: Normalized images, (n, 3, r, r), to logits, (n, c).
-            mean: Mean that the teacher's images are normalized with: subtracted from pixels scaled to 0..1, per
-                channel.
-            std: Divisor of the pixels after the mean is subtracted, per channel.
-            resolution: Side of its input in pixels, if it takes no other; ``None``: it sees images as they come.
-            images_mean: Mean that the student's images are normalized with.
-            images_std: Standard deviation that the student's images are normalized with.
-            order: Order of the teacher's outputs, one index for each class of the images; ``None`` if the order is
-                equal.
+            network: Network that maps normalized images, (n, 3, r, r), to logits, (n, c).
+            mean: Mean per channel of the teacher's normalization, for pixels scaled to 0..1.
+            std: Standard deviation per channel of the teacher's normalization.
+            resolution: Side of the teacher's input, in pixels; ``None`` to keep the side of the images.
+            images_mean: Mean per channel of the normalization of the student's images.
+            images_std: Standard deviation per channel of the normalization of the student's images.
+            order: Index of the teacher's output for each class of the images; ``None`` if the orders are equal.
         """
         super().__init__()
         self.network = network.eval().requires_grad_(False)
@@ -52,7 +61,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return the probabilities of the classes, (n, c), of normalised images, (n, 3, side, side)."""
+        """Return class probabilities, (n, c), for the student's normalized images, (n, 3, side, side)."""
         images = images * self.scale + self.shift
         if self._resolution is not None:
             images = resize(images, self._resolution)

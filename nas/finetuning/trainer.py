@@ -1,4 +1,4 @@
-"""One process's part in training a network further."""
+"""Fine-tuning of a network in one process of a team."""
 
 import io
 from collections.abc import Callable
@@ -27,13 +27,13 @@ TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 @final
 class Trainer:
-    """Steps of timm's optimizer on the training images, epoch by epoch.
+    """Training of a network with timm's optimizer, epoch by epoch.
 
-    An epoch's random numbers come from the seed and its number alone. Several processes take the same steps, each on
-    its part of a batch; only the first one keeps the average of the weights.
+    The random numbers of an epoch depend only on the seed and its number. Several processes take the same steps, each
+    on its part of a batch. Only the first process keeps the average of the weights.
 
     Attributes:
-        network: Network in training; in eval mode between epochs.
+        network: Network in training; it is in eval mode between epochs.
         average: Network with averaged weights (EMA); ``None`` for none.
         lr: Learning rate of the last step.
     """
@@ -53,14 +53,14 @@ class Trainer:
         """Prepare the optimizer; the network moves to the device.
 
         Args:
-            network: Normalized images, (n, 3, resolution, resolution), to logits, (n, classes).
+            network: Network that maps normalized images, (n, 3, resolution, resolution), to logits, (n, classes).
             teacher: Teacher with the same classes; ``None`` for none.
-            dataset: The images.
+            dataset: Data set; its training split is used.
             resolution: Side of the network's input in pixels.
-            recipe: The settings.
-            seed: Seed of order, augmentation and dropout.
+            recipe: Settings of the fine-tuning.
+            seed: Seed of the images' order, augmentation, erasing and dropout.
             device: Torch device of this process.
-            team: This process's.
+            team: Team of this process.
         """
         from timm.utils import ModelEmaV3
 
@@ -96,15 +96,15 @@ class Trainer:
 
     @property
     def average(self) -> nn.Module | None:
-        """The network with the average of the weights."""
+        """Network with the averaged weights (EMA); ``None`` for none."""
         return None if self._ema is None else self._ema.module
 
     def precision(self) -> AbstractContextManager[object]:
-        """Return a context in which networks compute as the recipe says."""
+        """Return a context in which networks compute in the precision of the recipe."""
         return torch.autocast(self._device.type, dtype=self._type, enabled=self._type is not None)
 
     def state(self) -> dict[str, Any]:
-        """Return a copy, in host memory, of everything that the training goes on from."""
+        """Return a copy of the training's state in host memory."""
         state: dict[str, Any] = copied(
             {
                 "network": dict(self.network.state_dict()),
@@ -116,8 +116,8 @@ class Trainer:
         return state
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned, possibly in another process."""
-        # A class of the package ``ofa`` has a method of its own, which accepts too much.
+        """Resume from a state that :meth:`state` returned, possibly in another process."""
+        # The package ``ofa`` has a class whose own ``load_state_dict`` accepts wrong states.
         nn.Module.load_state_dict(self.network, state["network"])
         self._descent.load(state)
         if self._ema is not None:
@@ -125,13 +125,14 @@ class Trainer:
         self._steps = state["steps"]
 
     def train_epoch(self, number: int, told: Callable[[int, int], None] | None = None) -> float:
-        """Train on the images of an epoch and return the mean loss of its steps.
+        """Train for an epoch and return the mean loss of its steps.
 
-        All processes of a team call this with the same number, starting from the same state.
+        All processes of a team must call this with the same number and start from the same state.
 
         Args:
             number: Number of the epoch, from 0.
-            told: Function that is told the number of finished steps and of all steps.
+            told: Function that is called after each step with the number of finished steps and of all steps; ``None``
+                for none.
         """
         batches = self._batches.epoch(number, [self._resolution] * len(self._batches))
         total = torch.zeros(1, dtype=torch.float64, device=self._device)
@@ -174,13 +175,13 @@ class Trainer:
 
 @dataclass(frozen=True)
 class TrainerReplica:
-    """Builds what another process of a team trains.
+    """Factory that builds a :class:`Trainer` in another process.
 
     Attributes:
-        network: As :func:`as_bytes` writes it.
-        teacher: Teacher, sent in the same way; ``None`` for none.
-        dataset: Builds the images for a device.
-        resolution, recipe, seed: See :class:`Trainer`.
+        network: Network as bytes from :func:`as_bytes`.
+        teacher: Teacher as bytes from :func:`as_bytes`; ``None`` for none.
+        dataset: Function that builds the data set for a device.
+        resolution, recipe, seed: Arguments of :class:`Trainer`.
     """
 
     network: bytes
@@ -191,7 +192,7 @@ class TrainerReplica:
     seed: int
 
     def __call__(self, device: str) -> Callable[..., Trainer]:
-        """Return what becomes a part of the training when it joins a team."""
+        """Return a function that makes the :class:`Trainer` when the process joins a team."""
         teacher = None if self.teacher is None else from_bytes(self.teacher)
         assert teacher is None or isinstance(teacher, Teacher)
         return partial(
@@ -206,20 +207,27 @@ class TrainerReplica:
 
 
 def as_bytes(module: nn.Module) -> bytes:
-    """Return a module with its tensors, for another process of this program: sent as it is, it would share them."""
+    """Serialize a module for another process of this program; a module that is sent directly shares its tensors.
+
+    Example:
+        >>> from torch import nn
+        >>> from nas.finetuning.trainer import as_bytes, from_bytes
+        >>> from_bytes(as_bytes(nn.Linear(4, 2)))
+        Linear(in_features=4, out_features=2, bias=True)
+    """
     buffer = io.BytesIO()
     torch.save(module, buffer)
     return buffer.getvalue()
 
 
 def from_bytes(data: bytes) -> nn.Module:
-    """Return what :func:`as_bytes` was given, on the CPU."""
+    """Return the module that :func:`as_bytes` serialized, on the CPU."""
     module: nn.Module = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
     return module
 
 
 def _half(recipe: Recipe, device: torch.device) -> torch.dtype | None:
-    """Return the type of mixed precision; ``None`` on the CPU, which is quicker in single precision."""
+    """Return the data type of mixed precision; ``None`` for single precision, which is faster on the CPU."""
     if device.type != "cuda" or recipe.precision == "single":
         return None
     return half_precision(device) if recipe.precision == "auto" else TYPES[recipe.precision]

@@ -1,1 +1,1 @@
-"""Training of supernets."""
+"""Training of supernets, before and during a search."""

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a supernet: one architecture and one resolution a step."""
+"""Stochastic gradient descent on a supernet, with one architecture and one resolution per step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from nas.types import Architecture, Floats, Genomes
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationSettings:
-    """The settings of a supernet's training.
+    """Settings of the gradient descent.
 
     Attributes:
-        batch_size: Images a step, of all processes together.
-        momentum: Nesterov momentum.
+        batch_size: Number of images in a batch, of all processes together.
+        momentum: Nesterov momentum, 0 to 1.
         weight_decay: Weight decay of all parameters.
-        label_smoothing: Share of the label that is spread over all classes.
-        distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
-        ema: Decay of the exponential moving average of the weights; ``None`` for no average.
+        label_smoothing: Label smoothing: share of the target that is spread over all classes, 0 to 1.
+        distillation: Weight of the knowledge distillation from the largest architecture in the loss, 0 to 1.
+        ema: Decay of the exponential moving average (EMA) of the weights; ``None`` for no average.
         amp: Whether to use mixed precision on a GPU.
-        seed: Seed of images, augmentation and dropout.
+        seed: Seed of the images' order, augmentation and dropout.
     """
 
     batch_size: int
@@ -47,7 +47,7 @@ class AdaptationSettings:
 
 @final
 class Adaptation:
-    """One process's part in training a supernet."""
+    """Training of a supernet in one process of a team."""
 
     def __init__(
         self, *, supernet: Supernet, dataset: Dataset, device: torch.device, team: Team, settings: AdaptationSettings
@@ -56,9 +56,9 @@ class Adaptation:
 
         Args:
             supernet: Supernet to train.
-            dataset: Its training split.
+            dataset: Data set; its training split is used.
             device: Torch device of this process.
-            team: This process's.
+            team: Team of this process.
             settings: Settings of the training.
         """
         self._supernet = supernet
@@ -72,7 +72,7 @@ class Adaptation:
         if device.type == "cuda":
             self._module = self._module.to(memory_format=torch.channels_last)
         self._parameters = list(self._module.parameters())
-        for parameter in self._parameters:  # what trained the supernet before may have left gradients
+        for parameter in self._parameters:  # an earlier training may have left gradients
             parameter.grad = None
         self._optimizer = torch.optim.SGD(
             self._parameters,
@@ -84,10 +84,10 @@ class Adaptation:
         scaler = gradient_scaler(device, settings.amp)
         self._descent = Descent(self._optimizer, self._parameters, scaler=scaler, device=device, team=team)
         self._average: dict[str, Tensor] = {}
-        self._trained: dict[str, Tensor] = {}  # the weights themselves, while the supernet shows their average
+        self._trained: dict[str, Tensor] = {}  # the trained weights while the supernet holds their average
 
     def state(self) -> dict[str, Any]:
-        """Return a copy, in host memory, of everything that the training goes on from."""
+        """Return a copy of the training's state in host memory."""
         state = {
             "weights": self._trained or dict(self._module.state_dict()),
             **self._descent.state(),
@@ -98,25 +98,30 @@ class Adaptation:
         return copy
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned, possibly in another process."""
+        """Resume from a state that :meth:`state` returned, possibly in another process."""
         self._trained = {}
         self._module.load_state_dict(state["weights"])
         self._descent.load(state)
         moving = set(state["moving"])
-        for i, parameter in enumerate(self._parameters):  # what has moved goes on, also where it is not trained next
+        for i, parameter in enumerate(self._parameters):  # a zero gradient keeps momentum and decay of earlier steps
             parameter.grad = torch.zeros_like(parameter) if i in moving else None
         self._average = {n: tensor.to(self._device, copy=True) for n, tensor in state["ema"].items()}
 
     def show_average(self) -> None:
-        """Give the supernet the moving average of its weights, where there is one, until it is trained again."""
+        """Load the moving average (EMA) into the supernet until it is trained again; do nothing without one."""
         if self._average and not self._trained:
             self._trained = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
             self._module.load_state_dict(self._average, strict=False)
 
     def train_epoch(self, number: int, genomes: Genomes, rates: Floats) -> None:
-        """Take one step for each genome, (s, d), with its learning rate, (s,), on the images of an epoch.
+        """Train for an epoch: one step for each genome.
 
-        All processes of a team call this with the same arguments, starting from the same state.
+        All processes of a team must call this with the same arguments and start from the same state.
+
+        Args:
+            number: Number of the epoch, from 0.
+            genomes: Genomes to train, one for each step, shape (s, d).
+            rates: Learning rate of each step, shape (s,).
         """
         if self._trained:
             self._module.load_state_dict(self._trained)
@@ -137,7 +142,7 @@ class Adaptation:
     def _step(self, images: Tensor, targets: Tensor, architecture: Architecture, rate: float) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        # Zeros, not none, as published: layers that the architecture lacks go on with momentum and decay.
+        # As published, gradients are zero instead of None: momentum and decay also apply to layers that are not used.
         self._optimizer.zero_grad(set_to_none=False)
         with mixed(self._device, self._settings.amp):
             loss = self._loss(images, targets, architecture)
@@ -161,10 +166,10 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class AdaptationReplica:
-    """What other processes train, built anew there.
+    """Factory that builds an :class:`Adaptation` in another process.
 
     Attributes:
-        replica: Builds data set and supernet for a device.
+        replica: Function that builds data set and supernet for a device.
         settings: Settings of the training.
     """
 
@@ -172,22 +177,42 @@ class AdaptationReplica:
     settings: AdaptationSettings
 
     def __call__(self, device: str) -> Callable[..., Adaptation]:
-        """Return what becomes a part of the training when it joins a team."""
+        """Return a function that makes the :class:`Adaptation` when the process joins a team."""
         dataset, supernet = self.replica(device)
         return partial(Adaptation, supernet=supernet, dataset=dataset, settings=self.settings)
 
 
 def in_turn(genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
-    """Return ``n`` of the genomes, (k, d) -> (n, d): all of them in random order, again and again."""
+    """Repeat the genomes in random order until there are ``n``, (k, d) -> (n, d).
+
+    Each round has its own order, so all genomes come about equally often.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.training.adaptation import in_turn
+        >>> genomes = np.array([[0, 1], [2, 3]])
+        >>> np.unique(in_turn(genomes, 6, np.random.default_rng(0))[:, 0], return_counts=True)[1]
+        array([3, 3])
+    """
     rounds = [rng.permutation(len(genomes)) for _ in range(-(-n // len(genomes)))]
     return genomes[np.concatenate(rounds)[:n]]
 
 
 def from_distribution(space: SearchSpace, genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
-    """Return ``n`` genomes whose every gene is drawn from the values that the given ones have, (k, d) -> (n, d).
+    """Draw ``n`` genomes gene by gene from the values of the given genomes, (k, d) -> (n, d).
 
-    Genes are drawn independently (NAT, Lu et al. 2021, section 3.2); only those that express a gene count. Each value
-    comes as often as its share says, rounded: a width that half the genomes have gets half the steps.
+    Genes are drawn independently (NAT, Lu et al. 2021, section 3.2). Genomes that do not express a gene do not count
+    for it. The frequency of each value is its share in the genomes, rounded: a width that half of the genomes have
+    gets half of the steps.
+
+    Example:
+        >>> import numpy as np
+        >>> from nas.space.integer import IntegerSpace
+        >>> from nas.training.adaptation import from_distribution
+        >>> space, genomes = IntegerSpace([0, 0], [9, 9]), np.array([[0, 7], [2, 7]])
+        >>> drawn = from_distribution(space, genomes, 6, np.random.default_rng(0))
+        >>> np.bincount(drawn[:, 0]).tolist(), set(drawn[:, 1].tolist())
+        ([3, 0, 3], {7})
     """
     drawn = np.tile(space.lower, (n, 1))
     expressed = space.expressed(genomes)

@@ -1,4 +1,4 @@
-"""How a supernet gets its weights."""
+"""Base class for trainings of a supernet."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,16 @@ from nas.types import Genomes, Progress
 
 
 class Training(ABC):
-    """Base class for trainings, which give the supernet its weights.
+    """Base class for trainings of a supernet, before a search and between its steps.
 
-    The weights of a step are a function of the first weights and of the genomes that the steps up to it evaluated, so
-    that a killed run finds them again.
+    The weights after a step depend only on the initial weights and on the genomes of all steps so far. A run that was
+    killed can therefore restore them.
 
     Attributes:
-        moves: Whether the weights change during a search, so that what was measured earlier has to be measured again.
+        moves: Whether the weights change during a search; earlier evaluations then have to be repeated.
 
     Example:
+        >>> from nas.training.base import Training
         >>> class AsTheyAre(Training):
         ...     weights = None
         ...     def prepare(self, progress): ...
@@ -29,40 +30,59 @@ class Training(ABC):
 
     @abstractmethod
     def prepare(self, progress: Progress) -> None:
-        """Give the supernet the weights that the search starts from. A second call is quick."""
+        """Load or train the weights that the search starts from. A second call returns quickly.
+
+        Args:
+            progress: Function that is called with an activity, the number of finished units and the total number.
+        """
 
     @property
     @abstractmethod
     def weights(self) -> str | None:
-        """The digest of the supernet's weights as they are; ``None`` where there are none."""
+        """Digest of the supernet's current weights; ``None`` if it has no weights."""
 
     def keep(self) -> Mapping[Path, str]:
-        """Put the weights that :meth:`prepare` found elsewhere into the run's folder.
+        """Put the weights that :meth:`prepare` loaded from elsewhere into the run folder.
 
         Returns:
-            The digest of each file that is now there; none where the run needs none to give these weights again.
+            Digest of each file that the run folder now has, by path. It is empty if the run can restore the weights
+            without a file.
         """
         return {}
 
     def restore(self, batches: Sequence[Genomes]) -> None:  # noqa: B027
-        """Give the supernet the weights that it had after the steps with these batches, each (n, d)."""
+        """Restore the weights after the given steps, for a resumed run.
+
+        Args:
+            batches: Genomes of each step so far, shape (n, d) each.
+        """
 
     def adapt(self, genomes: Genomes, step: int) -> None:  # noqa: B027
-        """Change the weights before the genomes, (n, d), are evaluated in ``step``; frozen weights stay."""
+        """Train the supernet for the candidates of a step, before they are evaluated.
+
+        The default does nothing: the weights stay frozen.
+
+        Args:
+            genomes: Genomes of the candidates, shape (n, d).
+            step: Number of the search step, from 0; step 0 is the initial design.
+        """
 
     def trial(self, genomes: Genomes) -> Trial:
-        """Take a few steps, as if these genomes, (n, d), were to be evaluated, and tell what a whole run takes.
+        """Measure a few training steps and estimate the cost of a whole run.
 
-        It stands in the place of :meth:`prepare`. The weights are the same afterwards, and nothing is written.
+        It is called instead of :meth:`prepare`. The weights are the same afterwards, and nothing is written.
+
+        Args:
+            genomes: Genomes of example candidates, shape (n, d).
         """
         return Trial()
 
     def wait_until_saved(self) -> None:  # noqa: B027
-        """Wait until the weights of the last step are where a later process finds them."""
+        """Wait until the checkpoint of the last step is on disk."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of what the training holds beside the weights, such as other processes."""
+        """Release resources such as other processes; the weights stay."""
 
     def conclude(self, progress: Progress) -> None:
-        """Give the supernet the weights that the whole search leaves; what the run left on disk suffices."""
+        """Load the final weights of a finished search; the files of the run folder are enough for it."""
         self.prepare(progress)

@@ -1,4 +1,4 @@
-"""Files of tensors that are never silently used when they are damaged."""
+"""Checkpoint files with a SHA-256, so that damage is detected on loading."""
 
 import hashlib
 import io
@@ -16,20 +16,31 @@ _logger = logging.getLogger(__name__)
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Write nested dictionaries and lists of tensors and plain values, with their SHA-256, atomically."""
+    """Write nested dictionaries and lists of tensors and plain values, with their SHA-256, in an atomic write.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import torch
+        >>> from nas.training import checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpoint.save(Path(folder) / "last.pt", {"epoch": 3, "weights": {"bias": torch.zeros(2)}})
+        ...     checkpoint.load(Path(folder) / "last.pt")
+        {'epoch': 3, 'weights': {'bias': tensor([0., 0.])}}
+    """
     write_atomic(path, lambda file: write(file, content))
 
 
 def write(file: IO[bytes], content: Mapping[str, Any]) -> None:
-    """Write to an open file what ``save`` writes."""
+    """Write the content in the format of :func:`save` to an open file."""
     torch.save({"sha256": _digest(content), "content": content}, file)
     file.flush()
 
 
 def load(path: Path) -> dict[str, Any] | None:
-    """Return what ``save`` wrote, on the CPU; ``None``, with a warning, where that is damaged or ``path`` is absent.
+    """Return the content that :func:`save` wrote, with tensors on the CPU; ``None`` if it is absent or damaged.
 
-    There is no warning for a file that is absent.
+    A damaged file is logged as a warning, an absent one is not.
     """
     try:
         data = path.read_bytes()
@@ -39,7 +50,7 @@ def load(path: Path) -> dict[str, Any] | None:
         stored = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         content: dict[str, Any] = stored["content"]
         damage = None if stored["sha256"] == _digest(content) else "its content does not match its SHA-256"
-    except Exception as error:  # what a damaged file raises depends on where the damage is
+    except Exception as error:  # the type of the error depends on the place of the damage
         damage = f"it cannot be read ({type(error).__name__})"
     if damage is not None:
         _logger.warning("%s is damaged: %s; it is not used", path, damage)
@@ -54,7 +65,7 @@ def _digest(value: object) -> str:
 
 
 def _feed(digest: "hashlib._Hash", value: object) -> None:
-    """Feed a nested value: kind and length first, so that different values never feed the same bytes."""
+    """Add a nested value to the digest; type and length come first, so that different values give different bytes."""
     if isinstance(value, Mapping):
         digest.update(f"mapping {len(value)};".encode())
         for key, item in value.items():

@@ -1,4 +1,4 @@
-"""Steps of gradient descent that a team takes together: what every training by single steps shares."""
+"""Gradient descent steps of a team of processes, shared by all trainings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,20 @@ from nas.team import ALONE, Team
 
 @final
 class Descent:
-    """An optimizer with the scaling of gradients in half precision; each process has its share of a batch."""
+    """Optimizer with gradient scaling for half precision, for one process of a team.
+
+    Each process computes the loss of its part of a batch. Gradients are summed over the team.
+
+    Example:
+        >>> import torch
+        >>> from nas.training.descent import Descent
+        >>> weight, device = torch.nn.Parameter(torch.tensor([2.0])), torch.device("cpu")
+        >>> scaler = torch.amp.GradScaler("cpu", enabled=False)
+        >>> descent = Descent(torch.optim.SGD([weight], lr=0.25), [weight], scaler=scaler, device=device)
+        >>> descent.step((weight**2).sum())
+        >>> weight.item()
+        1.0
+    """
 
     def __init__(
         self,
@@ -25,15 +38,15 @@ class Descent:
         team: Team = ALONE,
         clip_norm: float | None = None,
     ) -> None:
-        """Take the parts.
+        """Store the optimizer and its settings.
 
         Args:
             optimizer: Optimizer of the parameters.
-            parameters: That are trained; they have gradients in all processes or in none.
-            scaler: Scaler of the loss that keeps half-precision gradients from vanishing.
+            parameters: Trained parameters. Each has a gradient in all processes or in none.
+            scaler: Scaler of the loss, which prevents underflow of half-precision gradients.
             device: Torch device of the parameters.
-            team: This process's.
-            clip_norm: Largest norm of a step's gradient; ``None`` for any.
+            team: Team of this process.
+            clip_norm: Largest norm of a step's gradient; ``None`` for no clipping.
         """
         self.optimizer = optimizer
         self._parameters = parameters
@@ -44,12 +57,12 @@ class Descent:
 
     @contextmanager
     def seeded(self, seed: int, number: int, purpose: str = "dropout") -> Iterator[None]:
-        """Give networks random numbers that follow from these values, and batch-norm the statistics of whole batches.
+        """Seed torch's random numbers, and synchronize batch norm statistics over the team, within a context.
 
         Args:
             seed: Seed of the training.
             number: Number of the epoch.
-            purpose: Purpose of the random numbers; processes of a team add their rank.
+            purpose: Name of the random stream. Processes of a team add their rank to it.
         """
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._team.synchronised():
@@ -57,7 +70,11 @@ class Descent:
             yield
 
     def step(self, loss: Tensor) -> None:
-        """Take a step on this process's share of the loss; the gradients must have been set to zero before."""
+        """Take a step; the caller must have set the gradients to zero.
+
+        Args:
+            loss: Share of this process in the loss of the whole batch, a scalar.
+        """
         torch.autograd.backward(self._scaler.scale(loss))
         self._team.sum_gradients(self._parameters)
         if self._clip_norm is not None:
@@ -67,17 +84,17 @@ class Descent:
         self._scaler.update()
 
     def state(self) -> dict[str, Any]:
-        """Return what the descent goes on from beside the weights; the tensors are its own, not copies."""
+        """Return the state of optimizer and scaler, without the weights; its tensors are not copies."""
         return {"optimizer": self.optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned, possibly in another process."""
-        self.optimizer.load_state_dict(copied(state["optimizer"]))  # which keeps the tensors that it is given
+        """Resume from a state that :meth:`state` returned, possibly in another process."""
+        self.optimizer.load_state_dict(copied(state["optimizer"]))  # the optimizer keeps the given tensors
         self._scaler.load_state_dict(state["scaler"])
 
 
 def copied(value: Any) -> Any:
-    """Return nested dictionaries and lists with copies, in host memory, of their tensors."""
+    """Return a copy of nested dictionaries and lists with their tensors copied to host memory."""
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):

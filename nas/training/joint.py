@@ -1,4 +1,4 @@
-"""``training=joint``: several supernets, each trained as one alone would be."""
+"""Training of several supernets, each as if it were alone (``training=joint``)."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,23 @@ from nas.types import Genomes, Progress
 class JointTraining(Training):
     """One training for each of several supernets (ENCAS-joint, Chebykin et al. 2022).
 
-    With NAT's, they share the steps of an iteration, and each is trained on what the iteration's cascades have of it: a
-    network that is in many of them often. Their weights are kept apart, below ``supernets/<name>`` in the run folder.
+    With NAT, the supernets share the steps of an iteration. Each supernet is trained on its subnets in the iteration's
+    cascades, so a subnet that is in many cascades is trained often. The weights of each supernet are in
+    ``supernets/<name>`` in the run folder.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from nas.supernet.joint import JointSupernet
+        >>> from nas.supernet.tiny import Tiny
+        >>> from nas.training.joint import JointTraining
+        >>> from nas.training.none import NoTraining
+        >>> sizes = dict(stem_width=8, stem_stride=1, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
+        >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(8,), dropout=0.0)
+        >>> options = dict(n_classes=10, squeeze_excite=(False,), hard_swish=(False,), **sizes, **choices)
+        >>> supernet = JointSupernet(members={"first": Tiny(seed=0, **options), "second": Tiny(seed=1, **options)})
+        >>> frozen = lambda *, supernet, **_: NoTraining(supernet=supernet)
+        >>> JointTraining(supernet=supernet, folder=Path("run"), run_seed=0, member=frozen).moves
+        False
     """
 
     def __init__(
@@ -35,14 +50,14 @@ class JointTraining(Training):
         """Describe the trainings; nothing is trained yet.
 
         Args:
-            supernet: Several.
+            supernet: Supernets to train, two or more.
             folder: Run folder.
-            run_seed: Seed of all trainings; each gets one of its own that follows from it.
-            member: Makes the training of a supernet; takes ``supernet``, ``folder``, ``run_seed``, ``replica`` and
-                ``shares``. A supernet that comes with weights is not trained from scratch.
+            run_seed: Seed of the run; each training gets its own seed, derived from it.
+            member: Function that makes the training of one supernet. Its arguments are ``supernet``, ``folder``,
+                ``run_seed``, ``replica`` and ``shares``. A supernet with trained weights is not trained from scratch.
 
         Raises:
-            UserError: If there is one supernet alone.
+            UserError: If ``supernet`` is a single supernet.
         """
         if not isinstance(supernet, JointSupernet):
             raise UserError("training=joint trains several supernets: supernet=[a,b], or training=supernet for one")
@@ -60,38 +75,38 @@ class JointTraining(Training):
         self.moves = any(training.moves for training in self._trainings.values())
 
     def prepare(self, progress: Progress) -> None:
-        """Give all supernets the weights that the search starts from."""
+        """Load or train the weights of all supernets that the search starts from."""
         for name, training in self._trainings.items():
             training.prepare(partial(_told, progress, name))
 
     def keep(self) -> Mapping[Path, str]:
-        """Put the weights of all supernets that were trained from scratch into the run's folder."""
+        """Put the weights of all supernets that were trained from scratch into the run folder."""
         return {path: digest for each in self._trainings.values() for path, digest in each.keep().items()}
 
     @property
     def weights(self) -> str | None:
-        """The digest of all supernets' weights as they are."""
+        """Digest of the current weights of all supernets."""
         digests = [f"{name} {training.weights}" for name, training in self._trainings.items()]
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
     def restore(self, batches: Sequence[Genomes]) -> None:
-        """Give all supernets the weights that they had after the steps with these batches, each (n, d)."""
+        """Restore the weights of all supernets after the steps with these batches of genomes, each (n, d)."""
         parts = [self._space.split(batch) for batch in batches]
         for number, training in enumerate(self._trainings.values()):
             training.restore([part[number] for part in parts])
 
     def adapt(self, genomes: Genomes, step: int) -> None:
-        """Train one supernet after the other on its part of the genomes, (n, d)."""
+        """Train one supernet after the other, each on its part of the genomes, (n, d)."""
         for part, training in zip(self._space.split(genomes), self._trainings.values(), strict=True):
             training.adapt(part, step)
 
     def trial(self, genomes: Genomes) -> Trial:
-        """Try all trainings, each on its part of the genomes, (n, d)."""
+        """Estimate the cost of all trainings, each with its part of the genomes, (n, d)."""
         parts = zip(self._space.split(genomes), self._trainings.values(), strict=True)
         return sum((training.trial(part) for part, training in parts), Trial())
 
     def wait_until_saved(self) -> None:
-        """Wait until all weights are on disk."""
+        """Wait until all checkpoints are on disk."""
         for training in self._trainings.values():
             training.wait_until_saved()
 
@@ -101,7 +116,7 @@ class JointTraining(Training):
             training.close()
 
     def conclude(self, progress: Progress) -> None:
-        """Give all supernets the weights that the whole search leaves."""
+        """Load the final weights of all supernets after a finished search."""
         for name, training in self._trainings.items():
             training.conclude(partial(_told, progress, name))
 

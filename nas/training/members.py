@@ -1,4 +1,4 @@
-"""The other processes of a team that trains one network: started, fed and ended by the first one."""
+"""Worker processes of a team that trains one network; the first process starts, controls and ends them."""
 
 import io
 import os
@@ -21,42 +21,42 @@ from nas.team import Team, join, leave
 
 
 class Part(Protocol):
-    """What trains in one process."""
+    """Protocol for the training in one process."""
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from this state."""
+        """Resume from this state."""
 
     def train_epoch(self, *arguments: Any) -> object:
-        """Train an epoch, together with the other processes."""
+        """Train for an epoch, together with the other processes."""
 
 
 class Join(Protocol):
-    """Makes what trains in a process, as a member of a team."""
+    """Protocol for a function that makes the training of a process that joins a team."""
 
     def __call__(self, *, device: torch.device, team: Team) -> Part:
-        """Return what trains."""
+        """Return the training of this process."""
 
 
 Replica = Callable[[str], Join]
-"""Builds what is trained anew, for a device; it is sent to other processes."""
+"""Function that is sent to another process and builds data set and network there, for a device."""
 
-END_SECONDS = 10  # that a process has to end by itself
-START_SECONDS = 0.2  # between two looks at whether a process is still there
+END_SECONDS = 10  # time for a process to end before it is killed
+START_SECONDS = 0.2  # interval of checks whether a starting process is alive
 READY = "ready"
-FAILURE_SECONDS = 1  # that a process has to say what happened to it
+FAILURE_SECONDS = 1  # time for a failed process to send its traceback
 
 
 @final
 class Members:
-    """All processes of a team but this one. Each waits for an epoch to train, until the team is closed or dies."""
+    """All processes of a team except the first one. Each waits for epochs to train until the team is closed."""
 
     def __init__(self, *, size: int, device: torch.device, replica: Replica) -> None:
         """Start ``size - 1`` processes and form a team with them.
 
         Args:
             size: Number of processes in the team.
-            device: Torch device of this process; the others use the GPUs after it, or the CPU.
-            replica: Builds what the others train.
+            device: Torch device of this process. The others use the GPUs after it, or the CPU.
+            replica: Function that builds data set and network in the other processes.
         """
         context = multiprocessing.get_context("spawn")
         self._folder = tempfile.TemporaryDirectory(prefix="nas-team-")
@@ -77,34 +77,34 @@ class Members:
         self.team: Team = join(0, size, address, torch.device(_device_of(device, 0)))
 
     def load(self, state: dict[str, Any]) -> None:
-        """Give all processes the state of this one, as bytes: tensors would stay shared with them."""
+        """Send the state of this process to the others, as bytes because they would share its tensors otherwise."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         self._tell(("load", buffer.getvalue()))
 
     @contextmanager
     def training(self, *arguments: Any) -> Iterator[None]:
-        """Let all processes train an epoch with these arguments, while this one does the same.
+        """Start an epoch in all processes with these arguments; this process trains the same epoch in the context.
 
         Raises:
-            RunError: If one of them fails, with what happened there.
+            RunError: If one of the processes fails; the message holds its error.
         """
         self._tell(("train_epoch", *arguments))
         try:
             yield
-        except RuntimeError:  # the team fell apart
+        except RuntimeError:  # a collective operation failed because a process ended
             time.sleep(FAILURE_SECONDS)
             self._check()
             raise
 
     def _check(self) -> None:
-        """Raise RunError with what happened in a process that failed."""
+        """Raise RunError with the error of a process that failed; do nothing if all run."""
         for connection in self._connections:
             if connection.poll():
                 raise _failure(_received(connection))
 
     def _await(self) -> None:
-        """Wait until all processes have built what they train; RunError with what happened where one fails."""
+        """Wait until all processes have built their replica; raise RunError with the error of one that fails."""
         for connection, process in zip(self._connections, self._processes, strict=True):
             while not connection.poll(START_SECONDS) and process.is_alive():
                 pass
@@ -130,7 +130,7 @@ class Members:
 
 
 def _received(connection: Connection) -> str:
-    """Return what a process says: that it is ready, or the traceback of its failure."""
+    """Return the message of a process: that it is ready, or the traceback of its failure."""
     try:
         return str(connection.recv())
     except EOFError:
@@ -155,7 +155,7 @@ def _serve(  # noqa: PLR0917
     threads: int,
     connection: Connection,
 ) -> None:
-    """Do what the first process says, until its end of the connection is closed."""
+    """Run the commands of the first process until it closes its end of the connection."""
     end_with_parent(parent)
     torch.set_num_threads(threads)
     try:

@@ -1,4 +1,4 @@
-"""Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet adapts to the candidates of each iteration."""
+"""Training of NAT (Lu et al. 2021, arXiv 2005.05859): the supernet is fine-tuned for each iteration's candidates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,41 +43,49 @@ _STEPS_OF_A_TRIAL = 8
 @final
 @dataclass(kw_only=True, eq=False, repr=False)
 class NatTraining(Training):
-    """Fine-tunes what each iteration is about to evaluate, as ENCAS's authors reproduced NAT.
+    """Fine-tuning of the supernet on the candidates of each iteration, as ENCAS's authors reproduced NAT.
 
-    Each step of the descent trains one architecture at its resolution. The weights after each iteration are kept in
-    the run folder; over the last iterations their average is taken, and is what the search leaves.
+    Each gradient step trains one architecture at its resolution. A checkpoint in the run folder holds the weights
+    after each iteration. The final weights are the average over the last iterations.
 
     Attributes:
         supernet: Supernet to train.
-        dataset: Its training split.
-        device: Torch device of the training.
-        folder: Run folder; weights are kept below ``weights/`` in it.
-        run_seed: Seed of order, augmentation and the choice of architectures.
-        replica: Builds data set and supernet in other processes; ``None`` where nothing will be trained.
-        shares: Supernets that share an iteration's steps: this one takes the first of so many equal parts of them,
-            whole epochs. The learning rate is that of all steps, so that it falls less far, as published.
-        initial: Makes the training of a supernet that comes without weights; takes ``supernet`` and ``folder``.
-        iterations: Iterations of the search after its initial design.
-        epochs: Passes over the training split in each iteration, the initial design included; of all supernets that
-            share them together.
-        warmup_epochs: Epochs before the first iteration in which the learning rate rises from 0.
-        choice: Architectures that the steps of an iteration train: its candidates in turn, each about equally often, or
-            architectures whose genes are drawn from the candidates' values.
-        batch_size: Images a step, of all processes together.
+        dataset: Data set; its training split is used.
+        device: Torch device of the training, for example ``"cuda:0"``.
+        folder: Run folder; checkpoints are in its folder ``weights/``.
+        run_seed: Seed of the images' order, augmentation, dropout and the choice of architectures.
+        replica: Function that builds data set and supernet in another process; ``None`` if there are no others.
+        shares: Number of supernets that share the epochs of an iteration. Each trains for an equal part of the epochs,
+            with the first part of the learning rates of all steps. The rate therefore falls less far, as published.
+        initial: Function that makes the training of a supernet without trained weights. Its arguments are
+            ``supernet`` and ``folder``.
+        iterations: Number of iterations after the initial design.
+        epochs: Passes over the training split in each iteration, including the initial design. Several supernets
+            share them.
+        warmup_epochs: Epochs before the first iteration in which the learning rate rises linearly from 0. Several
+            supernets share them.
+        choice: Architectures that are trained: "in_turn" trains an iteration's candidates about equally often,
+            "distribution" draws each gene from the candidates' values.
+        batch_size: Number of images in a batch, of all processes together.
         lr: Highest learning rate.
-        schedule: Schedule of the learning rate: a cosine over the whole search, or one in each iteration.
-        momentum: Nesterov momentum.
+        schedule: Learning rate schedule: "cosine" over the whole search, "cosine_restarts" within each iteration.
+        momentum: Nesterov momentum, 0 to 1.
         weight_decay: Weight decay of all parameters.
-        label_smoothing: Share of the label that is spread over all classes.
-        distillation: Share of the loss that is the cross-entropy with the largest architecture's probabilities.
-        ema: Decay of a moving average of the weights, which is then what is evaluated; ``None`` for none.
+        label_smoothing: Label smoothing: share of the target that is spread over all classes, 0 to 1.
+        distillation: Weight of the knowledge distillation from the largest architecture in the loss, 0 to 1.
+        ema: Decay of the exponential moving average (EMA) of the weights, 0 to 1; ``None`` for no average. If there is
+            one, it is evaluated instead of the weights.
         amp: Whether to use mixed precision on a GPU.
-        averaged_iterations: Number of the last iterations whose weights are averaged for the final weights (SWA,
-            Izmailov et al. 2018); 0 keeps the last weights.
-        checkpoint_every: Interval of iterations whose weights stay on disk; ``None`` keeps the last two alone.
+        averaged_iterations: Number of last iterations whose weights are averaged into the final weights (SWA,
+            Izmailov et al. 2018); 0 for the last weights.
+        checkpoint_every: Iterations between two checkpoints that stay on disk; ``None`` to keep only the last two.
         epochs_between_saves: Epochs between two checkpoints within an iteration.
         processes: Number of processes that train together, on the GPUs from ``device`` on or on the CPU.
+
+    Example:
+        >>> from nas.training.nat import NatTraining
+        >>> NatTraining.moves
+        True
     """
 
     moves = True
@@ -112,7 +120,7 @@ class NatTraining(Training):
         """Prepare the training; nothing is trained yet.
 
         Raises:
-            UserError: If there are fewer GPUs than processes, or the epochs cannot be shared.
+            UserError: If there are fewer GPUs than processes, or if the epochs are not a multiple of ``shares``.
         """
         shares = self.shares
         for name, value in (("epochs", self.epochs), ("warmup_epochs", self.warmup_epochs)):
@@ -147,10 +155,10 @@ class NatTraining(Training):
         self._mean: dict[str, Tensor] = {}
         self._n_averaged = 0
         self._digest: str | None = None
-        self._step = self.iterations  # the last one that was trained or loaded; of a finished run, that of its end
+        self._step = self.iterations  # last step that was trained or loaded; until then that of a finished run
 
     def prepare(self, progress: Progress) -> None:
-        """Give the supernet the weights that it comes with, or train them, and start the team's processes."""
+        """Train the supernet if it has no trained weights, and start the other processes of the team."""
         self._progress = progress
         if self._adaptation is not None:
             return
@@ -172,18 +180,18 @@ class NatTraining(Training):
         self._step = -1
 
     def keep(self) -> Mapping[Path, str]:
-        """Put the weights of a training from scratch into the run's folder."""
+        """Put the weights of a training from scratch into the run folder."""
         return {} if self._initial is None else self._initial.keep()
 
     @property
     def weights(self) -> str | None:
-        """The digest of the weights as they are."""
+        """Digest of the current weights."""
         if self._digest is None:
             self._digest = weights_digest(self.supernet.module.state_dict())
         return self._digest
 
     def restore(self, batches: Sequence[Genomes]) -> None:
-        """Load the newest good file of a step, and train again what followed it."""
+        """Load the newest undamaged checkpoint, and repeat the training of the steps after it."""
         found, done = None, len(batches)
         while done > 0 and found is None:
             done -= 1
@@ -195,7 +203,7 @@ class NatTraining(Training):
             self._train(batches[step], step)
 
     def adapt(self, genomes: Genomes, step: int) -> None:
-        """Train for a step, unless that was done and the process died before the step was complete."""
+        """Train for a step, or load its checkpoint if an earlier process trained it."""
         found = self._snapshots.load(step, genomes)
         if found is None:
             self._train(genomes, step)
@@ -203,10 +211,10 @@ class NatTraining(Training):
             self._load(found, step)
 
     def trial(self, genomes: Genomes) -> Trial:
-        """Train for a few steps, one process's share of the images, and save to memory, from the weights as they are.
+        """Estimate the cost: train for a few gradient steps from the current weights, and save a checkpoint to memory.
 
-        On disk there are at most the last two steps' files, a new one, and one of a part of a step; files that stay,
-        and the final weights, beside them.
+        The steps use one process's part of each batch. The estimated disk use counts the checkpoints of the last two
+        steps, a new one, one within a step, those that stay on disk, and the final weights.
         """
         first = Trial() if self._initial is None else self._initial.trial(genomes)
         module = self.supernet.module
@@ -239,20 +247,20 @@ class NatTraining(Training):
         )
 
     def wait_until_saved(self) -> None:
-        """Wait until the weights are on disk."""
+        """Wait until the checkpoint of the last step is on disk."""
         self._snapshots.wait_until_saved()
 
     def close(self) -> None:
-        """End the team's other processes."""
+        """End the other processes of the team."""
         if self._members is not None:
             self._members.close()
             self._members = None
 
     def conclude(self, progress: Progress) -> None:
-        """Load the average of the last iterations' weights, which is taken from the last one's file where it is new.
+        """Load the final weights; take them from the last iteration's checkpoint if their file does not exist yet.
 
         Raises:
-            UserError: If there are no good weights in the run folder.
+            UserError: If the run folder has no undamaged weights.
         """
         final = self._snapshots.load_final()
         if final is None:
@@ -267,7 +275,7 @@ class NatTraining(Training):
         self._digest = None
 
     def _train(self, genomes: Genomes, step: int) -> None:
-        """Train for a step and write what the next one goes on from."""
+        """Train for a step of the search and write its checkpoint."""
         adaptation = self._ready()
         warmup = self._own_warmup if step == 0 else 0
         plan, rates = self._plan(genomes, step, warmup)
@@ -309,7 +317,7 @@ class NatTraining(Training):
         return {"state": state, "mean": self._mean, "n_averaged": self._n_averaged}
 
     def _load(self, content: dict[str, Any], step: int) -> None:
-        """Go on from what a file of a step held, in all processes."""
+        """Resume from the content of a checkpoint, in all processes."""
         self._step = step
         adaptation = self._ready()
         adaptation.load(content["state"])
@@ -321,7 +329,7 @@ class NatTraining(Training):
         self._digest = None
 
     def _average(self, weights: dict[str, Tensor]) -> None:
-        """Take one more iteration's weights into their mean; of integers, which count batches, the last one stays."""
+        """Add the weights of an iteration to the running mean; integers, which count batches, are overwritten."""
         self._n_averaged += 1
         mean = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
         for name, before in self._mean.items():
@@ -330,7 +338,7 @@ class NatTraining(Training):
         self._mean = mean
 
     def _plan(self, genomes: Genomes, step: int, warmup: int) -> tuple[list[Genomes], list[Floats]]:
-        """Return the architectures and the learning rates of all steps of the descent, by epoch."""
+        """Return the genomes and the learning rates of all gradient steps, by epoch."""
         rng = rng_for(self.run_seed, step, "architectures")
         n = len(self._ready().batches)
         steps = (warmup + self._own_epochs) * n
@@ -340,7 +348,7 @@ class NatTraining(Training):
         return np.split(chosen, epochs), np.split(rates, epochs)
 
     def _chosen(self, genomes: Genomes, n: int, rng: np.random.Generator) -> Genomes:
-        """Return what n steps of the descent train on behalf of the genomes, (k, d) -> (n, d)."""
+        """Return the genomes that ``n`` gradient steps train for the candidates, (k, d) -> (n, d)."""
         if self.choice == "in_turn":
             return in_turn(genomes, n, rng)
         return from_distribution(self.supernet.space, genomes, n, rng)
@@ -349,7 +357,7 @@ class NatTraining(Training):
         return self.lr * np.arange(1, n + 1) / max(n, 1)
 
     def _falling(self, step: int, n: int) -> Floats:
-        """Return the learning rates of an iteration of which ``n`` steps of the descent are this supernet's."""
+        """Return the learning rates of this supernet's ``n`` gradient steps in an iteration, shape (n,)."""
         share = np.arange(n) / (n * self.shares)
         if self.schedule == "cosine":
             share = (step + share) / (self.iterations + 1)

@@ -1,4 +1,4 @@
-"""Training of a whole supernet from scratch."""
+"""Training of a supernet from scratch, before the search."""
 
 import hashlib
 import json
@@ -44,17 +44,42 @@ NORM_AXES = 1  # biases and batch-norm's parameters have one axis
 
 
 VERSION = 1
-"""Raised whenever the same settings train other weights: it is part of the name of their file."""
+"""Version of the training, part of the weights' file name. Increase it when the same settings train other weights."""
 
 
 @final
 class SupernetTraining(Training):
-    """The sandwich rule with in-place distillation (Yu & Huang 2019, Alg. 1; BigNAS, Yu et al. 2020, section 3.1).
+    """Training with the sandwich rule and in-place knowledge distillation.
 
-    Each step trains the largest architecture on the labels, and the smallest and some random ones on the largest
-    one's soft labels, all on the same augmented images, resized for each. The trained weights are kept in
-    ``cache``; a second training with the same settings, data and source loads them. A run keeps them in its own folder
-    too, and trains no others once it has begun.
+    See Yu & Huang 2019, Alg. 1, and BigNAS, Yu et al. 2020, section 3.1. Each step trains the largest architecture on
+    the labels, and the smallest and some random ones on the soft labels of the largest one. All use the same augmented
+    images, resized for each architecture. The trained weights are stored in ``cache``. A second training with the same
+    settings, data and source loads them. The run folder gets a copy, and the run never uses other weights.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from nas.dataset.array_dataset import ArrayDataset
+        >>> from nas.dataset.base import Augmentation
+        >>> from nas.supernet.tiny import Tiny
+        >>> from nas.training.supernet import SupernetTraining
+        >>> sizes = dict(stem_width=8, stem_stride=2, stage_widths=(8,), strides=(1,), feature_width=16, widths=(1.0,))
+        >>> choices = dict(depths=(1, 2), kernel_sizes=(3,), expand_ratios=(1, 2), resolutions=(8,), dropout=0.0)
+        >>> supernet = Tiny(n_classes=10, squeeze_excite=(False,), hard_swish=(False,), seed=0, **sizes, **choices)
+        >>> noise = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+        >>> images = {"pixels": noise, "labels": np.arange(40) % 10, "class_names": tuple("0123456789")}
+        >>> settings = {"splits": {"train": np.arange(40)}, "mean": None, "std": None, "resolutions": (8,),
+        ...             "augmentation": Augmentation(shift=0.1, flip=False, cutout=0.0)}
+        >>> dataset = ArrayDataset(**images, **settings)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     places = {"device": "cpu", "cache": Path(folder), "folder": Path(folder) / "run", "kept": {}}
+        ...     training = SupernetTraining(
+        ...         supernet=supernet, dataset=dataset, **places, epochs=1, warmup_epochs=0, batch_size=20
+        ...     )
+        ...     training.prepare(lambda activity, done, total: print(activity, done, total))
+        training the supernet 0 1
+        training the supernet 1 1
     """
 
     def __init__(
@@ -81,25 +106,27 @@ class SupernetTraining(Training):
 
         Args:
             supernet: Supernet to train.
-            dataset: Its training split.
-            device: Torch device of the training.
-            cache: Folder; weights are kept below ``supernets/`` in it.
-            folder: Run folder, which keeps the weights as ``weights/supernet.pt``.
-            kept: Digests of the weights that the run began with, by file; where this one is absent, they are the
-                cache's or trained.
+            dataset: Data set; its training split is used.
+            device: Torch device of the training, for example ``"cuda:0"``.
+            cache: Folder of the cache; the weights are in its folder ``supernets/``.
+            folder: Run folder; it gets the weights as ``weights/supernet.pt``.
+            kept: Digests of the weight files that the run started with, by path. If the file of this training is not
+                among them, the weights come from the cache or are trained.
             epochs: Passes over the training split.
-            warmup_epochs: Epochs in which the learning rate rises to ``lr``; then it falls as a cosine.
-            batch_size: Images a step.
+            warmup_epochs: Epochs in which the learning rate rises linearly to ``lr``, fewer than ``epochs``. A cosine
+                decay to 0 follows.
+            batch_size: Number of images in a batch, 2 or more.
             lr: Highest learning rate of AdamW.
-            weight_decay: Weight decay of weights, not of biases and batch norm.
+            weight_decay: Weight decay of all parameters except biases and batch norm.
             clip_norm: Largest norm of a step's gradient.
-            label_smoothing: Share of the label that is spread over all classes.
-            random_subnets: Architectures a step besides the largest and the smallest.
+            label_smoothing: Label smoothing: share of the target that is spread over all classes, 0 to 1.
+            random_subnets: Number of random architectures per step, besides the largest and the smallest one.
             checkpoint_every: Epochs between two checkpoints.
-            seed: Seed of order, augmentation and random architectures.
+            seed: Seed of the images' order, augmentation, dropout and random architectures.
 
         Raises:
-            UserError: If settings do not fit each other, or the cache can neither be used nor has the weights.
+            UserError: If settings contradict each other, or if the weights are not in the cache and it cannot be
+                written.
         """
         settings = {k: v for k, v in locals().items() if k not in _NO_SETTINGS}
         _check(epochs, warmup_epochs, batch_size)
@@ -114,18 +141,21 @@ class SupernetTraining(Training):
         self._path = cache / "supernets" / f"{_key(settings, supernet, dataset)}.pt"
         self._own_path = folder / "weights" / "supernet.pt"
         self._known = kept.get(self._own_path)
-        self._prepared = self._in_folder = False  # whether the weights in the run's folder are those of the run
+        self._prepared = self._in_folder = False  # whether the run folder has the run's weights
         if self._known is None and not self._path.exists():
             check_cache(cache)
 
     def prepare(self, progress: Progress) -> None:
-        """Load the run's weights, or those of the cache, or train them, going on where a killed training stopped.
+        """Load the weights of the run or the cache, or train them; a killed training resumes from its checkpoint.
 
-        The supernet must still have the weights it was built with. One process trains at a time; others that
-        need the same weights wait for it. ``progress`` is told the epochs done.
+        The supernet must still have its initial weights. Only one process trains; others that need the same weights
+        wait for it.
+
+        Args:
+            progress: Function that is called with an activity, the number of finished epochs and the total number.
 
         Raises:
-            UserError: If the run began with weights that are gone.
+            UserError: If the weights that the run started with are lost.
         """
         if self._prepared:
             return
@@ -136,14 +166,14 @@ class SupernetTraining(Training):
         self._prepared = True
 
     def keep(self) -> Mapping[Path, str]:
-        """Put the weights into the run's folder, unless they are there."""
+        """Put the weights into the run folder unless it has them."""
         if not self._in_folder:
             link(self._path, self._own_path)
             self._in_folder = True
         return {self._own_path: str(self._known)}
 
     def _found(self) -> dict[str, Any]:
-        """Return the weights that the run began with, from its folder, else from the cache."""
+        """Return the weights that the run started with, from the run folder or the cache."""
         for path in (self._own_path, self._path):
             weights = checkpoint.load(path)
             if weights is not None and weights_digest(weights) == self._known:
@@ -156,7 +186,7 @@ class SupernetTraining(Training):
         )
 
     def _cached(self, progress: Progress) -> dict[str, Any]:
-        """Return the weights of the cache, trained first where it has none."""
+        """Return the weights from the cache; train them first if it does not have them."""
         weights = checkpoint.load(self._path)
         if weights is None:
             waiting = partial(progress, "waiting for another process that trains this supernet", 0, 1)
@@ -167,11 +197,11 @@ class SupernetTraining(Training):
 
     @cached_property
     def weights(self) -> str | None:
-        """The digest of the trained weights."""
+        """Digest of the trained weights."""
         return weights_digest(self._supernet.module.state_dict())
 
     def trial(self, genomes: Genomes) -> Trial:
-        """Take steps as the first ones of the training, unless the run or the cache has its weights."""
+        """Estimate the cost from the first gradient steps; it is 0 if the run or the cache has the weights."""
         if self._known is not None or self._path.exists():
             return Trial()
         before = copied(dict(self._supernet.module.state_dict()))
@@ -195,7 +225,7 @@ class SupernetTraining(Training):
         return self._path.with_suffix(".partial.pt")
 
     def _trained(self, progress: Progress) -> dict[str, Any]:
-        """Train, keep the weights and return them by name."""
+        """Train, write the weights to the cache and return them by name."""
         weights = self._train(progress)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
             raise RunError(
@@ -233,7 +263,7 @@ class SupernetTraining(Training):
         return torch.optim.AdamW(groups, lr=self._lr, fused=True)
 
     def _train_epoch(self, epoch: int, optimizer: torch.optim.Optimizer) -> None:
-        """Train one epoch; all random numbers come from the seed and the epoch's number."""
+        """Train for one epoch; its random numbers depend only on the seed and the epoch's number."""
         space = self._supernet.space
         rng = rng_for(self._seed, epoch, "architectures")
         n_steps = len(self._batches)
@@ -249,7 +279,7 @@ class SupernetTraining(Training):
     def _step(
         self, images: Tensor, labels: Tensor, students: list[Architecture], optimizer: torch.optim.Optimizer
     ) -> None:
-        """Take one step of the optimizer on the sum of all architectures' losses."""
+        """Take one step on the sum of all architectures' losses."""
         optimizer.zero_grad()
         logits = self._logits(images, self._supernet.space.decode(self._supernet.space.largest))
         loss = cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
@@ -264,7 +294,7 @@ class SupernetTraining(Training):
         return self._supernet.forward(resize(images, architecture.config["r"]), architecture)
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:
-        """Return the share of the highest learning rate in a step: a linear rise, then half a cosine."""
+        """Return the learning rate of a step as a share of the highest one: a linear rise, then a cosine decay to 0."""
         warmup = self._warmup_epochs * steps_per_epoch
         if step < warmup:
             return (step + 1) / warmup
@@ -272,7 +302,7 @@ class SupernetTraining(Training):
 
 
 def _check(epochs: int, warmup_epochs: int, batch_size: int) -> None:
-    """Raise UserError if settings do not fit each other."""
+    """Raise UserError if settings contradict each other."""
     if warmup_epochs >= epochs:
         raise UserError(f"warmup_epochs is {warmup_epochs}; it must be less than epochs, {epochs}")
     if batch_size < 2:
@@ -280,7 +310,7 @@ def _check(epochs: int, warmup_epochs: int, batch_size: int) -> None:
 
 
 def _key(settings: dict[str, Any], supernet: Supernet, dataset: Dataset) -> str:
-    """Return a short hash of all that decides the weights."""
-    augmentation = asdict(replace(dataset.augmentation, workers=0))  # their number changes nothing
+    """Return a short hash of everything that determines the trained weights."""
+    augmentation = asdict(replace(dataset.augmentation, workers=0))  # the number of workers has no effect
     decisive = [settings, supernet.fingerprint, dataset.fingerprint, dataset.mean, dataset.std, augmentation, VERSION]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What a training will take, told from a few of its steps."""
+"""Cost of a training, estimated from a few of its steps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,21 +8,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SECONDS = 1.0  # that a trial takes, about, after its warm-up
-_MOST = 50
+_SECONDS = 1.0  # approximate duration of a measurement, after the first call
+_MOST = 50  # largest number of repetitions
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a training takes.
+    """Estimated cost of a training.
 
     Attributes:
-        first: Seconds before the search of what the cache lacks, which all runs share, by what it will be there.
-        first_bytes: Its size in the cache, by the same names.
-        step: Seconds in each step of the search.
-        warmup: Seconds more in the first one.
-        run_bytes: Most bytes at a time in the run folder.
-        processes: Devices that are held.
+        first: Seconds of trainings before the search, by the name of their file in the cache. All runs share these
+            files; those that the cache already has are left out.
+        first_bytes: Sizes of these files in bytes, by the same names.
+        step: Seconds of training in each step of the search.
+        warmup: Additional seconds in the first step.
+        run_bytes: Largest size of the checkpoints in the run folder, in bytes.
+        processes: Number of processes, each with a device of its own.
+
+    Example:
+        >>> from nas.training.trial import Trial
+        >>> both = Trial(step=2.0, run_bytes=100) + Trial(step=3.0, run_bytes=50, processes=2)
+        >>> both.step, both.run_bytes, both.processes
+        (5.0, 150, 2)
     """
 
     first: Mapping[str, float] = field(default_factory=dict)
@@ -33,7 +40,7 @@ class Trial:
     processes: int = 1
 
     def __add__(self, other: "Trial") -> "Trial":
-        """Return what two trainings take that go on one after the other."""
+        """Return the cost of two trainings that run one after the other."""
         return Trial(
             first={**self.first, **other.first},
             first_bytes={**self.first_bytes, **other.first_bytes},
@@ -45,7 +52,12 @@ class Trial:
 
 
 def seconds_each(action: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds that an action takes on average, repeated for about a second after a first time."""
+    """Return the mean seconds of an action, repeated for about a second after a first call that does not count.
+
+    Args:
+        action: Function to measure.
+        device: Torch device of its computation; each measurement waits until a GPU has finished.
+    """
     action()
     _finish(device)
     start, times = perf_counter(), 0
@@ -57,7 +69,7 @@ def seconds_each(action: Callable[[], object], device: torch.device) -> float:
 
 
 def size_of(tensors: Mapping[str, Any]) -> int:
-    """Return the bytes of tensors."""
+    """Return the total size of the tensors in bytes; other values are ignored."""
     return sum(tensor.nbytes for tensor in tensors.values() if isinstance(tensor, Tensor))
 
 
