@@ -32,10 +32,30 @@ log = logging.getLogger(__name__)
 
 @final
 class Search:
-    """One run of one algorithm in one folder.
+    """One run of one algorithm in one folder; a killed run resumes from the archive with the same result.
 
     ``propose`` depends on the archive and the step alone, and a step counts when it is in the archive. So a run
     that was killed goes on from the archive and ends as if nothing had happened.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from nas.algorithm.random import RandomSearch
+        >>> from nas.objective.known import KnownCost
+        >>> from nas.space.integer import IntegerSpace
+        >>> from nas.supernet.none import NoSupernet
+        >>> from nas.training.none import NoTraining
+        >>> class Guess(Evaluator):
+        ...     def __call__(self, architectures, split):
+        ...         return [{"top1": float(sum(each.genome)), "top5": 90.0, "loss": 1.0} for each in architectures]
+        >>> space, folder = IntegerSpace([0, 0], [9, 9]), RunFolder(Path(tempfile.mkdtemp()))
+        >>> algorithm = RandomSearch(space=space, n_doe=6, iterations=0)
+        >>> cost = KnownCost("size", lambda genomes: genomes[:, 0] + 1.0)
+        >>> training = NoTraining(supernet=NoSupernet())
+        >>> parts = dict(space=space, objectives=[cost], algorithm=algorithm, training=training, evaluator=Guess())
+        >>> Search(folder=folder, **parts).run()
+        >>> len(folder.front()["front"]) > 0
+        True
     """
 
     def __init__(

@@ -23,7 +23,11 @@ from nas.types import NonNegativeInt, PositiveInt
 
 @final
 class Local(Launcher):
-    """Starts the next run when one ends. The runs end when this process does, and go on with the same command."""
+    """Launcher for this machine: starts the next run when one ends; runs end with this process and are resumable.
+
+    Example:
+        >>> Local(workers=2, restarts=1).check()
+    """
 
     def __init__(self, *, workers: PositiveInt = 1, restarts: NonNegativeInt = 3) -> None:
         """Set how many runs go on at a time.

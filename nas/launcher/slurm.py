@@ -40,12 +40,17 @@ _SIGNAL_SLACK_SECONDS = 90.0
 
 @final
 class Slurm(Launcher):
-    """Submits runs through submitit and waits for them; without it they go on all the same.
+    """Launcher for SLURM: submits runs through submitit and waits for them; runs do not depend on the waiting process.
 
     A job that is preempted, or nears its time limit, is told by SIGUSR2: the run stops and the job goes back into the
     queue. So do jobs whose node fails, and those that ``scontrol requeue`` puts there. Each time the run continues from
     what is in its folder. What submitit itself would do then is not used: it writes the job's file anew while time
     is short, takes preemption for time-out in jobs below an hour, and counts it.
+
+    Example:
+        >>> from nas.launcher.base import Launcher
+        >>> issubclass(Slurm, Launcher)
+        True
     """
 
     def __init__(

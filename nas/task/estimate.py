@@ -63,10 +63,14 @@ class Kind:
 
 @final
 class EstimateTask(Task):
-    """Measures one run of each kind for a few seconds and multiplies; it starts nothing.
+    """Task that measures one run of each kind for a few seconds and forecasts a sweep; it starts no run.
 
     Hours are those of devices that runs hold: GPUs, or the CPU where runs compute there. What all runs share, the first
     training of supernets, counts once.
+
+    Example:
+        >>> EstimateTask.has_run_folder  # nothing is kept
+        False
     """
 
     needs_parts = False

@@ -39,7 +39,14 @@ _BATCH = 64  # images at once while outputs are compared
 
 @final
 class ExportTask(Task):
-    """Writes a file, and checks on real images that it does what the model does."""
+    """Task that writes a model as a file and checks on real images that the file gives the same outputs.
+
+    Example:
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["task=export", "run=outputs/demo", "format=torchscript"]).part("task")
+        >>> type(task).__name__
+        'ExportTask'
+    """
 
     def __init__(
         self,

@@ -45,7 +45,14 @@ CACHE_BYTES = 2**28
 
 @final
 class FinetuneTask(Task):
-    """Trains a model from the weights that it has, and leaves the best ones."""
+    """Task that trains a model further from its weights and keeps the best ones.
+
+    Example:
+        >>> from nas.cli.compose import experiment_of
+        >>> words = ["task=finetune", "run=outputs/demo", "arch=3", "paths.run=outputs/tuned"]
+        >>> type(experiment_of(words).part("task")).__name__
+        'FinetuneTask'
+    """
 
     def __init__(
         self,

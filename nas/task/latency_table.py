@@ -45,7 +45,7 @@ class _Networks:
 
 @final
 class LatencyTableTask(Task):
-    """Times every block of a supernet inside whole networks, and judges the sums by other whole networks.
+    """Task that times every block of a supernet inside whole networks and validates the sums on other whole networks.
 
     A few networks hold every block with every choice several times. In each of them the blocks are timed where they
     run, so that caches and memory are as they will be, and a network's blocks add up to its latency. One scale and one
@@ -54,6 +54,10 @@ class LatencyTableTask(Task):
     does so for all of them. Of all times of a block a low quantile counts, not the mean, which other programs on the
     same machine raise; and with one thread on the CPU the times are those that this program computes, not those that
     it waits for its turn.
+
+    Example:
+        >>> LatencyTableTask.has_run_folder
+        False
     """
 
     def __init__(

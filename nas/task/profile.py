@@ -61,7 +61,15 @@ class _Profile:
 
 @final
 class ProfileTask(Task):
-    """Prints what a model costs: FLOPs (multiply-adds), parameters, and its latency where a table has it."""
+    """Task that prints the cost of a model: FLOPs (multiply-adds), parameters, and latency where a table has it.
+
+    Example:
+        >>> from nas.cli.compose import experiment_of
+        >>> architecture = '{"ks": [3, 3, 3], "e": [2, 2, 2], "d": [1, 1, 1], "r": 8, "w": 1.0}'
+        >>> task = experiment_of(["task=profile", "supernet=tiny", f"arch='{architecture}'", "classes=10"]).part("task")
+        >>> "FLOPs" in task.run()
+        True
+    """
 
     def __init__(
         self,

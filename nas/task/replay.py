@@ -18,7 +18,12 @@ from nas.tracker.base import RunInfo, Tracker
 
 @final
 class ReplayTask(Task):
-    """Replays one run into the tracker that the command line names."""
+    """Task that reports an earlier run to the tracker that the command line names.
+
+    Example:
+        >>> ReplayTask.has_run_folder
+        False
+    """
 
     def __init__(self, *, experiment: Experiment, run: Path) -> None:
         """Take what to replay.

@@ -26,7 +26,15 @@ THREADS = 4
 
 @final
 class ReportTask(Task):
-    """Reads run folders and writes a report; the folders stay as they are."""
+    """Task that reads run folders and writes a report; the folders stay unchanged.
+
+    Example:
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["task=report", "runs=[outputs/none]"]).part("task")
+        >>> task.check()
+        Traceback (most recent call last):
+        nas.errors.UserError: ...
+    """
 
     def __init__(
         self,

@@ -46,7 +46,12 @@ log = logging.getLogger(__name__)
 
 @final
 class SearchTask(Task):
-    """Checks that the parts fit each other, and runs the loop."""
+    """Task that checks the parts of a search and runs it.
+
+    Example:
+        >>> SearchTask.has_run_folder
+        True
+    """
 
     has_run_folder = True
 

@@ -28,11 +28,15 @@ TOP1 = "top1"
 
 @final
 class SelectTask(Task):
-    """Chooses members of a front by preferences or by trade-off, as NSGANetV2's tool does, and the most accurate one.
+    """Task that chooses members of a Pareto front by preferences or trade-off, as NSGANetV2's tool does.
 
     With preferences those members are chosen whose largest objective, as a share of the wanted value, is smallest;
     without, those where the front bends most (see :func:`nas.pareto.achievements` and
     :func:`nas.pareto.trade_offs`).
+
+    Example:
+        >>> SelectTask.has_run_folder
+        False
     """
 
     def __init__(

@@ -10,7 +10,12 @@ from nas.tracker.console import terminal_width
 
 @final
 class StatusTask(Task):
-    """Prints a table of all runs of a sweep, from what their folders say; it changes nothing."""
+    """Task that prints a table of all runs of a sweep, read from their folders; it changes nothing.
+
+    Example:
+        >>> StatusTask.has_run_folder
+        False
+    """
 
     needs_parts = False
 

@@ -36,7 +36,12 @@ log = logging.getLogger(__name__)
 
 @final
 class ValidateTask(Task):
-    """Measures a model of any kind, and leaves numbers, a table of the classes, and a confusion matrix."""
+    """Task that measures a model on a split: results, a table of the classes, and a confusion matrix.
+
+    Example:
+        >>> ValidateTask.has_run_folder
+        False
+    """
 
     def __init__(
         self,

@@ -37,10 +37,15 @@ class _Activity:
 
 @final
 class ConsoleTracker(Tracker):
-    """Shows a live display in a terminal, and one plain line a step where the output is a file or a pipe.
+    """Tracker with a live display on a terminal, or one plain line a step in a file or a pipe.
 
     In a terminal the lines of finished steps stay above the display as a log. Steps count as in the run folder:
     step 0 is the initial design, and the last one is ``steps - 1``.
+
+    Example:
+        >>> tracker = ConsoleTracker(refresh_per_second=4.0, line_seconds=10.0, line_share=0.1)
+        >>> tracker.background_seconds
+        0.0
     """
 
     def __init__(

@@ -15,13 +15,17 @@ QUALITY = ("rmse", "rho", "tau", "rmse_archive", "rho_archive", "tau_archive")
 
 @final
 class CsvTracker(Tracker):
-    """Writes ``metrics.csv`` into the run folder: a header and one row a step.
+    """Tracker that writes ``metrics.csv`` into the run folder: a header and one row a step.
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
     ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts,
     ``seconds_<activity>``, and the corners of the hypervolume's box, ``reference_<objective>`` and
     ``ideal_<objective>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
     replaced as a whole at every step, so that it is never half a row.
+
+    Example:
+        >>> tracker = CsvTracker()
+        >>> tracker.progress("evaluating step 0", 1, 8)  # progress is not recorded
     """
 
     def __init__(self) -> None:

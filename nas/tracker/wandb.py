@@ -187,7 +187,7 @@ class WandbThread:
 
 @final
 class WandbTracker(Tracker):
-    """Logs every step to Weights & Biases, and passes all calls on to a second tracker for the screen.
+    """Tracker that logs every step to Weights & Biases and passes all calls on to a second tracker for the screen.
 
     A run keeps its id when it is resumed. Offline, the new process logs all steps again, into a folder that takes the
     place of the one that the last process left below ``<run folder>/wandb``, which may lack its last seconds:
@@ -199,6 +199,10 @@ class WandbTracker(Tracker):
 
     All of this happens in a thread, so that no server, however slow, keeps the run from going on; one that is away is
     tried again. Failures never stop a run: the first is logged, and the run goes on.
+
+    Example:
+        >>> issubclass(WandbTracker, Tracker)
+        True
     """
 
     def __init__(
