@@ -1,1 +1,1 @@
-"""Tasks: what one command does."""
+"""Tasks: one class for each command, chosen with ``task=NAME``."""

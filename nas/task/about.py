@@ -12,18 +12,18 @@ from nas.space.base import SearchSpace
 from nas.types import Measure
 
 _EXACT = 1_000_000
-"""Architectures up to which their number is written out."""
+"""Largest number of architectures that is printed exactly; larger numbers are printed as powers of 10."""
 
 
 def split_sizes(dataset: Dataset, pool: Pool) -> dict[str, int]:
-    """Return how many images each split has, by its name; nothing where results are looked up without images."""
+    """Return the number of images of each split, by its name; empty if the data set has no images, as in benchmarks."""
     if not isinstance(pool, NoPool):
         return {split: pool.size(split) for split in pool.splits}
     return {name: size for name, size in dataset.sizes().items() if name != "classes"}
 
 
 def data_line(name: str, n_classes: int, images: Mapping[str, int]) -> str:
-    """Return what networks are measured on: ``digits: 1,797 images, 10 classes, split 897/450/450 ...``."""
+    """Return a description of the data set: ``digits, 1,797 images, 10 classes, split 897/450/450 ...``."""
     if not images:
         return f"{name}, {n_classes:,} classes"
     sizes, names = "/".join(f"{n:,}" for n in images.values()), "/".join(images)
@@ -31,7 +31,10 @@ def data_line(name: str, n_classes: int, images: Mapping[str, int]) -> str:
 
 
 def space_line(space: SearchSpace, constraints: Mapping[str, Mapping[Literal["min", "max"], float | None]]) -> str:
-    """Return how large a search space is: ``45 genes, 10^13 architectures; of these, those with flops at most 2``."""
+    """Return a description of the search space's size and constraints.
+
+    Example: ``45 genes, about 10^13 architectures; of these, those with flops at most 2``.
+    """
     size = space.size()
     parts = [f"{space.n_genes:,} genes"]
     if size is not None:
@@ -48,13 +51,13 @@ def space_line(space: SearchSpace, constraints: Mapping[str, Mapping[Literal["mi
 
 
 def minimised_line(measures: Sequence[Measure]) -> str:
-    """Return the objectives, the error first."""
+    """Return the names of the objectives, the error first."""
     error, *others = [measure.label for measure in measures]
     return ", ".join([f"{error} on the validation split", *others])
 
 
 def box_line(box: Box | None, measures: Sequence[Measure]) -> str:
-    """Return what hypervolumes are a share of."""
+    """Return a description of the box that hypervolumes are a share of."""
     if box is not None:
         return f"share of the box {box.words(measures)}"
     return "share of this run's own box, from its initial design: not comparable with other runs, set reference_point"

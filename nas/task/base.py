@@ -1,15 +1,25 @@
-"""Tasks: what one command does, from settings to results."""
+"""Base class for tasks."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 
 class Task(ABC):
-    """One command. It is made from an :class:`nas.experiment.Experiment`.
+    """Base class for tasks. A task is one command; it is built from an :class:`nas.experiment.Experiment`.
 
     Attributes:
-        has_run_folder: Whether results and status are in a folder of its own, so that a sweep can go on with it.
-        needs_parts: Whether it looks at the parts of a run; checks of their settings load them, which takes seconds.
+        has_run_folder: Whether the task keeps results and status in its own run folder. A sweep can resume only such
+            tasks.
+        needs_parts: Whether the task uses the parts of a run. If so, the check of the settings imports the parts'
+            classes, which takes seconds.
+
+    Example:
+        >>> class CountTask(Task):
+        ...     def check(self): ...
+        ...     def run(self):
+        ...         return "3 runs"
+        >>> CountTask().run()
+        '3 runs'
     """
 
     has_run_folder: ClassVar[bool] = False
@@ -17,12 +27,12 @@ class Task(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Find everything that is wrong before any work starts, and write nothing.
+        """Check everything that can be checked before any work starts; write nothing.
 
         Raises:
-            UserError: With one line that says what is wrong and what would be right.
+            UserError: With one line that names the error and a correct setting.
         """
 
     @abstractmethod
     def run(self) -> str:
-        """Do it, and return what to tell the user at the end."""
+        """Run the task and return the text that is printed at the end."""

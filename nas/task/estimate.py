@@ -1,4 +1,4 @@
-"""``task=estimate``: what the runs of a sweep will take, before any is submitted."""
+"""``task=estimate``: forecast of a sweep's hours and disk space before any run is submitted."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,16 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Runs of a sweep that differ by their seed alone.
+    """Group of runs of a sweep that differ only in their seed.
 
     Attributes:
         name: Name of the kind.
         runs: Number of runs.
         done: Number of finished runs.
         each: Forecast of one run; ``None`` if all are finished.
-        notes: Assumptions.
-        pools: Bytes of the stored outputs that cascades are made of, by pool: runs of other kinds may share them.
+        notes: Assumptions of the forecast, as sentences.
+        pools: Bytes of the stored network outputs that cascades are made of, by pool. Runs of other kinds may share
+            a pool.
     """
 
     name: str
@@ -47,30 +48,33 @@ class Kind:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the missing runs."""
+        """Number of evaluations of all unfinished runs."""
         return self.missing * (self.each.evaluations if self.each else 0)
 
     @property
     def disk(self) -> int:
-        """Bytes of the missing runs, their pools included."""
+        """Bytes of all unfinished runs, including their pools."""
         return self.missing * (sum(self.each.disk.values()) if self.each else 0) + sum(self.pools.values())
 
     @property
     def hours(self) -> float:
-        """Hours of all devices for the missing runs."""
+        """Device hours of all unfinished runs, summed over devices."""
         return self.missing * (self.each.total_seconds * self.each.processes / HOUR if self.each else 0.0)
 
 
 @final
 class EstimateTask(Task):
-    """Task that measures one run of each kind for a few seconds and forecasts a sweep; it starts no run.
+    """Task that measures one run of each kind for a few seconds and forecasts the whole sweep. It starts no run.
 
-    Hours are those of devices that runs hold: GPUs, or the CPU where runs compute there. What all runs share, the first
-    training of supernets, counts once.
+    Hours are device hours: hours of GPUs, or of the CPU for runs with ``device=cpu``. The first training of a supernet
+    is shared by all runs and counts once.
 
     Example:
-        >>> EstimateTask.has_run_folder  # nothing is kept
-        False
+        >>> from nas.cli.compose import experiment_of
+        >>> experiment = experiment_of(["task=status", "sweep=demo"])
+        >>> EstimateTask(experiment=experiment, planned={"status": [experiment]}, launcher={}).check()
+        Traceback (most recent call last):
+        nas.errors.UserError: status is no search but task=status, which cannot be estimated
     """
 
     needs_parts = False
@@ -87,17 +91,17 @@ class EstimateTask(Task):
         images: PositiveInt = 10000,
         classes: PositiveInt = 100,
     ) -> None:
-        """Take the runs.
+        """Set the runs and the assumptions.
 
         Args:
             experiment: Experiment of the command line.
-            planned: The sweep's runs by kind.
-            launcher: The settings of what would start them.
-            sweep: Name of the sweep; ``None`` if the runs are those of the command line itself.
+            planned: Experiments of the sweep's runs, by kind.
+            launcher: Settings of the launcher that would start the runs.
+            sweep: Name of the sweep; ``None`` for the runs of this command line.
             json: Whether to return JSON instead of a table.
-            networks: Number of networks of each run in a pool that does not exist yet.
-            images: Number of images of its validation split, and of its test split.
-            classes: Number of classes of its images.
+            networks: Assumed number of networks of each pool run that does not exist yet.
+            images: Assumed number of images of the validation split, and of the test split, of such a pool.
+            classes: Assumed number of classes of such a pool.
         """
         self._planned = planned
         self._launcher = launcher
@@ -106,14 +110,18 @@ class EstimateTask(Task):
         self._assumed = (networks, images, classes)
 
     def check(self) -> None:
-        """See that all runs are searches on devices that are there."""
+        """Check that all runs are searches and that their devices exist.
+
+        Raises:
+            UserError: If a run has another task, or its device does not exist.
+        """
         for name, setups in self._planned.items():
             if setups[0].choices["task"] != "search":
                 raise UserError(f"{name} is no search but task={setups[0].choices['task']}, which cannot be estimated")
             torch_device(setups[0].settings.device)
 
     def run(self) -> str:
-        """Measure, and return the table or JSON."""
+        """Measure each kind and return the forecast as a table or as JSON."""
         kinds = []
         with shown() as told:
             for i, (name, setups) in enumerate(self._planned.items()):
@@ -141,7 +149,7 @@ class EstimateTask(Task):
         return Kind(name, len(setups), len(setups) - len(missing), each, notes, pools)
 
     def _pool(self, experiment: Experiment) -> tuple[MadeUpPool | None, tuple[str, ...]]:
-        """Return what stands for the pool of cascades, and what was assumed of it; nothing where a run has none."""
+        """Return a stand-in for the run's pool, and the assumptions about it; ``None`` for a run without a pool."""
         choice, settings = experiment.choices.get("pool", "none"), experiment.resolved["pool"]
         networks, images, classes = self._assumed
         if choice == "none":
@@ -172,7 +180,7 @@ class EstimateTask(Task):
         return MadeUpPool(networks=total, images=images, classes=classes), note if missing else ()
 
     def _too_long(self, kind: Kind) -> list[str]:
-        """Return a warning where a job's time limit is less than one run takes, the first training included."""
+        """Return a warning if one run, including the first training, takes longer than a job's time limit."""
         limit = self._launcher.get("timeout_min")
         if limit is None or kind.each is None:
             return []
@@ -200,7 +208,7 @@ def _timm(experiment: Experiment) -> tuple[MadeUpPool, tuple[str, ...]]:
 
 
 def _first(kinds: Sequence[Kind]) -> tuple[dict[str, float], dict[str, int]]:
-    """Return seconds and bytes of what the cache lacks, each once."""
+    """Return seconds and bytes of the shared results that the cache lacks, by name; each counts once."""
     seconds: dict[str, float] = {}
     sizes: dict[str, int] = {}
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""``task=export``: a model as a file that runs without this project."""
+"""``task=export``: conversion of a model to a file that runs without this project."""
 
 import os
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ FORMATS: Mapping[str, Format] = {"onnx": Onnx(), "torchscript": TorchScript(), "
 
 FOLDER, REPORT = "export", "export.json"
 
-_BATCH = 64  # images at once while outputs are compared
+_BATCH = 64  # batch size of the comparison
 
 
 @final
@@ -64,25 +64,26 @@ class ExportTask(Task):
         repeats: PositiveInt = 10,
         **keys: Unpack[ModelOptions],
     ) -> None:
-        """Take what to export.
+        """Set the model, the file and the comparison.
 
         Args:
-            experiment: Experiment of the command line; ``dataset``, ``supernet``, ``evaluator``, ``device`` and
-                ``threads`` count. The file is made and measured on the CPU; on ``device`` batch norm statistics are
-                computed.
-            format: Format of the file.
-            preprocessing: Whether the file crops, normalizes and resizes images; otherwise it takes normalized ones
-                of the network's own size.
-            path: Path of the file; ``None`` for one below the run's, the model's or this folder.
+            experiment: Experiment of the command line. Only ``dataset``, ``supernet``, ``evaluator``, ``device`` and
+                ``threads`` are used. The file is written and timed on the CPU; batch norm recalibration runs on
+                ``device``.
+            format: Format of the file: ``onnx``, ``torchscript`` or ``torch_export``.
+            preprocessing: Whether the file crops, normalizes and resizes images. Otherwise its input is normalized
+                images of the network's own size.
+            path: Path of the file; ``None`` for a file in ``export`` in the folder of the run or model, or in the
+                working folder if there is neither.
             overwrite: Whether an existing file may be replaced.
-            split: Split whose images outputs are compared on.
-            images: Number of images, spread evenly over the split; all if it has fewer.
-            tolerance: Largest difference of outputs, as a share of the largest of them (and of 1 where all are
-                smaller).
-            batch_sizes: Numbers of images of the timed passes.
+            split: Split for the comparison of the outputs: ``test``, ``validation`` or ``train``.
+            images: Number of images for the comparison, spread evenly over the split; all if the split has fewer.
+            tolerance: Largest allowed difference of the outputs, above 0, as a share of the largest output (of 1 if
+                all outputs are smaller).
+            batch_sizes: Batch sizes of the timed passes.
             warmup: Number of passes before the timed ones.
-            repeats: Number of timed passes, whose median counts.
-            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
+            repeats: Number of timed passes; their median counts.
+            keys: Settings that name the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
         self._format = format
@@ -98,7 +99,11 @@ class ExportTask(Task):
         self._repeats = repeats
 
     def check(self) -> None:
-        """Find the model, its images, and the place of the file."""
+        """Find the model and its images, and check the path of the file.
+
+        Raises:
+            UserError: If the model or its images are not found, or the file cannot be written to ``path``.
+        """
         source, dataset = self._found()
         dataset.split(self._split)
         path, ending = self._place(source), FORMATS[self._format].ending
@@ -109,7 +114,11 @@ class ExportTask(Task):
         _known(path.with_name(REPORT))
 
     def run(self) -> str:
-        """Export, compare, measure, write, and return what was found."""
+        """Export the model, compare and time the file, write it with its report, and return the report as text.
+
+        Raises:
+            RunError: If the outputs of the file differ from those of the model; nothing is written then.
+        """
         settings, form = self._experiment.settings, FORMATS[self._format]
         torch.set_num_threads(settings.threads)
         source, dataset = self._found()
@@ -154,7 +163,7 @@ class ExportTask(Task):
         return np.array(images.pixels[rows], dtype=np.float32) / np.float32(255)
 
     def _source(self, model: Model, images: Images) -> tuple[Source, Images]:
-        """Return what is exported, and the images that it takes."""
+        """Return the module to export, and images in the form of its input."""
         network = model.ready.to("cpu")
         if not self._preprocessing:
             if not isinstance(network, Prepared):
@@ -168,7 +177,7 @@ class ExportTask(Task):
         return Source(network, example, free, said), images
 
     def _times(self, runs: Mapping[str, Run], images: Images, size: int) -> dict[str, float]:
-        batch = np.resize(images, (size, *images.shape[1:]))  # repeats them where there are fewer
+        batch = np.resize(images, (size, *images.shape[1:]))  # repeats images if there are too few
         return latencies(runs, batch, warmup=self._warmup, repeats=self._repeats)
 
     def _report(
@@ -191,7 +200,7 @@ class ExportTask(Task):
 
 
 def _known(path: Path) -> dict[str, Any]:
-    """Return the reports of files that were exported before."""
+    """Return the reports of earlier exports into the same folder, by file name."""
     try:
         known = read_json(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""``task=finetune``: one model is trained further, and becomes the folder of a model."""
+"""``task=finetune``: further training of one model; the result is a model folder."""
 
 import logging
 import os
@@ -40,12 +40,12 @@ from nas.types import Progress
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 2**28
-"""Most memory for the resized images of a split."""
+"""Largest memory for the resized images of a split, in bytes."""
 
 
 @final
 class FinetuneTask(Task):
-    """Task that trains a model further from its weights and keeps the best ones.
+    """Task that trains a model further from its weights and keeps the best weights.
 
     Example:
         >>> from nas.cli.compose import experiment_of
@@ -60,18 +60,22 @@ class FinetuneTask(Task):
         experiment: Experiment,
         **keys: Unpack[ModelOptions],
     ) -> None:
-        """Take what is trained; see :class:`nas.model.find.ModelKeys`.
+        """Set the model; see :class:`nas.model.find.ModelKeys`.
 
         Args:
             experiment: Experiment of the command line.
-            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
+            keys: Settings that name the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
         self._folder = RunFolder(experiment.paths.run)
         self._keys = ModelKeys(**keys)
 
     def check(self) -> None:
-        """Find the model, its images and its teacher, and look at the run folder; nothing is trained or written."""
+        """Find the model, its images and its teacher, and check the run folder. Nothing is trained or written.
+
+        Raises:
+            UserError: If one of them is missing or does not fit, or the run folder belongs to another run.
+        """
         self._folder.check_settings(self._experiment.resolved)
         if self._is_done():
             self._check_finished()
@@ -80,22 +84,22 @@ class FinetuneTask(Task):
             parts_of(self._keys, self._experiment)
 
     def _check_finished(self) -> None:
-        """Compare the images with those that the model was trained on."""
+        """Check that the images are still those that the model was trained on."""
         given = given_by(self._experiment)
         dataset = given.dataset
-        if dataset is None:  # it was its model's
+        if dataset is None:  # the run used the model's own data set
             model = FolderSource(self._folder.path, device="cpu", cache=given.cache, allowed=given.allowed)
             dataset = model.dataset()
         if dataset is not None:
             self._folder.check_data({"dataset": dataset.fingerprint}, dataset.sizes)
 
     def _is_done(self) -> bool:
-        """Whether the status says so and the model is there, which is written last."""
+        """Whether the status is ``finished`` and the model file, which is written last, exists."""
         finished = self._folder.status.read().get("state") == "finished"
         return finished and (self._folder.path / MODEL_FILE).exists()
 
     def run(self) -> str:
-        """Train, or go on with it, or say that it is finished; return what to tell the user."""
+        """Start or resume the training, unless it is finished; return the results as text."""
         if self._is_done():
             return f"This fine-tuning is finished: see {os.path.relpath(self._folder.path / 'summary.csv')}"
         torch.set_num_threads(self._experiment.settings.threads)
@@ -126,7 +130,7 @@ class FinetuneTask(Task):
     def _trainer(
         self, parts: FinetuneParts, pupil: Pupil, teacher: Teacher | None
     ) -> Iterator[tuple[Trainer, Members | None]]:
-        """Start the other processes, and end them."""
+        """Start the worker processes, yield the trainer, and end the processes."""
         resolution, seed = int(pupil.described["resolution"]), self._experiment.settings.seed
         members, team, device = None, ALONE, torch.device(parts.device)
         if parts.recipe.processes > 1:
@@ -161,7 +165,7 @@ class FinetuneTask(Task):
                 members.close()
 
     def _train(self, course: Course, tracker: Tracker) -> Best:
-        """Train all epochs that are left."""
+        """Train all remaining epochs and return the best epoch."""
 
         def told(row: Row) -> None:
             self._status(int(row["epoch"] or 0))
@@ -173,9 +177,9 @@ class FinetuneTask(Task):
         return course.epochs(told, lambda done, total: tracker.progress("training", done, total))
 
     def _conclude(self, course: Course, best: Best, parts: FinetuneParts, pupil: Pupil, trainer: Trainer) -> str:
-        """Measure the best weights on the test images, write the model, and say what was achieved."""
+        """Measure the best weights on the test images, write the model, and return the results as text."""
         weights = course.best_weights()
-        # A class of the package ``ofa`` has a method of its own, which accepts too much.
+        # Call torch's method directly: classes of the package ``ofa`` override it and accept missing keys.
         nn.Module.load_state_dict(trainer.network, weights)
         measured = _measured(pupil, "test", parts, trainer)
         test = measured(trainer.network)
@@ -209,7 +213,7 @@ class FinetuneTask(Task):
 
     @contextmanager
     def _tracked(self, parts: FinetuneParts, pupil: Pupil, fingerprints: Mapping[str, str]) -> Iterator[Tracker]:
-        """Tell the run's tracker that it goes on, and how it ended."""
+        """Start the run's tracker, yield it, and finish it with the error, if any."""
         experiment = self._experiment
         run = RunInfo(
             folder=self._folder.path,
@@ -225,7 +229,7 @@ class FinetuneTask(Task):
             revision=revision(self._folder.identity()),
         )
         chosen = experiment.tracker
-        on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # summary.csv is written anyway
+        on_screen = [] if isinstance(chosen, CsvTracker) else [chosen]  # the course writes summary.csv itself
         tracker = Together([log_tracker(), *on_screen])
         tracker.start(run, [])
         with told_end(tracker):
@@ -237,11 +241,11 @@ def _teacher(source: ModelSource, dataset: Dataset, progress: Progress) -> Teach
 
 
 def _measured(pupil: Pupil, split: str, parts: FinetuneParts, trainer: Trainer) -> Callable[[nn.Module], Metrics]:
-    """Return what measures a network on a split, behind the changes that its images go through outside of training."""
+    """Return a function that measures a network on a split, with the model's preprocessing and no augmentation."""
     images, described, device = pupil.dataset.split(split), pupil.described, parts.device
     moments = {"mean": pupil.dataset.mean, "std": pupil.dataset.std}
     side, crop, own = int(described["resolution"]), described["crop"], isinstance(described["crop"], Mapping)
-    if own:  # timm's: its networks resize and normalise images themselves
+    if own:  # timm's preprocessing, which also resizes and normalizes the images
         moments, side, crop = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}, images.pixels.shape[-1], 1.0
     batches = Batches(images=images, device=device, crop=crop, cache_bytes=CACHE_BYTES, **moments)
 

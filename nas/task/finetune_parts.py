@@ -1,4 +1,4 @@
-"""Parts of a fine-tuning, found and checked before anything is trained or written."""
+"""Parts of a fine-tuning. They are found and checked before anything is trained or written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,9 +31,9 @@ class FinetuneParts:
         recipe: Recipe of the training.
         source: Source of the model.
         teacher: Source of the teacher; ``None`` for none.
-        dataset: The images, with the model's outputs as classes where the classifier is kept.
+        dataset: Data set; if the classifier is kept, its classes are in the order of the model's outputs.
         device: Torch device.
-        keeps_classifier: Whether the model's classes are those of the images.
+        keeps_classifier: Whether the classifier is kept, because the model has the classes of the images.
         notes: Messages about the classes.
     """
 
@@ -48,14 +48,14 @@ class FinetuneParts:
 
 @dataclass(frozen=True)
 class Pupil:
-    """Network in training.
+    """Network that is trained, with its images.
 
     Attributes:
-        network: With the model's weights, on the CPU.
-        before: The model.
-        described: The network, see :class:`nas.model.base.Model`.
-        dataset: The images, normalized as the network wants them.
-        node: Their settings.
+        network: Network with the model's weights, on the CPU.
+        before: Model before the training.
+        described: Description of the network, see :class:`nas.model.base.Model`.
+        dataset: Data set, normalized with the network's mean and standard deviation.
+        node: Settings of the data set.
     """
 
     network: nn.Module
@@ -66,10 +66,10 @@ class Pupil:
 
 
 def parts_of(keys: ModelKeys, experiment: Experiment) -> FinetuneParts:
-    """Return what a command line names.
+    """Return the parts that the command line names.
 
     Raises:
-        UserError: If something is absent, or does not fit.
+        UserError: If a part is missing or the parts do not fit each other.
     """
     recipe: Recipe = experiment.part("finetuning")
     given = given_by(experiment)
@@ -93,10 +93,10 @@ def parts_of(keys: ModelKeys, experiment: Experiment) -> FinetuneParts:
 
 
 def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched | None:
-    """Return the images with the model's outputs as classes; ``None`` where it is to have a new classifier.
+    """Return the data set with its classes in the order of the model's outputs; ``None`` for a new classifier.
 
     Raises:
-        UserError: If the classes are others and it is not to have one.
+        UserError: If the model has other classes and the recipe has no new classifier.
     """
     try:
         if dataset.n_classes != source.n_classes:
@@ -110,10 +110,10 @@ def _matched(source: ModelSource, dataset: Dataset, recipe: Recipe) -> Matched |
 
 
 def pupil_of(parts: FinetuneParts, experiment: Experiment, progress: Progress) -> Pupil:
-    """Load the model and return what is trained.
+    """Load the model and return the network to train.
 
     Raises:
-        UserError: If it is a cascade.
+        UserError: If the model is a cascade.
     """
     model = parts.source.load(progress)
     network, described = to_train(
@@ -135,15 +135,15 @@ def pupil_of(parts: FinetuneParts, experiment: Experiment, progress: Progress) -
 def images_of(
     node: Mapping[str, Any], described: Mapping[str, Any], source: Path, device: str, *, cache: Path, allowed: Allowed
 ) -> Dataset:
-    """Build the images anew, in another process.
+    """Build the data set again in a worker process.
 
     Args:
-        node: Their settings.
-        described: The model, whose classes they have and whose mean and standard deviation they are normalized with.
-        source: The file that the settings are in, for messages.
+        node: Settings of the data set.
+        described: Description of the model, which gives the order of the classes and the mean and standard deviation.
+        source: File that contains the settings, for error messages.
         device: Torch device of the process.
         cache: Folder of decoded images.
-        allowed: Classes from outside ``nas`` that they may name.
+        allowed: Classes from outside ``nas`` that the settings may name.
     """
     dataset = dataset_of({"dataset": node}, device, cache, source, allowed)
     assert dataset is not None
@@ -175,7 +175,7 @@ def _check_processes(recipe: Recipe, device: str) -> None:
 
 
 def _check_rates(source: ModelSource, recipe: Recipe) -> None:
-    """Raise UserError if the networks of the run's supernet cannot drop what the recipe says."""
+    """Raise UserError if the recipe has dropout or drop path and the networks of the run's supernet do not."""
     if not isinstance(source, RunArchitecture):
         return
     node = source.supernet_settings

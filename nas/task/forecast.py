@@ -24,16 +24,16 @@ from nas.task.search import check_parts
 from nas.types import Architecture
 
 SAMPLE = 8
-"""Random architectures that are evaluated, besides the largest one."""
+"""Number of random architectures that are evaluated in addition to the largest one."""
 
 CASCADES = 1000
-"""Random cascades that are evaluated; a search for twice as many tells what else the optimizer takes."""
+"""Number of random cascades that are evaluated. A search of twice that size gives the optimizer's own time."""
 
 _BLOCK = 4096
-"""Bytes that a file takes at least."""
+"""Smallest disk space of a file, in bytes."""
 
 _EVALUATION_SECONDS = 60.0
-"""After which no further architectures are evaluated."""
+"""Time after which no further architectures are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Forecast:
     """Forecast of one run.
 
     Attributes:
-        evaluations: Seconds of evaluations, of architectures or of cascades.
-        seconds: By activity: ``train``, ``search``, ``evaluate``, and ``conclude``, the final front.
-        disk: Bytes in the run folder at their peak by what they are: ``archive``, ``stats``, ``weights``; and of the
-            ``outputs`` of its front that it leaves in the cache. A pool's are not among them: runs share it.
-        first: Seconds of what the cache lacks and all runs share, by its name there.
-        first_bytes: Its bytes in the cache.
-        processes: Devices that it holds.
+        evaluations: Number of evaluations, of architectures or of cascades.
+        seconds: Seconds by activity: ``train``, ``search``, ``evaluate``, and ``conclude`` for the final front.
+        disk: Peak bytes by content: ``archive``, ``stats`` and ``weights`` in the run folder, and in the cache the
+            ``outputs`` of the run's front. Outputs of a pool do not count here, because runs share them.
+        first: Seconds of the work that all runs share and whose result the cache lacks, by its name in the cache.
+        first_bytes: Bytes of the same results in the cache, by name.
+        processes: Number of devices that the run holds.
         device: Torch device that was measured, for example ``"cpu"``.
         hardware: Name of the hardware.
     """
@@ -68,14 +68,14 @@ class Forecast:
 
 
 def forecast(experiment: Experiment, pool: MadeUpPool | None) -> Forecast:
-    """Measure the parts of a run, writing nothing but decoded images into the cache.
+    """Measure the parts of a run. Only decoded images are written, into the cache.
 
     Args:
-        experiment: Experiment of the run. Its supernet gets random weights: times do not depend on them.
-        pool: Stands for the run's, of whatever size that will be; ``None`` where it has none.
+        experiment: Experiment of the run. Its supernet gets random weights, because times do not depend on weights.
+        pool: Stand-in for the run's pool, of the expected size; ``None`` for a run without a pool.
 
     Raises:
-        UserError: If the run's settings do not fit each other, or its images are not there.
+        UserError: If the run's settings do not fit each other, or its images are missing.
     """
     torch.set_num_threads(experiment.settings.threads)
     with threadpool_limits(experiment.settings.threads):
@@ -116,7 +116,7 @@ def _of_networks(experiment: Experiment) -> Forecast:
 
 
 def _of_cascades(experiment: Experiment, pool: MadeUpPool) -> Forecast:
-    """Time a short search on made-up outputs; GreedyCascade, whose time depends on the pool alone, as it is."""
+    """Time a short search on made-up outputs. GreedyCascade runs in full, since its time depends only on the pool."""
     settings = experiment.resolved.get("optimizer", {}) if experiment.uses("optimizer") else {}
     whole = settings.get("evaluations") or settings.get("population", 0) * settings.get("generations", 0)
     short = min(whole, 2 * CASCADES)
@@ -126,7 +126,7 @@ def _of_cascades(experiment: Experiment, pool: MadeUpPool) -> Forecast:
         short = whole
     assert isinstance(experiment.evaluator, ArrayEvaluator)
     random = [experiment.space.sample(CASCADES, rng_for(0, i, "estimate")) for i in range(2)]
-    experiment.evaluator.measure(random[0], "validation")  # what is compiled, and laid out once
+    experiment.evaluator.measure(random[0], "validation")  # warm up: compile, and lay out the arrays
     start = perf_counter()
     metrics = experiment.evaluator.measure(random[1], "validation")
     each = (perf_counter() - start) / CASCADES
@@ -163,7 +163,7 @@ def _where(device: str) -> dict[str, str]:
 
 
 def _without_weights(experiment: Experiment) -> Supernet:
-    """Return the supernet without reading weights, but counted as having those that it would read."""
+    """Return the supernet with random weights, marked as trained if the run would read a checkpoint."""
     node = experiment.resolved["supernet"]
     if "members" in node:
         members = {name: {**each, **_random(each)} for name, each in node["members"].items()}
@@ -179,14 +179,14 @@ def _without_weights(experiment: Experiment) -> Supernet:
 
 
 def _random(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is changed in a supernet's settings so that its weights are random ones."""
+    """Return the changes of a supernet's settings that make its weights random."""
     return {"checkpoint": RANDOM} if node.get("checkpoint", RANDOM) != RANDOM else {}
 
 
 def _evaluated(
     evaluator: Evaluator | ArrayEvaluator, architectures: Sequence[Architecture]
 ) -> tuple[list[Mapping[str, float]], float]:
-    """Evaluate the first architecture to warm up, then the others; return their metrics and the seconds of each."""
+    """Evaluate the architectures, the first one to warm up; return their metrics and the mean seconds of each."""
     if isinstance(evaluator, ArrayEvaluator):
         genomes = np.array([each.genome for each in architectures], dtype=np.int64)
         start = perf_counter()
@@ -203,7 +203,7 @@ def _evaluated(
 
 
 def _proposal(experiment: Experiment, made: Archive, step: int | None = None) -> float:
-    """Return the seconds in which the algorithm proposes the step after an archive's last one."""
+    """Return the seconds that the algorithm takes to propose a step; ``None`` for the archive's next step."""
     chosen = made.next_step if step is None else step
     start = perf_counter()
     with threadpool_limits(1, user_api="blas"):
@@ -212,13 +212,13 @@ def _proposal(experiment: Experiment, made: Archive, step: int | None = None) ->
 
 
 def _batches(experiment: Experiment, evaluations: int, steps: int) -> list[int]:
-    """Return how many evaluations each step makes."""
+    """Return the number of evaluations of each step."""
     each = int(experiment.resolved["algorithm"].get("n_iter", 0)) if steps > 1 else 0
     return [evaluations - (steps - 1) * each] + [each] * (steps - 1)
 
 
 def _front(evaluations: int) -> int:
-    """Return how many members a front is taken to have."""
+    """Return the assumed number of members of the front."""
     return min(evaluations, round(2 * sqrt(evaluations)))
 
 
@@ -227,7 +227,7 @@ def _split_sizes(dataset: Any) -> tuple[int, int]:
 
 
 def _disk(made: Archive, sizes: Sequence[int]) -> dict[str, int]:
-    """Return the bytes of the archive and of what NSGANetV2's tools read, from the size of made-up evaluations."""
+    """Return the bytes of the archive and of the files for NSGANetV2's tools, estimated from made-up evaluations."""
     n = sum(sizes)
     lines = [len(written(entry)) for entry in made.history]
     rows = [len(json.dumps(entry.architecture.config)) + 20 * len(made.measures) for entry in made.history]

@@ -1,4 +1,4 @@
-"""``task=latency_table``: measures the latency table of a supernet on this machine."""
+"""``task=latency_table``: measurement of a supernet's latency table on this machine."""
 
 import json
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ _MIN_CALIBRATION = 2
 
 @dataclass(frozen=True)
 class _Networks:
-    """Networks to measure: canonical genomes, each (n, d).
+    """Canonical genomes of the networks to measure, each of shape (n, d).
 
     Attributes:
-        parts: In which every block is measured.
-        calibration: Whole ones, to which the sums of blocks are fitted.
-        held_out: Whole ones, on which the table is judged.
+        parts: Genomes of networks that are timed block by block.
+        calibration: Genomes of networks that are timed as a whole; the sums of blocks are fitted to them.
+        held_out: Genomes of networks that are timed as a whole; the table's error is computed on them.
     """
 
     parts: Genomes
@@ -47,17 +47,22 @@ class _Networks:
 class LatencyTableTask(Task):
     """Task that times every block of a supernet inside whole networks and validates the sums on other whole networks.
 
-    A few networks hold every block with every choice several times. In each of them the blocks are timed where they
-    run, so that caches and memory are as they will be, and a network's blocks add up to its latency. One scale and one
-    offset are then fitted to whole networks that are timed without looking inside, and the table's error is that on
-    others again. All networks are measured in rounds, in random order, so that a machine that gets slower for a while
-    does so for all of them. Of all times of a block a low quantile counts, not the mean, which other programs on the
-    same machine raise; and with one thread on the CPU the times are those that this program computes, not those that
-    it waits for its turn.
+    The measurement has three parts:
+
+    1. A few networks contain every block with every choice several times. Their blocks are timed in place, so that
+       caches and memory are in a realistic state and a network's blocks add up to its latency.
+    2. One scale and one offset are fitted to other networks, which are timed as a whole.
+    3. The table's error is computed on further networks, which are also timed as a whole.
+
+    All networks are measured in rounds and in random order, so that a temporary slowdown of the machine affects all of
+    them. A low quantile of a block's times counts. The mean would include the load of other programs. On the CPU with
+    one thread the clock is processor time, which excludes waiting for the processor.
 
     Example:
-        >>> LatencyTableTask.has_run_folder
-        False
+        >>> from nas.cli.compose import experiment_of
+        >>> words = ["task=latency_table", "supernet=tiny", "classes=10", "path=table.json", "device=cpu"]
+        >>> type(experiment_of(words).part("task")).__name__
+        'LatencyTableTask'
     """
 
     def __init__(
@@ -77,22 +82,23 @@ class LatencyTableTask(Task):
         quantile: Probability = 0.1,
         seed: NonNegativeInt = 0,
     ) -> None:
-        """Take what to measure.
+        """Set the file and the measurement.
 
         Args:
-            experiment: Its ``supernet``, ``device``, ``threads`` and, for its number of classes, ``dataset`` count.
+            experiment: Experiment of the command line. Only ``supernet``, ``device``, ``threads`` and, for the number
+                of classes, ``dataset`` are used.
             path: Path of the table.
             overwrite: Whether an existing file may be replaced.
-            classes: Outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data set's
-                for one that is trained from scratch.
-            batch_size: Number of images of a pass.
-            coverage: Minimum number of networks that each block is measured in with each choice.
-            calibration_networks: Whole networks that a scale and an offset are fitted to, 2 or more.
-            held_out_networks: Whole networks that the error is computed on, 2 or more.
+            classes: Number of outputs of the classifier; ``None`` for the 1,000 of a published supernet, or the data
+                set's number for a supernet that is trained from scratch.
+            batch_size: Number of images per forward pass.
+            coverage: Minimum number of networks that contain a block with a given choice.
+            calibration_networks: Number of whole networks that the scale and the offset are fitted to, 2 or more.
+            held_out_networks: Number of whole networks that the table's error is computed on, 2 or more.
             rounds: Number of measurements of each network.
-            warmup: Passes of a network that do not count, in each round.
-            repeats: Passes that count, in each round.
-            quantile: Quantile of the measured times that counts, 0 to 1; 0 is the shortest, 0.5 the median.
+            warmup: Number of untimed passes of a network in each round.
+            repeats: Number of timed passes of a network in each round.
+            quantile: Quantile of the measured times that counts, 0 to 1. 0 is the shortest time and 0.5 the median.
             seed: Seed of the choice and order of the networks.
         """
         self._experiment = experiment
@@ -110,7 +116,11 @@ class LatencyTableTask(Task):
         self._seed = seed
 
     def check(self) -> None:
-        """Look at the settings, the path and the device, and build the supernet."""
+        """Check the settings, the path and the device, and build the supernet.
+
+        Raises:
+            UserError: If a setting or the path is wrong, the device does not exist, or the search space is too small.
+        """
         if min(self._calibration_networks, self._held_out_networks) < _MIN_CALIBRATION:
             raise UserError("task.calibration_networks and task.held_out_networks must be 2 or more")
         if self._path.is_dir() or not self._path.name:
@@ -122,7 +132,7 @@ class LatencyTableTask(Task):
         self._networks(supernet, terms_of(supernet.space, supernet.costs()["macs"]))
 
     def run(self) -> str:
-        """Measure, write the table, and return what it says of itself."""
+        """Measure the networks, write the table, and return its accuracy as text."""
         settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
         supernet, n_classes = self._experiment.random_supernet(self._classes)
@@ -155,7 +165,7 @@ class LatencyTableTask(Task):
 
     @property
     def _clock(self) -> Clock:
-        """Clock of processor time, where one exists."""
+        """Processor time on the CPU with one thread, else wall time."""
         settings = self._experiment.settings
         return "processor" if self._experiment.device == "cpu" and settings.threads == 1 else "wall"
 
@@ -173,7 +183,10 @@ class LatencyTableTask(Task):
         return _Networks(new_rows(parts, whole[n:]), whole[:n], whole[n:])
 
     def _measure(self, supernet: Supernet, terms: Sequence[Term], networks: _Networks) -> list[list[Floats]]:
-        """Return the times of each network, (repeats, segments) a round; whole networks are one segment."""
+        """Return the times of each network, one array of shape (repeats, segments) per round.
+
+        A network that is timed as a whole has one segment.
+        """
         genomes = np.concatenate([networks.parts, networks.calibration, networks.held_out])
         n_layers = sum((term.kind(genomes) != ABSENT).astype(int) for term in terms if term.is_layer)
         n_layers = np.where(np.arange(len(genomes)) < len(networks.parts), n_layers, 0)
@@ -202,7 +215,11 @@ class LatencyTableTask(Task):
         )
 
     def _reduced(self, times: Sequence[Sequence[Floats]], n_parts: int) -> tuple[list[Floats], Floats, float]:
-        """Return the segments of the first networks, latencies of the others, and their spread in percent."""
+        """Return the segment times of the first ``n_parts`` networks, the latencies of the others and their spread.
+
+        The spread of one network is its interquartile range divided by its median. The median of these ratios over the
+        networks is returned, in percent.
+        """
         together = [np.concatenate(rounds) for rounds in times]
         counting = [np.quantile(each, self._quantile, axis=0) for each in together]
         quartiles = [np.quantile(each, [0.25, 0.5, 0.75]) for each in together[n_parts:]]

@@ -1,4 +1,4 @@
-"""Evaluations and outputs that nobody measured, of the size that a run will have, to time what works on them."""
+"""Made-up evaluations and network outputs, of a future run's size. Forecasts time the search on them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from nas.space.base import SearchSpace
 from nas.types import Floats, Progress
 
 MOST_OUTPUTS = 2**25
-"""Probabilities that are made up; of more images than they are enough for, times are extrapolated."""
+"""Largest number of made-up probabilities. If a pool has more, fewer images are made and times are extrapolated."""
 
 
 def archive(
@@ -23,13 +23,13 @@ def archive(
     sizes: Sequence[int],
     rng: np.random.Generator,
 ) -> Archive:
-    """Return an archive that is on no disk: random architectures whose error falls with what their genes choose.
+    """Return an archive in memory: random architectures whose error falls as their gene values rise.
 
     Args:
         space: Search space of the architectures.
-        objectives: Beside the error.
-        measured: Metrics of some architectures; the made-up ones vary them, each within a tenth.
-        sizes: Evaluations of each step.
+        objectives: Objectives other than the error.
+        measured: Metrics of some architectures. The made-up ones differ from them by up to 10 percent.
+        sizes: Number of evaluations of each step.
         rng: Random generator.
     """
     genomes = space.sample_unseen(sum(sizes), np.zeros((0, space.n_genes), dtype=np.int64), rng)
@@ -52,16 +52,21 @@ def archive(
 
 @final
 class MadeUpPool(Pool):
-    """Networks that agree the more, the easier an image is; costs rise and errors fall from first to last.
+    """Pool of made-up networks, which agree more on easier images. From first to last, costs rise and errors fall.
 
     Attributes:
-        images: Number of images of a split; fewer may be made.
+        images: Assumed number of images of a split; :meth:`outputs` may make fewer.
+
+    Example:
+        >>> pool = MadeUpPool(networks=3, images=20, classes=10)
+        >>> pool.outputs("validation").probabilities.shape
+        (3, 20, 10)
     """
 
     fingerprint = "made up"
 
     def __init__(self, *, networks: int, images: int, classes: int) -> None:
-        """Set the size; outputs are made when they are asked for."""
+        """Set the size; the outputs are made on request."""
         self.images = images
         self._made = max(1, min(images, MOST_OUTPUTS // (networks * classes)))
         self.names: tuple[str, ...] = tuple(f"network{i}" for i in range(networks))
@@ -80,11 +85,11 @@ class MadeUpPool(Pool):
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the outputs of all networks together on both splits: probabilities in half precision, and gaps."""
+        """Bytes of the outputs of all networks on both splits: probabilities in half precision, and gaps."""
         return 2 * len(self.names) * self.images * (2 * self.n_classes + 4)
 
     def prepare(self, progress: Progress) -> None:
-        """Do nothing."""
+        """Do nothing: the outputs need no preparation."""
 
     def outputs(self, split: Split) -> Outputs:
         """Return made-up outputs."""

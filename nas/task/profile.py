@@ -1,4 +1,4 @@
-"""``task=profile``: what one model costs, without its weights and without images."""
+"""``task=profile``: cost of one model, without its weights and without images."""
 
 import json as json_format
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from nas.task.base import Task
 from nas.types import MILLION, Genomes, PositiveInt
 
 _EXACT = ("flops", "params")
-"""Costs that are printed in any case."""
+"""Costs that are always printed."""
 
 _TITLES = {"macs": "FLOPs (M)", "params": "parameters (M)"}
 
@@ -40,12 +40,12 @@ class _Profile:
     Attributes:
         title: Title of the profile.
         name: Name of the model.
-        macs, params: Exact numbers.
-        resolution: Side of the square input, pixels.
+        macs, params: Exact numbers of multiply-adds and parameters.
+        resolution: Side of the square input in pixels.
         network: Network to draw.
-        architecture: Its choices; ``None`` where it is no architecture of a supernet.
+        architecture: Configuration of the architecture; ``None`` for a network that is not a subnet.
         others: Further costs with their units, by name.
-        detail: By kind of cost, the share of each part.
+        detail: Cost of each part of the network, by kind of cost.
     """
 
     title: str
@@ -61,7 +61,7 @@ class _Profile:
 
 @final
 class ProfileTask(Task):
-    """Task that prints the cost of a model: FLOPs (multiply-adds), parameters, and latency where a table has it.
+    """Task that prints the cost of a model: FLOPs (multiply-adds), parameters, and the latency from a latency table.
 
     Example:
         >>> from nas.cli.compose import experiment_of
@@ -84,18 +84,19 @@ class ProfileTask(Task):
         picture: Path | None = None,
         json: bool = False,
     ) -> None:
-        """Take what to profile.
+        """Set the model and the form of the output.
 
         Args:
-            experiment: Its ``supernet``, ``sec_obj`` and, for its number of classes, ``dataset`` count.
-            run: Folder of a finished run, of which ``arch`` is a member or an architecture.
-            arch: ``"best"``, an index of ``front.json``, or an architecture as JSON or as a file.
-            model: Model in place of a run: a folder of a model, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
+            experiment: Experiment of the command line. Only ``supernet``, ``sec_obj`` and, for the number of classes,
+                ``dataset`` are used.
+            run: Folder of a finished run; ``arch`` selects one of its architectures.
+            arch: ``"best"``, an index into ``front.json``, or an architecture as JSON or as a file.
+            model: Model in place of a run: a model folder, a ``net.config`` or ``.subnet`` file, or ``timm:NAME``.
             r: Side of the square input in pixels; ``None`` for the model's own.
-            classes: Outputs of the classifier of an architecture; ``None`` for those of its run or data set, or the
-                1,000 of a published supernet.
-            detail: Whether each part's share is listed too.
-            picture: File of the picture of the network; ``None`` for none.
+            classes: Number of outputs of the classifier of an architecture; ``None`` for the number of its run or data
+                set, or the 1,000 of a published supernet.
+            detail: Whether to list the cost of each part of the network too.
+            picture: Path of the picture of the network; ``None`` for no picture.
             json: Whether to print one JSON object with numbers that are not rounded.
         """
         self._experiment = experiment
@@ -107,7 +108,11 @@ class ProfileTask(Task):
         self._json = json
 
     def check(self) -> None:
-        """Find the model and look it up."""
+        """Find the model and compute its costs.
+
+        Raises:
+            UserError: If the model is not found, a setting does not fit it, or ``picture`` has an unknown format.
+        """
         if self._picture is not None and self._picture.suffix[1:].lower() not in FORMATS:
             raise UserError(f"picture={self._picture} must end in .{', .'.join(FORMATS)}")
         self._profiled(self._subject())
@@ -150,7 +155,7 @@ class ProfileTask(Task):
         return self._of_network(subject)
 
     def _of_network(self, model: Model) -> _Profile:
-        """Return the costs of a network that is described by itself."""
+        """Return the costs of a network that has its own description instead of a genome."""
         if self._classes is not None:
             raise UserError(f"classes=... is for architectures of a supernet; {model.name} has its own classifier")
         for name in self._costs():
@@ -172,7 +177,7 @@ class ProfileTask(Task):
         return found
 
     def _of_subnet(self, subject: Subnet) -> _Profile:
-        """Return the costs of an architecture of a supernet, at any resolution that the network can take."""
+        """Return the costs of a subnet, at any resolution that the network accepts."""
         if is_cascade(subject.architecture):
             raise UserError(
                 f"{_source(subject)} is a cascade: name one of its networks; of one over several supernets it is what "
@@ -210,7 +215,7 @@ class ProfileTask(Task):
         return found
 
     def _costs(self) -> dict[str, Any]:
-        """Return the settings of the objectives that need no measurement, by name."""
+        """Return the settings of the objectives that follow from the genome alone, by name."""
         nodes = self._experiment.resolved["sec_obj"]
         return {name: node for name, node in nodes.items() if issubclass(self._experiment.kind("sec_obj", node), Cost)}
 
@@ -245,7 +250,11 @@ class ProfileTask(Task):
         return supernet, n_classes, f"supernet={choice}"
 
     def _mapped(self, model: Model) -> Subnet:
-        """Return a network that a ``net.config`` describes as an architecture of the supernet that is named."""
+        """Return the architecture of the command line's supernet that a ``net.config`` describes.
+
+        Raises:
+            UserError: If it is not an architecture of the supernet.
+        """
         config, file = model.described["net_config"], Path(model.described["source"].get("net_config") or model.name)
         side, n_classes = self._resolution or int(model.described["resolution"]), int(model.described["n_classes"])
         choice = self._experiment.choices["supernet"]
@@ -292,7 +301,7 @@ def _as_text(found: _Profile, detail: bool) -> str:
 
 
 def _shares(detail: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
-    """Return a table with a row a part and a column a cost."""
+    """Return a table with one row per part and one column per cost."""
     parts = dict.fromkeys(part for shares in detail.values() for part in shares)
     titles = [_TITLES.get(name, name.replace("_ms", " (ms)")) for name in detail]
     cells = [["part", *titles]]

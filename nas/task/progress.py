@@ -13,15 +13,19 @@ from nas.tracker.console import rough
 from nas.types import Progress
 
 LINE_SECONDS = 10.0
-"""Between two plain lines."""
+"""Shortest time between two plain lines."""
 
 
 @contextmanager
 def shown(*, lines: bool = False) -> Iterator[Progress]:
-    """Give what can be told about progress; a bar on standard error shows it and the time left.
+    """Yield a callback that shows progress and the time left as a bar on standard error.
 
     Args:
-        lines: Whether plain lines show the same where standard error is no terminal; otherwise nothing does.
+        lines: Whether plain lines are printed if standard error is no terminal; without them nothing is shown there.
+
+    Example:
+        >>> with shown() as told:
+        ...     told("measuring", 1, 2)
     """
     console = Console(stderr=True)
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -1,4 +1,4 @@
-"""``task=replay``: tells a tracker what a run went through, for example to upload it afterwards."""
+"""``task=replay``: passes the steps of an earlier run to a tracker, for example to upload them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +21,15 @@ class ReplayTask(Task):
     """Task that reports an earlier run to the tracker that the command line names.
 
     Example:
-        >>> ReplayTask.has_run_folder
-        False
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["task=replay", "run=outputs/none", "tracker=csv"]).part("task")
+        >>> task.check()
+        Traceback (most recent call last):
+        nas.errors.UserError: run=outputs/none is no folder that exists
     """
 
     def __init__(self, *, experiment: Experiment, run: Path) -> None:
-        """Take what to replay.
+        """Set the run.
 
         Args:
             experiment: Experiment of the command line; only ``tracker`` counts.
@@ -36,25 +39,29 @@ class ReplayTask(Task):
         self._run = expanded(run, "run")
 
     def check(self) -> None:
-        """Read the run; nothing is written."""
+        """Read the run; write nothing.
+
+        Raises:
+            UserError: If the folder holds no run, a damaged run, or a run without a complete step.
+        """
         described(self._run)
 
     def run(self) -> str:
-        """Replay it, unless it goes on in another process."""
+        """Replay the run, unless another process is writing to its folder."""
         with RunFolder(self._run).lease():
             steps = replay(self._run, self._experiment.tracker)
         return f"Replayed {counted(steps, 'step')} of {self._run}"
 
 
 def replay(folder: Path, tracker: Tracker) -> int:
-    """Tell a tracker all complete steps of a run, under the run's own id and names; return how many.
+    """Pass all complete steps of a run to a tracker, under the run's own id and names; return their number.
 
     Args:
         folder: Run folder that no process is writing to.
-        tracker: Told of the start, the steps and the end, as a run does.
+        tracker: Tracker that receives the start, the steps and the end, in the order of a run.
 
     Raises:
-        UserError: If the folder holds no run, one that is damaged, or one without a complete step.
+        UserError: If the folder holds no run, a damaged run, or a run without a complete step.
     """
     run, results, steps = described(folder)
     tracker.start(run, [])
@@ -69,10 +76,10 @@ def replay(folder: Path, tracker: Tracker) -> int:
 
 
 def described(folder: Path) -> tuple[RunInfo, Results, int]:
-    """Return what trackers are told about a run, its results, and how many steps are complete.
+    """Return the facts about a run for trackers, its results, and the number of its complete steps.
 
     Raises:
-        UserError: If the folder holds no run, one that is damaged, or one without a complete step.
+        UserError: If the folder holds no run, a damaged run, or a run without a complete step.
     """
     if not (folder / "config.yaml").is_file():
         what = "no folder of a run" if folder.is_dir() else "no folder that exists"
@@ -95,7 +102,7 @@ def described(folder: Path) -> tuple[RunInfo, Results, int]:
 
 
 def _measured(folder: Path) -> tuple[Metrics, Metrics]:
-    """Return metrics of the final front with the final weights and on the test split; nothing before the end."""
+    """Return the final front's metrics with the final weights and on the test split; empty for an unfinished run."""
     found: dict[str, dict[tuple[int, ...], Mapping[str, float]]] = {"final": {}, "test": {}}
     try:
         for member in RunFolder(folder).front()["front"]:
@@ -108,7 +115,7 @@ def _measured(folder: Path) -> tuple[Metrics, Metrics]:
 
 
 def _info(folder: Path, settings: Mapping[str, Any], known: Mapping[str, Any], archive: Archive) -> RunInfo:
-    group = folder.resolve().parent.name  # of runs that were made before labels were kept
+    group = folder.resolve().parent.name  # older versions did not store labels
     labels = {"group": group, "name": f"{group}-seed{settings['seed']}", "task": "search", "tags": ()}
     labels |= known.get("labels", {})
     return RunInfo(

@@ -1,4 +1,4 @@
-"""``task=report``: many runs on one page, as tables and as figures for print."""
+"""``task=report``: a page with many runs, and the same as tables and figures for print."""
 
 import logging
 import os
@@ -21,12 +21,12 @@ from nas.task.base import Task
 log = logging.getLogger(__name__)
 
 THREADS = 4
-"""Run folders that are read at once."""
+"""Number of run folders that are read at the same time."""
 
 
 @final
 class ReportTask(Task):
-    """Task that reads run folders and writes a report; the folders stay unchanged.
+    """Task that reads run folders and writes a report. The run folders stay unchanged.
 
     Example:
         >>> from nas.cli.compose import experiment_of
@@ -46,12 +46,13 @@ class ReportTask(Task):
         published: bool = True,
         together: bool = False,
     ) -> None:
-        """Take what to report.
+        """Set the runs and the content of the report.
 
         Args:
-            experiment: Experiment of the command line; ``reference_point``, ``ideal_point`` and ``paths.cache`` count.
+            experiment: Experiment of the command line. Only ``reference_point``, ``ideal_point``, ``paths.cache`` and
+                ``allow`` are used.
             runs: Run folders, folders that hold run folders, or globs of either.
-            path: Folder of the report; one that is there is replaced.
+            path: Folder of the report; an existing report is replaced.
             hypotheses: Hypotheses to test: ``papers``, ``none``, or a YAML file like
                 ``nas/report/papers/hypotheses.yaml``.
             published: Whether published networks of other methods are shown beside fronts on the same images.
@@ -66,7 +67,11 @@ class ReportTask(Task):
         self._published, self._together = published, together
 
     def check(self) -> None:
-        """Read the runs, and see whether they can be compared and the report be put where it is to be."""
+        """Read the runs; check that they can be compared and that the report can be written.
+
+        Raises:
+            UserError: If no run has a complete step, the runs cannot be compared, or ``path`` is not usable.
+        """
         check_place(self._path)
         read_hypotheses(self._hypotheses)
         place = self._path.resolve()
@@ -76,7 +81,7 @@ class ReportTask(Task):
         self._compared()
 
     def _compared(self) -> tuple[list[Run], list[Comparison], list[str]]:
-        """Return the runs, what can be compared of them, and what is wrong with the others."""
+        """Return the runs, their comparisons, and the error messages of the damaged ones."""
         folders = find_runs(self._patterns)
         runs, damaged = _read(tuple((folder, _stamp(folder)) for folder in folders))
         if not any(run.record is not None for run in runs):
@@ -86,7 +91,7 @@ class ReportTask(Task):
         return runs, compare_runs(runs, settings.reference_point, settings.ideal_point), damaged
 
     def run(self) -> str:
-        """Write the report, and say where it is."""
+        """Write the report and return the paths of its files."""
         runs, comparisons, damaged = self._compared()
         warnings = [f"Left out, damaged: {reason}" for reason in damaged]
         for line in warnings:
@@ -104,17 +109,17 @@ class ReportTask(Task):
 
 
 def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Return what changes with the files that are read: their sizes and times."""
+    """Return the sizes and modification times of a run's files, the key of the cache of read runs."""
     paths = [folder / name for name in ("archive.jsonl", "config.yaml", "front.json", "status.json", "times.jsonl")]
     return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.exists())
 
 
-@lru_cache(maxsize=1)  # the command line checks a task before it runs one
+@lru_cache(maxsize=1)  # check() and run() both read the runs
 def _read(folders: tuple[tuple[Path, object], ...]) -> tuple[list[Run], list[str]]:
-    """Return the runs that can be read, and what is wrong with the others.
+    """Return the runs that can be read, and the error messages of the others.
 
     Args:
-        folders: With stamps of their content.
+        folders: Run folders, each with the stamp of its content.
     """
 
     def read(name: str, folder: Path) -> Run | str:

@@ -1,4 +1,4 @@
-"""``task=search``: one search, from its settings to the front on the test set."""
+"""``task=search``: one search, from its settings to the test of the final front."""
 
 import logging
 import os
@@ -49,35 +49,43 @@ class SearchTask(Task):
     """Task that checks the parts of a search and runs it.
 
     Example:
-        >>> SearchTask.has_run_folder
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["dataset=digits", "supernet=tiny", "paths.run=outputs/demo"]).part("task")
+        >>> type(task).__name__
+        'SearchTask'
+        >>> task.has_run_folder
         True
     """
 
     has_run_folder = True
 
     def __init__(self, *, experiment: Experiment) -> None:
-        """Take the experiment."""
+        """Set the experiment."""
         self._experiment = experiment
         self._folder = RunFolder(experiment.paths.run)
 
     def check(self) -> None:
-        """Build every part but the trackers, and look at the run folder; nothing is trained or written."""
+        """Build every part except the trackers, and check the run folder. Nothing is trained or written.
+
+        Raises:
+            UserError: If the parts do not fit each other, or the run folder belongs to another run.
+        """
         experiment = self._experiment
         self._folder.check_settings(experiment.resolved)
         if self._is_done():  # only the data may have changed since
             self._folder.check_data({"dataset": experiment.dataset.fingerprint}, experiment.dataset.sizes)
             return
         self._folder.check_free()
-        torch.set_num_threads(experiment.settings.threads)  # the name of trained weights says them
+        torch.set_num_threads(experiment.settings.threads)  # the key of cached weights contains their number
         check_own_parts(experiment)
         if isinstance(experiment.pool, NoPool):
             check_parts(experiment)
             self._folder.check_data(fingerprints(experiment), experiment.dataset.sizes)
-        else:  # what is in it is known when its outputs are stored
+        else:  # the pool's networks are known only after its outputs are stored
             check_parts(experiment.changed(dataset=experiment.dataset, pool=Specimen()))
 
     def run(self) -> str:
-        """Run the search, or go on with it, or say that it is finished; return what to tell the user."""
+        """Start or resume the search, unless it is finished; return the results as text."""
         settings = self._experiment.settings
         if self._is_done():
             self._folder.check_settings(self._experiment.resolved)
@@ -98,7 +106,7 @@ class SearchTask(Task):
         return f"{results.conclusion(remark)}\n{tracker.conclusion()}"
 
     def _tell_of_classes(self) -> None:
-        """Warn where the classifier of published weights is kept for classes that may be in another order."""
+        """Warn if the classifier of published weights is kept for classes whose order may differ."""
         dataset, node = self._experiment.dataset, self._experiment.resolved["supernet"]
         if dataset.n_classes == IMAGENET_CLASSES and node.get("checkpoint", RANDOM) != RANDOM:
             note = taken_in_order("the published weights", dataset)
@@ -106,7 +114,7 @@ class SearchTask(Task):
                 log.warning(note)
 
     def _search(self) -> tuple[Results, Timed, str | None]:
-        """Run the loop; what it found is in the folder when this returns."""
+        """Run the search loop, which writes the results into the run folder."""
         experiment = self._experiment
         identity = fingerprints(experiment)
         self._folder.check_data(identity, experiment.dataset.sizes)
@@ -132,7 +140,7 @@ class SearchTask(Task):
             self._folder.write_status(
                 "running",
                 step=last.step,
-                steps=archive.next_step,  # fewer than planned where nothing was left
+                steps=archive.next_step,  # fewer than planned if the search space ran out of architectures
                 hypervolume=last.hypervolume,
                 box=last.box.words(archive.measures),
                 failed=last.failed,
@@ -140,7 +148,7 @@ class SearchTask(Task):
         return results, tracker, search.remark()
 
     def _store_outputs(self) -> None:
-        """Store what the front's networks answer, as far as that is not done."""
+        """Store the missing outputs of the front's networks in the cache."""
         e = self._experiment
         pool = RunsPool(
             runs=(self._folder.path,), workers=1, named=e.named, device=e.device, cache=e.cache, allowed=e.allowed
@@ -151,9 +159,9 @@ class SearchTask(Task):
         return self._folder.is_finished() and not self._experiment.settings.retry_failed
 
     def _facts(self, archive: Archive) -> dict[str, Any]:
-        """Return what is fixed when the run begins: the box of its hypervolumes, what is searched, sizes of splits.
+        """Return the facts that are fixed at the start: hypervolume box, description of the search, sizes of splits.
 
-        A run that was begun before boxes were recorded keeps its own.
+        A run of an older version, which did not record its box, keeps its own box.
         """
         known = self._folder.known()
         if archive.commits and known:
@@ -176,7 +184,7 @@ class SearchTask(Task):
         return {"box": None if found is None else found.record(), "about": about, "images": images}
 
     def _box(self) -> Box | None:
-        """Return the box that all runs of the experiment have; ``None`` where nothing says where it ends."""
+        """Return the hypervolume box that all runs of the experiment share; ``None`` if the bounds are unknown."""
         settings, ranges = self._experiment.settings, []
         for objective in self._experiment.objectives:
             limits, constraint = objective.limits(), settings.constraints.get(objective.measure.name, {})
@@ -192,7 +200,7 @@ class SearchTask(Task):
     def _tracked(
         self, identity: Mapping[str, str], archive: Archive, results: Results, facts: Mapping[str, Any]
     ) -> Iterator[Timed]:
-        """Tell the run's trackers that it goes on, and how it ended."""
+        """Start the run's trackers, yield them, and finish them with the error, if any."""
         experiment = self._experiment
         names = [experiment.choices[group] for group in ("dataset", "supernet", "algorithm")]
         labels: dict[str, Any] = {
@@ -227,15 +235,18 @@ def _stored(name: str, done: int, total: int) -> None:
 
 
 def fingerprints(experiment: Experiment) -> dict[str, str]:
-    """Return what identifies data, weights and space of a run."""
+    """Return the fingerprints of a run's data set, weights, supernet and search space, by name."""
     found = {"dataset": experiment.dataset.fingerprint, **checkpoint_fingerprint(experiment.supernet)}
     return found | {"supernet": experiment.supernet.fingerprint, "space": experiment.source.fingerprint}
 
 
 def check_parts(experiment: Experiment) -> None:
-    """Build all parts of a search but its tracker; UserError if they do not fit each other.
+    """Build all parts of a search except the tracker.
 
-    What their classes alone say is looked at first: the supernet's weights may have to be downloaded.
+    The classes of the parts are checked first, because building the supernet may download its weights.
+
+    Raises:
+        UserError: If the parts do not fit each other.
     """
     _check_kinds(experiment)
     settings, objectives = experiment.settings, experiment.objectives
@@ -255,9 +266,9 @@ def check_parts(experiment: Experiment) -> None:
 
 
 def check_own_parts(experiment: Experiment) -> None:
-    """Raise UserError if parts from outside ``nas`` could not be built again from what a run's folder will hold.
+    """Raise UserError if parts from outside ``nas`` cannot be rebuilt from the settings in the run folder.
 
-    Nothing is built where there are none.
+    Without such parts nothing is built.
     """
     settings = experiment.resolved
     groups = ("dataset", "supernet", "training", "evaluator")
@@ -277,7 +288,7 @@ def check_own_parts(experiment: Experiment) -> None:
             )
     if "supernet" in own:
         node = again.resolved["supernet"]
-        random = {"checkpoint": RANDOM} if "checkpoint" in node else {}  # folders of models have weights of their own
+        random = {"checkpoint": RANDOM} if "checkpoint" in node else {}  # model folders have weights of their own
         alone = Experiment.of_folder({"supernet": {**node, **random}}, **places, parts={"n_classes": again.n_classes})
         _check_contract(alone.supernet, Supernet, "supernet", settings)
         again = again.changed(dataset=again.dataset, supernet=alone.supernet)
@@ -288,7 +299,7 @@ def check_own_parts(experiment: Experiment) -> None:
 
 
 def _check_contract(part: object, kind: type[Any], group: str, settings: Mapping[str, Any]) -> None:
-    """Raise UserError if a part lacks what its base class says that there is."""
+    """Raise UserError if a part lacks an attribute that its base class declares."""
     for name in kind.__annotations__:
         if not hasattr(part, name):
             raise UserError(f"{_own_name(settings, group)} has no '{name}', which every {kind.__name__} has")
@@ -315,7 +326,7 @@ def _check_kinds(experiment: Experiment) -> None:
 
 
 def _check_weights(supernet: Supernet, training: Training, algorithm: Algorithm) -> None:
-    """Raise UserError if a training does not fit the supernet, or an algorithm to weights that stay or adapt."""
+    """Raise UserError if the training does not fit the supernet, or the algorithm does not fit the training."""
     if isinstance(supernet, JointSupernet) and not isinstance(training, JointTraining | NoTraining):
         raise UserError(
             "several supernets are trained each on its own: training=joint, or training=none "
@@ -333,7 +344,7 @@ def _check_weights(supernet: Supernet, training: Training, algorithm: Algorithm)
 
 
 def _check_points(settings: Settings, names: Sequence[str]) -> None:
-    """Raise UserError if the corners of the hypervolume's box do not fit the objectives of these names."""
+    """Raise UserError if ``reference_point`` and ``ideal_point`` do not fit the objectives with these names."""
     for key, point in (("reference_point", settings.reference_point), ("ideal_point", settings.ideal_point)):
         if point is not None and len(point) != len(names):
             raise UserError(f"{key} has {len(point)} values; this run has {len(names)} objectives: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""``task=select``: the architectures of a search that somebody will use, each as the folder of a model."""
+"""``task=select``: choice of architectures from a Pareto front; each is written as a model folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,20 +23,23 @@ from nas.task.progress import shown
 from nas.types import NonNegativeFloat, PositiveInt
 
 TOP1 = "top1"
-"""What the top-1 accuracy is called among preferences."""
+"""Name of the top-1 accuracy in the setting ``prefer``."""
 
 
 @final
 class SelectTask(Task):
     """Task that chooses members of a Pareto front by preferences or trade-off, as NSGANetV2's tool does.
 
-    With preferences those members are chosen whose largest objective, as a share of the wanted value, is smallest;
-    without, those where the front bends most (see :func:`nas.pareto.achievements` and
-    :func:`nas.pareto.trade_offs`).
+    With preferences, the task chooses the members with the smallest achievement: the largest ratio of an objective to
+    its desired value (:func:`nas.pareto.achievements`). Without preferences, it chooses the members with the largest
+    trade-off, the knees of the front (:func:`nas.pareto.trade_offs`).
 
     Example:
-        >>> SelectTask.has_run_folder
-        False
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["task=select", "run=outputs/none", "prefer.top1=80", "n=2"]).part("task")
+        >>> task.check()
+        Traceback (most recent call last):
+        nas.errors.UserError: run=outputs/none is no folder that exists
     """
 
     def __init__(
@@ -49,17 +52,17 @@ class SelectTask(Task):
         path: Path | None = None,
         overwrite: bool = False,
     ) -> None:
-        """Take what to choose.
+        """Set the run and the preferences.
 
         Args:
-            experiment: Experiment of the command line; ``device``, and for results of the original tool ``supernet``,
-                ``dataset``, ``evaluator`` and ``sec_obj`` count.
+            experiment: Experiment of the command line. Only ``device`` and ``threads`` are used, and for results of
+                the original tool also ``supernet``, ``dataset``, ``evaluator`` and ``sec_obj``.
             run: Folder of a finished run, or of the original tool's results.
             n: Number of members to choose besides the most accurate one.
-            prefer: Wanted values of objectives by name, in their units; ``top1`` is the accuracy, percent. ``None`` for
-                none.
-            path: Folder of the models' folders; ``None`` for ``selected/`` in the run's.
-            overwrite: Whether models that are there may be replaced.
+            prefer: Desired values of objectives by name, in their units; ``None`` for no preference. ``top1`` is the
+                accuracy, at most 100 percent.
+            path: Folder for the model folders; ``None`` for ``selected/`` in the run folder.
+            overwrite: Whether existing models may be replaced.
         """
         self._experiment = experiment
         self._run = expanded(run, "run")
@@ -70,14 +73,18 @@ class SelectTask(Task):
         self._overwrite = overwrite
 
     def check(self) -> None:
-        """Read the front, choose, and look at where models go."""
+        """Read the front, choose members, and check the folders that will be written.
+
+        Raises:
+            UserError: If the run has no front, a preference is wrong, or a folder exists and may not be replaced.
+        """
         front = self._front()
         for name, (index, _) in self._chosen(front).items():
             if not self._is_there(self._path / name, front, index):
                 check_free(self._path / name, overwrite=self._overwrite)
 
     def run(self) -> str:
-        """Write the models, and return what was chosen and where it is."""
+        """Write the models and return the chosen members with their folders as text."""
         settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
         front = self._front()
@@ -102,13 +109,13 @@ class SelectTask(Task):
         return front_of(self._run, recalibrate=True, given=given, second=second)
 
     def _chosen(self, front: Front) -> dict[str, tuple[int, ModelSource]]:
-        """Return the chosen members and where their models come from, by the names of their folders."""
+        """Return the index and the model source of each chosen member, by folder name."""
         indices = choose(front, self._n, self._wanted)
         names = folder_names(front, indices)
         return {name: (index, front.source(index)) for name, index in zip(names, indices, strict=True)}
 
     def _is_there(self, folder: Path, front: Front, index: int) -> bool:
-        """Return whether a folder holds this member, with the same objectives, and is not to be replaced."""
+        """Return whether a folder already contains this member with the same objectives; always false to overwrite."""
         if self._overwrite:
             return False
         try:
@@ -129,7 +136,7 @@ class SelectTask(Task):
 
 
 def choose(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
-    """Return the indices of those that :func:`preferred` returns and of the most accurate one, ascending."""
+    """Return the indices of the :func:`preferred` members and of the most accurate member, ascending."""
     return sorted({*preferred(front, n, wanted), front.best})
 
 
@@ -137,12 +144,12 @@ def preferred(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
     """Return the indices of up to ``n`` members by preferences or by trade-off.
 
     Args:
-        front: Front of a run; members that are dominated with the final weights are not chosen.
-        n: Members that are wanted.
-        wanted: Values by name; see :class:`SelectTask`.
+        front: Front of a run. Members that are dominated with the final weights are not chosen.
+        n: Number of members.
+        wanted: Desired values by name, see :class:`SelectTask`; empty for the trade-off.
 
     Raises:
-        UserError: If an objective is wanted that the run did not search, or an accuracy that there is not.
+        UserError: If a name is not an objective of the run, or the accuracy is above 100 percent.
     """
     places = {measure.name: place for place, measure in enumerate(front.measures)}
     values = dict(wanted)
@@ -167,7 +174,7 @@ def preferred(front: Front, n: int, wanted: Mapping[str, float]) -> list[int]:
 
 
 def reason(front: Front, n: int, wanted: Mapping[str, float]) -> str:
-    """Return which members :func:`choose` returns, for people."""
+    """Return a sentence that says how :func:`choose` chose the members."""
     how = "by trade-off"
     if wanted:
         how = "closest to " + ", ".join(f"{name} {value:g}" for name, value in wanted.items())
@@ -179,10 +186,10 @@ def reason(front: Front, n: int, wanted: Mapping[str, float]) -> str:
 
 
 def folder_names(front: Front, indices: Sequence[int]) -> list[str]:
-    """Return a name for the folder of each member after its second objective, as the original tool names them.
+    """Return a folder name for each member from its second objective, for example ``net-flops@150`` as in NSGANetV2.
 
-    It rounds to whole numbers, ``net-flops@150``; where that does not tell members apart, or the objective is below 10,
-    there are four digits.
+    Values are rounded to whole numbers. They have four significant digits if a value is below 10 or two members would
+    have the same name, and the member's index is added if the names are still equal.
     """
     measure = front.measures[1]
     values = [front.members[index].objectives[1] for index in indices]

@@ -1,4 +1,4 @@
-"""``task=validate``: how good a model is on a split."""
+"""``task=validate``: accuracy of a model on a split."""
 
 import csv
 import io
@@ -36,11 +36,14 @@ log = logging.getLogger(__name__)
 
 @final
 class ValidateTask(Task):
-    """Task that measures a model on a split: results, a table of the classes, and a confusion matrix.
+    """Task that measures a model on a split. It writes the metrics, a table of the classes and a confusion matrix.
 
     Example:
-        >>> ValidateTask.has_run_folder
-        False
+        >>> from nas.cli.compose import experiment_of
+        >>> task = experiment_of(["task=validate", "run=outputs/none", "arch=best", "split=test"]).part("task")
+        >>> task.check()
+        Traceback (most recent call last):
+        nas.errors.UserError: run=outputs/none is no folder that exists
     """
 
     def __init__(
@@ -54,18 +57,20 @@ class ValidateTask(Task):
         bins: PositiveInt = 15,
         **keys: Unpack[ModelOptions],
     ) -> None:
-        """Take what to measure.
+        """Set the model and the measurement.
 
         Args:
-            experiment: Experiment of the command line; ``dataset``, ``supernet``, ``evaluator``, ``device`` and
-                ``threads`` count.
-            split: Split of the data.
-            recalibrate: Whether batch-norm gets statistics of training images; ``None`` leaves the model's own, or
-                those that a run measured its architectures with. ``False`` leaves a run's supernet's.
-            path: Folder of the results; ``None`` for one below the run's, the model's or ``paths.outputs``.
+            experiment: Experiment of the command line. Only ``dataset``, ``supernet``, ``evaluator``, ``device`` and
+                ``threads`` are used.
+            split: Split of the data set: ``test``, ``validation`` or ``train``.
+            recalibrate: Whether to recalibrate batch norm on training images; ``None`` for the statistics of the model,
+                or for those with which the run measured the architecture. ``False`` keeps the statistics of the run's
+                supernet.
+            path: Folder of the results; ``None`` for ``validation`` in the folder of the run or model, or in
+                ``paths.outputs`` if there is neither.
             batch_size: Number of images per batch.
-            bins: Number of confidence bins for the calibration error.
-            keys: Names of the model, see :class:`nas.model.find.ModelOptions`.
+            bins: Number of confidence bins of the calibration error.
+            keys: Settings that name the model, see :class:`nas.model.find.ModelOptions`.
         """
         self._experiment = experiment
         self._keys = ModelKeys(**keys)
@@ -76,14 +81,18 @@ class ValidateTask(Task):
         self._bins = bins
 
     def check(self) -> None:
-        """Find the model and its data, and look at where results go."""
+        """Find the model and its data, and check that the results can be written.
+
+        Raises:
+            UserError: If the model or its data are not found, or the folder is not writable.
+        """
         source, images = self._found()
         images.dataset.split(self._split)
         place = self._place(source)
         check_can_be_written(place, f"'{place}'")
 
     def run(self) -> str:
-        """Measure, write the results, and return the main ones."""
+        """Measure the model, write the results, and return the main ones as text."""
         settings = self._experiment.settings
         torch.set_num_threads(settings.threads)
         source, found = self._found()
@@ -124,7 +133,7 @@ class ValidateTask(Task):
         return source, matched(source.name, source.class_names, source.n_classes, dataset)
 
     def _place(self, source: ModelSource) -> Path:
-        """Return the folder of the results; its name says what was measured, so that others are not overwritten."""
+        """Return the folder of the results. Its name contains the settings, so that results of others stay."""
         if self._path is not None:
             return self._path
         named = [self._experiment.choices["dataset"]] if self._given.names("dataset") else []
@@ -136,7 +145,7 @@ class ValidateTask(Task):
         return source.home.joinpath("validation", *within, words)
 
     def _recalibrated(self, model: Model, dataset: Dataset) -> Model:
-        """Return a model with batch-norm statistics of the data set's training images."""
+        """Return the model with batch norm recalibrated on the data set's training images."""
         if model.network is None:
             raise UserError("recalibrate=true is for networks; the statistics of a cascade's are its runs'")
         evaluator = self._experiment.resolved["evaluator"] | {"crop": model.described["crop"]}
@@ -177,7 +186,7 @@ class ValidateTask(Task):
 
 
 def _table(tally: Tally, class_names: tuple[str, ...]) -> str:
-    """Return a CSV table with a row a class."""
+    """Return a CSV table with one row per class."""
     text = io.StringIO()
     rows = [row | {"name": name} for row, name in zip(tally.classes(), class_names, strict=True)]
     columns = ["class", "name", "images", "right", "answered", "top1", "precision", "confidence"]
