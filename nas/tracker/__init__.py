@@ -1,1 +1,1 @@
-"""Trackers."""
+"""Trackers: they show, log or store the progress of a run."""

@@ -1,4 +1,4 @@
-"""Progress bar, on a terminal or in a notebook."""
+"""Tracker with a progress bar, on a terminal or in a notebook."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from nas.tracker.base import RunInfo, Tracker, harmless
 
 @final
 class BarTracker(Tracker):
-    """Shows evaluations, hypervolume and the activity under way as one bar of tqdm.
+    """Tracker that shows evaluations, hypervolume and the current activity as one tqdm bar.
 
     Example:
         >>> tracker = BarTracker()
@@ -18,12 +18,12 @@ class BarTracker(Tracker):
     """
 
     def __init__(self) -> None:
-        """Take nothing: tqdm finds out where it is shown."""
+        """Create the tracker; tqdm detects a terminal or a notebook itself."""
         self._bar: Any = None
 
     @harmless
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """Show the bar, at the evaluations of earlier processes."""
+        """Show the bar, starting at the number of evaluations of earlier processes."""
         from tqdm.auto import tqdm
 
         self._bar = tqdm(total=run.evaluations, desc=run.name, unit=" evaluations")
@@ -32,18 +32,18 @@ class BarTracker(Tracker):
 
     @harmless
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        """Name the activity."""
+        """Show the name of the activity."""
         if self._bar is not None:
             self._bar.set_description_str(f"{what} {done}/{total}", refresh=True)
 
     @harmless
     def step(self, summary: StepSummary, picture: Path | None) -> None:
-        """Move the bar to the step's evaluations."""
+        """Move the bar to the number of evaluations after the step."""
         self._show(summary)
 
     @harmless
     def finish(self, error: str | None) -> None:
-        """Close the bar; what it shows stays."""
+        """Close the bar; its last state stays visible."""
         if self._bar is not None:
             self._bar.close()
 

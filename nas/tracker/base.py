@@ -15,23 +15,23 @@ from nas.types import Measure
 log = logging.getLogger(__name__)
 
 ACTIVITIES = ("fit", "search", "select", "train", "evaluate")
-"""Of a step: the surrogate's, the optimizer's, the selector's, the training's and the evaluations' part."""
+"""Activities of a step, in order: those of the surrogate, optimizer, selector, training and evaluator."""
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Facts about a run that trackers are told at its start.
+    """Facts about a run that trackers receive at its start.
 
     Attributes:
-        folder: The run folder.
-        id: Stable identity of the run: a resumed run has the same.
-        group: The settings without the seed, as a short name; runs that differ by the seed alone share it.
-        name: The group and the seed.
-        task: The kind of run, for example ``"search"``.
-        tags: The choices that made the run, for example ``("digits", "tiny", "msunas")``.
-        config: The resolved settings, plain values only.
+        folder: Run folder.
+        id: Stable identifier of the run. A resumed run has the same one.
+        group: Short name of the settings without the seed, shared by runs that differ only in the seed.
+        name: Group and seed, ``"<group>-seed<seed>"``.
+        task: Kind of run, for example ``"search"``.
+        tags: Choices of the main settings, for example ``("digits", "tiny", "msunas")``.
+        config: Resolved settings, plain values only.
         objectives: Objectives, in the archive's order.
-        steps: Number of steps of the whole run.
+        steps: Number of steps of the whole run, the initial design included; of a fine-tuning, epochs + 1.
         evaluations: Number of evaluations of the whole run.
         about: Descriptions of the search by topic, for example ``"data"``.
         revision: Git revision of the program; ``None`` if unknown.
@@ -52,13 +52,14 @@ class RunInfo:
 
 
 class Tracker(ABC):
-    """Base class for trackers, which receive a run's progress: start, any mixture of the others, finish.
+    """Base class for trackers, which receive a run's progress.
 
-    A tracker never stops a search: what goes wrong in it is reported once and otherwise ignored (``harmless``).
+    A run calls ``start`` once, then the other methods in any order, and ``finish`` once at the end. An error in a
+    tracker must not stop the run: decorate methods with :func:`harmless`, which logs the first error and ignores all.
 
     Attributes:
-        reported: Whether an error of this tracker was logged already.
-        background_seconds: Seconds of computing in the tracker's own threads; known at the end.
+        reported: Whether an error of this tracker was already logged.
+        background_seconds: Processor seconds of the tracker's own threads, known after ``finish``.
 
     Example:
         >>> class Printer(Tracker):
@@ -75,39 +76,62 @@ class Tracker(ABC):
 
     @abstractmethod
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """A run begins or goes on; ``history`` holds the steps that earlier processes completed."""
+        """Handle the start or resumption of a run.
+
+        Args:
+            run: Facts about the run.
+            history: Summaries of the steps that earlier processes completed.
+        """
 
     @abstractmethod
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        """``done`` of ``total`` parts of an activity are finished, ``failed`` of them without a result."""
+        """Handle progress within a step.
+
+        Args:
+            what: Name of the activity.
+            done: Number of finished items, failed ones included.
+            total: Number of items of the activity.
+            failed: Number of items without a result.
+        """
 
     @abstractmethod
     def step(self, summary: StepSummary, picture: Path | None) -> None:
-        """A step is complete and on disk; ``picture`` is a PNG of the front."""
-
-    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:  # noqa: B027
-        """An epoch of a fine-tuning is on disk.
+        """Handle a step that is complete and on disk.
 
         Args:
-            row: Row of ``summary.csv``: ``epoch``, 0 for measurements before the first one, and what is known.
-            new: Whether this process has done it, and not one before.
+            summary: Summary of the step.
+            picture: PNG file of the front; ``None`` without one.
+        """
+
+    def epoch(self, row: Mapping[str, float | None], new: bool) -> None:  # noqa: B027
+        """Handle an epoch of a fine-tuning that is on disk.
+
+        Args:
+            row: Row of ``summary.csv``. ``epoch`` is 0 for the measurement before the training; unknown values are
+                ``None``.
+            new: Whether this process ran the epoch, not an earlier one.
         """
 
     def outcome(self, values: Mapping[str, float]) -> None:  # noqa: B027
-        """The front of a finished search is measured.
+        """Handle the final measurements of a finished search's front.
 
         Args:
-            values: By split and name, for example ``"test/top1_error"``; see :meth:`nas.run.results.Results.outcome`.
+            values: Values by split and name, for example ``"test/top1_error"``; see
+                :meth:`nas.run.results.Results.outcome`.
         """
 
     @abstractmethod
     def finish(self, error: str | None) -> None:
-        """The run ends: well (``None``), or with an error's last line."""
+        """Handle the end of the run.
+
+        Args:
+            error: Last line of the error that ended the run; ``None`` if the run finished.
+        """
 
 
 @contextmanager
 def told_end(tracker: Tracker) -> Iterator[None]:
-    """Tell a tracker how the block ended: well, or with the last line of its error.
+    """Call the tracker's ``finish`` after the block: with ``None``, or with the text of the exception that ended it.
 
     Example:
         >>> class Printer(Tracker):
@@ -136,9 +160,17 @@ P = ParamSpec("P")
 
 
 def harmless(method: Callable[Concatenate[T, P], None]) -> Callable[Concatenate[T, P], None]:
-    """Keep a tracker method's errors away from the run: the tracker's first one is logged, all are ignored.
+    """Decorate a tracker's method so that its exceptions do not reach the run. The tracker's first one is logged.
 
-    Interrupts (Ctrl-C) are passed on.
+    Interrupts (Ctrl-C) are raised as usual.
+
+    Example:
+        >>> class Broken:
+        ...     reported = True  # an error was logged before
+        ...     @harmless
+        ...     def finish(self, error):
+        ...         raise OSError("disk full")
+        >>> Broken().finish(None)
     """
 
     @wraps(method)

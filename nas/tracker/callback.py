@@ -1,4 +1,4 @@
-"""A function that is called after each step."""
+"""Tracker that calls a function after each step."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from nas.tracker.base import RunInfo, Tracker
 
 @final
 class CallbackTracker(Tracker):
-    """Calls a function with the summary of each step; what the function raises ends the run.
+    """Tracker that calls a function with the summary of each step. An exception in the function ends the run.
 
     Example:
         >>> tracker = CallbackTracker(lambda summary: print(summary.step))
@@ -18,7 +18,11 @@ class CallbackTracker(Tracker):
     """
 
     def __init__(self, function: Callable[[StepSummary], None]) -> None:
-        """Take the function."""
+        """Set the function.
+
+        Args:
+            function: Function of one step's summary.
+        """
         self._function = function
 
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:

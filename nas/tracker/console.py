@@ -1,4 +1,4 @@
-"""Progress in the terminal, or as plain lines in a log file."""
+"""Tracker that shows progress in the terminal, or as plain lines in a log file."""
 
 import shutil
 import sys
@@ -21,12 +21,12 @@ from nas.tracker.base import ACTIVITIES, RunInfo, Tracker, harmless
 from nas.types import Probability, Seconds
 
 RECENT = 5
-"""Steps whose mean time predicts that of the steps to come."""
+"""Number of last steps whose mean time predicts the time of further steps."""
 
 
 @dataclass(frozen=True)
 class _Activity:
-    """Activity under way: its progress, and its start (``time.monotonic``)."""
+    """Current activity: its name, its progress, and its start (``time.monotonic``)."""
 
     what: str
     done: int
@@ -37,10 +37,10 @@ class _Activity:
 
 @final
 class ConsoleTracker(Tracker):
-    """Tracker with a live display on a terminal, or one plain line a step in a file or a pipe.
+    """Tracker with a live display on a terminal, or with one plain line per step in a file or a pipe.
 
-    In a terminal the lines of finished steps stay above the display as a log. Steps count as in the run folder:
-    step 0 is the initial design, and the last one is ``steps - 1``.
+    In a terminal the lines of finished steps stay above the display as a log. Steps are numbered as in the run folder:
+    step 0 is the initial design and the last step is ``steps - 1``.
 
     Example:
         >>> tracker = ConsoleTracker(refresh_per_second=4.0, line_seconds=10.0, line_share=0.1)
@@ -56,13 +56,13 @@ class ConsoleTracker(Tracker):
         line_share: Probability = 0.1,
         stream: TextIO | None = None,
     ) -> None:
-        """Set how often something is shown.
+        """Set how often progress is shown.
 
         Args:
-            refresh_per_second: Number of times a second that the live display is drawn.
-            line_seconds: Seconds between two plain lines about one activity, at least.
-            line_share: Share of the activity between two plain lines, at least.
-            stream: Stream to write to; ``None`` for the standard output at the time of ``start``.
+            refresh_per_second: Number of redraws of the live display per second, 0.01 to 100.
+            line_seconds: Minimum seconds between two plain lines about one activity.
+            line_share: Minimum share of the activity between two plain lines, 0 to 1.
+            stream: Stream for the output; ``None`` for the standard output at the time of ``start``.
         """
         self._refresh = refresh_per_second
         self._line_seconds = line_seconds
@@ -76,7 +76,7 @@ class ConsoleTracker(Tracker):
 
     @harmless
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """Name the run, and start the display where there is a terminal."""
+        """Write the name of the run, and start the live display on a terminal."""
         self._run = run
         self._steps = list(history)
         self._epochs = 0
@@ -94,11 +94,11 @@ class ConsoleTracker(Tracker):
                 console=console, get_renderable=self._render, refresh_per_second=self._refresh, transient=True
             )
             self._live.start()
-            console.show_cursor(True)  # a process that is killed cannot bring it back
+            console.show_cursor(True)  # a killed process could not restore a hidden cursor
 
     @harmless
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        """Update the display; without one, write a line now and then about an activity that takes long."""
+        """Update the live display; without one, write a line at intervals during a long activity."""
         now = monotonic()
         before = self._activity
         if before is None or before.what != what or done < before.done:
@@ -115,7 +115,7 @@ class ConsoleTracker(Tracker):
 
     @harmless
     def step(self, summary: StepSummary, picture: Path | None) -> None:
-        """Write the step's line; a step ends its activities."""
+        """Write the step's line and clear the current activity."""
         self._steps.append(summary)
         self._activity = None
         self._step_began = monotonic()
@@ -132,7 +132,7 @@ class ConsoleTracker(Tracker):
 
     @harmless
     def finish(self, error: str | None) -> None:
-        """Stop the display whatever happened, and say how long it took."""
+        """Stop the live display and write the run's duration and error."""
         try:
             if self._live is not None:
                 self._live.stop()
@@ -150,7 +150,7 @@ class ConsoleTracker(Tracker):
 
     @property
     def _finished(self) -> int:
-        """Number of finished steps, or of finished epochs, the measurement before the first one included."""
+        """Number of finished steps or epochs; the measurement before the first epoch counts."""
         return self._steps[-1].step + 1 if self._steps else self._epochs
 
     def _of(self, step: int) -> str:
@@ -172,10 +172,10 @@ class ConsoleTracker(Tracker):
         return [*parts, f"tau {summary.tau:.2f}{whole}", *([f"rho {', '.join(own)}"] if own else [])]
 
     def _seconds_left(self) -> float | None:
-        """Estimate what all steps to come take from the mean of the recent ones.
+        """Estimate the time of all further steps from the mean of the recent ones.
 
-        The initial design is a step of another size: it only counts, by its time per evaluation, as long as there
-        is no other; training before the first step is done then.
+        The initial design has another number of evaluations than later steps. Its time per evaluation is used only
+        until a second step is complete. Its training is left out, because it does not happen again.
         """
         timed = [s for s in self._steps if s.seconds]
         if not timed:
@@ -189,7 +189,7 @@ class ConsoleTracker(Tracker):
         return per_evaluation * (self._run.evaluations - last.evaluations)
 
     def _render(self) -> Group:
-        """Draw the display: steps, the present activity, and the state of the search."""
+        """Return the live display: steps, current activity and state of the search."""
         now = monotonic()
         run, activity, last = self._run, self._activity, self._steps[-1] if self._steps else None
         finished = self._finished
@@ -215,7 +215,7 @@ class ConsoleTracker(Tracker):
 
 
 def _accuracies(row: Mapping[str, float | None]) -> list[str]:
-    """Return what an epoch achieved, as far as it is known."""
+    """Return the known loss and accuracies of an epoch as texts."""
     loss, top1, average = row.get("train_loss"), row.get("top1"), row.get("ema_top1")
     parts = [] if loss is None else [f"loss {loss:.4f}"]
     parts += [] if top1 is None else [f"top1 {top1:.2f} %"]
@@ -223,7 +223,7 @@ def _accuracies(row: Mapping[str, float | None]) -> list[str]:
 
 
 def _spent(seconds: Mapping[str, float]) -> str:
-    """Return the whole time, and what took at least a tenth of it: ``4.2 s (fit 1.2 s, evaluate 3.0 s)``."""
+    """Return the total time and the activities of at least a tenth of it: ``4.2 s (fit 1.2 s, evaluate 3.0 s)``."""
     whole = sum(seconds.values())
     shown = [f"{name} {duration(seconds[name])}" for name in ACTIVITIES if seconds.get(name, 0.0) >= whole / 10 > 0]
     return f"{duration(whole)} ({', '.join(shown)})" if shown else duration(whole)
@@ -234,7 +234,12 @@ def _failures(failed: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: ``4.2 s``, ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    """Return a time as text: ``4.2 s``, ``42 s``, ``3 min 5 s``, ``2 h 10 min``.
+
+    Example:
+        >>> duration(185.0)
+        '3 min 5 s'
+    """
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
@@ -244,11 +249,15 @@ def duration(seconds: float) -> str:
 
 
 def fitted(line: str, width: int) -> str:
-    """Break a line between its parts, which are two spaces apart, and then between words, where it is too wide.
+    """Break a line that is too wide: first between its parts, which are two spaces apart, then between words.
 
     Args:
-        line: To be shown.
-        width: Columns of the terminal.
+        line: Line of text.
+        width: Number of columns of the terminal.
+
+    Example:
+        >>> fitted("step 1/4  20 evaluations", 16).splitlines()
+        ['step 1/4', '    20', '    evaluations']
     """
     lines: list[str] = []
     for part in line.split("  "):
@@ -261,12 +270,17 @@ def fitted(line: str, width: int) -> str:
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal that standard output is shown in; ``None`` where it is not."""
+    """Return the number of columns of the terminal; ``None`` if standard output is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def rough(seconds: float) -> str:
-    """Return an estimated time without digits that nobody can rely on: fives of seconds, then minutes."""
+    """Return an estimated time as text, rounded to 5 seconds below a minute and to minutes above.
+
+    Example:
+        >>> rough(42.3), rough(185.0)
+        ('40 s', '3 min')
+    """
     if seconds < 57.5:
         return f"{max(5 * round(seconds / 5), 5)} s"
     return f"{round(seconds / 60)} min" if seconds < 3570 else duration(60 * round(seconds / 60))

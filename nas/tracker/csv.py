@@ -1,4 +1,4 @@
-"""The steps of a run as a table that spreadsheets and scripts read."""
+"""Tracker that writes the steps of a run as a CSV table."""
 
 import csv
 import io
@@ -15,13 +15,13 @@ QUALITY = ("rmse", "rho", "tau", "rmse_archive", "rho_archive", "tau_archive")
 
 @final
 class CsvTracker(Tracker):
-    """Tracker that writes ``metrics.csv`` into the run folder: a header and one row a step.
+    """Tracker that writes ``metrics.csv`` into the run folder: a header and one row per step.
 
     The columns are ``step``, ``evaluations``, ``failed``, ``hypervolume``, ``front_size``, ``best_<objective>``,
-    ``rmse``, ``rho``, ``tau``, the same with ``_archive``, ``rho_<part>`` where the surrogate has parts,
-    ``seconds_<activity>``, and the corners of the hypervolume's box, ``reference_<objective>`` and
-    ``ideal_<objective>``, in the units of ``StepSummary``; a value that does not exist is an empty cell. The file is
-    replaced as a whole at every step, so that it is never half a row.
+    ``rmse``, ``rho``, ``tau``, the same three with ``_archive``, ``rho_<part>`` for surrogates with parts,
+    ``seconds_<activity>``, and the corners of the hypervolume box, ``reference_<objective>`` and
+    ``ideal_<objective>``. Units are those of ``StepSummary``. A missing value is an empty cell. Each step replaces
+    the file in an atomic write, so that it never contains a partial row.
 
     Example:
         >>> tracker = CsvTracker()
@@ -29,19 +29,19 @@ class CsvTracker(Tracker):
     """
 
     def __init__(self) -> None:
-        """There is nothing to set."""
+        """Create the tracker; it has no settings."""
         self._steps: list[StepSummary] = []
 
     @harmless
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """Write the steps of earlier processes."""
+        """Write the rows of the steps of earlier processes."""
         self._path = run.folder / "metrics.csv"
         self._names = [objective.name for objective in run.objectives]
         self._steps = list(history)
         self._write()
 
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        """Not recorded."""
+        """Do nothing: the table has complete steps only."""
 
     @harmless
     def step(self, summary: StepSummary, picture: Path | None) -> None:
@@ -50,7 +50,7 @@ class CsvTracker(Tracker):
         self._write()
 
     def finish(self, error: str | None) -> None:
-        """Everything is on disk already."""
+        """Do nothing: all rows are already on disk."""
 
     def _write(self) -> None:
         others = dict.fromkeys(name for summary in self._steps for name in summary.seconds)

@@ -1,4 +1,4 @@
-"""Progress as runs of Weights & Biases, logged by a thread: no server, however slow, keeps the run from going on."""
+"""Tracker for Weights & Biases. A thread logs the run, so that a slow server does not delay it."""
 
 import logging
 import threading
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from nas.tracker.wandb_run import WandbRun
 
 RETRY_SECONDS = 30.0
-"""Between two attempts at opening a run."""
+"""Seconds between two attempts to open a run."""
 
 POLL_SECONDS = 1.0
-"""Between two looks at whether something is due, while no step comes."""
+"""Interval at which the thread checks for due work while no step arrives."""
 
 SETTLED_SECONDS = 3.0
-"""After which what was logged is certainly on disk."""
+"""Seconds after which logged steps are certainly on disk."""
 
 SPARE_SECONDS = 5.0
-"""That the end may take beside the two timeouts, of opening the run and of the upload that is left."""
+"""Seconds that the end may take in addition to two timeouts: one to open the run, one for the remaining upload."""
 
 ATTEMPTS_TO_CLOSE = 2
-"""Where the service dies, the run is opened once more."""
+"""Number of attempts to close a run. If wandb's service process dies, the run is opened once more."""
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +43,20 @@ _Epoch = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Results of the front of a finished search, by split and name."""
+    """Results of a finished search's front, by split and name."""
 
     values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class _Item:
-    """A step, with a PNG of the front, an epoch, or the outcome, that waits to be logged."""
+    """Step with a PNG of the front, epoch or outcome in the queue."""
 
     content: StepSummary | _Epoch | _Outcome
     picture: bytes | None
 
     def log(self, run: "WandbRun") -> None:
-        """Log it."""
+        """Log the content to a run."""
         if isinstance(self.content, StepSummary):
             run.log(self.content, self.picture)
         elif isinstance(self.content, _Outcome):
@@ -67,26 +67,28 @@ class _Item:
 
 @dataclass(frozen=True)
 class _End:
-    """The end of the run: well, or with an error's last line."""
+    """End of the run, with the last line of its error; ``None`` without an error."""
 
     error: str | None
 
 
 @final
 class WandbThread:
-    """Opens a run, logs its steps and closes it; what cannot be reached is tried again, and steps wait meanwhile.
+    """Thread that opens a run, logs its steps and closes it.
+
+    If the server cannot be reached, the thread tries again every ``RETRY_SECONDS`` and keeps the steps in a queue.
 
     Attributes:
-        seconds: Seconds of computing so far.
-        complete: Whether everything was logged, and uploaded where that was asked for; known at the end.
+        seconds: Processor seconds of the thread so far.
+        complete: Whether everything was logged, and uploaded in online mode; known after :meth:`end`.
     """
 
     def __init__(self, connect: Callable[[], "WandbRun"], history: Sequence[StepSummary]) -> None:
-        """Start.
+        """Start the thread.
 
         Args:
-            connect: Opens the run.
-            history: Steps that earlier processes completed.
+            connect: Function that opens the run; it may block.
+            history: Summaries of the steps that earlier processes completed.
         """
         self.seconds = 0.0
         self.complete = False
@@ -96,18 +98,23 @@ class WandbThread:
         self._logged: list[_Item] = []
         self._lost = False
         self._reported = False
-        self._attempt = 0.0  # when the run is to be opened
-        self._opened = 0.0  # since when it is
+        self._attempt = 0.0  # time of the next attempt to open the run
+        self._opened = 0.0  # time at which the run was opened
         self._queue: SimpleQueue[_Item | _End] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="wandb", daemon=True)
         self._thread.start()
 
     def log(self, content: StepSummary | _Epoch | _Outcome, picture: bytes | None = None) -> None:
-        """Log a step, with a PNG of the front, an epoch, or the outcome; returns at once."""
+        """Put a step with a PNG of the front, an epoch or the outcome into the queue; do not wait."""
         self._queue.put(_Item(content, picture))
 
     def end(self, error: str | None, timeout: float) -> None:
-        """Close the run and wait for that, at most ``timeout`` seconds."""
+        """Close the run and wait until it is closed, at most ``timeout`` seconds.
+
+        Args:
+            error: Last line of the run's error; ``None`` without one.
+            timeout: Time limit in seconds.
+        """
         self._queue.put(_End(error))
         self._thread.join(timeout)
 
@@ -130,7 +137,7 @@ class WandbThread:
         self.seconds = thread_time()
 
     def _advance(self) -> None:
-        """Open the run where that is due, and log what waits."""
+        """Open the run if an attempt is due, and log the queue."""
         now = monotonic()
         if self._run is None and now >= self._attempt:
             self._attempt = now + RETRY_SECONDS
@@ -151,11 +158,11 @@ class WandbThread:
         self._opened = monotonic()
 
     def _close(self, end: _End) -> bool:
-        """Log what waits and close the run; whether there is nothing left to try."""
+        """Log the queue and close the run; return whether no further attempt is useful."""
         self._attempt = 0.0
         self._advance()
         if self._run is None:
-            return self._attempt > 0  # it cannot be opened
+            return self._attempt > 0  # the attempt to open the run failed
         failure = self._try(partial(self._run.close, end.error))
         if isinstance(failure, ConnectionError):
             self._abandon(self._run)
@@ -166,14 +173,14 @@ class WandbThread:
         return True
 
     def _abandon(self, run: "WandbRun") -> None:
-        """Give up a run whose service is gone: it is opened anew, and everything is logged again as far as need be."""
+        """Give up a run whose wandb service died; put logged items back into the queue for the next attempt."""
         self._run = None
         self._waiting = deque([*self._logged, *self._waiting])
         self._logged = []
         self._try(run.abandon)
 
     def _try(self, action: Callable[[], None]) -> Exception | None:
-        """Do something and return how it failed, if it did; the first error is logged, none reaches the run."""
+        """Call a function and return its exception, if any. The first exception is logged; none reaches the run."""
         try:
             action()
         except Exception as error:
@@ -187,22 +194,28 @@ class WandbThread:
 
 @final
 class WandbTracker(Tracker):
-    """Tracker that logs every step to Weights & Biases and passes all calls on to a second tracker for the screen.
+    """Tracker that logs every step to Weights & Biases and passes all calls to a second tracker for the screen.
 
-    A run keeps its id when it is resumed. Offline, the new process logs all steps again, into a folder that takes the
-    place of the one that the last process left below ``<run folder>/wandb``, which may lack its last seconds:
-    ``wandb sync`` uploads every step once. Online, it logs what the server lacks. The metrics are those of
-    ``StepSummary`` over ``step``: ``best/<objective>``, ``seconds/<activity>``, a table ``front`` and the picture
-    ``front_picture``. Beside the settings, the configuration has ``box``, which hypervolumes are a share of, ``about``
-    and ``git``; the summary of a finished run has what is known on the test split, ``test/...``. The settings win over
-    environment variables, but for the credentials, the server's address, and the entity where it is not set.
+    The metrics are those of ``StepSummary``, over ``step``: among them ``best/<objective>``, ``seconds/<activity>``, a
+    table ``front`` and the picture ``front_picture``. The configuration contains the settings, the hypervolume box
+    ``box``, ``about`` and ``git``. The summary of a finished run contains its results on the test split, ``test/...``.
 
-    All of this happens in a thread, so that no server, however slow, keeps the run from going on; one that is away is
-    tried again. Failures never stop a run: the first is logged, and the run goes on.
+    A resumed run keeps its id. Offline, the new process logs all steps again into a new folder below
+    ``<run folder>/wandb``. That folder replaces the one of the last process, which may lack its last seconds, so
+    ``wandb sync`` uploads every step once. Online, the new process logs only the steps that the server lacks.
+
+    The settings override environment variables, except for the credentials, the server's address, and the entity if
+    ``entity`` is ``None``.
+
+    A thread does all of this, so that a slow server does not delay the run. It tries again if the server is not
+    reachable. Failures never stop a run; the first one is logged.
 
     Example:
-        >>> issubclass(WandbTracker, Tracker)
-        True
+        >>> from nas.tracker.csv import CsvTracker
+        >>> tracker = WandbTracker(mode="disabled", project="demo", display=CsvTracker())
+        >>> tracker.progress("evaluating step 0", 1, 8)  # the display receives it
+        >>> tracker.background_seconds
+        0.0
     """
 
     def __init__(
@@ -215,15 +228,16 @@ class WandbTracker(Tracker):
         timeout: Seconds = 30.0,
         display: Tracker,
     ) -> None:
-        """Choose where runs are logged.
+        """Set the project and the mode.
 
         Args:
-            mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well, ``"disabled"`` only displays.
+            mode: Mode of logging: ``"offline"`` writes to the run folder, ``"online"`` also uploads, ``"disabled"``
+                only displays.
             project: Name of the project.
             entity: User or team; ``None`` for the account's default.
             tags: Tags of the runs in addition to the names of their parts.
-            timeout: Time limit of connecting, and of the upload at the end, in seconds each.
-            display: Receives every call too.
+            timeout: Time limit in seconds for connecting, and for the upload at the end.
+            display: Tracker for the screen, which receives every call.
         """
         self._mode = mode
         self._project = project
@@ -234,18 +248,18 @@ class WandbTracker(Tracker):
         self._thread: WandbThread | None = None
 
     def start(self, run: RunInfo, history: Sequence[StepSummary]) -> None:
-        """Begin to log the run, or go on with it where there is history."""
+        """Start to log the run, or resume it if there is history."""
         self._display.start(run, history)
         if self._mode != "disabled":
             self._folder = run.folder
             self._thread = WandbThread(partial(self._connect, run), history)
 
     def progress(self, what: str, done: int, total: int, failed: int = 0) -> None:
-        """Display only."""
+        """Pass the progress to the display; it is not logged."""
         self._display.progress(what, done, total, failed)
 
     def step(self, summary: StepSummary, picture: Path | None) -> None:
-        """Log the step's numbers, its front and the picture, as it is now."""
+        """Log the step's numbers, its front and the present content of the picture."""
         self._display.step(summary, picture)
         if self._thread is not None:
             self._thread.log(summary, _content(picture))
@@ -263,7 +277,7 @@ class WandbTracker(Tracker):
             self._thread.log(_Outcome(values))
 
     def finish(self, error: str | None) -> None:
-        """Close the run, as failed where there was an error, so that the next run of this process is another one."""
+        """Close the run, marked as failed after an error. A later run of this process is a new one."""
         self._display.finish(error)
         thread, self._thread = self._thread, None
         if thread is None:
@@ -279,7 +293,7 @@ class WandbTracker(Tracker):
             )
 
     def _connect(self, run: RunInfo) -> "WandbRun":
-        """Open the run; that takes as long as it takes."""
+        """Open the run; this may block."""
         from nas.tracker.wandb_run import Place, WandbRun
 
         assert self._mode != "disabled"
@@ -288,7 +302,7 @@ class WandbTracker(Tracker):
 
 
 def _content(picture: Path | None) -> bytes | None:
-    """Return what a file holds now; it is replaced with the next step."""
+    """Return the content of a file now, because the next step replaces it; ``None`` without a readable file."""
     try:
         return None if picture is None else picture.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""One run of Weights & Biases as one process logs it, and what earlier ones left of it; every call may block."""
+"""Run of Weights & Biases in one process, and the folders of earlier processes. Every call may block."""
 
 import json
 import os
@@ -17,28 +17,31 @@ from nas.run.results import StepSummary
 from nas.tracker.base import RunInfo
 
 HEADER_BYTES = 7
-"""At the beginning of a log, and of each of its chunks: checksum, length, kind."""
+"""Bytes of the header of a log. Each chunk also has a header of this size: checksum, length, kind."""
 
 BLOCK_BYTES = 2**15
-"""A chunk never crosses from one block into the next."""
+"""Bytes of a block. No chunk crosses the boundary of two blocks."""
 
 WHOLE, FIRST, MIDDLE, LAST = 1, 2, 3, 4
-"""Kinds of chunks: the parts of a record."""
+"""Kinds of chunks: a whole record, or its first, middle or last part."""
 
 
 class EarlierFolders:
-    """The folders with logs of a run, as they were when this was made.
+    """Folders with logs of a run that existed when this object was created.
 
-    What was uploaded counts as logged: offline folders that ``wandb sync`` has marked, and those of online runs. Other
-    offline folders are superseded by a new one that holds all their steps.
+    Steps count as uploaded in the folders of online runs and in offline folders that ``wandb sync`` has marked. A new
+    folder with all steps supersedes the other offline folders.
+
+    Attributes:
+        uploaded_steps: Numbers of the uploaded steps.
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
-        """Look for them.
+        """Find the folders.
 
         Args:
             folder: Run folder.
-            run_id: Identity of the run.
+            run_id: Identifier of the run.
         """
         logs = sorted((folder / "wandb").glob(f"*run-*-{run_id}/run-{run_id}.wandb"))
         uploaded = [log for log in logs if not log.parent.name.startswith("offline-") or _is_synced(log)]
@@ -55,18 +58,18 @@ class EarlierFolders:
         return found
 
     def remove_superseded(self) -> None:
-        """Remove the folders whose steps the present one holds: a second upload would log them twice."""
+        """Remove the folders whose steps the current folder contains. Their upload would log the steps twice."""
         for folder in self._superseded:
             shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
 
 
 def logged_steps(log: Path) -> set[int]:
-    """Return the steps whose records in a log are whole; of a damaged log, those before the damage."""
+    """Return the steps with complete records in a log; for a damaged log, those before the damage."""
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from wandb.proto import wandb_internal_pb2
 
-    record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # made as it is imported
+    record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # created at import
     steps: set[int] = set()
     try:
         for data in _records(log.read_bytes()):
@@ -81,7 +84,7 @@ def logged_steps(log: Path) -> set[int]:
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """Yield the records of a log in LevelDB's format up to the first one that is not whole."""
+    """Yield the records of a log in LevelDB's format up to the first incomplete one."""
     position, begun = HEADER_BYTES, b""
     while position + HEADER_BYTES <= len(data):
         in_block = BLOCK_BYTES - position % BLOCK_BYTES
@@ -106,22 +109,22 @@ def _is_synced(log: Path) -> bool:
 Mode = Literal["offline", "online"]
 
 LONGEST_TAG = 64
-"""Characters; the service refuses longer tags."""
+"""Largest number of characters of a tag that the service accepts."""
 
 FLUSH_SECONDS = 1.0
-"""After which what was logged is on disk, also if the process is killed."""
+"""Seconds after which logged data are on disk, even if the process is killed."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Project and folder that a run is logged to.
+    """Destination of a run's log.
 
     Attributes:
-        mode: ``"offline"`` writes to the run folder, ``"online"`` uploads as well.
+        mode: Mode of logging: ``"offline"`` writes to the run folder, ``"online"`` also uploads.
         project: Name of the project.
         entity: User or team; ``None`` for the account's default.
-        tags: In addition to the names of the run's parts.
-        timeout: Time limit of connecting, and of the upload at the end, in seconds each.
+        tags: Tags in addition to the names of the run's parts.
+        timeout: Time limit in seconds for connecting, and for the upload at the end.
     """
 
     mode: Mode
@@ -133,13 +136,17 @@ class Place:
 
 @final
 class WandbRun:
-    """A run that is open. Steps that are known to have been uploaded are not logged again."""
+    """Open run of Weights & Biases. It skips steps that were already uploaded."""
 
     def __init__(self, place: Place, run: RunInfo) -> None:
-        """Open the run, or go on with it where the server knows its id.
+        """Open the run, or resume it if the server knows its id.
+
+        Args:
+            place: Destination of the log.
+            run: Facts about the run.
 
         Raises:
-            Exception: Whatever wandb raises where it cannot.
+            Exception: Any exception of wandb if the run cannot be opened.
         """
         self._earlier = EarlierFolders(run.folder, run.id)
         self._pictures = self._earlier.pictures()
@@ -153,7 +160,7 @@ class WandbRun:
 
     def log(self, summary: StepSummary, picture: bytes | None) -> None:
         """Log a step's numbers, its front and a PNG of it, unless the step was uploaded before."""
-        if not self._boxed:  # a run's own box is known after its first step
+        if not self._boxed:  # the box may depend on the first step
             self._boxed = True
             self._run.config.update({"box": summary.box.record()}, allow_val_change=True)  # type: ignore[no-untyped-call]
         if summary.step < self._first:
@@ -168,7 +175,7 @@ class WandbRun:
                 path.write_bytes(picture)
             if path is not None:
                 data["front_picture"] = wandb.Image(str(path))
-            # Without `commit`, a step is kept back until the next one, and lost where the process is killed.
+            # Without `commit`, wandb holds a step back until the next one; a killed process would lose it.
             self._run.log(data, step=summary.step, commit=True)
 
     def log_epoch(self, row: Mapping[str, float | None]) -> None:
@@ -179,23 +186,23 @@ class WandbRun:
             self._run.log({"step": number} | known, step=number, commit=True)
 
     def log_outcome(self, values: Mapping[str, float]) -> None:
-        """Add values to the run's summary."""
+        """Add values, by split and name, to the run's summary."""
         self._run.summary.update(dict(values))
 
     def remove_superseded(self) -> None:
-        """Remove the folders of earlier processes whose steps are in this one's, which is on disk by now."""
+        """Remove the folders of earlier processes that the current folder supersedes; its steps must be on disk."""
         self._earlier.remove_superseded()
 
     def close(self, error: str | None) -> None:
-        """Close the run, as failed where there was an error.
+        """Close the run, marked as failed after an error.
 
         Raises:
-            TimeoutError: If the upload takes too long.
+            TimeoutError: If the upload takes longer than the time limit.
         """
         self._run.finish(exit_code=0 if error is None else 1)
 
     def abandon(self) -> None:
-        """Forget a run whose service is gone, and start the service anew with the next run."""
+        """Forget a run whose service process died. The next run starts a new service."""
         wandb.teardown()
 
     def _row(self, entry: Mapping[str, Any]) -> list[Any]:
@@ -226,7 +233,7 @@ class WandbRun:
 
 def _opened(place: Place, run: RunInfo) -> wandb.Run:
     use_own_folders(run.folder / "wandb" / "home")
-    wandb.setup(wandb.Settings(silent=True))  # or it would ask for a key, which nobody expects here
+    wandb.setup(wandb.Settings(silent=True))  # otherwise wandb prompts for an API key
     try:
         return wandb.init(
             mode=place.mode,
@@ -243,18 +250,21 @@ def _opened(place: Place, run: RunInfo) -> wandb.Run:
             settings=_settings(place.timeout),
         )
     except Exception:
-        wandb.teardown()  # its other process believes that the run is open, and would refuse to open it again
+        wandb.teardown()  # otherwise the service keeps the run open and refuses to open it again
         raise
 
 
 def use_own_folders(place: Path) -> None:
-    """Let wandb keep in ``place`` what it would keep in the home folder, where that is absent or read-only.
+    """Let wandb store its files in ``place`` if the home folder is missing or read-only.
 
-    Folders that environment variables name already stay.
+    Environment variables that already name folders are not changed.
+
+    Args:
+        place: Folder in place of the home folder.
     """
     try:
         home = Path.home()
-    except RuntimeError:  # wandb looks for these, whatever its own variables say
+    except RuntimeError:  # wandb looks up these folders in addition to those of its own variables
         folders = {"XDG_CACHE_HOME": place, "XDG_DATA_HOME": place}
         folders |= {"WANDB_CONFIG_DIR": place, "NETRC": place / "netrc"}
     else:
@@ -277,7 +287,7 @@ def _settings(timeout: float) -> wandb.Settings:
         finish_timeout=timeout,
         finish_timeout_raises=True,
         x_transaction_log_flush_interval=FLUSH_SECONDS,
-        # The run folder already names the versions and the revision; without these a start takes 10 ms, not 65.
+        # The run folder already records versions and revision. Without wandb's own records a start takes 10 ms, not 65.
         disable_code=True,
         disable_git=True,
         x_disable_machine_info=True,
