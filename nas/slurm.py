@@ -1,4 +1,4 @@
-"""Commands of SLURM."""
+"""Calls of SLURM's commands."""
 
 import shutil
 import subprocess
@@ -6,18 +6,23 @@ import time
 from collections.abc import Collection, Mapping
 
 TIMEOUT_SECONDS = 20.0
-"""After so long without an answer, SLURM's controller counts as away."""
+"""Time limit of one command. After it, SLURM's controller counts as unreachable."""
 
 
 def is_here() -> bool:
-    """Whether this machine can submit jobs."""
+    """Return whether this machine can submit jobs."""
     return shutil.which("sbatch") is not None and shutil.which("srun") is not None
 
 
 def queue(jobs: Collection[str]) -> Mapping[str, str] | None:
-    """Return SLURM's state of those jobs that it has not done with, for example ``{"71_4": "PENDING"}``.
+    """Return the states of the given jobs that are in SLURM's queue; ``None`` if SLURM exists but does not answer.
 
-    ``None`` where it is here but does not answer.
+    Args:
+        jobs: Job ids, for example ``"71_4"``.
+
+    Example:
+        >>> queue([])  # with jobs, for example {"71_4": "PENDING"}
+        {}
     """
     answer = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T") if jobs and is_here() else ""
     if answer is None:
@@ -27,7 +32,7 @@ def queue(jobs: Collection[str]) -> Mapping[str, str] | None:
 
 
 def seconds_left(job: str) -> float | None:
-    """Return the seconds until a job's time limit; ``None`` where there is none, or SLURM cannot be asked."""
+    """Return the seconds until a job's time limit; ``None`` without a limit or if SLURM does not answer."""
     answer = _ask("squeue", "--noheader", f"--jobs={job}", "--format=%L")
     days, _, clock = (answer or "").strip().rpartition("-")
     try:
@@ -40,7 +45,12 @@ def seconds_left(job: str) -> float | None:
 
 
 def requeue(job: str, patience: float) -> bool:
-    """Put a running job back into the queue; ask again for ``patience`` seconds where SLURM does not answer."""
+    """Put a running job back into the queue; return whether SLURM accepted it.
+
+    Args:
+        job: Job id.
+        patience: Seconds during which the command is repeated if it fails.
+    """
     deadline = time.monotonic() + patience
     while _ask("scontrol", "requeue", job) is None:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Many runs that one command line started: which they are, and what each of them is doing."""
+"""Sweeps: the runs that one command line started, and their states."""
 
 import json
 import os
@@ -19,18 +19,18 @@ from nas.tracker.console import RECENT, duration
 DONE = ("finished", "failed")
 
 OWN_BOX = "each run's own box, not comparable with others"
-"""Of runs that say nothing about their box: they are older than this version."""
+"""Box of runs of older versions, which do not record their hypervolume box."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that may be started.
+    """Run of a sweep that a launcher can start.
 
     Attributes:
-        label: Label that tells the run from the others, for example ``"seed=3"``.
-        folder: Its run folder, absolute.
-        command: Starts it in a process of its own, and goes on with it.
-        cwd: Working folder of that process, absolute.
+        label: Label that distinguishes the run from the others, for example ``"seed=3"``.
+        folder: Absolute path of the run folder.
+        command: Command line that starts or resumes the run in a process of its own.
+        cwd: Absolute path of that process's working folder.
     """
 
     label: str
@@ -44,12 +44,12 @@ class RunRow:
     """State of one run of a sweep.
 
     Attributes:
-        label, folder: As in :class:`PlannedRun`.
-        job: The SLURM job that was submitted for it last; ``None`` without one.
-        queued: Whether SLURM has not done with that job.
-        state: ``new``, ``queued``, ``running``, ``finished``, ``failed``, ``interrupted`` (asked to stop, or lost its
-            place in a queue) or ``killed``.
-        facts: Content of its status file.
+        label, folder: Label and folder of the :class:`PlannedRun`.
+        job: Id of the last SLURM job that was submitted for the run; ``None`` without one.
+        queued: Whether that job is still in SLURM's queue, waiting or running.
+        state: State of the run: ``new``, ``queued``, ``running``, ``finished``, ``failed``, ``interrupted`` (asked to
+            stop, or no longer in a queue) or ``killed``.
+        facts: Content of the run's status file.
     """
 
     label: str
@@ -61,12 +61,12 @@ class RunRow:
 
     @property
     def error(self) -> str:
-        """The last error, ``""`` without one."""
+        """Last error message; ``""`` without one."""
         return str(self.facts.get("error") or "")
 
     @cached_property
     def seconds_left(self) -> float | None:
-        """Estimate from the mean of recent steps; ``None`` where nothing is known yet, or nothing is left."""
+        """Estimated seconds until the end, from the mean of recent steps; ``None`` if unknown or the run has ended."""
         step, steps = self.facts.get("step"), self.facts.get("steps")
         if self.state in DONE or not isinstance(step, int) or not isinstance(steps, int):
             return None
@@ -78,7 +78,7 @@ class RunRow:
         return sum(recent) / len(recent) * (steps - 1 - step) if recent else None
 
     def cells(self) -> list[str]:
-        """Return the row as :func:`table` shows it."""
+        """Return the row's cells for :func:`table`."""
         step, steps, hypervolume = (self.facts.get(key) for key in ("step", "steps", "hypervolume"))
         elapsed, left = self.facts.get("elapsed"), self.seconds_left
         job = self.facts.get("job") or (self.job if self.queued else None)
@@ -97,14 +97,31 @@ class RunRow:
 
 
 class SweepFolder:
-    """The folder of a sweep: ``sweep.json`` names its runs, which lie in folders of their own."""
+    """Folder of a sweep. Its file ``sweep.json`` lists the runs, whose run folders may be anywhere.
+
+    Attributes:
+        path: Path of the folder.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     folder = Path(place)
+        ...     sweep = SweepFolder(folder / "sweep")
+        ...     sweep.begin("local", [PlannedRun("seed=0", folder / "run", ("nas", "seed=0"), folder)], {})
+        ...     [(row.label, row.state) for row in sweep.rows()]
+        [('seed=0', 'new')]
+    """
 
     def __init__(self, path: Path) -> None:
-        """Name the folder; nothing is read or written."""
+        """Set the path; nothing is read or written."""
         self.path = path
 
     def check(self, runs: Sequence[PlannedRun]) -> None:
-        """Raise UserError if the folder holds a sweep of other runs, or something that is no sweep."""
+        """Check that the folder is free or contains the sweep of these runs.
+
+        Raises:
+            UserError: If ``path`` is a file, or the folder contains a sweep of other runs.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; hydra.sweep.dir must be a folder")
         if not self._record.exists():
@@ -120,22 +137,22 @@ class SweepFolder:
             )
 
     def begin(self, launcher: str, runs: Sequence[PlannedRun], command: Mapping[str, Any]) -> None:
-        """Record the runs; what is known about their jobs stays.
+        """Write the list of runs; recorded job ids are kept.
 
         Args:
             launcher: Name of the launcher.
-            runs: All of them.
-            command: The command line that means these runs, see :meth:`command`.
+            runs: All runs of the sweep.
+            command: Command line of the sweep in the form of :meth:`command`.
         """
         jobs = {self._folder(run): run.get("job") for run in self._runs()} if self._record.exists() else {}
         listed = [{"label": run.label, "folder": self._name(run.folder), "job": jobs.get(run.folder)} for run in runs]
         write_json(self._record, {"launcher": launcher, "command": dict(command), "runs": listed}, indent=2)
 
     def command(self) -> Mapping[str, Any]:
-        """Return ``config_path``, ``config_dirs``, ``config_name`` and ``overrides`` of the command line of the sweep.
+        """Return ``config_path``, ``config_dirs``, ``config_name`` and ``overrides`` of the sweep's command line.
 
         Raises:
-            UserError: If there is no sweep in the folder, or an older version wrote it.
+            UserError: If there is no sweep in the folder, or its version did not record the command line.
         """
         self._runs()
         command = read_json(self._record).get("command")
@@ -145,14 +162,14 @@ class SweepFolder:
         return {"config_dirs": [] if earlier is None else [earlier], **command}
 
     def add_jobs(self, jobs: Mapping[Path, str]) -> None:
-        """Record SLURM's jobs by run folder."""
+        """Record SLURM job ids by run folder."""
         record = read_json(self._record)
         for run in record["runs"]:
             run["job"] = jobs.get(self._folder(run), run["job"])
         write_json(self._record, record, indent=2)
 
     def rows(self) -> list[RunRow]:
-        """Return what every run is doing, in the order of the command line.
+        """Return the state of every run, in the order of the command line.
 
         Raises:
             UserError: If there is no sweep in the folder, or its record is damaged.
@@ -190,7 +207,7 @@ class SweepFolder:
             raise UserError(f"{self._record} is damaged; remove it and start the sweep again: its runs stay") from error
 
     def _name(self, folder: Path) -> str:
-        """Return a run's folder as seen from the sweep's, so that both may be moved together."""
+        """Return the path of a run folder relative to the sweep's folder, so that both can be moved together."""
         return os.path.relpath(folder, self.path.absolute())
 
     def _folder(self, run: Mapping[str, Any]) -> Path:
@@ -198,15 +215,15 @@ class SweepFolder:
 
 
 def find_sweep(name: str, sweeps: Path) -> SweepFolder:
-    """Return the folder of a sweep that a command line names.
+    """Return the folder of the sweep with a given name.
 
     Args:
-        name: Name of the folder, with or without its final digits; or its path, or the settings file that the sweep was
+        name: Name of the folder with or without its final digits, its path, or the settings file that the sweep was
             started with.
-        sweeps: Folder of the folders of sweeps.
+        sweeps: Parent folder of the sweeps' folders.
 
     Raises:
-        UserError: If there is none, or there are several.
+        UserError: If no sweep matches, or several do.
     """
     names = sorted(path.parent.name for path in sweeps.glob("*/sweep.json"))
     folder = expanded(name, "sweep")
@@ -224,7 +241,7 @@ def find_sweep(name: str, sweeps: Path) -> SweepFolder:
 
 
 SPARED = ("error", "where", "elapsed", "left")
-"""Columns that a narrow terminal does without, in this order."""
+"""Columns that are removed on a narrow terminal, in this order."""
 
 
 def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -234,12 +251,18 @@ def _aligned(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def table(rows: Sequence[RunRow], width: int | None = None) -> str:
-    """Return the runs as text: one line each, and how many are in which state.
+    """Return a table of the runs as text: one line per run, and the number of runs in each state.
 
     Args:
-        rows: Rows of the runs.
-        width: Columns of the terminal. Where lines would be longer, errors stand below them, and then places and times
-            are left out. ``None`` for lines of any length.
+        rows: States of the runs.
+        width: Number of columns of the terminal; ``None`` for lines of any length. If lines are too long, errors go
+            below their lines first. Then the columns of places and times are removed.
+
+    Example:
+        >>> print(table([RunRow("seed=0", Path("run"), None, False, "new", {})]))
+        run     state
+        seed=0  new
+        1 runs: 1 new
     """
     header = ["run", "state", "step", "hypervolume", "elapsed", "left", "where", "error"]
     cells = [header, *(row.cells() for row in rows)]
@@ -257,7 +280,7 @@ def table(rows: Sequence[RunRow], width: int | None = None) -> str:
 
 
 def _box_lines(rows: Sequence[RunRow]) -> list[str]:
-    """Return what the hypervolumes of a table are shares of: one line for each box, with its runs where there are more.
+    """Return one line for each hypervolume box of a table's runs; with several boxes, each line names its runs.
 
     Only hypervolumes in the same box can be compared.
     """

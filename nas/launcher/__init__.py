@@ -1,1 +1,1 @@
-"""Launchers: where the runs of a sweep happen."""
+"""Launchers: they start the runs of a sweep on this machine or on a cluster."""

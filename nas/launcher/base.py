@@ -7,32 +7,51 @@ from nas.sweep import PlannedRun, SweepFolder
 
 
 class Launcher(ABC):
-    """Starts runs, each as a process of its own, so that one that crashes takes nobody with it."""
+    """Base class for launchers. A launcher starts each run as a separate process, so that a crash affects one run only.
+
+    Example:
+        >>> class Printer(Launcher):
+        ...     def check(self): ...
+        ...     def launch(self, sweep, runs):
+        ...         return f"{len(runs)} runs started"
+        ...     def wait(self, sweep): ...
+        ...     def detach(self, sweep, runs, command): ...
+        >>> Printer().launch(None, [])
+        '0 runs started'
+    """
 
     @abstractmethod
     def check(self) -> None:
-        """Raise UserError if runs cannot be started here."""
+        """Check that runs can be started on this machine.
+
+        Raises:
+            UserError: If they cannot.
+        """
 
     @abstractmethod
     def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
-        """Start runs, or put them into a queue, and return one line that says so.
+        """Start runs or put them into a queue; return one line that says what was started.
 
-        It may return before they end. While it works, the sweep's folder is held.
+        The method may return before the runs end. The caller holds the lease of the sweep's folder meanwhile.
+
+        Args:
+            sweep: Folder of the sweep.
+            runs: Runs to start.
 
         Raises:
-            RunError: If they cannot be started.
+            RunError: If the runs cannot be started.
         """
 
     @abstractmethod
     def wait(self, sweep: SweepFolder) -> None:
-        """Return when no run of the sweep is under way any more."""
+        """Wait until no run of the sweep is running or queued."""
 
     @abstractmethod
     def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
-        """Start runs so that they go on without this process and its terminal; return one line that says so.
+        """Start runs that continue without this process and its terminal; return one line that says so.
 
         Args:
-            sweep: Whose runs they are.
-            runs: To start.
-            command: This process's own, without ``detach``.
+            sweep: Folder of the sweep.
+            runs: Runs to start.
+            command: Command line of this process without ``detach``.
         """

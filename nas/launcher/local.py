@@ -1,4 +1,4 @@
-"""Runs of a sweep on this machine: one at a time, or several."""
+"""Launcher for this machine: it runs one run of a sweep at a time, or several."""
 
 import re
 import signal
@@ -23,28 +23,28 @@ from nas.types import NonNegativeInt, PositiveInt
 
 @final
 class Local(Launcher):
-    """Launcher for this machine: starts the next run when one ends; runs end with this process and are resumable.
+    """Launcher for this machine. It starts the next run when one ends. Runs end with this process and can be resumed.
 
     Example:
         >>> Local(workers=2, restarts=1).check()
     """
 
     def __init__(self, *, workers: PositiveInt = 1, restarts: NonNegativeInt = 3) -> None:
-        """Set how many runs go on at a time.
+        """Set the number of runs at a time.
 
         Args:
-            workers: Number of runs at a time; with more than one, what they print goes to ``logs`` in the sweep's
-                folder, and there is a line a step here.
-            restarts: Number of restarts of a run that dies without a message and without a finished step in between.
+            workers: Number of runs at a time. With two or more, the runs' output goes to ``logs`` in the sweep's
+                folder, and this process prints one line per step.
+            restarts: Maximum number of restarts of a run that a signal kills, without a completed step in between.
         """
         self._workers = workers
         self._restarts = restarts
 
     def check(self) -> None:
-        """There is nothing that could be missing."""
+        """Do nothing: this machine can always start runs."""
 
     def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
-        """Run them all, to their ends."""
+        """Run all runs to their end."""
         children = [Supervised(run, self._restarts, self._log(sweep.path, run)) for run in runs]
         said = nullcontext() if self._workers == 1 else watched(sweep)
         with said, ThreadPoolExecutor(self._workers, thread_name_prefix="run") as pool, _stopping(children):
@@ -54,20 +54,24 @@ class Local(Launcher):
         return f"{len(runs)} runs started here"
 
     def wait(self, sweep: SweepFolder) -> None:
-        """Return at once: the runs have ended."""
+        """Return at once: :meth:`launch` has already waited for the runs."""
 
     def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
-        """Go on in a process that has no terminal; it prints into ``launcher.log`` in the sweep's folder."""
+        """Start the command in a process without a terminal. Its output goes to ``launcher.log`` in the sweep's folder.
+
+        Raises:
+            RunError: If the process ends with an unexpected exit code before it takes the sweep's folder.
+        """
         log = sweep.path / "launcher.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
                 [*command], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
-        while process.poll() is None and holder(sweep.path) is None:  # it checks the runs once more
+        while process.poll() is None and holder(sweep.path) is None:  # it checks the runs before it takes the folder
             threading.Event().wait(0.1)
         if process.returncode not in (None, 0, 1):
             raise RunError(f"the sweep could not be started, see {log}")
-        process.returncode = process.returncode or 0  # nobody waits for it
+        process.returncode = process.returncode or 0  # avoids subprocess's warning about a process that still runs
         return f"{len(runs)} runs go on as process {process.pid}, which prints into {log}"
 
     def _log(self, folder: Path, run: PlannedRun) -> Path | None:
@@ -81,13 +85,13 @@ def _run(run: PlannedRun, child: Supervised) -> None:
     try:
         RunFolder(run.folder).check_free()
     except InUseError:
-        return  # somebody else has begun it meanwhile
+        return  # another process has started the run in the meantime
     child.run()
 
 
 @contextmanager
 def _stopping(children: Sequence[Supervised]) -> Iterator[None]:
-    """Stop all children where this process is asked to stop, and leave with its exit code."""
+    """Stop all child processes when this process receives SIGTERM or Ctrl-C, and exit with the signal's code."""
 
     def stop(number: int, _: FrameType | None) -> None:
         for child in children:

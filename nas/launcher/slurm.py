@@ -1,4 +1,4 @@
-"""Runs of a sweep as an array of SLURM jobs."""
+"""Launcher for SLURM: it submits the runs of a sweep as a job array."""
 
 import os
 import shlex
@@ -28,28 +28,31 @@ from nas.run.status import last_line, slurm_job
 from nas.sweep import PlannedRun, SweepFolder
 from nas.types import NonNegativeInt, PositiveFloat, PositiveInt
 
-_SIGNALS_SECONDS = 0.5  # SLURM signals the processes of a job one after the other
-_SOURCE = Path(__file__).parents[2]  # jobs import this very package, wherever they start
+_SIGNALS_SECONDS = 0.5  # SLURM signals the processes of a job one after the other; the run may get it first
+_SOURCE = Path(__file__).parents[2]  # jobs import this copy of the package, whatever their working folder
 
 _LEASE_SECONDS = 180.0
-"""How long a job waits for the process that still holds its run: on another node, or on one that is gone."""
+"""Maximum seconds that a job waits for another process that holds its run, possibly on a node that has failed."""
 
 _SIGNAL_SLACK_SECONDS = 90.0
-"""SLURM announces the end of a job up to a minute early."""
+"""Tolerance for the time of SLURM's signal, which may come up to a minute early."""
 
 
 @final
 class Slurm(Launcher):
-    """Launcher for SLURM: submits runs through submitit and waits for them; runs do not depend on the waiting process.
+    """Launcher for SLURM. It submits runs through submitit and waits for them. Runs do not depend on this process.
 
-    A job that is preempted, or nears its time limit, is told by SIGUSR2: the run stops and the job goes back into the
-    queue. So do jobs whose node fails, and those that ``scontrol requeue`` puts there. Each time the run continues from
-    what is in its folder. What submitit itself would do then is not used: it writes the job's file anew while time
-    is short, takes preemption for time-out in jobs below an hour, and counts it.
+    SLURM sends SIGUSR2 to a job that is preempted or close to its time limit. The run then stops and the job goes back
+    into the queue. SLURM itself requeues jobs whose node fails, and ``scontrol requeue`` does so by hand. Each time the
+    run resumes from its run folder.
+
+    Submitit's own requeueing is not used, for three reasons. It rewrites the job's file during the short time before
+    the end. In jobs below an hour it mistakes preemption for a time-out. It counts such preemptions as time-outs.
 
     Example:
         >>> from nas.launcher.base import Launcher
-        >>> issubclass(Slurm, Launcher)
+        >>> launcher = Slurm(partition="gpu", timeout_min=60, gpus_per_node=1, additional_parameters={"nice": 100})
+        >>> isinstance(launcher, Launcher)
         True
     """
 
@@ -72,22 +75,22 @@ class Slurm(Launcher):
         setup: tuple[str, ...] = (),
         additional_parameters: dict[str, str | int | bool],
     ) -> None:
-        """Choose what a run gets; see ``conf/hydra/launcher/slurm.yaml``.
+        """Set the resources of a run; see ``conf/hydra/launcher/slurm.yaml``.
 
         Args:
             partition: Partition of the jobs; ``None`` for the cluster's default.
-            timeout_min: A job's time limit in minutes; a run may take several jobs.
-            gpus_per_node: GPUs of a run.
-            cpus_per_task: CPU cores of a run.
+            timeout_min: Time limit of a job in minutes. A run may take several jobs.
+            gpus_per_node: Number of GPUs of a run; 0 for none.
+            cpus_per_task: Number of CPU cores of a run.
             mem_gb: Main memory of a run in GB; ``None`` for the cluster's default.
             array_parallelism: Maximum number of runs at a time.
-            requeue: Whether SLURM starts jobs again after preemption and failures of nodes.
-            signal_delay_s: Seconds before a job's end at which its run is stopped.
-            max_num_timeout: Number of times that a run may reach its time limit and resume in another job.
-            restarts: Number of restarts of a run that dies without a message and without a finished step in between.
-            account: Account that SLURM charges.
-            qos: Quality of service.
-            constraint: Features that nodes must have.
+            requeue: Whether SLURM requeues jobs after preemption and node failures.
+            signal_delay_s: Seconds before a job's time limit at which its run is stopped.
+            max_num_timeout: Maximum number of times that a run reaches its time limit and resumes in another job.
+            restarts: Maximum number of restarts of a run that a signal kills, without a completed step in between.
+            account: Account that SLURM charges; ``None`` for the cluster's default.
+            qos: Quality of service; ``None`` for the cluster's default.
+            constraint: Features that the nodes must have; ``None`` for any node.
             setup: Lines of shell script that run before a job.
             additional_parameters: Further options of ``sbatch`` by their long names.
         """
@@ -114,20 +117,28 @@ class Slurm(Launcher):
         self._restarts = restarts
 
     def check(self) -> None:
-        """Raise UserError where there is no SLURM."""
+        """Check that SLURM's commands exist on this machine.
+
+        Raises:
+            UserError: If they do not.
+        """
         if not slurm.is_here():
             raise UserError(
                 "hydra/launcher=slurm needs SLURM, and there is no sbatch here; on this machine: hydra/launcher=local"
             )
 
     def launch(self, sweep: SweepFolder, runs: Sequence[PlannedRun]) -> str:
-        """Submit one array of jobs."""
+        """Submit one job array.
+
+        Raises:
+            RunError: If SLURM rejects the jobs.
+        """
         before = [RunFolder(run.folder).status.read() for run in runs]
         folder = sweep.path / "slurm"
-        folder.mkdir(mode=0o700, exist_ok=True)  # jobs run what its pickles say
+        folder.mkdir(mode=0o700, exist_ok=True)  # private, because jobs execute the pickles in this folder
         executor = submitit.SlurmExecutor(folder / "%j", max_num_timeout=0)
         try:
-            with _outside_jobs(), redirect_stderr(StringIO()):  # what sbatch says is in the error
+            with _outside_jobs(), redirect_stderr(StringIO()):  # the error contains sbatch's message
                 executor.update_parameters(job_name=sweep.path.name, **self._parameters)
                 with executor.batch():
                     jobs = [executor.submit(self._job(run)) for run in runs]
@@ -136,12 +147,12 @@ class Slurm(Launcher):
         sweep.add_jobs({run.folder: job.job_id for run, job in zip(runs, jobs, strict=True)})
         for run, facts in zip(runs, before, strict=True):
             status = RunFolder(run.folder).status
-            if status.read() == facts and holder(run.folder) is None:  # otherwise it runs already
+            if status.read() == facts and holder(run.folder) is None:  # otherwise the job is already running
                 status.write("queued", timeouts=0)
         return f"{len(runs)} runs submitted as SLURM job {jobs[0].job_id.partition('_')[0]}"
 
     def wait(self, sweep: SweepFolder) -> None:
-        """Return when SLURM has done with all jobs of the sweep; steps and changes of state are printed."""
+        """Wait until SLURM has finished all jobs of the sweep; print steps and changes of state."""
         watch = Watch()
         while True:
             rows = sweep.rows()
@@ -151,7 +162,7 @@ class Slurm(Launcher):
             time.sleep(POLL_SECONDS)
 
     def detach(self, sweep: SweepFolder, runs: Sequence[PlannedRun], command: Sequence[str]) -> str:
-        """Submit and leave: jobs need no terminal."""
+        """Submit the runs and return: jobs need no terminal."""
         with lease(sweep.path):
             return self.launch(sweep, runs)
 
@@ -161,7 +172,7 @@ class Slurm(Launcher):
 
 @contextmanager
 def _outside_jobs() -> Iterator[None]:
-    """Hide the variables of the job that this process is part of, which would become those of the jobs it submits."""
+    """Hide the environment variables of this process's own SLURM job; submitted jobs would inherit them."""
     if "SLURM_JOB_ID" not in os.environ:
         yield
         return
@@ -176,8 +187,8 @@ class SlurmJob:
     """Picklable function that a SLURM job calls.
 
     Attributes:
-        run: The run.
-        restarts, signal_delay_s, max_num_timeout: As in :class:`Slurm`.
+        run: Planned run of the job.
+        restarts, signal_delay_s, max_num_timeout: Settings of :class:`Slurm`.
     """
 
     run: PlannedRun
@@ -186,7 +197,7 @@ class SlurmJob:
     max_num_timeout: int
 
     def __call__(self) -> None:
-        """Run it, and go back into the queue where the job ends before the run; exit with the run's code."""
+        """Execute the run and exit with its exit code. Requeue the job if it ends before the run."""
         child = Supervised(self.run, self.restarts, None)
         asked: list[int] = []
 
@@ -194,7 +205,7 @@ class SlurmJob:
             asked.append(number)
             child.stop()
 
-        for number in (signal.SIGTERM, signal.SIGUSR2):  # instead of submitit's own
+        for number in (signal.SIGTERM, signal.SIGUSR2):  # in place of submitit's handlers
             signal.signal(number, stop)
         if not self._is_free():
             return
@@ -206,7 +217,7 @@ class SlurmJob:
         sys.exit(code if code >= 0 else 128 - code)
 
     def _is_free(self) -> bool:
-        """Wait for a process that is about to die elsewhere; a run that somebody else goes on with is theirs."""
+        """Wait for another process that holds the run; return false if it still holds the run after the time limit."""
         deadline = time.monotonic() + _LEASE_SECONDS
         while (owner := holder(self.run.folder)) is not None:
             if time.monotonic() > deadline:

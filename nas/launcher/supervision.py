@@ -1,4 +1,4 @@
-"""One run as a child process that is watched, and started again when it dies without a word."""
+"""Supervision of one run in a child process, which is restarted after a crash."""
 
 import os
 import signal
@@ -14,28 +14,29 @@ from nas.run.lease import holder
 from nas.sweep import PlannedRun
 
 _ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-"""Signals that people and SLURM stop runs with; any other one is an accident."""
+"""Signals with which users and SLURM stop runs. A death by any other signal counts as a crash."""
 
 
 PARENT = "NAS_PARENT"
-"""Environment variable of a watched process: the one that watches it."""
+"""Environment variable with which a supervised process receives the process id of its supervisor."""
 
 
 class Supervised:
-    """A run in a process of its own.
+    """Run in a child process.
 
-    A process that a signal kills (out of memory, a crash, ``kill -9``) is started again, and goes on where it was,
-    until it has died more often than allowed without one more step. One that fails with an error, or is asked to stop,
-    is not. What the process could not write into ``status.json`` is written here.
+    A process that a signal kills (out of memory, a crash, ``kill -9``) is restarted and resumes. It is not restarted
+    after more than the allowed number of deaths without a completed step in between. A process that fails with an
+    error or is asked to stop is never restarted. If the process could not write its end into ``status.json``, this
+    class does.
     """
 
     def __init__(self, run: PlannedRun, restarts: int, log: Path | None) -> None:
-        """Name the run.
+        """Set the run; nothing is started.
 
         Args:
             run: Planned run.
-            restarts: Number of restarts without progress in between.
-            log: File of the run's output; ``None`` for this process's own output.
+            restarts: Maximum number of restarts without a completed step in between.
+            log: File for the run's output; ``None`` for this process's own output.
         """
         self._run = run
         self._folder = RunFolder(run.folder)
@@ -46,7 +47,7 @@ class Supervised:
         self._last_error = ""
 
     def run(self) -> int:
-        """Run it to its end; return the exit code, negative for the signal that killed it."""
+        """Run the child process to its end; return the exit code, or minus the number of the signal that killed it."""
         deaths, step = 0, None
         while True:
             code = self._once()
@@ -61,7 +62,7 @@ class Supervised:
         return code
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Pass a signal on that asks the process to stop; :meth:`run` then returns. A signal's handler may call it."""
+        """Send the child process a signal to stop; :meth:`run` then returns. Signal handlers may call this method."""
         self._stopped = True
         if self._process is not None:
             self._process.send_signal(number)
@@ -78,20 +79,20 @@ class Supervised:
                 stdout=out,
                 stderr=subprocess.PIPE,
                 env=os.environ | {PARENT: str(os.getpid())},
-                process_group=0,  # Ctrl-C is this process's, which passes it on
+                process_group=0,  # Ctrl-C reaches only this process, which passes it on
             )
             assert self._process.stderr is not None
             echo = threading.Thread(target=self._echo, args=(self._process.stderr, out), daemon=True)
             echo.start()
             code = self._process.wait()
-            echo.join(1.0)  # a helper of the run may keep the pipe open
+            echo.join(1.0)  # a worker process of the run may keep the pipe open
             return code
         finally:
             if out is not None:
                 out.close()
 
     def _echo(self, lines: IO[bytes], out: IO[bytes] | None) -> None:
-        """Pass error messages on and remember the last one."""
+        """Pass lines of standard error on and remember the last one."""
         with lines:
             for line in lines:
                 self._last_error = line.decode(errors="replace").strip() or self._last_error
@@ -106,7 +107,7 @@ class Supervised:
         print(line, file=sys.stderr, flush=True)
 
     def _note(self, code: int) -> None:
-        """Write down how it ended where it could not do so itself; a run that somebody else goes on with is theirs."""
+        """Write the end of the run into its status, unless the run did so or another process has resumed it."""
         said = self._folder.status.read().get("state")
         if code == 0 or said in ("finished", "failed", "interrupted") or holder(self._run.folder) is not None:
             return
@@ -128,13 +129,13 @@ def _death(code: int) -> str:
 
 
 def stop_with_watcher() -> None:
-    """Have the system stop this process when the one that watches it dies; nothing where none does.
+    """Let the system send this process SIGTERM when its supervisor dies; do nothing without a supervisor.
 
-    Otherwise a run would go on outside the SLURM job that it was part of, and nobody would know. Linux only.
+    Otherwise the run would continue unnoticed outside its SLURM job. Linux only.
     """
     parent = os.environ.pop(PARENT, None)
     if parent is None or sys.platform != "linux":
         return
     signal_from_parent(signal.SIGTERM)
-    if os.getppid() != int(parent):  # it died before
+    if os.getppid() != int(parent):  # the supervisor died before the request
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Lines about the runs of a sweep while they go on elsewhere."""
+"""Printed lines about the runs of a sweep while other processes execute them."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from nas.sweep import RunRow, SweepFolder
 from nas.tracker.console import rough
 
 POLL_SECONDS = 2.0
-"""Between two looks at the runs; steps that are quicker share a line."""
+"""Interval at which the runs' states are read; several steps within it share a line."""
 
 
 _TAIL_BYTES = 4096
@@ -22,14 +22,25 @@ _ACTIVITY = re.compile(r"(?!step |epoch ).+ \d+/\d+")
 
 @final
 class Watch:
-    """Prints a line for each change of a run: its state, its last step and the time left."""
+    """Printer of a line for each change of a run: its state, its last step and the time left.
+
+    Example:
+        >>> from pathlib import Path
+        >>> watch = Watch()
+        >>> watch.show([RunRow("seed=0", Path("run"), None, False, "running", {"step": 1, "steps": 4})])
+        seed=0: running  step 1/3
+    """
 
     def __init__(self, rows: Sequence[RunRow] = ()) -> None:
-        """Take what the runs were doing before, which is not shown."""
+        """Set the initial states, which are not printed.
+
+        Args:
+            rows: States of the runs before the first call of :meth:`show`.
+        """
         self._shown = {row.label: _line(row) for row in rows}
 
     def show(self, rows: Sequence[RunRow]) -> None:
-        """Print what has changed since the last call."""
+        """Print a line for each run that has changed since the last call."""
         for row in rows:
             line = _line(row)
             if row.state != "new" and self._shown.get(row.label) != line:
@@ -40,7 +51,7 @@ class Watch:
 
 @contextmanager
 def watched(sweep: SweepFolder) -> Iterator[None]:
-    """Show what the runs of a sweep are doing while the context lasts."""
+    """Print changes of a sweep's runs while the context is active."""
     watch = Watch(_rows(sweep))
 
     def look() -> None:
@@ -54,7 +65,7 @@ def watched(sweep: SweepFolder) -> Iterator[None]:
 
 
 def _rows(sweep: SweepFolder) -> Sequence[RunRow]:
-    """Return what the runs are doing; nothing where their record cannot be read at this moment."""
+    """Return the states of the runs; empty if the sweep's record cannot be read at the moment."""
     try:
         return sweep.rows()
     except (OSError, UserError):
@@ -62,7 +73,7 @@ def _rows(sweep: SweepFolder) -> Sequence[RunRow]:
 
 
 def _activity(folder: Path) -> str:
-    """Return what a run's log says last about a part of a step, such as training; ``""`` where that is a step."""
+    """Return the last logged progress line of an activity such as training; ``""`` if the last line is a step."""
     try:
         with (folder / "run.log").open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
@@ -74,7 +85,7 @@ def _activity(folder: Path) -> str:
 
 
 def _line(row: RunRow) -> str:
-    """Return a run's label and state, its last step and hypervolume, what it is at, or what ended it."""
+    """Return a run's label and state, its last step and hypervolume, and its activity or error."""
     step, steps, hypervolume = (row.facts.get(key) for key in ("step", "steps", "hypervolume"))
     said = [f"{row.label}: {row.state}"]
     if isinstance(step, int) and isinstance(steps, int):
