@@ -1,1 +1,1 @@
-"""Figures of finished and unfinished runs."""
+"""Report of finished and unfinished runs: data, statistics, figures, tables and an HTML page."""

@@ -1,4 +1,4 @@
-"""The folder of a report: the page, the tables, the figures and the animation, all of it or nothing."""
+"""Folder of a report: page, tables, figures and animation. It is written in full or not at all."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,15 @@ from nas.report.statistics.genes import row_texts
 from nas.targets import NO_OTHERS, Allowed
 
 MARK = "report.json"
-"""The file by which a folder is known to be a report, which may be replaced."""
+"""File that marks a folder as a report. Only such a folder may be replaced."""
 
 
 def check_place(path: Path) -> None:
-    """Raise UserError if there is something at ``path`` that is no report."""
+    """Check that a report can be written to ``path``.
+
+    Raises:
+        UserError: If ``path`` is a file or a folder with content that is no report.
+    """
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / MARK).exists()):
         raise UserError(f"path={path} holds something that is no report; give another folder")
 
@@ -42,16 +46,16 @@ def write_report(
     cache: Path,
     allowed: Allowed = NO_OTHERS,
 ) -> None:
-    """Write a report to ``path``, in place of one that is there.
+    """Write a report to ``path``. An existing report there is replaced after the new one is complete.
 
     Args:
-        path: The folder; until everything is written it stays as it is.
-        runs: All that were read.
-        comparisons: Comparisons that have results.
+        path: Folder of the report.
+        runs: All runs that were read.
+        comparisons: Comparisons with results.
         papers: Hypotheses and published networks.
-        warnings: Lines to show at the top of the page.
-        cache: Folder of what supernets download.
-        allowed: Classes from outside ``nas`` that settings of runs may name.
+        warnings: Lines for the top of the page.
+        cache: Folder of downloaded files.
+        allowed: Classes from outside ``nas`` that the settings of runs may name.
     """
     with _replacing(path.absolute()) as folder:
         _write(folder, runs, comparisons, papers, warnings, Spaces(cache, allowed))
@@ -59,7 +63,7 @@ def write_report(
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Give a folder that takes the place of ``path`` at the end, or is removed on any error."""
+    """Yield a temporary folder that replaces ``path`` at the end and is removed after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
@@ -121,7 +125,7 @@ def _write(  # noqa: PLR0917
 
 
 def _exchange(new: Path, path: Path) -> None:
-    """Put ``new`` in the place of ``path``."""
+    """Replace ``path`` with ``new``."""
     if not path.exists():
         new.rename(path)
         return

@@ -1,1 +1,1 @@
-"""Runs as data: found, read, grouped, compared."""
+"""Data of a report: reading, grouping and comparison of runs."""

@@ -1,4 +1,4 @@
-"""Runs that can be compared: the same objectives on the same images, in one common box."""
+"""Comparison of runs with the same objectives on the same images, with one hypervolume box."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,23 +27,23 @@ from nas.run.record import Integers, Record
 from nas.types import Floats, Measure
 
 MOST_STEPS = 120
-"""Steps of a run after which its front is looked at."""
+"""Largest number of steps of a run whose fronts are computed."""
 
 GRID = 160
-"""Numbers of evaluations at which curves of several runs are put together."""
+"""Largest number of points of the grid of evaluations on which curves of runs are summarized."""
 
 
 COLUMNS = 40
-"""Parts that the iterations of a group are put into where its genes are counted, at most."""
+"""Largest number of parts of the iterations in which a group's gene values are counted."""
 
 
 @dataclass(frozen=True)
 class CommonBox:
-    """Box that hypervolumes are shares of.
+    """Hypervolume box of all runs of a comparison.
 
     Attributes:
-        reference, ideal: Its corners, shape (m,).
-        origin: Origin of the corners, in words.
+        reference, ideal: Worst and best corner, shape (m,) each.
+        origin: Text that says how the corners were chosen.
     """
 
     reference: Floats
@@ -56,12 +56,12 @@ class Comparison:
     """Groups of runs with the same objectives on the same images.
 
     Attributes:
-        measures: The objectives.
-        data: Name of the images.
-        groups: At least one; each with at least one run that has results.
+        measures: Objectives.
+        data: Name of the data set.
+        groups: Groups, at least one; each has at least one run with results.
         box: Box of all hypervolumes.
-        corners: The reference and the ideal point that the command line says, ``None`` where it does not.
-        whole: Comparison that this one is a part of; ``None`` if it is whole.
+        corners: Reference point and ideal point of the command line; ``None`` for a point that is not set.
+        whole: Comparison that this one is a part of; ``None`` for a whole comparison.
     """
 
     measures: tuple[Measure, ...]
@@ -72,7 +72,7 @@ class Comparison:
     whole: "Comparison | None" = None
 
     def part(self, groups: Sequence[Group]) -> "Comparison":
-        """Return some of the groups as a comparison of their own, in the box that these runs would have alone."""
+        """Return a comparison of some of the groups, with the box that follows from their runs alone."""
         runs = [run for group in groups for run in group.runs]
         return replace(self, groups=groups, box=_box(runs, *self.corners), whole=self.whole or self)
 
@@ -85,7 +85,7 @@ class Comparison:
 
     @cached_property
     def hypervolumes(self) -> Mapping[str, Floats]:
-        """The hypervolume of each front of ``courses``, by the run's name."""
+        """Hypervolume of each front of ``courses``, by the run's name."""
         return {
             run.name: hypervolumes(record, self.courses[run.name], self.box.reference, self.box.ideal)
             for run, record in self.evaluated
@@ -93,17 +93,17 @@ class Comparison:
 
     @property
     def evaluated(self) -> list[tuple[Run, Record]]:
-        """All runs that have results, with them."""
+        """All runs with results, each with its record."""
         return [(run, run.record) for group in self.groups for run in group.runs if run.record is not None]
 
     @property
     def moves(self) -> bool:
-        """Whether a run has several steps: searches for cascades archive their last front alone."""
+        """Whether a run has several steps. Searches for cascades have one, since they archive only their last front."""
         return any(len(course.steps) > 1 for course in self.courses.values())
 
     @cached_property
     def grid(self) -> Integers:
-        """Numbers of evaluations at which curves are put together, ascending."""
+        """Numbers of evaluations at which curves are summarized, ascending."""
         counts = np.unique(np.concatenate([course.evaluations for course in self.courses.values()]))
         return counts[thinned(len(counts), GRID)]
 
@@ -114,9 +114,10 @@ class Comparison:
 
     @cached_property
     def genes(self) -> Sequence[GeneShares]:
-        """Gene values of each group's candidates.
+        """Shares of gene values among the candidates, one per group.
 
-        Cascades of another seed's networks may have other genes: runs count that have the first one's.
+        Searches for cascades with different seeds may have different genes. Only runs with the genes of the group's
+        first run count.
         """
         found = []
         for group in self.groups:
@@ -128,7 +129,7 @@ class Comparison:
 
     @cached_property
     def attainment(self) -> Sequence[Sequence[Mapping[str, Floats]]]:
-        """The surfaces that the compared runs of each group attained: one list for each objective but the first."""
+        """Attainment surfaces of each group's compared runs: one list for each objective except the first."""
         return [
             [attainment_surfaces([self.front(run)[:, [0, other]] for run in group.counted]) for group in self.groups]
             for other in range(1, len(self.measures))
@@ -137,7 +138,8 @@ class Comparison:
     def curves(self, group: Group) -> Floats:
         """Return the hypervolume of each run of a group over ``grid``, shape (r, g).
 
-        The curve of a finished run keeps its last value; that of another one ends where the run does.
+        The curve of a finished run keeps its last value. The curve of an unfinished run ends with the run; after that
+        the values are not-a-number.
         """
         return np.array(
             [
@@ -151,19 +153,19 @@ class Comparison:
         return self._record(run).objectives[self.courses[run.name].fronts[-1]]
 
     def median_run(self, group: Group) -> Run:
-        """Return the compared run of a group whose last hypervolume is in the middle, the better one of two."""
+        """Return the compared run of a group with the median last hypervolume; of two middle runs, the better one."""
         runs = sorted(group.counted, key=lambda run: float(self.hypervolumes[run.name][-1]))
         return runs[len(runs) // 2]
 
     def measured(self, run: Run, where: str) -> Floats:
-        """Return the last front with its error on the test split or with the final weights, shape (k, m).
+        """Return the last front with the error on the test split or with the final weights, shape (k, m).
 
         Args:
-            run: One with results.
-            where: ``"test"`` or ``"final"``.
+            run: Run with results.
+            where: Kind of error, ``"test"`` or ``"final"``.
 
         Returns:
-            Not-a-number in the rows of what was not measured so.
+            Objectives; the error is not-a-number for architectures without this measurement.
         """
         record, places = self._record(run), self.courses[run.name].fronts[-1]
         found: Mapping[tuple[int, ...], Mapping[str, float]] = getattr(run, where)
@@ -182,16 +184,17 @@ class Comparison:
 def compare_runs(
     runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence[float] | None
 ) -> list[Comparison]:
-    """Return the comparisons that runs allow: one for each list of objectives and each data set.
+    """Return one comparison for each combination of objectives and data set.
 
     Args:
-        runs: At least one with results; others are left out.
-        reference: The worst corner of the box of all hypervolumes; ``None`` for what the runs say, where all say the
-            same, and else 1.01 times the worst of their initial designs.
-        ideal: The best corner; ``None`` for what the runs say, where all say the same, and else the origin.
+        runs: Runs, at least one with results. Runs without results are left out.
+        reference: Reference point of the hypervolume box; ``None`` for the point in the settings of all runs, or, if
+            they differ, 1.01 times the worst values of the initial designs.
+        ideal: Ideal point of the box; ``None`` for the point in the settings of all runs, or, if they differ, the
+            origin.
 
     Raises:
-        UserError: If a corner does not fit the objectives.
+        UserError: If a point does not fit the objectives.
     """
     names = {images_of(run): _data_name(run) for run in runs if images_of(run)}
     parts: dict[tuple[tuple[Measure, ...], str], list[Run]] = {}
@@ -230,16 +233,13 @@ def _box(runs: Sequence[Run], reference: Sequence[float] | None, ideal: Sequence
 
 
 def _agreed(runs: Sequence[Run], key: str) -> list[float] | None:
-    """Return the point that all runs' settings say, ``None`` where one says another or nothing."""
+    """Return the point that all runs have in their settings; ``None`` if they differ or a run has none."""
     said = [run.settings.get(key) for run in runs]
     return said[0] if said[0] and all(point == said[0] for point in said) else None
 
 
 def images_of(run: Run) -> str:
-    """Return what tells the images of a run from others, ``""`` where that is not known.
-
-    Cascades are measured on the images of their pool.
-    """
+    """Return the fingerprint of a run's data set, for cascades that of their pool; ``""`` if it is unknown."""
     pool = run.settings.get("pool")
     if not isinstance(pool, dict) or str(pool.get("_target_", "nas.pool.none.NoPool")).endswith(".NoPool"):
         return run.identity.get("dataset", "")
@@ -259,24 +259,28 @@ def _data_name(run: Run) -> str:
 
 
 METHOD = ("algorithm", "surrogate", "optimizer", "selector")
-"""Settings that make a search method; what else a run has is the problem that it searches."""
+"""Settings that define the search method. All other settings define the search problem."""
 
 CASCADES = ("encas", "encas_random", "ensembles", "greedy", "joint_plus")
 """Roles of searches for cascades of other runs' networks."""
 
 
 def experiments(comparison: Comparison, labels: Collection[str], together: bool) -> list[Comparison]:
-    """Return the experiments that some groups make up: parts of the comparison, each in a box of its own runs.
+    """Return the experiments of some groups: parts of the comparison, each with the hypervolume box of its own runs.
 
-    One experiment are groups that search the same problem with as many evaluations: the same supernet, space and all
-    settings but those of the method. NAT's searches on several supernets are one, as are searches for cascades with
-    each other and with the runs whose networks they choose from, and ENCAS-joint with NAT on its supernets. What is
-    in a part, and its box, do not depend on other groups.
+    Groups belong to one experiment if they search the same problem with the same number of evaluations: only settings
+    of the method differ. In addition, these groups belong together:
+
+    - NAT's searches on several supernets
+    - searches for cascades from the same networks, and the runs that these networks come from
+    - ENCAS-joint and NAT on its supernets
+
+    The content of a part and its box do not depend on the groups outside of it.
 
     Args:
         comparison: Groups of runs.
-        labels: Labels of the groups that count.
-        together: Whether all of them are one experiment.
+        labels: Labels of the groups to divide.
+        together: Whether all these groups are one experiment.
     """
     groups = [group for group in comparison.groups if group.label in labels]
     if together:
@@ -285,7 +289,7 @@ def experiments(comparison: Comparison, labels: Collection[str], together: bool)
 
 
 def _linked(groups: Sequence[Group]) -> list[list[Group]]:
-    """Return the groups in parts; two that share a mark are in one part."""
+    """Return the groups divided into parts. Two groups that share a mark are in the same part."""
     parts: list[tuple[set[str], list[Group]]] = []
     for group in groups:
         marks, members = set(_marks(group)), [group]
@@ -320,7 +324,7 @@ def _marks(group: Group) -> Iterator[str]:
 
 
 def _budget(settings: Mapping[str, Any]) -> int | None:
-    """Return the evaluations that a search is to make; ``None`` where its settings do not say."""
+    """Return the number of evaluations in the settings of a search; ``None`` if they do not contain it."""
     node = settings.get("algorithm")
     found = [node.get(name) for name in ("n_doe", "n_iter", "iterations")] if isinstance(node, dict) else []
     counts = [count for count in found if isinstance(count, int)]

@@ -1,4 +1,4 @@
-"""Fronts of runs: how they grew, how large a share of one box they dominate, and what several of them attained."""
+"""Pareto fronts of runs: their history, their hypervolumes, and attainment surfaces of several runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from nas.types import Floats
 
 @dataclass(frozen=True)
 class FrontHistory:
-    """A run after some of its steps.
+    """Pareto fronts of a run after some of its steps.
 
     Attributes:
-        steps: After which, ascending, shape (k,); the first and the last among them.
-        evaluations: Made until then, shape (k,).
-        fronts: Places in the record of what was on the front then, k arrays.
+        steps: Steps, ascending, shape (k,). The first and the last step are included.
+        evaluations: Number of evaluations up to each of these steps, shape (k,).
+        fronts: Indices into the record of the front's architectures after each of these steps, k arrays.
     """
 
     steps: Integers
@@ -27,9 +27,11 @@ class FrontHistory:
     fronts: Sequence[Integers]
 
     def lifetimes(self) -> tuple[Integers, Integers, Integers]:
-        """Return what was ever on a front: place, and the evaluations when it was first and no longer there.
+        """Return when each architecture was on the front, as three arrays.
 
-        The latter is -1 for what is on the last front.
+        Returns:
+            Indices of all architectures that were ever on a front, the number of evaluations when each entered the
+            front, and the number when it left. The last is -1 for architectures on the last front.
         """
         born, died = dict[int, int](), dict[int, int]()
         before: set[int] = set()
@@ -44,7 +46,7 @@ class FrontHistory:
 
 
 def progress(record: Record, most: int) -> FrontHistory:
-    """Return the fronts after at most ``most`` steps, evenly spaced where there are more."""
+    """Return the fronts after at most ``most`` steps, evenly spaced if the run has more."""
     steps, last = np.unique(record.step[::-1], return_index=True)
     counts = len(record.step) - last
     chosen = thinned(len(steps), most)
@@ -62,19 +64,24 @@ def progress(record: Record, most: int) -> FrontHistory:
 
 
 def thinned(n: int, most: int) -> Integers:
-    """Return at most ``most`` of the places 0 to n - 1, evenly spaced, the first and the last among them."""
+    """Return at most ``most`` of the indices 0 to n - 1, evenly spaced, including the first and the last.
+
+    Example:
+        >>> thinned(9, 3).tolist()
+        [0, 4, 8]
+    """
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def reference_point(records: Sequence[Record]) -> Floats:
-    """Return the worst of all initial designs times 1.01, shape (m,): one corner for all runs."""
+    """Return 1.01 times the worst values of all initial designs, shape (m,)."""
     worst: Floats = np.max([record.objectives[record.ok & (record.step == first_step(record))].max(axis=0)
                             for record in records], axis=0)  # fmt: skip
     return np.where(worst > 0, MARGIN * worst, worst + 1.0)
 
 
 def first_step(record: Record) -> int:
-    """Return the first step in which an evaluation succeeded."""
+    """Return the first step with a successful evaluation."""
     return int(record.step[record.ok].min())
 
 
@@ -84,13 +91,17 @@ def hypervolumes(record: Record, course: FrontHistory, reference: Floats, ideal:
 
 
 def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) -> Floats:
-    """Return a curve of steps at the numbers of evaluations in ``grid``; not-a-number where it is not.
+    """Return a step curve at the numbers of evaluations in ``grid``, shape (g,); not-a-number outside of the curve.
 
     Args:
-        evaluations: Evaluations at which the curve changes, ascending, shape (k,).
-        values: From there on, shape (k,).
-        grid: Shape (g,).
-        holds: Whether the last value stays; otherwise the curve ends there.
+        evaluations: Numbers of evaluations at which the curve changes, ascending, shape (k,).
+        values: Values of the curve from these numbers on, shape (k,).
+        grid: Numbers of evaluations, shape (g,).
+        holds: Whether the curve keeps its last value to the end of the grid.
+
+    Example:
+        >>> along(np.array([10, 20]), np.array([0.5, 0.7]), np.array([5, 15, 25]), holds=True)
+        array([nan, 0.5, 0.7])
     """
     place = np.searchsorted(evaluations, grid, side="right") - 1
     found = np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
@@ -98,7 +109,7 @@ def along(evaluations: Integers, values: Floats, grid: Integers, holds: bool) ->
 
 
 LEVELS = ("best", "median", "worst")
-"""Attained by at least one run, by at least half of them, and by all."""
+"""Names of the surfaces that at least one run, at least half of the runs, and all runs attain."""
 
 
 def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
@@ -108,7 +119,12 @@ def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
         fronts: Front of each run, shape (n_i, 2), minimized.
 
     Returns:
-        By the names in ``LEVELS`` the corners of each surface, shape (k, 2), ascending in the first objective.
+        Corners of each surface by the names in ``LEVELS``, shape (k, 2), ascending in the first objective.
+
+    Example:
+        >>> surfaces = attainment_surfaces([np.array([[1.0, 3.0]]), np.array([[2.0, 1.0]])])
+        >>> surfaces["best"].tolist(), surfaces["worst"].tolist()
+        ([[1.0, 3.0], [2.0, 1.0]], [[2.0, 3.0]])
     """
     runs = len(fronts)
     points = np.vstack([front[non_dominated(front)] for front in fronts])
@@ -124,7 +140,11 @@ def attainment_surfaces(fronts: Sequence[Floats]) -> dict[str, Floats]:
 
 
 def spread(curves: Floats) -> Floats:
-    """Return minimum, lower quartile, median, upper quartile and maximum over curves, (r, g) -> (5, g)."""
+    """Return minimum, lower quartile, median, upper quartile and maximum over curves, shape (5, g).
+
+    Args:
+        curves: Values of r curves, shape (r, g); not-a-number values are ignored.
+    """
     found = np.full((5, curves.shape[1]), np.nan)
     some = ~np.isnan(curves).all(axis=0)
     found[:, some] = np.nanquantile(curves[:, some], [0.0, 0.25, 0.5, 0.75, 1.0], axis=0)

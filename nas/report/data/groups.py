@@ -1,4 +1,4 @@
-"""Groups of runs that differ by the seed alone, and short names for them: the papers' where they have some."""
+"""Groups of runs that differ only in the seed, with short labels. Labels use the papers' names if they have one."""
 
 import json
 import re
@@ -19,21 +19,21 @@ SUPERNETS = {
     "ofa_resnet50": "OFA-ResNet50",
     "proxyless": "ProxylessNAS",
 }
-"""What the papers call supernets."""
+"""Names of supernets in the papers, by their names in the settings."""
 
 
 NUMBERS = re.compile(r"(\D+)(\d*)")
-"""Words and the numbers behind them: ``n_iter=8`` comes before ``n_iter=10``."""
+"""Words and the numbers after them, so that ``n_iter=8`` is sorted before ``n_iter=10``."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ by the seed alone.
+    """Group of runs that differ only in the seed.
 
     Attributes:
-        label: Short label that tells the group from the others; unique.
+        label: Short unique label.
         role: Role of the runs in the papers.
-        runs: Ascending in seed and name.
+        runs: Runs, sorted by seed and name.
     """
 
     label: str
@@ -42,12 +42,12 @@ class Group:
 
     @property
     def evaluated(self) -> list[Run]:
-        """The runs that have results."""
+        """Runs with results."""
         return [run for run in self.runs if run.record is not None]
 
     @property
     def counted(self) -> list[Run]:
-        """The runs whose ends are compared: the finished ones, or all with results where none is finished."""
+        """Runs whose results are compared: the finished runs, or all runs with results if none is finished."""
         finished = [run for run in self.evaluated if run.state == "finished"]
         return finished or self.evaluated
 
@@ -68,7 +68,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def _with_choices(run: Run) -> dict[str, str]:
-    """Return flat settings in which supernets go by the names that the command line gave them."""
+    """Return flat settings in which the supernet has its name on the command line."""
     flat = flat_settings(run.settings)
     supernet = run.settings.get("supernet")
     members = supernet.get("members") if isinstance(supernet, dict) else None
@@ -83,14 +83,18 @@ def _algorithm(flat: Mapping[str, str]) -> str:
 
 
 def short_labels(names: Sequence[str], settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a label for each of several groups: its name, and the first few words that tell it from equal names.
+    """Return a label for each group: its name, and words that distinguish it from groups with the same name.
 
-    A part's name says more than its settings, and a surrogate more than a data set, see ``ORDER``. What is alike in
-    all that have the same words so far is left out.
+    The name of a part is preferred to its settings, and parts are preferred in the order of ``ORDER``. A setting that
+    is equal in all groups with the same words so far is left out.
 
     Args:
         names: Names of the groups.
-        settings: Flat, one a group.
+        settings: Flat settings, one mapping per group.
+
+    Example:
+        >>> short_labels(["msunas", "msunas"], [{"algorithm.n_iter": "8"}, {"algorithm.n_iter": "10"}])
+        ['msunas, n_iter=8', 'msunas, n_iter=10']
     """
     labels = list(names)
     for name in dict.fromkeys(names):
@@ -102,7 +106,7 @@ def short_labels(names: Sequence[str], settings: Sequence[Mapping[str, str]]) ->
 
 
 def _telling(settings: Sequence[Mapping[str, str]]) -> list[list[tuple[str, str]]]:
-    """Return what tells flat settings apart: for each of them names of settings, and words for their values."""
+    """Return for each flat settings the distinguishing settings: pairs of a name and a word for the value."""
     rows = differing(settings)
     chosen: list[str] = []
     while len({_values(rows, chosen, i) for i in range(len(settings))}) < len(settings):
@@ -117,13 +121,13 @@ def _telling(settings: Sequence[Mapping[str, str]]) -> list[list[tuple[str, str]
 
 
 def _unlike(word: tuple[str, str], name: str) -> str:
-    """Return the word of a setting, behind the setting's group where it repeats the name, as ``nat`` does ``NAT``."""
+    """Return the word of a setting, with the setting's group before a word that equals the name except for case."""
     setting, said = word
     return f"{setting.partition('.')[0]} {said}" if said.casefold() == name.casefold() else said
 
 
 def _needed(rows: Mapping[str, Sequence[str]], names: Sequence[str], i: int) -> list[str]:
-    """Return those of ``names`` that tell settings ``i`` from the others that agree in the names before."""
+    """Return those of ``names`` that distinguish settings ``i`` from settings that are equal in the names before."""
     alike = list(range(len(next(iter(rows.values()), ()))))
     needed = []
     for name in names:
@@ -144,7 +148,7 @@ def _rank(name: str) -> tuple[bool, bool, int]:
 
 
 def _word(name: str, value: str) -> str:
-    """Return a setting as a person says it: ``msunas`` for its class, ``n_iter=8`` for a value."""
+    """Return a short word for a setting: ``msunas`` for a class, ``n_iter=8`` for a value."""
     parts = name.split(".")
     if name == "pool.runs" and value.startswith("["):
         return _pool_word(supernets_of(json.loads(value)))

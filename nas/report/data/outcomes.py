@@ -1,4 +1,4 @@
-"""Outcomes of runs: the numbers by which groups are compared."""
+"""Outcomes of runs: the numbers with which groups are compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from nas.report.statistics.tests import Difference, compare_all
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """One number for each run.
+    """One kind of number for all compared runs.
 
     Attributes:
         name, unit: Name and unit of the number.
-        more_is_better: Whether it is to be large.
-        values: By group and seed, of the runs whose ends are compared; of two runs with one seed the first.
+        more_is_better: Whether larger values are better.
+        values: Values by group and seed. If two runs have the same seed, the first one counts.
     """
 
     name: str
@@ -29,16 +29,16 @@ class RunOutcome:
     values: Mapping[str, Mapping[int, float]]
 
     def differences(self) -> list[Difference]:
-        """Compare every two groups; "greater" always means "better"."""
+        """Compare every pair of groups. Signs are such that "greater" means "better"."""
         sign = 1.0 if self.more_is_better else -1.0
         return compare_all({group: {s: sign * v for s, v in found.items()} for group, found in self.values.items()})
 
 
 def outcomes(comparison: Comparison) -> list[RunOutcome]:
-    """Return what is compared: hypervolumes and lowest errors, on the validation and the test split.
+    """Return the compared numbers: hypervolumes and lowest errors, on the validation and the test split.
 
-    On the test split the error is that of the architecture with the lowest error on the validation split: nothing is
-    chosen by what it does on test images. What a run did not measure is left out.
+    The error on the test split is that of the architecture with the lowest error on the validation split, so that no
+    choice depends on test images. Runs without a measurement are left out.
     """
     error = comparison.measures[0]
     named = f"lowest {error.words}"
@@ -57,9 +57,10 @@ def outcomes(comparison: Comparison) -> list[RunOutcome]:
 
 
 def paper_outcomes(comparison: Comparison, split: Literal["test", "validation"]) -> tuple[RunOutcome, RunOutcome]:
-    """Return what the papers compare by, more being better: the hypervolume and the highest accuracy on a split.
+    """Return the numbers that the papers compare: the hypervolume and the highest accuracy on a split.
 
-    On the test split the accuracy is that of the architecture with the highest one on the validation split.
+    Larger values of both are better. The accuracy on the test split is that of the architecture with the highest
+    accuracy on the validation split.
     """
     if split == "test":
         volume, error = _tested_hypervolume(comparison), _tested_error(comparison)
@@ -91,7 +92,10 @@ def _outcome(
 
 
 def _common_evaluations(comparison: Comparison) -> int | None:
-    """Return the evaluations that every compared run made, ``None`` where all made the same number."""
+    """Return the number of evaluations that all compared runs reached; ``None`` if all runs made the same number.
+
+    The result is also ``None`` if a run's first front comes after that number.
+    """
     counts = [int(comparison.courses[run.name].evaluations[-1]) for g in comparison.groups for run in g.counted]
     starts = [int(comparison.courses[run.name].evaluations[0]) for g in comparison.groups for run in g.counted]
     return min(counts) if len(set(counts)) > 1 and max(starts) <= min(counts) else None

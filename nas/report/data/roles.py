@@ -1,4 +1,4 @@
-"""Roles of groups of runs in the papers' experiments, found from their settings."""
+"""Roles of groups of runs in the papers' experiments, derived from their settings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ METHODS = {
     "joint": "ENCAS-joint",
     "joint_plus": "ENCAS-joint+",
 }
-"""What runs can be, and how the papers call it."""
+"""Names of the methods in the papers, by key."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Role:
     """Role of a group of runs.
 
     Attributes:
-        method: One of ``METHODS``, or empty.
-        supernets: Number of supernets that its networks come from, clones counted each; 0 for none.
-        clones: Whether all of these are one supernet, searched with several seeds.
-        networks: Key that tells its networks from those of other groups.
+        method: Key of ``METHODS``; empty for other methods.
+        supernets: Number of supernets that the networks come from; 0 for none. Each clone counts.
+        clones: Whether all these supernets are the same one, searched with several seeds.
+        networks: Key that is equal for groups with the same networks.
     """
 
     method: str
@@ -39,7 +39,7 @@ class Role:
     networks: str
 
     def __str__(self) -> str:
-        """Return it in the papers' words."""
+        """Return the role's name in the papers."""
         name = METHODS.get(self.method, "others")
         if self.method in ("encas", "joint", "joint_plus") and self.supernets:
             kind = "clone" if self.clones else "supernet"
@@ -48,10 +48,13 @@ class Role:
 
 
 def roles_of(runs: Sequence[Run]) -> list[Role]:
-    """Return the role of each of several groups on the same images, of each of which there is one run.
+    """Return the role of each group on the same images.
 
-    NAT on weights that stay as they are is NAT where no group adapts them, as the papers have it on ImageNet, and its
-    baseline where one does.
+    NAT with frozen weights has the role of a baseline if another group adapts its weights. Otherwise its role is NAT,
+    as in the papers on ImageNet.
+
+    Args:
+        runs: One run of each group.
     """
     roles = [_role(run) for run in runs]
     if not any(role.method == "nat" for role in roles):
@@ -91,7 +94,7 @@ def _of_cascades(run: Run, settings: Mapping[str, Any], algorithm: str) -> Role:
 
 
 def _joint_members(run: Run) -> int:
-    """Return how many supernets the joint run had whose fronts are the pool; 0 where the pool is another."""
+    """Return the number of supernets of the joint run whose fronts are the pool; 0 for another kind of pool."""
     settings = run.pool_settings()
     return _members(settings) if _module(settings, "algorithm") == "encas_joint" else 0
 
@@ -103,7 +106,7 @@ def _members(settings: Mapping[str, Any]) -> int:
 
 
 def _module(settings: Mapping[str, Any], group: str) -> str:
-    """Return the last part of the module of a group's choice, empty where there is none."""
+    """Return the last part of the module name of a group's class; empty without one."""
     node = settings.get(group)
     target = str(node.get("_target_", "")) if isinstance(node, dict) else ""
     return target.rpartition(".")[0].rpartition(".")[2]

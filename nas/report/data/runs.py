@@ -1,4 +1,4 @@
-"""Run folders: where they are, and what is in them; nothing is written to them."""
+"""Reading of run folders. Nothing is written to them."""
 
 import json
 import os
@@ -25,12 +25,12 @@ Tested = Mapping[tuple[int, ...], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Failure:
-    """An evaluation that failed.
+    """Failed evaluation.
 
     Attributes:
-        architecture: The file's name without its end, for example ``"it_3_net_1"``.
-        reason: The last line of the traceback.
-        file: With the traceback.
+        architecture: Name of the traceback file without its ending, for example ``"it_3_net_1"``.
+        reason: Last line of the traceback.
+        file: Path of the traceback file.
     """
 
     architecture: str
@@ -40,20 +40,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as its folder has it.
+    """Content of a run folder.
 
     Attributes:
-        name: The end of the folder's path that tells it from the other runs'.
-        folder: Absolute.
-        state: ``"unfinished"`` where it goes on, or was killed.
-        error: Error of a failed run, one line.
-        settings: Resolved.
-        identity: Identity of the data, the network and the space, by name.
-        record: Every evaluation; ``None`` where no step is complete.
+        name: End of the folder's path that distinguishes it from other runs.
+        folder: Absolute path of the run folder.
+        state: State of the run; ``"unfinished"`` if it is running or was killed.
+        error: Error of a failed run in one line; ``None`` without one.
+        settings: Resolved settings.
+        identity: Fingerprints of data set, weights, supernet and search space, by name.
+        record: All evaluations; ``None`` without a successful one.
         seconds: Seconds of each step by activity.
-        failures: In the order of their names.
+        failures: Failed evaluations, sorted by name.
         test, final: Metrics of the front on the test split, and with the final weights, by genome.
-        choices: The word that the command line chose for each group of settings; empty where that is not known.
+        choices: Choice of the command line for each group of settings; empty if unknown.
     """
 
     name: str
@@ -75,9 +75,10 @@ class Run:
         return int(self.settings.get("seed", 0))
 
     def pool_folders(self) -> list[Path]:
-        """Return the runs that the networks of a search for cascades come from; none where it names no runs.
+        """Return the folders of the runs in the pool of a search for cascades; empty if the settings name none.
 
-        Relative paths start where the search was started: that is the folder below which, seen from the run, they are.
+        Relative paths refer to the folder in which the search was started, which is not recorded. It is taken to be
+        the first folder that contains the first path: the working folder, or a parent folder of the run.
         """
         pool = self.settings.get("pool")
         named = pool.get("runs") if isinstance(pool, dict) else None
@@ -89,7 +90,7 @@ class Run:
         return [start / path for path in paths]
 
     def pool_settings(self) -> Mapping[str, Any]:
-        """Return the settings of the first run that networks come from; none where there is no such run."""
+        """Return the settings of the first run in the pool; empty without one."""
         for folder in self.pool_folders()[:1]:
             try:
                 return _settings(folder / "config.yaml")
@@ -99,13 +100,13 @@ class Run:
 
 
 def find_runs(patterns: Sequence[str]) -> list[Path]:
-    """Return the run folders that are meant, ascending and each once.
+    """Return the run folders that match the patterns, sorted and without duplicates.
 
     Args:
-        patterns: Run folders, folders that hold run folders at any depth, or globs of either.
+        patterns: Run folders, folders that contain run folders at any depth, or globs of either.
 
     Raises:
-        UserError: If there are none, or one of the patterns leads to none.
+        UserError: If there is no pattern, or a pattern matches no run folder.
     """
     if not patterns:
         raise UserError("runs is empty; list run folders, or folders that hold some, for example runs=[outputs]")
@@ -123,7 +124,7 @@ def find_runs(patterns: Sequence[str]) -> list[Path]:
 
 
 def _runs_below(place: Path) -> Iterator[Path]:
-    """Yield the folders of searches at ``place`` and below; what is inside a run folder is not looked at."""
+    """Yield the run folders of searches at ``place`` and below, without folders inside run folders."""
     for folder, below, files in os.walk(place):
         if "archive.jsonl" in files or {"config.yaml", "run.json"} <= set(files):
             below.clear()
@@ -133,10 +134,14 @@ def _runs_below(place: Path) -> Iterator[Path]:
 
 
 def read_run(name: str, folder: Path) -> Run:
-    """Read a run.
+    """Read a run folder.
+
+    Args:
+        name: Name of the run in the report.
+        folder: Run folder.
 
     Raises:
-        ArchiveError: If the archive or the settings are damaged or absent.
+        ArchiveError: If the settings are missing, or the settings or the archive are damaged.
     """
     settings = _settings(folder / "config.yaml")
     status, about = _facts(folder / "status.json"), _facts(folder / "run.json")
@@ -164,7 +169,7 @@ def read_run(name: str, folder: Path) -> Run:
 
 
 def _place(path: str) -> Path:
-    """Return a path that a run's settings name; as it is where its ``~`` means nothing here."""
+    """Return a path from a run's settings with ``~`` expanded; unchanged if that is not possible here."""
     try:
         return expanded(path, "pool.runs")
     except UserError:
@@ -185,7 +190,7 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 
 def _choices(path: Path) -> Mapping[str, str]:
-    """Return what Hydra noted of a command line's choices; nothing where it did not, or something else is there."""
+    """Return the command line's choices from Hydra's file; empty if the file is missing or has another format."""
     try:
         found = yaml.load(path.read_bytes(), Loader=LOADER)["hydra"]["runtime"]["choices"]
         return {str(group): str(choice) for group, choice in found.items() if choice is not None}
@@ -194,7 +199,7 @@ def _choices(path: Path) -> Mapping[str, str]:
 
 
 def _facts(path: Path) -> Mapping[str, Any]:
-    """Return what a file says about a run that is no result; nothing where it is absent or damaged."""
+    """Return the content of a JSON file of facts about a run; empty if it is missing or damaged."""
     try:
         facts = read_json(path)
     except (OSError, ValueError):
@@ -203,7 +208,7 @@ def _facts(path: Path) -> Mapping[str, Any]:
 
 
 def _front(path: Path) -> dict[str, Tested]:
-    """Return what was measured of the front beside the objectives; only a finished run has it."""
+    """Return the front's metrics on the test split and with the final weights. Only finished runs have them."""
     found: dict[str, dict[tuple[int, ...], Mapping[str, float]]] = {"test": {}, "final": {}}
     for member in _facts(path).get("front", []):
         for name, metrics in found.items():
@@ -229,13 +234,13 @@ def _failures(folder: Path) -> Iterator[Failure]:
 ABSENT = "absent"
 
 SEED = re.compile(r"(?<=[_/-])\d+/*$")
-"""What a run folder's path ends in where it tells the seed; ``ofa_w12`` does not."""
+"""Seed at the end of a run folder's path. The 12 in ``ofa_w12`` does not match."""
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that runs of one group share: those that make results, but for seeds.
+    """Return the settings that determine a run's group: all that affect results, without seeds.
 
-    A search for cascades names the runs of its own seed; a seed that such a path ends in is written as ``*``.
+    The pool of a search for cascades names runs of one seed. A seed at the end of such a path is replaced with ``*``.
     """
     found = result_settings(settings)
     pool = found.get("pool")
@@ -245,20 +250,30 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def supernets_of(paths: Sequence[str]) -> list[str]:
-    """Return a word for each run that networks come from: its folder's name, or of ``<name>/seed_*`` the name."""
+    """Return a name for each run of a pool: the last part of its path, or ``<name>`` for ``<name>/seed_*``.
+
+    Example:
+        >>> supernets_of(["outputs/alphanet/seed_*", "outputs/ofa_w12/*"])
+        ['alphanet', 'ofa_w12']
+    """
     return [next((part for part in reversed(path.split("/")) if part not in ("", "*", "seed_*")), path)
             for path in paths]  # fmt: skip
 
 
 def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that make results as texts by their names on the command line."""
+    """Return the settings that affect results as texts, by their names on the command line."""
     flat: dict[str, str] = {}
     _flatten("", decisive(settings), flat)
     return {key: value for key, value in flat.items() if not key.endswith("_partial_") and not key.startswith("task.")}
 
 
 def differing(settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return the values, one for each of ``settings``, of the names whose values are not all equal."""
+    """Return the settings whose values are not all equal: by name, one value for each of ``settings``.
+
+    Example:
+        >>> differing([{"a": "1", "b": "2"}, {"a": "1", "b": "3"}])
+        {'b': ['2', '3']}
+    """
     names = dict.fromkeys(name for flat in settings for name in flat)
     values = {name: [flat.get(name, ABSENT) for flat in settings] for name in names}
     return {name: row for name, row in values.items() if len(set(row)) > 1}

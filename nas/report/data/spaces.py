@@ -1,4 +1,4 @@
-"""Supernets and search spaces of runs, built again from their settings, without weights and data."""
+"""Supernets and search spaces of runs, rebuilt from their settings without weights and data."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,15 @@ from nas.targets import NO_OTHERS, Allowed
 
 
 class Spaces:
-    """Builds each supernet once."""
+    """Builder of the supernets and search spaces of runs. It builds each supernet once."""
 
     def __init__(self, cache: Path, allowed: Allowed = NO_OTHERS) -> None:
-        """Take the folder of what supernets download, and the classes from outside ``nas`` that runs may name."""
+        """Set the folders and the allowed classes.
+
+        Args:
+            cache: Folder of downloaded files.
+            allowed: Classes from outside ``nas`` that the settings of runs may name.
+        """
         self._cache, self._allowed = cache, allowed
         self._supernets: dict[str, Supernet] = {}
 
@@ -37,16 +42,16 @@ class Spaces:
         return self._supernets[key]
 
     def space(self, run: Run) -> SearchSpace | None:
-        """Return the space that a run searched; ``None`` where it cannot be built again, or is another one now.
+        """Return the search space of a run; ``None`` if it cannot be rebuilt or does not fit the run's genomes.
 
-        Networks of a pool are named by their numbers.
+        Networks of a pool have their numbers as names.
         """
         record = run.record
         if record is None:
             return None
         try:
             space = self._space(run, record)
-        except Exception:  # another version's run, an own supernet, data that is not on this machine, ...
+        except Exception:  # run of another version, user's own supernet, data set that is not on this machine, ...
             return None
         fits = space.names == record.genes and bool(np.all(record.genomes <= space.upper))
         return space if fits else None

@@ -1,1 +1,1 @@
-"""The report's page, tables and figures."""
+"""Page, tables and figures of a report."""

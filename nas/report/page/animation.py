@@ -1,4 +1,4 @@
-"""The front as it moves over the evaluations, as a GIF."""
+"""GIF animation of the fronts over the evaluations."""
 
 from pathlib import Path
 
@@ -17,18 +17,18 @@ from nas.types import Floats
 
 FRAMES = 30
 MILLISECONDS, LAST = 180, 2500
-"""How long a frame is shown, and the last one."""
+"""Duration of a frame, and of the last frame."""
 
 CLOUD = 400
-"""Evaluations of a run that are drawn behind its front, at most."""
+"""Largest number of evaluations of a run that are drawn behind its front."""
 
 
 def write_animation(path: Path, comparison: Comparison) -> None:
-    """Draw the front of the median run of each group after more and more evaluations: the first two objectives.
+    """Draw the front of each group's median run after increasing numbers of evaluations, in the first two objectives.
 
     Args:
-        path: The GIF file.
-        comparison: Groups of runs; the median is that of the hypervolume.
+        path: Path of the GIF file.
+        comparison: Groups of runs. The median run is the one with the median hypervolume.
     """
     grid = comparison.grid
     with printed_style():
@@ -71,7 +71,7 @@ def write_animation(path: Path, comparison: Comparison) -> None:
 
 
 def _state(comparison: Comparison, run: Run, count: int) -> tuple[Floats, Floats]:
-    """Return a sample of what a run had evaluated, and its front, (n, m) and (k, 2), after so many evaluations."""
+    """Return a sample of a run's first ``count`` evaluations, shape (n, m), and its front then, shape (k, 2)."""
     record, course = run.record, comparison.courses[run.name]
     assert record is not None
     after = int(np.searchsorted(course.evaluations, count, side="right")) - 1

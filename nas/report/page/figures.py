@@ -23,10 +23,10 @@ from nas.report.statistics.tests import number
 from nas.types import Floats
 
 SINGLE, WIDE = (3.5, 2.6), (7.2, 2.5)
-"""Inches: a column of a two-column page, and both."""
+"""Sizes of figures in inches: one column of a two-column page, and both columns."""
 
 MOST_GENES = 4
-"""Groups whose genes are in one figure, at most; the page has all."""
+"""Largest number of groups in the figure of genes. The page shows all groups."""
 
 
 def write_figures(
@@ -35,14 +35,14 @@ def write_figures(
     """Write every figure of a comparison as PDF and PNG.
 
     Args:
-        folder: Must exist.
+        folder: Existing folder for the files.
         comparison: Groups of runs.
-        pictures: Pictures of architectures; those without layers are left out.
-        texts: Texts of the rows of genes, one list a group.
-        suffix: Ending of the files' names.
+        pictures: Pictures of architectures. Those without layers are left out.
+        texts: Texts for the rows of genes, one list per group.
+        suffix: End of the files' names.
 
     Returns:
-        What each shows, by the name of its files.
+        Descriptions of the figures by file names.
     """
     said = {}
     with printed_style():
@@ -72,7 +72,7 @@ def _figures(comparison: Comparison, texts: Sequence[RowTexts]) -> Iterator[tupl
 
 
 def front_axes(axes: Axes, comparison: Comparison, other: int) -> None:
-    """Label and limit axes on which fronts are drawn: the first objective over another one."""
+    """Set labels and limits of axes for fronts: the first objective over objective ``other``."""
     shown = views(comparison)
     axes.set_ylim(*shown[0]["ends"])
     if shown[other]["log"]:
@@ -83,7 +83,7 @@ def front_axes(axes: Axes, comparison: Comparison, other: int) -> None:
 
 
 def _pairs(comparison: Comparison, draw: Callable[[Axes, int], None]) -> Figure:
-    """Draw axes for the first objective over each of the others."""
+    """Draw a figure with axes for the first objective over each of the others."""
     n = len(comparison.measures) - 1
     figure = Figure(figsize=SINGLE if n == 1 else (3.5 * n, 2.6))
     for i, axes in enumerate(np.atleast_1d(figure.subplots(1, n))):
@@ -152,7 +152,7 @@ def _attainment(comparison: Comparison) -> Figure:
 
 
 def _between(axes: Axes, best: Floats, worst: Floats, colour: str) -> None:
-    """Fill what lies between two surfaces, errors and costs of each, shape (2, k), ascending in cost."""
+    """Fill the area between two surfaces. Each has errors and costs, shape (2, k), ascending in cost."""
     costs = np.unique(np.concatenate([best[1], worst[1]]))
     costs = costs[costs >= worst[1].min()]
     low, high = (surface[0][np.searchsorted(surface[1], costs, side="right") - 1] for surface in (best, worst))

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no network, no library, no other file."""
+"""Report as one self-contained HTML page: it needs no network, no library and no other file."""
 
 import json
 import re
@@ -27,13 +27,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("chart.js", "front.js", "curves.js", "drawings.js", "start.js")
 
 LONG = 20
-"""Letters of a word that always fit into a column."""
+"""Length up to which words are never broken in a table."""
 
 SIGNS = re.compile(r"([_/=.,:-]|&[a-z#0-9]+;)")
-"""Where such a word may be broken: behind a sign, or an escaped one."""
+"""Signs after which a longer word may be broken, escaped signs included."""
 
 MOST_FAILURES = 100
-"""Failures that the page lists; all are in the tables."""
+"""Largest number of failures that the page lists. The tables contain all."""
 
 
 def render_page(
@@ -48,21 +48,21 @@ def render_page(
     files: Mapping[str, str],
     made: str,
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
-    Every text from a run folder is escaped by the template, and in the values for the charts; a policy in the page
-    lets no other script run than its own.
+    The template escapes every text from a run folder, and :func:`inert` those in the values for the charts. The page's
+    content security policy allows only its own script.
 
     Args:
-        runs: All that were read.
-        comparisons: Comparisons that have results.
-        pictures: Pictures of each comparison.
+        runs: All runs that were read.
+        comparisons: Comparisons with results.
+        pictures: Pictures of architectures for each comparison.
         papers: Hypotheses and published networks.
-        exhibits: Figures as in the papers, of each comparison.
-        texts: Texts of the rows of genes, for each group of each comparison.
-        warnings: Lines to show at the top.
-        files: Files beside the page, by path.
-        made: When and by what.
+        exhibits: Figures of the papers for each comparison.
+        texts: Texts for the rows of genes, for each group of each comparison.
+        warnings: Lines for the top of the page.
+        files: Descriptions of the report's other files, by path.
+        made: Text about the program and the time of the report.
     """
     values = [
         chart_data(comparison, drawn, said, papers.published)
@@ -98,7 +98,12 @@ def render_page(
 
 
 def breakable(cell: object) -> Markup:
-    """Return a table's cell as HTML in which words that are longer than ``LONG`` may be broken at their signs."""
+    """Return a table's cell as HTML in which words longer than ``LONG`` may be broken after signs.
+
+    Example:
+        >>> str(breakable("algorithm.surrogate=rbf"))
+        'algorithm.<wbr>surrogate=<wbr>rbf'
+    """
     words = [str(escape(word)) for word in str(cell).split(" ")]
     broken = [SIGNS.sub(r"\1<wbr>", word) if len(word) > LONG else word for word in words]
     return Markup(" ".join(broken))
@@ -111,7 +116,12 @@ def _of_papers(comparison: Comparison, exhibits: Sequence[Drawn]) -> dict[str, A
 
 
 def inert(values: Any) -> str:
-    """Return values as JSON that ends no element and opens none, whatever texts are in it."""
+    r"""Return values as JSON in which no text can open or close an HTML element.
+
+    Example:
+        >>> inert(["</script>"])
+        '["\\u003c/script\\u003e"]'
+    """
     text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -1,4 +1,4 @@
-"""Values of the page's charts, rounded and thinned; the tables hold the exact ones."""
+"""Values for the page's charts, rounded and thinned. The tables contain the exact values."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,32 +19,32 @@ from nas.run.record import Record
 from nas.types import Floats
 
 CLOUD = 1200
-"""Evaluations of a group that are drawn behind the fronts, at most."""
+"""Largest number of evaluations of a group that are drawn behind the fronts."""
 
 FRAMES = 60
-"""Pictures of the animation, at most."""
+"""Largest number of frames of the page's animation."""
 
 BINS = 40
-"""Parts that a run's iterations are put into, at most."""
+"""Largest number of bins of a run's iterations."""
 
 EXACT = 2**53
-"""Integers below are numbers in the page's script, too."""
+"""Limit below which integers are exact numbers in JavaScript."""
 
 DIGITS = 5
 
 APART = 10.0
-"""From which factor between the dearest of one group and the cheapest of another their costs are on other scales."""
+"""Ratio of one group's lowest cost to another group's highest cost above which the groups get separate panels."""
 
 
 def chart_data(
     comparison: Comparison, pictures: Sequence[Picture], texts: Sequence[RowTexts], methods: Sequence[PublishedMethod]
 ) -> dict[str, Any]:
-    """Return the values behind all charts of a comparison.
+    """Return the values for all charts of a comparison.
 
     Args:
         comparison: Groups of runs.
         pictures: Pictures of architectures.
-        texts: Texts of the rows of genes, one list a group.
+        texts: Texts for the rows of genes, one list per group.
         methods: Published networks.
     """
     grid = comparison.grid
@@ -72,10 +72,10 @@ def chart_data(
 
 
 def views(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return each objective's range in which the fronts are seen best, and whether it wants a logarithmic axis.
+    """Return the axis of each objective: its limits, and whether it is logarithmic.
 
-    That of the first objective ends above the 90th percentile of the fronts' values: what lies above is found by
-    zooming out.
+    The axis of the first objective ends a little above the 90th percentile of the fronts' values. Zooming out shows the
+    rest.
     """
     fronts = np.vstack([comparison.front(run) for run, _ in comparison.evaluated])
     found = []
@@ -91,9 +91,10 @@ def views(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def hypervolume_panels(comparison: Comparison) -> list[list[int]]:
-    """Return the groups whose curves share axes, by their places: those whose fronts cost about as much.
+    """Return panels of groups with similar costs, whose curves share axes, as lists of the groups' indices.
 
-    Cascades of models that cost a thousand times as much as the other groups' networks would leave those no height.
+    If costs differ by a factor of a thousand, as between cascades and small networks, the cheaper groups' curves would
+    have almost no height in a common panel.
     """
     fronts = [np.vstack([comparison.front(run)[:, 1:] for run in group.evaluated]) for group in comparison.groups]
     panels: list[list[int]] = []
@@ -105,13 +106,13 @@ def hypervolume_panels(comparison: Comparison) -> list[list[int]]:
 
 
 def _near(first: Floats, second: Floats) -> bool:
-    """Return whether no cost of two fronts, (n, c) and (k, c), is apart by more than a factor of ``APART``."""
+    """Return whether the costs of two fronts, (n, c) and (k, c), overlap or differ by a factor of at most ``APART``."""
     low, high = np.minimum(first.max(axis=0), second.max(axis=0)), np.maximum(first.min(axis=0), second.min(axis=0))
     return bool(np.all(high <= APART * low))
 
 
 def _attainment(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the attainment surfaces of the first objective with each other one, of the compared runs' fronts."""
+    """Return the attainment surfaces of the compared runs' fronts, in the first objective and each of the others."""
     return [
         {
             "other": other,
@@ -154,7 +155,7 @@ def _run(comparison: Comparison, group: int, run: Run) -> dict[str, Any]:
 
 
 def _cloud(group: Group) -> dict[str, Any]:
-    """Return a sample, evenly spaced in the order of evaluation, of what a group evaluated."""
+    """Return a sample of a group's evaluations, evenly spaced in the order of evaluation."""
     each = max(CLOUD // max(len(group.evaluated), 1), 1)
     values, counts, initial, total = [], [], [], 0
     for run in group.evaluated:
@@ -176,7 +177,7 @@ def _cloud(group: Group) -> dict[str, Any]:
 
 
 def quality_bins(comparison: Comparison, group: Group) -> tuple[npt.NDArray[np.float64], list[Floats]]:
-    """Return the middle of each part of the iterations, shape (b,), and quartiles there of error, rho, tau: (3, b)."""
+    """Return the mean iteration of each bin, shape (b,), and quartiles of error, rho and tau: three arrays (3, b)."""
     found = [comparison.qualities[run.name] for run in group.evaluated]
     steps = np.concatenate([steps for steps, _ in found])
     values = np.concatenate([values for _, values in found])
@@ -227,7 +228,13 @@ def _layers(picture: Picture) -> list[Mapping[str, Any]]:
 
 
 def front_line(values: Floats, other: int) -> Floats:
-    """Return what no other point dominates in the first objective and one other, shape (k, 2), by the latter."""
+    """Return the non-dominated points in the first objective and one other, shape (k, 2), ascending in the other.
+
+    Example:
+        >>> front_line(np.array([[5.0, 3.0], [9.0, 1.0], [9.5, 2.0]]), 1)
+        array([[9., 1.],
+               [5., 3.]])
+    """
     pair = values[:, [0, other]]
     pair = pair[non_dominated(pair)]
     return np.asarray(pair[np.lexsort((pair[:, 0], pair[:, 1]))])
@@ -244,7 +251,7 @@ def _compact(config: Mapping[str, Any]) -> str:
 
 
 def _short(value: float) -> float | None:
-    """Return a number with ``DIGITS`` digits that count; ``None`` for not-a-number, as JSON has it."""
+    """Return a number with ``DIGITS`` significant digits; ``None`` for not-a-number, which JSON lacks."""
     return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Architectures of a front worth a look, and what they are made of."""
+"""Selected architectures of a front, and their layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +20,16 @@ from nas.types import MILLION, Architecture, Floats
 
 @dataclass(frozen=True)
 class Picture:
-    """One architecture.
+    """Picture of one architecture.
 
     Attributes:
-        title: Why it was chosen.
-        group, run: Group and name of the run that the picture is from.
-        place: The step and the place in it, as its file is called.
-        objectives: Shape (m,).
-        config: As the original tools write it.
-        layers: Its blocks; empty where it is no network, or could not be built again.
-        note: Why there are none.
+        title: Reason for the choice, for example ``"most accurate"``.
+        group, run: Group and name of the architecture's run.
+        place: Step and index within it, as in the name of the file: ``iter_3/net_1``.
+        objectives: Objectives, shape (m,).
+        config: Architecture in the form of the original tools.
+        layers: Layers of the network; empty for a cascade, or if the network cannot be rebuilt.
+        note: Reason for missing layers; empty without one.
     """
 
     title: str
@@ -45,8 +45,8 @@ class Picture:
 def chosen_architectures(comparison: Comparison, spaces: Spaces) -> list[Picture]:
     """Return the most accurate, the most balanced and the cheapest architecture of all compared runs together.
 
-    The balanced one has the smallest largest objective, each scaled to 0..1 over the front: the solution of an
-    achievement scalarising function without a preference (Wierzbicki 1980).
+    The balanced architecture minimizes the largest objective after each objective is scaled to 0..1 over the front. It
+    is the solution of an achievement scalarizing function without a preference (Wierzbicki 1980).
     """
     members = [(group.label, run, place) for group in comparison.groups for run in group.counted
                for place in comparison.courses[run.name].fronts[-1].tolist()]  # fmt: skip
@@ -74,16 +74,19 @@ def _picture(title: str, group: str, run: Run, place: int, spaces: Spaces) -> Pi
     if not is_cascade(config):
         try:
             layers = _layers(spaces.supernet(run), record, place)
-        except Exception as error:  # another version's run, data that is not on this machine, ...
+        except Exception as error:  # run of another version, data set that is not on this machine, ...
             note = f"It could not be built again here ({type(error).__name__}: {error})".splitlines()[0]
     name = f"iter_{record.step[place]}/net_{record.index[place]}"
     return Picture(title, group, run.name, name, record.objectives[place], config, layers, note)
 
 
 def _layers(supernet: Supernet, record: Record, place: int) -> Sequence[Layer]:
-    """Build the network again, without its weights and data, and return its blocks.
+    """Rebuild the network without weights and data, and return its layers.
 
-    How many classes there are follows from the number of parameters that the run knows.
+    The number of classes follows from the number of parameters that the run recorded.
+
+    Raises:
+        ValueError: If no number of classes fits, so that the supernet must have changed.
     """
     config, metrics = (record.described[place][key] for key in ("config", "metrics"))
     architecture = Architecture(tuple(record.genomes[place].tolist()), config)

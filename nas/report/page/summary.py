@@ -1,4 +1,4 @@
-"""Texts and tables of the page about a comparison; the template escapes them."""
+"""Texts and tables of the page about a comparison. The template escapes them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,18 +31,18 @@ PARTS = (
 )
 
 APART_NEEDED = 4
-"""Values in each of two groups from which on a rank-sum test can give a p value below ``ALPHA``."""
+"""Minimum number of values in each of two groups with which a rank-sum test can give a p value below ``ALPHA``."""
 
 
 def said_of(
     comparison: Comparison, pictures: Sequence[Picture], quality: bool, together: bool = False
 ) -> dict[str, Any]:
-    """Return what the template shows of a comparison.
+    """Return the template's variables for a comparison.
 
     Args:
         comparison: Groups of runs.
         pictures: Pictures of architectures.
-        quality: Whether there is something to say about predictions.
+        quality: Whether any run has predictions of a surrogate.
         together: Whether all groups are one experiment.
     """
     groups, measures = comparison.groups, comparison.measures
@@ -80,7 +80,7 @@ def said_of(
 
 
 def title_of(comparison: Comparison) -> str:
-    """Return the objectives and the images in words."""
+    """Return a title with the objectives and the data set."""
     return f"{', '.join(m.words for m in comparison.measures)} on {comparison.data}"
 
 
@@ -163,7 +163,7 @@ def _front_note(comparison: Comparison) -> str:
 
 
 def _statistics(parts: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Return what the tests say of each experiment with several groups: a title, tables, and what is missing."""
+    """Return title, tables of tests, and a note on missing tests for each experiment with several groups."""
     said = []
     for part in parts:
         if len(part.groups) > 1:
@@ -175,7 +175,7 @@ def _statistics(parts: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 
 def _alone(parts: Sequence[Comparison]) -> str:
-    """Return which groups have nothing to be compared with."""
+    """Return a note on groups that are alone in their experiment; empty without any."""
     alone = [part.groups[0].label for part in parts if len(part.groups) == 1]
     if not alone:
         return ""
@@ -196,7 +196,7 @@ def _table(outcome: RunOutcome) -> Table:
 
 
 def _missing(found: Sequence[RunOutcome]) -> str:
-    """Return why groups are not compared, empty where all of them are."""
+    """Return the reason why some groups are not compared; empty if all are."""
     sizes = [len(values) for outcome in found for values in outcome.values.values() if values]
     pairs = [len([values for values in outcome.values.values() if values]) for outcome in found]
     if all(len(outcome.differences()) == n * (n - 1) // 2 for outcome, n in zip(found, pairs, strict=True)):
@@ -229,7 +229,7 @@ def _picture(comparison: Comparison, picture: Picture) -> dict[str, Any]:
 
 
 def mean_seconds(group: Group) -> Mapping[str, float]:
-    """Return the seconds that a run of a group spent on each activity, as a mean over those that recorded some."""
+    """Return the mean seconds of a group's runs by activity, over runs that recorded their times."""
     timed = [run for run in group.evaluated if run.seconds]
     names = dict.fromkeys(name for run in timed for step in run.seconds.values() for name in step)
     ordered = sorted(names, key=lambda name: ACTIVITIES.index(name) if name in ACTIVITIES else len(ACTIVITIES))
@@ -273,7 +273,7 @@ def _settings(groups: Sequence[Group]) -> Table:
 
 
 def runs_table(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Table:
-    """Return all runs, those without results too."""
+    """Return a table of all runs, including those without results."""
     home = {r.name: (c, g.label) for c in comparisons for g in c.groups for r in g.runs}
     head = ["run", "group", "seed", "state", "evaluations", "failed", "hypervolume", "front", "what ended it", "folder"]
     rows = []

@@ -1,4 +1,4 @@
-"""The report as tables for other programs: CSV and Parquet, values as they were measured."""
+"""Tables of a report for other programs, as CSV and Parquet, with unrounded values."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from nas.run.record import Record
 from nas.types import LARGEST
 
 EVALUATIONS = "evaluations"
-"""The one table that is written as Parquet alone: as text it would be hundreds of megabytes."""
+"""Table that is written only as Parquet. As text it would have hundreds of megabytes."""
 
 
 def write_tables(
@@ -32,17 +32,17 @@ def write_tables(
     papers: Papers,
     texts: Sequence[Sequence[RowTexts]],
 ) -> dict[str, str]:
-    """Write all tables into a folder, which must exist.
+    """Write all tables into a folder.
 
     Args:
-        folder: Folder to write to.
-        runs: All that were read.
-        comparisons: Comparisons that have results.
+        folder: Existing folder for the files.
+        runs: All runs that were read.
+        comparisons: Comparisons with results.
         papers: Hypotheses and published networks.
-        texts: Texts of the rows of genes, for each group of each comparison.
+        texts: Texts for the rows of genes, for each group of each comparison.
 
     Returns:
-        What is in each, by the name of its files.
+        Descriptions of the tables by file names.
     """
     said = {}
     for name, what, table in _tables(runs, comparisons, papers, texts):
@@ -89,13 +89,13 @@ def _tables(
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return a table of rows, whose columns are those of any row."""
+    """Return a table whose columns are all keys of the rows."""
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:
-    """Return the values of a column; as texts where a number, such as a seed of an old run, has more than 64 bits."""
+    """Return the values of a column, as texts if an integer exceeds 64 bits, as seeds of old runs may."""
     if any(isinstance(value, int) and not -LARGEST <= value <= LARGEST for value in values):
         return [None if value is None else str(value) for value in values]
     return values

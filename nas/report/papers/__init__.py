@@ -1,1 +1,1 @@
-"""The papers' hypotheses, figures and published networks."""
+"""Hypotheses and figures of the papers, and published networks of other methods."""

@@ -1,4 +1,4 @@
-"""The papers' figures, drawn from runs: fronts with their spread over seeds, and the impact of supernets' number."""
+"""Figures of the papers, drawn from runs: fronts with their spread over seeds, and the impact of the supernets' number."""
 
 import io
 from base64 import b64encode
@@ -32,7 +32,12 @@ PUBLISHED_COLOURS = ("#444444", "#7a7a7a", "#9a6a3a", "#5a7a5a", "#6a5a8a")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure for the page: its title, and its picture as a ``data:`` address."""
+    """Figure for the page.
+
+    Attributes:
+        title: Title of the figure.
+        address: Picture as a ``data:`` URL.
+    """
 
     title: str
     address: str
@@ -41,16 +46,16 @@ class Drawn:
 def write_exhibits(
     folder: Path, comparison: Comparison, methods: Sequence[PublishedMethod], suffix: str
 ) -> tuple[dict[str, str], list[Drawn]]:
-    """Write what the papers show and these runs allow, as PDF and PNG.
+    """Write those figures of the papers for which the runs suffice, as PDF and PNG.
 
     Args:
-        folder: Must exist.
+        folder: Existing folder for the files.
         comparison: Groups of runs.
         methods: Published networks.
-        suffix: Ending of the files' names.
+        suffix: End of the files' names.
 
     Returns:
-        What each shows, by the name of its files, and the same for the page.
+        Titles of the figures by file names, and the figures for the page.
     """
     said, drawn = {}, []
     with printed_style(**{"svg.hashsalt": "nas"}):
@@ -96,13 +101,18 @@ def _fronts(comparison: Comparison, fronts: Fronts) -> Figure:
 
 
 def spread_over_seeds(fronts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return the least and the most over runs of the lowest error within a cost.
+    """Return the range over runs of the lowest error at each cost.
 
     Args:
-        fronts: Errors and costs of each run, shape (k, 2).
+        fronts: Errors and costs of each run's front, shape (k, 2).
 
     Returns:
-        Costs, ascending from where every run has a network, least and most: shape (c,) each.
+        Costs in ascending order, from the first cost at which every run has a network; the smallest and the largest
+        error at each cost; shape (c,) each.
+
+    Example:
+        >>> spread_over_seeds([np.array([[9.0, 1.0], [5.0, 3.0]]), np.array([[8.0, 2.0]])])
+        (array([2., 3.]), array([8., 5.]), array([9., 8.]))
     """
     start = max(float(front[:, 1].min()) for front in fronts)
     costs = np.unique(np.concatenate([front[:, 1] for front in fronts]))
@@ -119,7 +129,7 @@ def _published(axes: Axes, methods: Sequence[PublishedMethod]) -> None:
 
 
 def _limits(axes: Axes, comparison: Comparison, fronts: Sequence[Floats], methods: Sequence[PublishedMethod]) -> None:
-    """End the error above its 90th percentile, and the costs with the runs', or just behind published networks."""
+    """Set the limits: errors up to the 90th percentile, costs up to the runs' or those of nearby published networks."""
     errors, costs = np.vstack(fronts).T
     low, high = float(errors.min()), float(np.percentile(errors, 90))
     near = [m.values[m.values[:, 1] <= 1.5 * costs.max()] for m in methods if flops_column(comparison) == 1]

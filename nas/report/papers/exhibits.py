@@ -1,4 +1,4 @@
-"""The papers' figures and tables: which groups of runs belong on each, and the values on them."""
+"""Figures and tables of the papers: the groups of runs on each, and their values."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ Split = Literal["test", "validation"]
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Fronts to look at together.
+    """Description of a figure of fronts.
 
     Attributes:
-        name: Name of its files.
-        title: Title, with the place of the corresponding figure in the papers.
-        sides: Which groups; those that are there are shown.
-        least: Minimum number of different sides.
-        published: Whether other methods' networks belong on it, without which it is not shown.
-        about: Methods without any of which it is not shown; empty for any.
-        alike: Whether only groups that choose from the networks of the last side's groups are shown.
+        name: Name of the figure's files.
+        title: Title, with the number of the corresponding figure in the papers.
+        sides: Groups that are shown if they exist.
+        least: Minimum number of sides with groups.
+        published: Whether the figure includes networks of other methods and needs at least one.
+        about: Methods of which at least one must be shown; empty for no such condition.
+        alike: Whether only groups with the same networks as the last side's groups are shown.
     """
 
     name: str
@@ -91,7 +91,7 @@ EXHIBITS = (
 
 @dataclass(frozen=True)
 class Shown:
-    """A group of runs on a figure, and what it is called there."""
+    """Group of runs on a figure, with its label there."""
 
     group: Group
     label: str
@@ -99,12 +99,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Fronts:
-    """One figure of fronts.
+    """Content of one figure of fronts.
 
     Attributes:
-        exhibit: Exhibit that is drawn.
-        shown: At least one group.
-        published: Other methods' networks on it.
+        exhibit: Description of the figure.
+        shown: Groups on the figure, at least one.
+        published: Networks of other methods on the figure.
     """
 
     exhibit: Exhibit
@@ -114,7 +114,13 @@ class Fronts:
 
 @dataclass(frozen=True)
 class Line:
-    """Hypervolumes over the number of supernets: ``values`` has those of all seeds for each of ``supernets``."""
+    """Line of hypervolumes over the number of supernets.
+
+    Attributes:
+        label: Label of the line.
+        supernets: Numbers of supernets, ascending.
+        values: Hypervolumes of all seeds for each of these numbers.
+    """
 
     label: str
     supernets: Sequence[int]
@@ -123,7 +129,15 @@ class Line:
 
 @dataclass(frozen=True)
 class MethodAccuracy:
-    """The highest accuracy of each run of a group, percent, and the hypervolume, by seed, shape (n,) each."""
+    """Highest accuracies and hypervolumes of a group's runs.
+
+    Attributes:
+        role: Name of the group's role in the papers.
+        group: Label of the group.
+        seeds: Seeds of the runs, length n.
+        accuracy: Highest accuracy of each run in percent, shape (n,).
+        hypervolume: Hypervolume of each run, 0 to 1, shape (n,).
+    """
 
     role: str
     group: str
@@ -133,7 +147,7 @@ class MethodAccuracy:
 
 
 def split_of(comparison: Comparison) -> Split:
-    """Return ``"test"`` where the fronts of all compared runs were measured on test images, as in the papers."""
+    """Return ``"test"`` if the fronts of all compared runs were measured on test images, else ``"validation"``."""
     fronts = [comparison.measured(run, "test") for group in comparison.groups for run in group.counted]
     return "test" if not any(np.isnan(front).any() for front in fronts) else "validation"
 
@@ -145,14 +159,14 @@ def front_on(comparison: Comparison, run: Run, split: Split) -> Floats:
 
 
 def middle_run(comparison: Comparison, group: Group, split: Split) -> Run:
-    """Return the compared run of a group whose hypervolume on a split is in the middle, the better one of two."""
+    """Return the compared run of a group with the median hypervolume on a split; of two middle runs, the better one."""
     box = comparison.box
     volumes = [hypervolume(front_on(comparison, run, split), box.reference, box.ideal) for run in group.counted]
     return group.counted[int(np.argsort(volumes, kind="stable")[len(volumes) // 2])]
 
 
 def figures_of(comparison: Comparison, methods: Sequence[PublishedMethod]) -> Iterator[Fronts]:
-    """Yield the figures of fronts that the papers have and these runs allow."""
+    """Yield those figures of fronts in the papers for which the runs suffice."""
     roles = {group.label: group.role for group in comparison.groups}
     volume = paper_outcomes(comparison, split_of(comparison))[0]
     groups = {group.label: group for group in comparison.groups}
@@ -180,7 +194,7 @@ def figures_of(comparison: Comparison, methods: Sequence[PublishedMethod]) -> It
 
 
 def _names(labels: Sequence[str], best: Collection[str], roles: Mapping[str, Role]) -> list[str]:
-    """Return the groups' names on a figure: the role, or the label where others have the role too."""
+    """Return the groups' names on a figure: the role, or the label if several groups have the role."""
     said = [str(roles[label]) for label in labels]
     names = [label if said.count(role) > 1 else role for label, role in zip(labels, said, strict=True)]
     return [f"{name} (best)" if label in best else name for label, name in zip(labels, names, strict=True)]
@@ -195,9 +209,9 @@ LINES = (
 
 
 def impact_of_supernets(comparison: Comparison) -> list[Line]:
-    """Return the hypervolumes over the number of supernets; nothing where no method has two different numbers.
+    """Return the hypervolumes over the number of supernets; empty if no method has two different numbers.
 
-    Of several groups of a method with one number of supernets, the one with the best median is taken.
+    If several groups of a method have the same number of supernets, the one with the best median is taken.
     """
     volume = paper_outcomes(comparison, split_of(comparison))[0]
     roles = {group.label: group.role for group in comparison.groups}
@@ -212,7 +226,7 @@ def impact_of_supernets(comparison: Comparison) -> list[Line]:
 
 
 def highest_accuracies(comparison: Comparison) -> list[MethodAccuracy]:
-    """Return a row for each group that has a part in the papers, the highest accuracy first."""
+    """Return a row for each group whose method is in the papers, highest median accuracy first."""
     volume, accuracy = paper_outcomes(comparison, split_of(comparison))
     rows = [
         MethodAccuracy(str(group.role), group.label, list(accuracy.values[group.label]),

@@ -1,9 +1,9 @@
-"""The papers' hypotheses, tested on the runs that are there.
+"""Tests of the papers' hypotheses on the runs of a report.
 
-One-sided signed-rank tests over pairs of equal seeds, of the hypervolume and of the highest accuracy; where there are
-several kinds of images also over all of them together, as ENCAS's authors do. The tests of one source on one experiment
-are a family and are corrected together by Holm's method, whatever else is in the report. Hypervolumes are in the box of
-the experiment's own runs.
+The tests are one-sided signed-rank tests of the hypervolume and of the highest accuracy, over pairs of equal seeds. If
+there are several data sets, the pairs of all data sets are also tested together, as ENCAS's authors do. The tests of
+one source on one experiment are a family and are corrected together by Holm's method, independent of the rest of the
+report. Hypervolumes are in the box of the experiment's own runs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,14 +25,25 @@ from nas.types import Floats
 PAPERS = Path(__file__).with_name("hypotheses.yaml")
 
 LEAST_PAIRS = pairs_needed(sides=1)
-"""Pairs of seeds below which nothing is tested: no p value could be below ``ALPHA``."""
+"""Minimum number of pairs for a test. With fewer pairs no p value can be below ``ALPHA``."""
 
 TOGETHER = "all images together"
 
 
 @dataclass(frozen=True)
 class Side:
-    """Groups of one side of a hypothesis; see ``hypotheses.yaml``."""
+    """Groups on one side of a hypothesis; see ``hypotheses.yaml``.
+
+    Attributes:
+        method: Key of :data:`nas.report.data.roles.METHODS`.
+        supernets: Number of supernets; ``None`` for any number.
+        clones: Whether the supernets are clones of one supernet.
+        best: Whether only the group with the best median hypervolume counts.
+
+    Example:
+        >>> Side("encas", 5, clones=False, best=False).takes(Role("encas", 5, False, ""))
+        True
+    """
 
     method: str
     supernets: int | None
@@ -40,13 +51,21 @@ class Side:
     best: bool
 
     def takes(self, role: Role) -> bool:
-        """Whether a group with this role is meant."""
+        """Return whether a group with this role is on this side."""
         return (role.method, role.clones) == (self.method, self.clones) and self.supernets in (None, role.supernets)
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The first is better than the second; see ``hypotheses.yaml``."""
+    """Claim that the first side is better than the second; see ``hypotheses.yaml``.
+
+    Attributes:
+        name: Text of the claim.
+        first, second: Sides of the claim.
+        alike: Properties that two compared groups must have in common, ``networks`` or ``supernets``.
+        split: Split of the compared numbers.
+        source: Source of the claim.
+    """
 
     name: str
     first: Side
@@ -56,11 +75,11 @@ class Hypothesis:
     source: str
 
     def pairs(self, comparison: Comparison, volume: RunOutcome) -> list[tuple[str, str, str]]:
-        """Return the groups to compare: what the hypothesis says of them, and their labels.
+        """Return the pairs of groups to compare: the text of the claim and the two labels.
 
         Args:
             comparison: Comparison of runs.
-            volume: The hypervolumes, which say what is best.
+            volume: Hypervolumes, which determine the best group of a side.
         """
         roles = {group.label: group.role for group in comparison.groups}
         firsts, seconds = (chosen(side, roles, volume) for side in (self.first, self.second))
@@ -77,15 +96,15 @@ class Tested:
     """Test result of a hypothesis.
 
     Attributes:
-        hypothesis, data, outcome: Name of the hypothesis, its images, and the number that is tested.
+        hypothesis, data, outcome: Name of the hypothesis, data set, and name of the tested number.
         first, second: Labels of the groups.
-        pairs: Seeds in common.
-        median_first, median_second: Medians of the number; more is better.
-        difference: The median of the pairs' differences, first less second.
-        effect: See :func:`nas.report.statistics.a12`.
-        p: One-sided.
-        p_holm: Corrected for the number of tests in the family.
-        family, family_size: Name and number of the tests that are corrected together.
+        pairs: Number of common seeds.
+        median_first, median_second: Medians of the number; larger is better.
+        difference: Median of the pairs' differences, first minus second.
+        effect: Effect size, see :func:`nas.report.statistics.tests.a12`.
+        p: One-sided p value.
+        p_holm: One-sided p value, corrected for the number of tests in the family.
+        family, family_size: Name of the family and number of its tests, which are corrected together.
         best: Whether a side is the best of several groups.
         source: Source of the claim.
     """
@@ -109,7 +128,7 @@ class Tested:
 
     @property
     def verdict(self) -> str:
-        """Whether the claim holds, in words."""
+        """Result of the test as text."""
         if self.p_holm < ALPHA:
             return "holds"
         return "not shown" if self.difference >= 0 else "not shown, the other way round"
@@ -117,7 +136,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Untested:
-    """A hypothesis whose groups are there, with fewer pairs of seeds than ``LEAST_PAIRS``."""
+    """Hypothesis whose groups exist but have fewer than ``LEAST_PAIRS`` pairs of seeds."""
 
     hypothesis: str
     family: str
@@ -126,7 +145,7 @@ class Untested:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Values of two groups by seed, shape (n, 2), and what is compared by them."""
+    """Values of two groups by seed, shape (n, 2), for one hypothesis and one outcome."""
 
     hypothesis: Hypothesis
     said: str
@@ -139,10 +158,17 @@ class _Pairs:
 
 
 def read_hypotheses(which: str) -> list[Hypothesis]:
-    """Return the papers' hypotheses (``papers``), none (``none``), or those of a file.
+    """Return hypotheses to test.
+
+    Args:
+        which: Choice of hypotheses: ``papers``, ``none`` or the path of a YAML file like ``hypotheses.yaml``.
 
     Raises:
-        UserError: If the file cannot be read, or says something else.
+        UserError: If the file cannot be read or has another format.
+
+    Example:
+        >>> read_hypotheses("none"), len(read_hypotheses("papers")) > 0
+        ([], True)
     """
     if which == "none":
         return []
@@ -182,12 +208,12 @@ def _side(entry: Mapping[str, Any]) -> Side:
 
 
 def chosen(side: Side, roles: Mapping[str, Role], volume: RunOutcome) -> list[str]:
-    """Return the labels of the groups that are meant, of those that have a hypervolume.
+    """Return the labels of a side's groups, without groups that have no hypervolume.
 
     Args:
-        side: Which groups.
-        roles: By label.
-        volume: Hypervolumes, by which the best is found.
+        side: Side of a hypothesis.
+        roles: Roles of all groups by label.
+        volume: Hypervolumes, which determine the best group.
     """
     found = [label for label, role in roles.items() if side.takes(role) and volume.values[label]]
     if side.best and found:
@@ -198,10 +224,10 @@ def chosen(side: Side, roles: Mapping[str, Role], volume: RunOutcome) -> list[st
 def examine(
     hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison], together: bool = False
 ) -> tuple[list[Tested], list[Untested]]:
-    """Test what the runs have both sides of; the order is that of the sources, the images and the hypotheses.
+    """Test the hypotheses for which the runs have both sides, in the order of sources, data sets and hypotheses.
 
-    Where a source's hypotheses have pairs of groups on several kinds of images, the pairs of all are tested together,
-    too: that is a family of its own.
+    If a source's hypotheses have pairs of groups on several data sets, the pairs of all data sets are also tested
+    together, as a family of their own.
 
     Args:
         hypotheses: Hypotheses to test.
@@ -209,7 +235,7 @@ def examine(
         together: Whether all groups of a comparison are one experiment.
 
     Returns:
-        What was tested, and what has too few pairs of seeds.
+        Test results, and the hypotheses with too few pairs of seeds.
     """
     tested: list[Tested] = []
     untested: list[Untested] = []
@@ -231,7 +257,7 @@ def examine(
 def _families(
     source: str, hypotheses: Sequence[Hypothesis], comparisons: Sequence[Comparison], together: bool
 ) -> list[tuple[str, list[_Pairs]]]:
-    """Return what a source's hypotheses are about: of each experiment a name of its own, and the pairs."""
+    """Return a unique name and the pairs of each experiment to which a source's hypotheses apply."""
     found = []
     for comparison in comparisons:
         sides = [side for hypothesis in hypotheses for side in (hypothesis.first, hypothesis.second)]
@@ -251,7 +277,7 @@ def _short(source: str) -> str:
 
 
 def _pairs(hypothesis: Hypothesis, comparison: Comparison) -> list[_Pairs]:
-    """Return the values that a hypothesis is about in one experiment, for each two groups and each number."""
+    """Return the values for a hypothesis in one experiment, for each pair of groups and each outcome."""
     outcomes = paper_outcomes(comparison, hypothesis.split)
     objectives = tuple(measure.words for measure in comparison.measures[1:])
     found = []
@@ -264,7 +290,7 @@ def _pairs(hypothesis: Hypothesis, comparison: Comparison) -> list[_Pairs]:
 
 
 def _pooled(found: Sequence[_Pairs]) -> Iterator[_Pairs]:
-    """Yield the pairs of all kinds of images together, where there are several."""
+    """Yield the pairs of all data sets together, for hypotheses with several data sets."""
     for said, outcome in dict.fromkeys((one.said, one.outcome) for one in found):
         parts = [one for one in found if (one.said, one.outcome) == (said, outcome)]
         values = np.vstack([part.values for part in parts])
@@ -273,7 +299,7 @@ def _pooled(found: Sequence[_Pairs]) -> Iterator[_Pairs]:
 
 
 def _corrected(family: str, pairs: Sequence[_Pairs]) -> list[Tested]:
-    """Test the pairs of a family, corrected for their number."""
+    """Test the pairs of a family, with correction for the number of tests."""
     p = [signed_rank(one.values[:, 0], one.values[:, 1], "greater") for one in pairs]
     return [_tested(family, len(pairs), *row) for row in zip(pairs, p, holm(p), strict=True)]
 

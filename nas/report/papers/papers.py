@@ -1,4 +1,4 @@
-"""The papers' hypotheses and published networks as a report needs them, and their tables in words."""
+"""Part of a report about the papers: results of hypotheses, published networks, and their tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from nas.types import Floats
 HEAD = ("hypothesis", "by", "found", "p, Holm", "family", "tests", "p", "pairs", "difference", "A12",
         "median of first", "median of second", "first", "second")  # fmt: skip
 PRINTED = ("hypothesis", "by", "found", "p, Holm", "family", "tests", "pairs", "difference")
-"""Columns that fit in a terminal."""
+"""Columns that are printed in the terminal."""
 
 
 Table = dict[str, Any]
-"""``head``, ``rows`` and which columns are ``numbers``."""
+"""Table with the keys ``head``, ``rows`` and ``numbers``, the indices of numeric columns."""
 
 
 @dataclass(frozen=True)
 class Papers:
-    """Part of a report about the papers: figures, accuracies and hypotheses.
+    """Part of a report about the papers.
 
     Attributes:
-        tested: Hypotheses that these runs have both sides of.
-        untested: Those of which they have too few pairs of seeds.
-        published: Other methods' networks to show.
+        tested: Test results of the hypotheses for which the runs have both sides.
+        untested: Hypotheses with too few pairs of seeds.
+        published: Networks of other methods.
         together: Whether all groups on the same images are one experiment.
     """
 
@@ -42,23 +42,23 @@ class Papers:
 
 
 def papers_of(comparisons: Sequence[Comparison], hypotheses: str, published: bool, together: bool = False) -> Papers:
-    """Return what there is to say.
+    """Test the hypotheses and return the part of a report about the papers.
 
     Args:
         comparisons: Comparisons of runs.
-        hypotheses: ``papers``, ``none`` or a file.
-        published: Whether other methods' networks are shown.
+        hypotheses: Hypotheses to test: ``papers``, ``none`` or a YAML file.
+        published: Whether networks of other methods are shown.
         together: Whether all groups on the same images are one experiment.
 
     Raises:
-        UserError: If the file cannot be read or says something else.
+        UserError: If the file cannot be read or has another format.
     """
     tested, untested = examine(read_hypotheses(hypotheses), comparisons, together)
     return Papers(tested, untested, published_methods() if published else (), together)
 
 
 def hypotheses_table(papers: Papers) -> Table:
-    """Return a row for each test, and notes."""
+    """Return a table with one row per test, and notes."""
     rows = [[t.hypothesis, t.outcome, t.verdict, p_value(t.p_holm), t.family, t.family_size, p_value(t.p), t.pairs,
              f"{t.difference:+.3g}", f"{t.effect:.2f}", number(t.median_first), number(t.median_second), t.first,
              t.second] for t in papers.tested]  # fmt: skip
@@ -99,7 +99,7 @@ def _notes(papers: Papers) -> list[str]:
 
 
 def accuracies_table(comparison: Comparison) -> Table:
-    """Return the highest accuracy and the hypervolume of each method, as the papers list them."""
+    """Return a table of the highest accuracy and the hypervolume of each method, as in the papers."""
     split = split_of(comparison)
     head = ["method", "group", "runs", f"highest accuracy, {split} (%)", "mean and st.dev.", f"hypervolume, {split}",
             "mean and st.dev."]  # fmt: skip
@@ -123,7 +123,7 @@ def _spread(values: Floats) -> tuple[str, str]:
 
 
 def printed_hypotheses(papers: Papers) -> list[str]:
-    """Return the table and its notes as lines of text."""
+    """Return the table of hypotheses and its notes as lines of text."""
     table = hypotheses_table(papers)
     if not table["rows"]:
         return list(table["notes"])

@@ -1,4 +1,4 @@
-"""PublishedMethod networks of other methods, to look at beside the fronts of runs."""
+"""Published networks of other methods, for comparison with the fronts of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,21 @@ from nas.types import Floats
 SOURCES = Path(__file__).with_name("published.yaml")
 
 SAME_TEST_IMAGES = {"imagenetv2": "imagenet"}
-"""Data sets whose test split is that of another one."""
+"""Data sets with the test split of another data set, by name."""
 
 
 @dataclass(frozen=True)
 class PublishedMethod:
-    """Networks of one method.
+    """Published networks of one method.
 
     Attributes:
-        method, data, source: Its name, on which images, and where the numbers were read.
-        names: Names of the networks.
-        values: Top-1 error on the test images in percent and millions of multiply-adds, shape (n, 2).
+        method, data, source: Name of the method, name of the data set, and source of the numbers.
+        names: Names of the networks, length n.
+        values: Top-1 error on the test split in percent, and millions of multiply-adds, shape (n, 2).
+
+    Example:
+        >>> [method.values.shape[1] for method in published_methods()][0]
+        2
     """
 
     method: str
@@ -37,7 +41,7 @@ class PublishedMethod:
 
 @cache
 def published_methods() -> tuple[PublishedMethod, ...]:
-    """Return all of ``published.yaml``."""
+    """Return all methods in ``published.yaml``."""
     found = []
     for entry in yaml.safe_load(SOURCES.read_text()):
         networks = entry["networks"]
@@ -47,12 +51,12 @@ def published_methods() -> tuple[PublishedMethod, ...]:
 
 
 def flops_column(comparison: Comparison) -> int | None:
-    """Return which objective the multiply-adds are; ``None`` where they, or the error, are none."""
+    """Return the index of the FLOPs among the objectives; ``None`` if FLOPs or the top-1 error is no objective."""
     names = [measure.name for measure in comparison.measures]
     return names.index("flops") if "flops" in names[1:] and names[0] == TOP1_ERROR.name else None
 
 
 def published_for(comparison: Comparison, methods: Sequence[PublishedMethod]) -> list[PublishedMethod]:
-    """Return what was published on the test images of a comparison whose objectives are error and multiply-adds."""
+    """Return the methods with published results on a comparison's test split; empty without FLOPs as an objective."""
     data = SAME_TEST_IMAGES.get(comparison.data, comparison.data)
     return [method for method in methods if method.data == data and flops_column(comparison) is not None]

@@ -1,4 +1,4 @@
-"""Gene values of candidates by iteration, which show where a search converges."""
+"""Shares of gene values among candidates by iteration. They show whether and where a search converges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from nas.space.base import SearchSpace
 from nas.types import Floats
 
 MOST_VALUES = 8
-"""Rows of a gene; genes with more values have neighbours counted together."""
+"""Largest number of rows of a gene. For genes with more values, neighboring values share a row."""
 
 
 RowTexts = Sequence[Sequence[str]]
-"""What the rows of each gene stand for, see :func:`row_texts`."""
+"""Texts for the rows of each gene, see :func:`row_texts`."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class GeneShares:
     """Shares of gene values among candidates.
 
     Attributes:
-        genes: Names, length d.
-        widths: Number of neighboring values that each row of a gene counts together, length d.
-        steps: First step of each of the c columns; the last column is the final fronts.
-        shares: Shares of the candidates in each column for the rows of each gene, shape (rows, c), 0 to 1.
+        genes: Names of the genes, length d.
+        widths: Number of neighboring values per row of each gene, length d.
+        steps: First step of each column except the last, which is the final fronts, shape (c - 1,).
+        shares: Shares of the candidates in each column, 0 to 1: for each gene shape (rows, c).
     """
 
     genes: tuple[str, ...]
@@ -35,11 +35,16 @@ class GeneShares:
 
 
 def row_texts(found: GeneShares, space: SearchSpace | None) -> list[list[str]]:
-    """Return what the rows of each gene stand for, the lowest first: a value, or the first and the last of several.
+    """Return a text for each row of each gene, lowest value first: one value, or the first and last of several.
 
     Args:
-        found: The shares, which say how many rows there are.
-        space: Search space of the runs; ``None`` for the numbers of the values.
+        found: Shares of gene values.
+        space: Search space of the runs, which gives names of values; ``None`` for numbers.
+
+    Example:
+        >>> shares = GeneShares(("depth",), (2,), np.array([0]), [np.ones((2, 2))])
+        >>> row_texts(shares, None)
+        [['0 to 1', '2 to 3']]
     """
     texts = []
     for gene, (width, shares) in enumerate(zip(found.widths, found.shares, strict=True)):
@@ -51,12 +56,12 @@ def row_texts(found: GeneShares, space: SearchSpace | None) -> list[list[str]]:
 
 
 def gene_shares(records: Sequence[Record], fronts: Sequence[Integers], columns: int) -> GeneShares:
-    """Return the shares of all gene values among new candidates, iterations put together to so many columns.
+    """Return the shares of all gene values among new candidates, with iterations combined into columns.
 
     Args:
-        records: Records of the runs of a group, all of one space.
-        fronts: Places of their final fronts.
-        columns: Most columns beside that of the fronts.
+        records: Records of a group's runs, all of one search space.
+        fronts: Indices of the final front in each record.
+        columns: Largest number of columns in addition to that of the fronts.
     """
     last = max(int(record.step.max()) for record in records)
     edges = np.unique(np.concatenate([[0], np.linspace(1, last + 1, columns).round().astype(np.int64)]))[: columns + 1]

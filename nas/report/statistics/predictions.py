@@ -1,4 +1,4 @@
-"""Quality of a surrogate's predictions, step by step, of a finished record."""
+"""Quality of a surrogate's predictions in each step of a recorded run."""
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
@@ -7,16 +7,16 @@ from nas.run.record import Integers, Record
 from nas.types import Floats
 
 FEW = 40
-"""Candidates of a step up to which all their pairs are looked at, for all steps at once; with more, step by step."""
+"""Largest number of candidates per step for which correlations of all steps are computed at once, from all pairs."""
 
 
 def prediction_quality(record: Record) -> tuple[Integers, Floats]:
-    """Return how the predictions of new candidates agreed with their evaluations, step by step.
+    """Return the agreement of predictions with evaluations among the new candidates of each step.
 
     Returns:
-        The steps with at least two predicted candidates, shape (s,), and root-mean-square error (in the unit of the
-        first objective), Spearman's rho and Kendall's tau-b of each, shape (s, 3); correlations are not-a-number
-        where nothing varies.
+        Steps with at least two predicted candidates, shape (s,); and for each of them root-mean-square error (in the
+        unit of the first objective), Spearman's rho and Kendall's tau-b, shape (s, 3). Correlations are not-a-number
+        if predictions or evaluations do not vary.
     """
     used = record.ok & record.fresh & ~np.isnan(record.predicted)
     steps, place, counts = np.unique(record.step[used], return_inverse=True, return_counts=True)
@@ -29,7 +29,7 @@ def prediction_quality(record: Record) -> tuple[Integers, Floats]:
 
 
 def _quality(predicted: Floats, actual: Floats) -> Floats:
-    """Return error, rho and tau of each row, (s, n) and (s, n) -> (s, 3); not-a-number fills short rows."""
+    """Return error, rho and tau of each row, shape (s, 3). Inputs have shape (s, n); short rows end in not-a-number."""
     found = np.full((len(predicted), 3), np.nan)
     if len(predicted) == 0:
         return found
@@ -41,7 +41,7 @@ def _quality(predicted: Floats, actual: Floats) -> Floats:
                 found[row, 1:] = spearmanr(x, y).statistic, kendalltau(x, y).statistic
         return found
     signs = [np.nan_to_num(np.sign(v[:, :, None] - v[:, None, :])) for v in (predicted, actual)]
-    found[:, 1] = _ratio(*(sign.sum(axis=2) for sign in signs))  # twice the ranks less their mean, ties sharing theirs
+    found[:, 1] = _ratio(*(sign.sum(axis=2) for sign in signs))  # twice the centered ranks, with mean ranks for ties
     found[:, 2] = _ratio(*(sign.reshape(len(sign), -1) for sign in signs))
     return found
 
