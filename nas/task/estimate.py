@@ -263,7 +263,7 @@ def _record(sweep: str | None, kinds: Sequence[Kind], warnings: Sequence[str]) -
 
 
 def _bytes(size: float) -> str:
-    """Return a size as people say it, for example ``12 MB``."""
+    """Return a size as text with a unit, for example ``12 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Figures of the papers, drawn from runs: fronts with their spread over seeds, and the impact of the supernets' number."""
+"""Figures of the papers, drawn from runs: fronts with their spread over seeds, and hypervolume over supernets."""
 
 import io
 from base64 import b64encode
