@@ -33,8 +33,8 @@ class Local(Launcher):
         """Set the number of runs at a time.
 
         Args:
-            workers: Number of runs at a time. With two or more, the runs' output goes to ``logs`` in the sweep's
-                folder, and this process prints one line per step.
+            workers: Number of runs at a time; with two or more, their output goes to ``logs`` in the sweep's folder.
+                This process then prints one line per step.
             restarts: Maximum number of restarts of a run that a signal kills, without a completed step in between.
         """
         self._workers = workers

@@ -100,8 +100,8 @@ class EstimateTask(Task):
             sweep: Name of the sweep; ``None`` for the runs of this command line.
             json: Whether to return JSON instead of a table.
             networks: Assumed number of networks of each pool run that does not exist yet.
-            images: Assumed number of images of the validation split, and of the test split, of such a pool.
-            classes: Assumed number of classes of such a pool.
+            images: Assumed number of images of each split, validation and test, of a pool that does not exist yet.
+            classes: Assumed number of classes of a pool that does not exist yet.
         """
         self._planned = planned
         self._launcher = launcher

@@ -71,7 +71,7 @@ class ExportTask(Task):
                 ``threads`` are used. The file is written and timed on the CPU; batch norm recalibration runs on
                 ``device``.
             format: Format of the file: ``onnx``, ``torchscript`` or ``torch_export``.
-            preprocessing: Whether the file crops, normalizes and resizes images. Otherwise its input is normalized
+            preprocessing: Whether the file crops, normalizes and resizes images; otherwise its input is normalized
                 images of the network's own size.
             path: Path of the file; ``None`` for a file in ``export`` in the folder of the run or model, or in the
                 working folder if there is neither.
