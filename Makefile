@@ -26,7 +26,7 @@ demo: environment ## search a small supernet on real images, under 5 minutes on 
 	$(PY) launch.py experiment=demo $(ARGS)
 
 test: environment ## run the fast tests
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 --dist worksteal --cpu-limit $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not long" -n 2 --dist worksteal --cpu-times $(ARGS)
 
 # pytest's exit code 5 says that no test was selected.
 test-slow: environment ## run the slow tests: whole runs, kills and resumes
