@@ -301,6 +301,8 @@ def check_objective(objective: Objective, space: SearchSpace, seed: int = 0) -> 
     _require(np.isfinite(values).all(), objective, "returns values that are not finite")
     _require((genomes == before).all(), objective, "changes the genomes")
     _require(np.array_equal(values, objective(genomes)), objective, "returns other values for the same genomes")
+    none = np.asarray(_attempt(objective, "the call without genomes", objective, genomes[:0]))
+    _require(none.shape == (0,), objective, f"returns shape {none.shape} for no genomes; it must be (0,)")
     one = np.concatenate([np.asarray(objective(genome[None])) for genome in genomes[:5]])
     _require(np.allclose(one, values[:5]), objective, "values depend on the other genomes of the call")
     limits = objective.limits()

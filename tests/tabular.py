@@ -13,8 +13,8 @@ class Tabular(Evaluator):
     """Error falls with the cost of what a genome chooses, each gene with its own weight."""
 
     def __init__(self, space: OfaSpace, fails: Callable[[Architecture], bool] = lambda _: False) -> None:
-        self.weights = np.linspace(1, 2, space.n_genes)
-        self.full = float((space.upper * self.weights).sum())
+        self.gene_weights = np.linspace(1, 2, space.n_genes)
+        self.full = float((space.upper * self.gene_weights).sum())
         self.fails = fails
         self.calls = 0
 
@@ -25,6 +25,6 @@ class Tabular(Evaluator):
         self.calls += 1
         if self.fails(architecture):
             raise FloatingPointError("no such luck")
-        share = float((np.array(architecture.genome) * self.weights).sum()) / self.full
+        share = float((np.array(architecture.genome) * self.gene_weights).sum()) / self.full
         top1 = 60 + 35 * share**0.5 - (1 if split == "test" else 0)
         return {"top1": top1, "top5": min(100.0, top1 + 4), "loss": 1 - share, "flops": 1 + share, "params": share}

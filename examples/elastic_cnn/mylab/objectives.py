@@ -36,7 +36,7 @@ class ActivationMemory(nas.Cost):
 
 def side_after_all(stage: int, resolutions: np.ndarray) -> np.ndarray:
     """Return :func:`mylab.nets.side_after` of each resolution."""
-    return np.vectorize(side_after)(stage, resolutions)
+    return np.vectorize(side_after, otypes=[np.int64])(stage, resolutions)
 
 
 class CameraLatency(nas.Measurement):
