@@ -70,7 +70,7 @@ class Format(ABC):
 
     @abstractmethod
     def read(self, path: Path, threads: int) -> Run:
-        """Return what runs the file on the CPU, as its users do: images to outputs by name.
+        """Return a function that runs the file on the CPU: images to outputs by name.
 
         Args:
             path: A file that :meth:`write` wrote.

@@ -33,7 +33,7 @@ class Parity:
     other_stages: int
 
     def broken(self, tolerance: float) -> str | None:
-        """Return what is wrong, or nothing.
+        """Return the difference that is too large, in words, or None.
 
         An image whose confidence is a threshold, or between two classes, goes one way or the other by rounding: a few
         of them may, see :func:`nas.evaluator.accuracy.margin`.
@@ -92,7 +92,7 @@ def compare(network: Run, file: Run, images: Images, batch_size: int) -> Parity:
 
 
 def latencies(runs: Mapping[str, Run], images: Images, *, warmup: int, repeats: int) -> dict[str, float]:
-    """Return the median time of each run on a batch, milliseconds; they take turns, so that none has the quiet hour.
+    """Return the median time of each run on a batch, milliseconds; runs alternate, so that all see the same load.
 
     Args:
         runs: By name.

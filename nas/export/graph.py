@@ -25,8 +25,7 @@ def output_names(network: nn.Module) -> tuple[str, ...]:
 def free_sides(network: nn.Module) -> bool:
     """Return whether a program of torch.export can leave height and width of the images open.
 
-    It cannot where a later network of a cascade cuts out a center: within a branch torch.export knows nothing about
-    the sizes that are left.
+    It cannot if a later network of a cascade crops: within a branch torch.export does not know the remaining sizes.
     """
     if isinstance(network, Cascade):
         return all(isinstance(member, Prepared) and member.crop == 1.0 for member in network.networks)
@@ -34,7 +33,7 @@ def free_sides(network: nn.Module) -> bool:
 
 
 def frozen(network: nn.Module) -> nn.Module:
-    """Return a copy in eval mode of which nothing is trained, without what training alone needs."""
+    """Return a copy in eval mode without gradients and without modules that only training needs."""
     network = deepcopy(network).eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module.__dict__.get("forward"), Recomputed):
@@ -106,7 +105,7 @@ def share_of(side: int, numerator: int, denominator: int) -> int:
 
 
 def shorter(height: int, width: int) -> int:
-    """Return the smaller of two sides, which ``min`` would decide once and for all in an exported graph.
+    """Return the smaller of two sides; ``min`` would become a constant in an exported graph.
 
     TorchScript compiles one branch of this statement; of an expression it would compile both.
     """
@@ -131,7 +130,7 @@ class Preprocessed(nn.Module):
     """
 
     def __init__(self, prepared: Prepared, network: nn.Module) -> None:
-        """Take the changes from one network and put them before another, which computes the same."""
+        """Take the preprocessing from one network and put it before another one that computes the same."""
         super().__init__()
         self.network = network
         self.resolution = prepared.resolution
@@ -167,7 +166,7 @@ class Preprocessed(nn.Module):
         return images[:, :, top : top + rows, left : left + columns]
 
     def _resized_centre(self, images: Tensor) -> Tensor:
-        """Resize the shorter side, and cut the network's input out of the middle."""
+        """Resize the shorter side and crop the center."""
         height, width = images.shape[2], images.shape[3]
         least = shorter(height, width)
         rows, columns = self.side * height // least, self.side * width // least

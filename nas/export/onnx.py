@@ -1,4 +1,4 @@
-"""``format=onnx``: ONNX, which onnxruntime and many others run without torch."""
+"""``format=onnx``: ONNX, which onnxruntime and other runtimes run without torch."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ ERRORS_ALONE = 3  # onnxruntime's level of messages
 
 @final
 class Onnx(Format):
-    """A graph of ONNX's operators, made of a program of torch.export; the weights lie in the same file.
+    """Format ONNX: a graph made from a program of torch.export, with the weights in the same file.
 
     Stages of cascades are branches of ``If``.
     """
@@ -36,7 +36,7 @@ class Onnx(Format):
         return free_sides(network)
 
     def write(self, source: Source, path: Path) -> None:
-        """Write the graph; what it says about itself are its metadata properties."""
+        """Write the graph with its description as metadata properties."""
         exported = program(source)
         try:
             with warnings.catch_warnings():
@@ -78,7 +78,7 @@ class Onnx(Format):
 
 
 def _size_names(graph: onnx.GraphProto) -> dict[str, str]:
-    """Return what the free sizes of the input are to be called, by torch's names of them."""
+    """Return names for the free sizes of the input, by torch's names."""
     sizes = zip(graph.input[0].type.tensor_type.shape.dim, SIZES, strict=True)
     return {size.dim_param: name for size, name in sizes if size.dim_param}
 
@@ -101,9 +101,9 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _prune(graph: onnx.GraphProto) -> None:
-    """Take out constants that nothing reads, which torch leaves in branches, and notes on how operations were made.
+    """Remove unused constants, which torch leaves in branches, and torch's notes on operations.
 
-    Shapes in between go too: runtimes find them themselves.
+    Shapes of intermediate values are removed too: runtimes infer them.
     """
     used = {name for inner in _graphs(graph) for node in inner.node for name in node.input}
     used |= {output.name for inner in _graphs(graph) for output in inner.output}

@@ -20,7 +20,7 @@ ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "to
 
 @final
 class TorchExport(Format):
-    """A graph of torch's operators; ``torch.compile`` and AOTInductor take it further."""
+    """Format torch.export: a graph of torch's operators, for ``torch.compile`` and AOTInductor."""
 
     ending = "pt2"
 

@@ -1,4 +1,4 @@
-"""``format=torchscript``: what ``torch.jit.load`` reads, in Python and in C++."""
+"""``format=torchscript``: a program that ``torch.jit.load`` reads, in Python and in C++."""
 
 import json
 import warnings
@@ -20,12 +20,12 @@ _jit: Any = torch.jit  # has few types
 
 @final
 class TorchScript(Format):
-    """Networks are traced; their preprocessing and the stages of cascades, which have conditions, are compiled."""
+    """Format TorchScript: networks are traced; preprocessing and cascade stages are compiled."""
 
     ending = "torchscript"
 
     def free_sides(self, network: nn.Module) -> bool:
-        """Return whether height and width of the images can stay open: where the file changes images itself."""
+        """Return whether the file takes images of any height and width: only with preprocessing inside."""
         return isinstance(network, Prepared | Cascade)
 
     def write(self, source: Source, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Models: what can be measured, trained further, exported and loaded after a search."""
+"""Models after a search: measured, trained further, exported and loaded."""

@@ -1,4 +1,4 @@
-"""Models with their weights, where they come from, and the fronts that they are members of."""
+"""Models with their weights, their sources, and fronts whose members they are."""
 
 import json
 import math
@@ -122,7 +122,7 @@ class Front(ABC):
 
     @abstractmethod
     def source(self, index: int) -> ModelSource:
-        """Return where the model of a member comes from.
+        """Return the source of a member's model.
 
         Raises:
             UserError: If it has no network.
@@ -130,7 +130,7 @@ class Front(ABC):
 
     @abstractmethod
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
-        """Return where the model of any architecture of the run's supernet comes from.
+        """Return the source of the model of any architecture of the run's supernet.
 
         Raises:
             UserError: If it is none, or the run searched no subnets.
@@ -155,7 +155,7 @@ class Front(ABC):
         return index
 
     def chosen(self, arch: str | int | Mapping[str, Any]) -> ModelSource:
-        """Return where the model that a command line names comes from.
+        """Return the source of the model that a command line names.
 
         Args:
             arch: ``"best"``, an index, or an architecture as JSON, as a file (``.subnet``) or as it is.
@@ -175,17 +175,17 @@ class Front(ABC):
 
 
 def is_member(arch: str | int | Mapping[str, Any]) -> bool:
-    """Return whether a command line names a member of a front, and not an architecture."""
+    """Return whether a command line names a member of a front instead of an architecture."""
     return arch == BEST or isinstance(arch, int) or (isinstance(arch, str) and arch.lstrip("-").isdigit())
 
 
 def is_file(arch: str | Mapping[str, Any]) -> bool:
-    """Return whether an architecture is given as a file, and not as JSON or as it is."""
+    """Return whether an architecture is given as a file instead of JSON or a mapping."""
     return isinstance(arch, str) and not arch.lstrip().startswith("{")
 
 
 def read_architecture(arch: str | Mapping[str, Any], others: str, key: str = "arch") -> Mapping[str, Any]:
-    """Return an architecture that is given as JSON, as a file that holds it, or as it is.
+    """Return an architecture that is given as JSON, as a file, or as a mapping.
 
     Args:
         arch: Value of the setting.
@@ -220,7 +220,7 @@ def silent(activity: str, done: int, total: int) -> None:
 
 
 def preparation(network: nn.Module, described: Mapping[str, Any]) -> Prepared:
-    """Return a network behind the changes of its images that ``model.json`` describes.
+    """Return a network with the preprocessing that ``model.json`` describes.
 
     ``crop`` is the share of the sides that is kept, in the center, before images are resized; or ``mode`` and ``side``
     of :class:`nas.pool.prepared.Crop`.
@@ -236,7 +236,7 @@ def preparation(network: nn.Module, described: Mapping[str, Any]) -> Prepared:
 
 
 def cascade_of(networks: Sequence[nn.Module], described: Mapping[str, Any]) -> Cascade:
-    """Return networks, each behind the changes of its images, as the cascade that ``model.json`` describes."""
+    """Return the cascade that ``model.json`` describes, of networks with their preprocessing."""
     limits = [math.inf if limit is None else float(limit) for limit in described["limits"]]
     kind = GapCascade if described["rule"] == GAP else Cascade
     return kind(list(networks), limits, described["network_costs"])

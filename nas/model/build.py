@@ -66,7 +66,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    """Copy tensors into a network, all of them; names may be those of any of OFA's layouts.
+    """Copy all tensors into a network; names may follow any of OFA's layouts.
 
     Raises:
         UserError: If they are another architecture's.

@@ -78,7 +78,7 @@ class SubnetSource(ModelSource):
     def __init__(
         self, path: Path, config: Mapping[str, Any], *, weights: str | None, resolution: int | None, given: Given
     ) -> None:
-        """Build the network, with weights of its own or the supernet's.
+        """Build the network with its own weights or the supernet's.
 
         Args:
             path: Path of the file.
@@ -111,7 +111,7 @@ class SubnetSource(ModelSource):
         return self._given.dataset
 
     def load(self, progress: Progress) -> Model:
-        """Return the network; parts of a supernet get batch-norm statistics of their own where there is a data set."""
+        """Return the network; a subnet's batch norm is recalibrated if there is a data set."""
         settings = self._given.settings
         network = self._network.to(self._given.device)
         side = self._architecture.config["r"]
@@ -148,7 +148,7 @@ def encoded(space: SearchSpace, config: Mapping[str, Any], source: Path | None) 
 
 
 def check_runs(network: nn.Module, resolution: int, source: Path) -> None:
-    """Raise UserError unless images of this many pixels a side go through a network; shapes alone are computed."""
+    """Raise UserError unless a network takes images with this side, in pixels; only shapes are computed."""
     shapes = deepcopy(network).to("meta").eval()
     try:
         with torch.no_grad():
@@ -163,7 +163,7 @@ def check_runs(network: nn.Module, resolution: int, source: Path) -> None:
 def file_model(
     network: nn.Module, known: Mapping[str, Any], *, name: str, n_classes: int, resolution: int, given: Given
 ) -> Model:
-    """Return a network from files as a model; images are normalised as the data set says, or as ImageNet's are."""
+    """Return a network from files as a model; images are normalized as in the data set, or as in ImageNet."""
     dataset = given.dataset
     network = network.to(given.device).eval()
     described = {
@@ -190,7 +190,7 @@ def file_model(
 def own_statistics(
     network: nn.Module, dataset: Dataset, evaluator: Mapping[str, Any], resolution: int, device: str
 ) -> None:
-    """Give a network batch-norm statistics of training images, as evaluations do it without augmentation.
+    """Recalibrate a network's batch norm on training images, as evaluations without augmentation do.
 
     Args:
         network: On the device; changed in place.
@@ -215,7 +215,7 @@ def own_statistics(
 
 
 def _beside(path: Path) -> int | None:
-    """Return the resolution that a file beside a ``net.config`` says: ``net.subnet``, or OFA's ``run.config``."""
+    """Return the resolution from a file beside a ``net.config``: ``net.subnet``, or OFA's ``run.config``."""
     for name, key in (("net.subnet", "r"), ("run.config", "image_size")):
         try:
             content = read_json(path.with_name(name))

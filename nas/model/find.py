@@ -80,7 +80,7 @@ class ModelOptions(TypedDict, total=False):
 
 
 def find_source(keys: ModelKeys, *, recalibrate: bool, given: Given) -> ModelSource:
-    """Return where the model comes from that these settings name; nothing is trained, run or written.
+    """Return the source of the model that these settings name; nothing is trained, run or written.
 
     Args:
         keys: Settings that name the model.
@@ -235,7 +235,7 @@ Subject = Subnet | Model | CascadeOf
 
 
 def find_subject(keys: ModelKeys, given: Given) -> Subject:
-    """Return what is named; networks that files describe layer by layer, and timm's, are built with random weights.
+    """Return the named subject; networks described layer by layer and timm models are built with random weights.
 
     Args:
         keys: Settings that name the model, without weights; ``arch`` may be an architecture of no run.
@@ -332,7 +332,7 @@ def _of_file(name: str, key: str, resolution: int | None, given: Given) -> Subje
 
 
 def _beside(path: Path, given: Given) -> tuple[Mapping[str, Any] | None, int | None]:
-    """Return settings of the supernet and the number of classes that a model's or a run's folder says of its file."""
+    """Return the supernet's settings and the number of classes from the model or run folder of a file."""
     folder = path.resolve().parent
     try:
         if (folder / MODEL_FILE).is_file():

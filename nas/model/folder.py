@@ -31,10 +31,10 @@ _LARGEST_CASCADE = 1000
 
 
 def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
-    """Write a model; the folder appears when everything is in it.
+    """Write a model; the folder appears when it is complete.
 
     ======================  =====================================================================
-    ``model.json``          what it is, see :class:`nas.model.base.Model`
+    ``model.json``          description, see :class:`nas.model.base.Model`
     ``model.safetensors``   the weights
     ``net.subnet``          the architecture, of a supernet
     ``net.config``          the network layer by layer
@@ -66,7 +66,7 @@ def write_model(folder: Path, model: Model, *, overwrite: bool) -> None:
 
 
 def write_into(folder: Path, model: Model) -> None:
-    """Write a model into a folder that holds other files too; each of its files is either whole or as it was.
+    """Write a model into a folder with other files; each file is written atomically.
 
     Args:
         folder: That exists.
@@ -76,7 +76,7 @@ def write_into(folder: Path, model: Model) -> None:
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Raise UserError if a model may not be written there: something is, and it is no model or may not be replaced."""
+    """Raise UserError if the folder exists and is no model, or may not be replaced."""
     check_can_be_written(folder, f"'{folder}'")
     if not folder.exists():
         return
@@ -89,7 +89,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def read_model(folder: Path, *, device: str, allowed: Allowed = NO_OTHERS) -> Model:
-    """Return the model of a folder, on a device; no code that its files may hold is run, or name but in ``allowed``.
+    """Return the model of a folder, on a device; only code of ``nas`` and of ``allowed`` is run.
 
     Raises:
         UserError: If it is no folder of a model, or is damaged.
@@ -164,7 +164,7 @@ def _fill_folder(folder: Path, model: Model) -> None:
 
 
 def _located(node: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return settings of a data set with its path absolute, so that they mean the same in any folder."""
+    """Return settings of a data set with an absolute path."""
     if node is None or not isinstance(node.get("path"), str) or node["path"].startswith("~"):
         return node
     return {**node, "path": str(Path(node["path"]).absolute())}
@@ -210,7 +210,7 @@ def _read_cascade(folder: Path, described: Mapping[str, Any], device: str, allow
 
 
 def card(model: Model) -> str:
-    """Return ``README.md`` of a model's folder, in Markdown; its commands are typed in that folder, wherever it is."""
+    """Return the model card, ``README.md``, in Markdown; its commands are meant to be typed in the model's folder."""
     described = model.described
     parts = [f"# {model.name}", _what(described), _results(described), _data(described), _weights(model)]
     return "\n\n".join(part for part in [*parts, _commands(model)] if part) + "\n"

@@ -37,7 +37,7 @@ def to_train(
     keep_classifier: bool,
     allowed: Allowed = NO_OTHERS,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Return a network with a model's weights, and what describes it.
+    """Return a network with a model's weights, and its description.
 
     Args:
         model: No cascade.
@@ -130,7 +130,7 @@ _KEY = "finetuning.teacher"
 def teacher_source(
     name: str, weights: str | None, *, front: Front | None, given: Given, dataset: Dataset
 ) -> ModelSource:
-    """Return where a teacher comes from; nothing is trained, run or written.
+    """Return the source of a teacher; nothing is trained, run or written.
 
     Args:
         name: ``"supernet"``, ``"timm:NAME"``, or the folder of a model.
@@ -156,7 +156,7 @@ def teacher_source(
 
 
 def teacher_of(model: Model, class_names: tuple[str, ...] | None, dataset: Dataset) -> Teacher:
-    """Return a teacher that sees the normalized images of a data set, and answers in the order of its classes.
+    """Return a teacher for normalized images of a data set, with outputs in the order of its classes.
 
     Args:
         model: The teacher's, which is no cascade.

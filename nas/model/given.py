@@ -44,7 +44,7 @@ class Given:
         return isinstance(node, Mapping) and node.get("_target_") not in (None, NOTHING[group])
 
     def for_runs(self) -> dict[str, Any]:
-        """Return what :class:`nas.run.finished.FinishedRun` is told beside its folder."""
+        """Return the keyword arguments for :class:`nas.run.finished.FinishedRun`."""
         named = self.settings["dataset"] if self.names("dataset") else None
         return {"device": self.device, "cache": self.cache, "allowed": self.allowed, "named": named} | {
             "parts": self.parts
@@ -74,7 +74,7 @@ class Given:
         return experiment.changed(n_classes=n_classes).supernet
 
     def check_resolution(self, side: object) -> None:
-        """Raise UserError unless images of this many pixels a side are a choice of the supernet that is named."""
+        """Raise UserError unless a side in pixels is a resolution of the named supernet."""
         choices = (self.settings.get("supernet") or {}).get("resolutions")
         if isinstance(side, int) and isinstance(choices, list) and side not in choices:
             listed = ", ".join(map(str, choices))
@@ -90,7 +90,7 @@ class Given:
 
 
 def given_by(experiment: Experiment) -> Given:
-    """Return what a command line names beside a model.
+    """Return the other things that a command line names besides a model.
 
     Tasks whose ``conf/task`` file chooses ``dataset: none`` and ``supernet: none`` by default can tell whether others
     were named.
@@ -107,7 +107,7 @@ def given_by(experiment: Experiment) -> Given:
 
 
 def data_of(dataset: Dataset) -> dict[str, Any]:
-    """Return what ``model.json`` holds to tell images from others: ``fingerprint`` and :meth:`Dataset.sizes`."""
+    """Return the record of a data set for ``model.json``: ``fingerprint`` and :meth:`Dataset.sizes`."""
     return {"fingerprint": dataset.fingerprint, **dataset.sizes()}
 
 
@@ -131,7 +131,7 @@ def check_same(dataset: Dataset, data: Mapping[str, Any] | None, source: Path) -
 def dataset_of(
     settings: Mapping[str, Any], device: str, cache: Path, source: Path, allowed: Allowed = NO_OTHERS
 ) -> Dataset | None:
-    """Build the data set of these settings; ``None`` where they name none.
+    """Build the data set of these settings; ``None`` if they name none.
 
     Args:
         settings: Nodes by group.

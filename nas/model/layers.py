@@ -41,9 +41,9 @@ _SIZES = ("in_channels", "out_channels", "kernel_size", "stride")
 
 
 def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the content of a ``net.config``; ``None`` for networks that the original tools do not describe so.
+    """Return the content of a ``net.config``; ``None`` for networks without one in the original tools.
 
-    The resolution stands there under both names that the original tools read, ``resolution`` and ``img_size``.
+    The resolution has both names that the original tools read, ``resolution`` and ``img_size``.
 
     Args:
         network: Network of the model.
@@ -67,7 +67,7 @@ def net_config(network: nn.Module, described: Mapping[str, Any]) -> dict[str, An
 def network_from_config(
     config: Mapping[str, Any], source: Path, dropout: float = 0.0, drop_path: float = 0.0
 ) -> nn.Module:
-    """Build a network in eval mode from the content of a ``net.config``, its weights random.
+    """Build a network in eval mode with random weights from the content of a ``net.config``.
 
     Args:
         config: The content.
@@ -115,7 +115,7 @@ def published_state(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> d
 
 
 def own_state(state: Mapping[str, Tensor], network: AttentiveNetwork) -> dict[str, Tensor]:
-    """Return tensors that have the static model's names under the network's own; others keep theirs."""
+    """Return tensors with the network's own names in place of the static model's; other names stay."""
     names = {name: own for own, name in zip(network.state_dict(), attentive_state(network.state_dict()), strict=True)}
     return {names.get(key, key): value for key, value in state.items()}
 
@@ -131,7 +131,7 @@ def attentive_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _attentive_config(network: AttentiveNetwork, resolution: int) -> dict[str, Any]:
-    """Return the ``net.config`` of a network; the last convolutions, which follow from the rest, are not in it."""
+    """Return the ``net.config`` of a network without the last convolutions, which follow from the rest."""
     stem, classifier = _first(network.first_conv), _linear(network.classifier)
     return {
         "name": STATIC,
@@ -316,7 +316,7 @@ def _older_name(key: str) -> str:
 
 
 def _residual(block: Any) -> nn.Sequential | None:
-    """Return the end of a block's residual, ``None`` where there is no shortcut."""
+    """Return the end of a block's residual; ``None`` without a shortcut."""
     if hasattr(block, "downsample"):
         return block.conv3 if type(block.downsample).__name__ == "IdentityLayer" else None
     has_both = block.shortcut is not None and hasattr(block.conv, "point_linear")  # some layers are left out
@@ -324,7 +324,7 @@ def _residual(block: Any) -> nn.Sequential | None:
 
 
 def _with_stand_ins(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a ``net.config`` that the package can build; :func:`_replace_stand_ins` makes it right again."""
+    """Return a copy of a ``net.config`` that the ofa package can build; see :func:`_replace_stand_ins`."""
     whole = copy.deepcopy(dict(config))
     for layer in _layers(whole):
         if layer["act_func"] in _STAND_INS:
@@ -333,7 +333,7 @@ def _with_stand_ins(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replace_stand_ins(network: nn.Module, config: Mapping[str, Any]) -> None:
-    """Put the activations of a ``net.config`` into the network that was built with others in their place."""
+    """Replace the stand-in activations of a built network by those of its ``net.config``."""
     used = {layer["act_func"] for layer in _layers(config)} & _STAND_INS.keys()
     real = {_STAND_INS[name][1]: _STAND_INS[name][2] for name in used}
     for module in list(network.modules()):

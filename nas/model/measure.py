@@ -45,10 +45,10 @@ class Answers:
 def answers_of(
     model: Model, images: Images, *, device: str, batch_size: PositiveInt, amp: bool, progress: Progress
 ) -> Iterator[Answers]:
-    """Yield what a model answers, batch by batch, in the order of the images.
+    """Yield the outputs of a model, batch by batch, in the order of the images.
 
-    Networks see what evaluations show them; models of timm what timm's own validation shows them, from files in full
-    detail; cascades the images as the data set keeps them, which each network resizes itself.
+    Networks get images as in evaluations. timm models get images as in timm's own validation, from the original files.
+    Cascades get images as the data set stores them, and each network resizes them.
 
     Args:
         model: On the device.
@@ -123,7 +123,7 @@ class Tally:
         return int(self.confusion.sum())
 
     def metrics(self) -> dict[str, float]:
-        """Return what the answers are worth; percentages but for ``loss``, which is nats.
+        """Return the metrics of the outputs, in percent except for ``loss`` in nats.
 
         ``calibration_error`` is the expected calibration error (Guo et al. 2017, equation 3): the mean distance of
         confidence and accuracy over bins of confidence, weighted by their images. Of a cascade there are also
@@ -145,12 +145,12 @@ class Tally:
         return found
 
     def images_per_second(self) -> float:
-        """Return how many images the network takes a second; the first batch counts only where it is the only one."""
+        """Return the number of images a second; the first batch counts only if it is the only one."""
         counted = self._seconds[1:] or self._seconds
         return sum(n for n, _ in counted) / max(sum(seconds for _, seconds in counted), 1e-9)
 
     def classes(self) -> list[dict[str, Any]]:
-        """Return a row a class: how many images, how many right, how often answered, mean confidence, in percent."""
+        """Return a row for each class: images, correct images, predictions, and mean confidence in percent."""
         images, answered = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
         right = np.diag(self.confusion)
         return [
@@ -171,7 +171,7 @@ class Tally:
 
 
 def _batches(model: Model, images: Images, device: str, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield what the model takes, (b, 3, height, width), and the labels on the CPU."""
+    """Yield the model's inputs, (b, 3, height, width), and the labels on the CPU."""
     described = model.described
     labels = torch.from_numpy(np.array(images.labels))
     if described["kind"] == CASCADE:

@@ -33,29 +33,29 @@ _ABSENT = "ZeroLayer"
 
 
 def is_net_config(config: Mapping[str, Any]) -> bool:
-    """Return whether this is a layer-by-layer description and not the choices that make an architecture."""
+    """Return whether this describes a network layer by layer instead of by its architecture."""
     return "name" in config and "blocks" in config
 
 
 def kind_of(config: Mapping[str, Any]) -> str:
-    """Return which of ``NAMES`` a ``net.config`` describes, or what it says under ``name``."""
+    """Return the family in ``NAMES`` of a ``net.config``, or the value of ``name``."""
     name = str(config.get("name"))
     return ALIASES.get(name, name)
 
 
 def resolution_of(config: Mapping[str, Any]) -> int | None:
-    """Return the side of the input that a ``net.config`` says, under either of the names that the tools read."""
+    """Return the side of the input in a ``net.config``, under either name that the tools use."""
     side = config.get("resolution", config.get("img_size"))
     return side if isinstance(side, int) and not isinstance(side, bool) and side > 0 else None
 
 
 def outputs(config: Mapping[str, Any]) -> list[int]:
-    """Return the output channels of each block of a ``net.config`` but those that are left out."""
+    """Return the output channels of each block of a ``net.config``, without skipped blocks."""
     return [int(layer["out_channels"]) for layer in _present(config)]
 
 
 def check_layers(config: Mapping[str, Any], source: object) -> None:
-    """Raise UserError unless there are blocks and each layer takes the channels that the one before it gives.
+    """Raise UserError unless there are blocks and the channels of consecutive layers agree.
 
     Args:
         config: Content of the file.
@@ -101,7 +101,7 @@ def _channels(config: Mapping[str, Any]) -> list[tuple[str, int, int]]:
 
 
 def architectures(config: Mapping[str, Any], widths: Sequence[float], source: object) -> list[dict[str, Any]]:
-    """Return the architectures that a ``net.config`` may mean, without their resolution where it does not say it.
+    """Return the possible architectures of a ``net.config``, without a resolution if it has none.
 
     OFA's networks do not name their width multiplier: there is one architecture for each of ``widths``, and
     :func:`outputs` tells which it is.

@@ -40,7 +40,7 @@ FAILED_ERROR = 100.0
 
 
 def is_old_run(folder: Path) -> bool:
-    """Return whether these are results of the original tool: statistics of iterations, and no settings."""
+    """Return whether a folder holds results of the original tool: statistics of iterations without settings."""
     if folder.is_file():
         return bool(_STATS.fullmatch(folder.name)) and not (folder.parent / "config.yaml").exists()
     return not (folder / "config.yaml").exists() and bool(_iterations(folder))
@@ -50,8 +50,8 @@ def is_old_run(folder: Path) -> bool:
 class OldFront(Front):
     """The front of ``iter_<k>.stats``, k the last iteration: errors and the second objective, ascending in error.
 
-    The tool writes neither which supernet it searched nor what the second objective is: the former is asked for, the
-    latter follows from ``iter_0/net_<i>.stats``, where they are there.
+    The tool writes neither its supernet nor its second objective. The supernet must be named; the second objective
+    follows from ``iter_0/net_<i>.stats`` if these files exist.
     """
 
     def __init__(self, place: Path, *, recalibrate: bool, second: str, given: Given) -> None:
@@ -86,7 +86,7 @@ class OldFront(Front):
         self.measures = (TOP1_ERROR, Measure(name, UNITS.get(name, "ms")))
 
     def _by_cost(self) -> str:
-        """Return which second objective the members' exact costs agree with; the tool knows no others."""
+        """Return the second objective that agrees with the members' exact costs."""
         supernet = self.given.supernet(self.dataset.n_classes, RANDOM)
         genomes = np.stack([encoded(supernet.space, member.architecture, self.path) for member in self.members])
         values = np.array([member.objectives[1] for member in self.members])
@@ -115,7 +115,7 @@ class OldFront(Front):
         return supernet
 
     def source(self, index: int) -> ModelSource:
-        """Return where the model of a member comes from."""
+        """Return the source of a member's model."""
         return _OldArchitecture(self, self.members[index].architecture, f"net-{index}", index)
 
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
@@ -174,7 +174,7 @@ def _iterations(folder: Path) -> list[int]:
 def _rows(path: Path) -> list[tuple[dict[str, Any], float, float]]:
     """Return the architectures of a file with their errors and second objectives.
 
-    ENCAS's files hold a list of one architecture where NSGANetV2's hold the architecture, and may say more in each row.
+    ENCAS's files hold a list with one architecture in place of NSGANetV2's architecture, and may have longer rows.
 
     Raises:
         UserError: If it is damaged; the message names the file and the row.
@@ -206,7 +206,7 @@ def _row(row: Any, where: str) -> tuple[dict[str, Any], float, float]:
 
 
 def _second_objective(folder: Path, rows: Sequence[tuple[Mapping[str, Any], float, float]]) -> str | None:
-    """Return which of an evaluation's statistics is the second objective, if files tell it.
+    """Return the name of the second objective among an evaluation's statistics, if files tell it.
 
     Args:
         folder: Folder of the results.
@@ -224,7 +224,7 @@ def _second_objective(folder: Path, rows: Sequence[tuple[Mapping[str, Any], floa
 
 
 def _evaluations(folder: Path) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Yield architectures and what was measured, as far as their files can be read."""
+    """Yield architectures with their measurements, as far as files can be read."""
     for path in sorted(folder.glob("iter_*/net_*.subnet")):
         try:
             yield read_json(path), dict(read_json(path.with_suffix(".stats")))

@@ -66,14 +66,14 @@ class RunFront(Front):
         self._trained = False
 
     def source(self, index: int) -> ModelSource:
-        """Return where the model of a member comes from."""
+        """Return the source of a member's model."""
         member = self.members[index]
         if "networks" in member.architecture:
             return PoolCascade(self, index)
         return self.source_of(member.architecture, f"{'cascade' if member.is_cascade else 'net'}-{index}")
 
     def source_of(self, config: Mapping[str, Any], name: str) -> ModelSource:
-        """Return where the model of any architecture comes from.
+        """Return the source of the model of any architecture.
 
         Args:
             config: Configuration of an architecture of the run's supernet; with several supernets a cascade, or a
@@ -109,7 +109,7 @@ class RunFront(Front):
         }
 
     def alone(self, architecture: Architecture) -> dict[str, Mapping[str, float]]:
-        """Return the top-1 accuracy of a network of several supernets by split, where a cascade of the front has it."""
+        """Return the top-1 accuracy by split of a network in a cascade of the front, if known."""
         config = dict(architecture.config)
         which = config.pop(SUPERNET)
         for member in self.members:
@@ -126,7 +126,7 @@ class RunFront(Front):
             self._compare()
 
     def _compare(self) -> None:
-        """Warn where the weights are not the ones that the run measured its front with; those that moved are final."""
+        """Warn if the weights differ from those that the run measured its front with."""
         known = {member.facts.get("weights") for member in self.members if "final" not in member.facts} - {None}
         if known and self.run.weights not in known:
             log.warning(
@@ -248,7 +248,7 @@ class RunArchitecture(RunSource):
 
 @dataclass(frozen=True)
 class Routing:
-    """The networks of a cascade in their order, and how images go from one to the next.
+    """Networks of a cascade in their order, with thresholds and costs.
 
     Attributes:
         names: Names of the networks.
@@ -288,7 +288,7 @@ class RunCascade(RunSource):
         return self.measured.dataset
 
     def load(self, progress: Progress) -> Model:
-        """Return the cascade and its networks, each with the weights and statistics that its run measured it with."""
+        """Return the cascade and its networks with their run's weights and batch norm statistics."""
         routing = self.routing(progress)
         members = [source.load(progress) for source in routing.sources]
         whole = self._described(members, routing)
@@ -356,7 +356,7 @@ class PoolCascade(RunCascade):
         return {name: metrics[name] for name in ("flops", "params") if name in metrics}
 
     def routing(self, progress: Progress) -> Routing:
-        """Return the networks that the run names; the pool's outputs are computed where they are not stored."""
+        """Return the networks of the run; missing outputs of the pool are computed."""
         pool = pool_of(self._front.folder, progress=progress, **self._front.given.for_runs())
         described = self._facts["architecture"]
         places = [pool.names.index(name) for name in described["networks"]]
@@ -417,7 +417,7 @@ class JointCascade(RunCascade):
         return self._front.run
 
     def costs(self) -> Mapping[str, float]:
-        """Return what the run measured with its final weights; of a cascade that is not on the front, parameters."""
+        """Return the run's costs with its final weights; for a cascade off the front only parameters."""
         params = int(self._front.run.supernet.costs()["params"](self._genome)[0]) / MILLION
         known = {"flops": _metrics(self._facts)["validation"]["flops"]} if self._facts else {}
         return known | {"params": params}
@@ -439,7 +439,7 @@ class JointCascade(RunCascade):
 
 
 def _metrics(facts: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Return what a run measured of a member of its front by split, with the final weights where they adapted."""
+    """Return a run's metrics of a member of its front by split, with the final weights if they adapted."""
     found = {split: facts[key] for split, key in (("validation", "metrics"), ("test", "test")) if key in facts}
     return found | ({"validation": facts["final"]} if "final" in facts else {})
 

@@ -105,7 +105,7 @@ class TimmSource(ModelSource):
 
 
 def named(model: str, weights: str | None, resolution: int | None, given: Given) -> TimmSource:
-    """Return where a model of timm comes from that a command line names.
+    """Return the source of a timm model that a command line names.
 
     Args:
         model: timm's name of it.

@@ -1,4 +1,4 @@
-"""The append-only record of a run's evaluations: what algorithms learn from, and what resumes a run."""
+"""Append-only archive of a run's evaluations, from which algorithms learn and runs resume."""
 
 import hashlib
 import json
@@ -71,12 +71,12 @@ class Commit:
 
 @dataclass
 class Archive:
-    """All evaluations of a run, in memory and in a file.
+    """Archive of all evaluations of a run, in memory and in a file.
 
-    The file holds one JSON object a line: a header, then for each step its entries and a commit with the
-    SHA-256 of everything up to there. A step is appended in one write and counts only with its commit; what a
-    killed process left behind the last commit is dropped. Where an architecture was evaluated again, the
-    newer entry wins and both stay on disk. Open one with :meth:`open`.
+    The file has one JSON object on each line: a header, then for each step its entries and a commit with the SHA-256 of
+    everything before it. A step is appended in one write and counts only with its commit. Lines after the last commit,
+    left by a killed process, are dropped. If an architecture was evaluated twice, the newer entry counts and both stay
+    on disk. Use :meth:`open` to open an archive.
 
     Attributes:
         path: The file.
@@ -95,7 +95,7 @@ class Archive:
 
     @staticmethod
     def open(path: Path, measures: Sequence[Measure], gene_names: Sequence[str]) -> "Archive":
-        """Load the archive at ``path``, or begin one; the file appears with the first step.
+        """Load the archive at ``path``, or create an empty one; the file is written with the first step.
 
         Raises:
             ArchiveError: If the file is damaged.
@@ -108,10 +108,10 @@ class Archive:
 
     @staticmethod
     def resume(path: Path, measures: Sequence[Measure], gene_names: Sequence[str]) -> "Archive":
-        """Load the archive at ``path`` to go on with it, or begin one.
+        """Load the archive at ``path`` to resume a run, or create an empty one.
 
-        Of a damaged file the steps before the damage are good: with a warning they take its place, and the file is kept
-        as ``<name>.damaged``.
+        A damaged file is cut to the steps before the damage, with a warning; the original is kept as
+        ``<name>.damaged``.
 
         Raises:
             UserError: If it belongs to another search space or other objectives.
@@ -129,7 +129,7 @@ class Archive:
 
     @staticmethod
     def reopen(path: Path) -> "Archive":
-        """Load the archive at ``path`` with the objectives and genes that it names.
+        """Load the archive at ``path`` with the objectives and genes of its header.
 
         Raises:
             ArchiveError: If the file is damaged.
@@ -170,7 +170,7 @@ class Archive:
                 self._size, self._digest = position, digest.copy()
 
     def _refuse(self, lines: Sequence[bytes]) -> None:
-        """Raise the error for a first line that is not ours: damaged, unless the first commit vouches for it."""
+        """Raise the error for an unexpected header: another archive if the first checksum fits, else damaged."""
         digest = sha256()
         for line in lines:
             try:
@@ -193,7 +193,7 @@ class Archive:
         return record
 
     def extend(self, commit: Commit, entries: Sequence[Entry]) -> None:
-        """Append a block of entries and its commit; on disk when this returns, entirely or not at all.
+        """Append a block of entries and its commit to the file, entirely or not at all.
 
         Raises:
             DiskError: If the disk is full or must not be written to.
@@ -233,9 +233,9 @@ class Archive:
         return next(commit for commit in self.commits if commit.step == step)
 
     def batch(self, step: int) -> list[Entry]:
-        """Return the entries of a complete step in their order; a second attempt takes the place of a failure.
+        """Return the entries of a complete step in their order; a second attempt replaces a failure.
 
-        A step's weights follow from the architectures of its batch and of those before.
+        The weights of a step follow from the architectures of its batch and of earlier batches.
         """
         newest = {entry.index: entry for entry in self.history if entry.step == step}
         return [newest[index] for index in sorted(newest)]
@@ -246,7 +246,7 @@ class Archive:
         return [entry for entry in self.batch(step) if entry.architecture.genome not in before]
 
     def n_evaluations(self, last_step: int | None = None) -> int:
-        """Return how many evaluations the steps up to ``last_step`` made; second attempts at failures do not count."""
+        """Return the number of evaluations up to ``last_step``; second attempts at failures do not count."""
         return len({(e.step, e.index) for e in self.history if last_step is None or e.step <= last_step})
 
     def entries(self, last_step: int | None = None) -> list[Entry]:
@@ -262,7 +262,7 @@ class Archive:
         return list(newest.values())
 
     def genomes(self) -> Genomes:
-        """Return the canonical genomes of everything evaluated, failures included, shape (n, d)."""
+        """Return the canonical genomes of all evaluated architectures, failures included, shape (n, d)."""
         genomes = [entry.architecture.genome for entry in self.entries()]
         return np.array(genomes, dtype=np.int64).reshape(-1, len(self.gene_names))
 
@@ -300,7 +300,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def commit_checksum(before: "hashlib._Hash", commit: Mapping[str, Any]) -> str:
-    """Return the checksum that closes a block: of everything before the commit, and of what the commit says."""
+    """Return the checksum of a commit: the SHA-256 of everything before it and of its content."""
     digest = before.copy()
     digest.update(_line(commit))
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Evaluation of a batch into files, so that what was measured survives the process."""
+"""Evaluation of a batch into files, so that measurements survive a killed process."""
 
 import logging
 import math
@@ -19,10 +19,10 @@ Finished = Callable[[int, int, int], None]
 
 
 class BatchFolder:
-    """A folder with ``net_<i>.subnet`` and ``net_<i>.stats`` files, as NSGANetV2's tool leaves them.
+    """Folder with ``net_<i>.subnet`` and ``net_<i>.stats`` files in the layout of NSGANetV2's tool.
 
     A ``.stats`` file holds the tool's keys (``params``, ``flops``, ``gpu``, ``cpu``, ``loss``, ``top1``,
-    ``top5``), the genome and the weights it belongs to and a checksum; what is there already is not evaluated again.
+    ``top5``), the genome, the digest of the weights and a checksum. Architectures with a file are not evaluated again.
     """
 
     def __init__(self, path: Path, failed: Path, label: str, weights: str | None) -> None:
@@ -42,7 +42,7 @@ class BatchFolder:
     def evaluate(
         self, architectures: Mapping[int, Architecture], evaluate: Evaluate, finished: Finished
     ) -> dict[int, Evaluation]:
-        """Evaluate architectures, each under its index in the batch, and return what was found by index."""
+        """Evaluate architectures by their index in the batch and return the evaluations by index."""
         results = dict(self._stored(architectures))
         missing = [index for index in architectures if index not in results]
         for index in missing:
@@ -78,7 +78,7 @@ class BatchFolder:
         write_json(self._path / f"net_{index}.stats", sealed(stats))
 
     def keep_only(self, indices: Container[int]) -> None:
-        """Remove architectures of other indices, which an earlier and longer batch left."""
+        """Remove files of other indices, which an earlier and longer batch left."""
         for path in self._path.glob("net_*.*"):
             if int(path.stem.removeprefix("net_")) not in indices:
                 path.unlink()
@@ -90,7 +90,7 @@ def _finite(evaluation: Evaluation) -> Evaluation:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return what a ``.stats`` file holds; ``None``, with a warning, where it is damaged."""
+    """Return the content of a ``.stats`` file; ``None``, with a warning, if it is damaged."""
     try:
         return read_sealed(path)
     except ValueError:

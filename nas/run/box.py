@@ -1,4 +1,4 @@
-"""The box that hypervolumes are a share of: one for all runs of an experiment, fixed before the first of them."""
+"""Box of hypervolumes: one for all runs of an experiment, fixed before the first run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,24 +53,24 @@ class Box:
 
 
 def recorded(record: Mapping[str, Any] | None) -> Box | None:
-    """Return the box that :meth:`Box.record` described; ``None`` where there is none."""
+    """Return the box from a record of :meth:`Box.record`; ``None`` without a record."""
     if not record or record.get("box_rule") not in get_args(Rule):
         return None
     return Box(tuple(record["reference_point"]), tuple(record["ideal_point"]), record["box_rule"])
 
 
 def stated(reference: Sequence[float] | None, ideal: Sequence[float] | None) -> Box | None:
-    """Return the box that settings state; ``None`` where they state no reference point."""
+    """Return the box that settings state; ``None`` without a reference point."""
     if reference is None:
         return None
     return Box(tuple(reference), tuple(ideal or [0.0] * len(reference)), "settings")
 
 
 def of_space(n_classes: int, ranges: Sequence[tuple[float, float] | None]) -> Box | None:
-    """Return the box of a search space, from what is known about it before any run.
+    """Return the box of a search space, from facts that are known before any run.
 
-    Errors reach from 0 to that of guessing, 100 (1 - 1 / c) percent with c classes of equal size. Other objectives
-    reach from their least to 1.01 times their largest value.
+    Errors range from 0 to the error of guessing, 100 (1 - 1 / c) percent with c classes of equal size. Other objectives
+    range from their smallest value to 1.01 times their largest value.
 
     Args:
         n_classes: Number of classes of the images.

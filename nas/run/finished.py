@@ -21,7 +21,7 @@ from nas.types import Progress
 
 @final
 class FinishedRun:
-    """Settings and archive of a run; data, supernet, weights and evaluator are built anew when they are asked for.
+    """Finished run: settings and archive are read at once; data, supernet and evaluator are built on first use.
 
     Attributes:
         folder: The run's.
@@ -83,7 +83,7 @@ class FinishedRun:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The images that it measured networks on; UserError where they are others now."""
+        """Data set of the run; UserError if the images have changed."""
         own = self.settings.get("dataset")
         nodes = [own]
         if isinstance(own, Mapping) and self._named and self._named.get("_target_") == own.get("_target_"):
@@ -100,9 +100,9 @@ class FinishedRun:
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The supernet; its weights are those that the run left once :meth:`train` has returned.
+        """Supernet of the run; it has the run's weights after :meth:`train`.
 
-        UserError where the file that it came with holds others now.
+        UserError if the checkpoint file has changed.
         """
         supernet = self.experiment.supernet
         if supernet.space.names != self.archive.gene_names:
@@ -112,14 +112,14 @@ class FinishedRun:
 
     @property
     def runs_networks(self) -> bool:
-        """Whether subnets were run on images, alone or in cascades, and no outputs of a pool or tables looked up."""
+        """Whether the run evaluated subnets on images, instead of stored outputs or tables."""
         node = self.settings.get("evaluator")
         return isinstance(node, Mapping) and bool(self._stored.kind("evaluator").runs_networks)
 
     def train(self, progress: Progress) -> None:
-        """Give the supernet the weights that the run left, which are in its folder.
+        """Load the weights that the run left in its folder.
 
-        Runs of earlier versions may lack them: theirs are the cache's, or trained anew.
+        Runs of earlier versions may have none; then the weights come from the cache or from a new training.
         """
         with self.as_it_ran():
             training = self.experiment.changed(supernet=self.supernet, replica=None).training
@@ -155,5 +155,5 @@ class FinishedRun:
 
 
 def checkpoint_fingerprint(supernet: Supernet) -> dict[str, str]:
-    """Return what identifies the files that a supernet's weights are from, by ``"checkpoint"``; nothing of no files."""
+    """Return the fingerprint of a supernet's checkpoint files under ``"checkpoint"``; empty without files."""
     return {"checkpoint": "+".join(supernet.checkpoints)} if supernet.checkpoints else {}

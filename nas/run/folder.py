@@ -1,4 +1,4 @@
-"""The folder of one run: what it holds, who may write to it, and in which state it is."""
+"""Run folder: its files, its writer and its state."""
 
 import json
 import logging
@@ -56,12 +56,12 @@ class RunFolder:
     ``run.json``                identity, command line, versions, git revision
     ``status.json``             state, progress, host, process, last error (:class:`nas.run.status.StatusFile`)
     ``archive.jsonl``           every evaluation (:class:`nas.run.archive.Archive`)
-    ``times.jsonl``             seconds of each step by activity; apart, because times are never the same twice
-    ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: what was measured
-    ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate, as NSGANetV2's tool writes them
+    ``times.jsonl``             seconds of each step by activity, outside the archive
+    ``iter_<k>/net_<i>.subnet``  an architecture, and ``.stats``: its measurements
+    ``iter_<k>.stats``          archive, candidates, hypervolume and surrogate in the layout of NSGANetV2's tool
     ``failed/``                 architectures whose evaluation failed, with their traceback
-    ``weights/``                ``supernet.pt``: what a training from scratch left, a link into the cache where that can
-                                be; of weights that adapt ``iter_<k>.pt`` of the last steps, ``final.pt`` of the end
+    ``weights/``                ``supernet.pt``: weights trained from scratch, a hard link into the cache if possible;
+                                for weights that adapt ``iter_<k>.pt`` of the last steps and ``final.pt``
     ``final/``                  the final front on the validation set with those weights
     ``test/``                   the final front on the test set
     ``front.json``, ``*.png``, ``metrics.csv``  results
@@ -74,7 +74,7 @@ class RunFolder:
         self.status = StatusFile(path / "status.json")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
-        """Raise UserError if the folder holds a run with other settings, or something that is no run."""
+        """Raise UserError if the folder holds a run with other settings, or is no run folder."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; paths.run must be a folder")
         stored_path = self.path / "config.yaml"
@@ -95,7 +95,7 @@ class RunFolder:
                 )
 
     def check_data(self, fingerprints: Mapping[str, str], sizes: Callable[[], Mapping[str, int]] | None = None) -> None:
-        """Raise UserError if the run began with other data or another network under the same settings.
+        """Raise UserError if data or network have changed since the run began.
 
         Args:
             fingerprints: Fingerprints of parts as they are now; further ones of the run are not compared, nor are those
@@ -120,18 +120,18 @@ class RunFolder:
             )
 
     def keep(self, weights: Mapping[Path, str]) -> None:
-        """Record the digests of files of weights that the run keeps; their paths are below the folder."""
+        """Record the digests of weight files in the run folder."""
         digests = {path.relative_to(self.path).as_posix(): digest for path, digest in weights.items()}
         if digests:
             known = self.known()
             write_json(self.path / "run.json", sealed({**known, "weights": digests}), indent=2)
 
     def kept(self) -> dict[Path, str]:
-        """Return what :meth:`keep` recorded; nothing of runs of earlier versions."""
+        """Return the digests recorded by :meth:`keep`; empty for runs of earlier versions."""
         return {self.path / name: str(digest) for name, digest in self.known().get("weights", {}).items()}
 
     def check_free(self) -> None:
-        """Raise UserError if the folder cannot be written to, holds something else, or is in use."""
+        """Raise UserError if the folder is read-only, is no run folder, or is in use."""
         check_can_be_written(self.path, f"the run folder {self.path}")
         if self.path.exists() and not (self.path / "config.yaml").exists():
             own = ("run.log", "status.json")  # a run that waits for its turn has no more
@@ -153,7 +153,7 @@ class RunFolder:
         labels: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> str:
-        """Record settings, data, what trackers call the run and how this process was started; return its identity.
+        """Record settings, fingerprints, names and this start of the run; return the run's id.
 
         Args:
             settings: Resolved.
@@ -185,7 +185,7 @@ class RunFolder:
         return str(known["id"])
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that the run was begun with.
+        """Return the settings of the run.
 
         Raises:
             FileNotFoundError: If there are none.
@@ -203,7 +203,7 @@ class RunFolder:
         raise ValueError(f"{path} is damaged")
 
     def front(self) -> dict[str, Any]:
-        """Return what ``front.json`` holds.
+        """Return the content of ``front.json``.
 
         Raises:
             OSError: If it cannot be read.
@@ -212,7 +212,7 @@ class RunFolder:
         return read_sealed(self.path / "front.json", required=False)
 
     def identity(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds: identity, data, names and starts.
+        """Return the content of ``run.json``: id, fingerprints, names and starts.
 
         Raises:
             OSError: If it cannot be read.
@@ -221,7 +221,7 @@ class RunFolder:
         return read_sealed(self.path / "run.json", required=False)
 
     def known(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds; nothing where it is absent or, with a warning, damaged."""
+        """Return the content of ``run.json``; empty if it is absent or, with a warning, damaged."""
         try:
             return self.identity()
         except FileNotFoundError:
@@ -235,7 +235,7 @@ class RunFolder:
         self.status.write(state, **facts)
 
     def is_finished(self) -> bool:
-        """Whether the run came to its end: its status says so, and its front and its archive agree."""
+        """Whether the run is finished: its status says so, and its front and archive agree."""
         if self.status.read().get("state") != "finished":
             return False
         try:
@@ -264,12 +264,12 @@ def told(fingerprint: str, sizes: Mapping[str, int] | None) -> str:
 
 
 def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that make a run's results: all but the seed and those that may change."""
+    """Return the settings that decide the results, without the seed."""
     return {key: value for key, value in settings.items() if key not in (*FREE_SETTINGS, "seed")}
 
 
 def with_moved_classes(node: Any) -> Any:
-    """Return settings with classes named as they are called now, for folders of earlier versions."""
+    """Return settings with current class names in place of those of earlier versions."""
     if isinstance(node, dict):
         return {
             key: MOVED_CLASSES.get(value, value) if key == "_target_" else with_moved_classes(value)
@@ -279,7 +279,7 @@ def with_moved_classes(node: Any) -> Any:
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the settings that must be the same when a run goes on."""
+    """Return the SHA-256 of the settings that must be equal when a run resumes."""
     decisive = {key: value for key, value in settings.items() if key not in FREE_SETTINGS}
     return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
@@ -306,7 +306,7 @@ def _versions() -> dict[str, Any]:
 
 
 def revision(identity: Mapping[str, Any]) -> str | None:
-    """Return the program's revision when a run was last started, from what :meth:`RunFolder.identity` returns."""
+    """Return the git revision of the run's last start, from :meth:`RunFolder.identity`."""
     starts = identity.get("starts") or [{}]
     found = starts[-1].get("git")
     return None if found is None else str(found)
@@ -322,7 +322,7 @@ def _git_revision() -> str | None:
 
 
 def short_names(folders: Sequence[Path], key: str) -> tuple[str, ...]:
-    """Return the ends of paths that tell them apart, of as few parts as possible, for example ``"digits/seed_0"``.
+    """Return the shortest ends of paths that are different, for example ``"digits/seed_0"``.
 
     Args:
         folders: Resolved paths.

@@ -25,9 +25,8 @@ _PATIENCE_SECONDS = 0.5  # somebody who only looks holds the lock for an instant
 def lease(folder: Path) -> Iterator[None]:
     """Hold a folder for this process while the context lasts.
 
-    The lock is ``flock``'s: it works between the nodes of a cluster where the shared file system passes it on, as NFS
-    and Lustre (mounted with ``flock``) do. On a file system without locks, folders are not guarded, and a warning
-    says so.
+    The lock is ``flock``. It works between nodes of a cluster if the shared file system supports it, as NFS and Lustre
+    (mounted with ``flock``) do. On a file system without locks the folder is not protected, and a warning says so.
 
     Raises:
         InUseError: If another process holds it; the message names its process, host and SLURM job.
@@ -58,7 +57,7 @@ def _lock(folder: Path, file: IO[str]) -> None:
 
 
 def holder(folder: Path) -> str | None:
-    """Return who holds a folder, for example ``"process 71 on node3"``; ``None`` where nobody does."""
+    """Return the holder of a folder, for example ``"process 71 on node3"``; ``None`` if it is free."""
     try:
         with (folder / NAME).open() as file:
             try:

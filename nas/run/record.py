@@ -1,4 +1,4 @@
-"""The archive of a run as arrays, checked and read many times faster than entry by entry."""
+"""Archive of a run as arrays, which are read and checked many times faster than single entries."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Record:
-    """All evaluations of a run in the order of their steps; of second attempts at failures the last one alone.
+    """Evaluations of a run in the order of steps; of several attempts the last one.
 
     Attributes:
         measures: Names and units of the m objectives.
@@ -77,9 +77,9 @@ class Record:
         return np.asarray(self.step == first[self.architecture])
 
     def front(self, n: int | None = None) -> Integers:
-        """Return the places of the non-dominated architectures among the first ``n`` evaluations, ascending.
+        """Return the indices of the non-dominated architectures among the first ``n`` evaluations, ascending.
 
-        Of an architecture that was evaluated again the newest evaluation counts.
+        If an architecture was evaluated several times, the newest evaluation counts.
         """
         n = len(self.step) if n is None else n
         newest = np.full(len(self.step), -1)
@@ -90,7 +90,7 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read an archive; what a killed process left behind the last complete step is left out.
+    """Read an archive up to its last complete step.
 
     Raises:
         ArchiveError: If the file is damaged, or of another version.
@@ -122,7 +122,7 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
 
 
 def _checked(path: Path, data: bytes, start: int) -> tuple[bytes, list[bytes]]:
-    """Return the entries of complete steps as one text and as lines, after a check of every step's checksum."""
+    """Return the entries of complete steps as one text and as lines, after checking each step's checksum."""
     digest, parts, position = sha256(data[:start]), list[bytes](), start
     while (commit := data.find(b'\n{"commit":', position - 1) + 1) > 0 and (end := data.find(b"\n", commit)) > 0:
         digest.update(data[position:commit])
@@ -142,7 +142,7 @@ def _checked(path: Path, data: bytes, start: int) -> tuple[bytes, list[bytes]]:
 
 
 def _check_rest(path: Path, rest: bytes) -> None:
-    """Raise ArchiveError if what no commit closes is anything but whole entries and one that was cut short."""
+    """Raise ArchiveError if the lines after the last commit are not entries; the last line may be cut off."""
     for line in rest.splitlines(keepends=True):
         try:
             if line.endswith(b"\n") and "genome" not in json.loads(line):
@@ -162,7 +162,7 @@ def _parsed(body: bytes) -> pa.Table:
 
 
 def _order(table: pa.Table) -> Integers:
-    """Return the rows by step, of several attempts at one evaluation the last."""
+    """Return the rows in the order of steps; of several attempts at one evaluation the last one."""
     step, index = (np.asarray(table[name].to_numpy(), dtype=np.int64) for name in ("step", "index"))
     if len(step) == 0:
         return step
@@ -196,7 +196,7 @@ def _record(header: Mapping[str, Any], table: pa.Table) -> Record:
 
 
 def _keys(genomes: Genomes) -> npt.NDArray[Any]:
-    """Return one value a genome, equal where the genomes are, (n, d) -> (n,)."""
+    """Return one key for each genome, equal for equal genomes, (n, d) -> (n,)."""
     small = np.ascontiguousarray(genomes, dtype=np.min_scalar_type(int(genomes.max(initial=0))))
     return small.view(np.dtype((np.void, max(small.shape[1] * small.itemsize, 1)))).reshape(-1)
 

@@ -28,7 +28,7 @@ Quality = tuple[float | None, float | None, float | None]
 
 @dataclass(frozen=True)
 class StepSummary:
-    """One step of a run, as all trackers report it; a row of ``metrics.csv``.
+    """Summary of one step for trackers; a row of ``metrics.csv``.
 
     Attributes:
         step: 0 is the initial design.
@@ -108,15 +108,14 @@ class Results:
         return Box(tuple(reference), (0.0,) * len(reference), "initial design")
 
     def hypervolume(self, step: int) -> float:
-        """Return the normalised hypervolume, 0 to 1, of the front after ``step``."""
+        """Return the normalized hypervolume, 0 to 1, of the front after ``step``."""
         front = np.array([entry.objectives for entry in self.archive.front(step)], dtype=np.float64)
         return hypervolume(front.reshape(-1, len(self.archive.measures)), *self.box.corners())
 
     def record_seconds(self, step: int, seconds: Mapping[str, float]) -> None:
-        """Write what a completed step took, in seconds by activity, into ``times.jsonl``, a line a step.
+        """Write the seconds of a completed step by activity into ``times.jsonl``, one line a step.
 
-        Times are beside the archive, not in it: equal seeds give equal archives, killed and resumed or not, and
-        times are never the same twice.
+        Times are outside the archive: equal seeds give equal archives, killed and resumed or not.
         """
         self._seconds[step] = {activity: round(value, 6) for activity, value in seconds.items()}
         records = [sealed({"step": k, "seconds": self._seconds[k]}) for k in sorted(self._seconds)]
@@ -193,14 +192,14 @@ class Results:
         write_json(self._folder / "front.json", sealed(front), indent=2)
 
     def forget_failures(self) -> None:
-        """Remove from ``failed/`` what has succeeded since; what is still there has no other result."""
+        """Remove architectures from ``failed/`` that have succeeded since."""
         good = {f"it_{e.step}_net_{e.index}" for e in self.archive.entries() if e.objectives is not None}
         for path in (self._folder / "failed").glob("it_*"):
             if path.name.removesuffix(".traceback") in good:
                 path.unlink()
 
     def measured(self, final: Metrics, test: Metrics) -> None:
-        """Take what was measured of the final front; arguments as in :meth:`write_front`."""
+        """Set the measurements of the final front; arguments as in :meth:`write_front`."""
         self._final, self._test = final, test
 
     @property
@@ -209,11 +208,11 @@ class Results:
         return bool(self._test)
 
     def outcome(self) -> dict[str, float]:
-        """Return what is known about the final front, by split and name, percent.
+        """Return the results of the final front, by split and name.
 
-        ``<split>/top1_error`` is of the architecture with the lowest validation error, ``<split>/hypervolume`` of the
-        front's architectures with their errors on the split, and ``<split>/images`` the split's size; ``final`` is the
-        validation split with the weights that the search leaves, where they moved since.
+        ``<split>/top1_error`` belongs to the architecture with the lowest validation error, in percent.
+        ``<split>/hypervolume`` is that of the front with its errors on the split. ``<split>/images`` is the size of the
+        split. ``final`` is the validation split with the final weights, if weights adapted.
         """
         front = self.archive.front()
         found = {f"{split}/images": float(n) for split, n in self._images.items()}
@@ -232,7 +231,7 @@ class Results:
         return (100 - metrics[entry.architecture.genome]["top1"], *_objectives(entry)[1:])
 
     def conclusion(self, remark: str | None = None) -> str:
-        """Return the lines that end a run: the front in numbers, and the files to open.
+        """Return the closing lines of a run: the front in numbers, and the files to open.
 
         Args:
             remark: One more line, on why the run ended.
@@ -279,9 +278,9 @@ class Results:
         return ", ".join(parts)
 
     def draw(self, test: Metrics) -> None:
-        """Draw ``front.png`` and, of more than one step, ``hypervolume.png``; ``test`` as in :meth:`write_front`.
+        """Draw ``front.png`` and, after more than one step, ``hypervolume.png``; ``test`` as in :meth:`write_front`.
 
-        Where that fails, which is reported once, the run goes on: figures follow from the archive at any time.
+        A failure is logged once and does not stop the run, because figures can be drawn again from the archive.
         """
         try:
             self._draw(test)
@@ -324,19 +323,19 @@ def _objectives(entry: Entry) -> tuple[float, ...]:
 
 
 def surrogate_quality(entries: Sequence[Entry]) -> Quality:
-    """Return how predictions of the first objective agree with evaluations, for new candidates alone.
+    """Return the agreement of predictions with evaluations of the first objective, on new candidates only.
 
-    The surrogate had not seen them. All is ``None`` with fewer than two predicted candidates, and the correlations
-    are where nothing varies.
+    All values are ``None`` with fewer than two predicted candidates; correlations are ``None`` for constant values.
     """
     return _quality(*_pairs(entries))
 
 
 def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, known: Floats | None) -> Quality:
-    """Return the same for new candidates and all that the surrogate was fitted to, as NSGANetV2's tool has it.
+    """Return the agreement on new candidates and on all architectures that the surrogate was fitted to.
 
-    An interpolant reproduces the latter by construction, so that these numbers flatter it. The tool's root-mean-square
-    error is of every prediction against every evaluation; this is of each against its own.
+    NSGANetV2's tool reports these values. They are optimistic, because an interpolant reproduces its training data. The
+    tool's root-mean-square error compares every prediction with every evaluation; this one compares each prediction
+    with its own evaluation.
 
     Args:
         entries: The new candidates.
@@ -350,7 +349,7 @@ def quality_with_archive(entries: Sequence[Entry], fitted: Floats | None, known:
 
 
 def quality_of_parts(entries: Sequence[Entry], seen: Genomes, parts: Mapping[str, Floats]) -> dict[str, float | None]:
-    """Return Spearman's rho of what a surrogate predicted beside the error, by name, over new candidates.
+    """Return Spearman's rho of further predictions of the surrogate, by name, on new candidates.
 
     Args:
         entries: Entries of a step.
@@ -381,7 +380,7 @@ def _quality(predicted: Floats, actual: Floats) -> Quality:
 
 
 def _read_seconds(path: Path, steps: int) -> dict[int, Mapping[str, float]]:
-    """Return what steps below ``steps`` took, as far as the file is there; lines that are damaged are left out."""
+    """Return the seconds of the steps below ``steps`` from the file; damaged lines are left out."""
     if not path.exists():
         return {}
     found: dict[int, Mapping[str, float]] = {}

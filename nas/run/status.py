@@ -1,4 +1,4 @@
-"""``status.json``: what a run is doing, true even when its process can say nothing any more."""
+"""Status file of a run, ``status.json``, which is correct even after its process was killed."""
 
 import logging
 import multiprocessing
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def repeated(call: Callable[[], None], seconds: float, name: str) -> Iterator[None]:
-    """Call a function again and again in a thread while the context lasts, first after ``seconds``.
+    """Call a function every ``seconds`` in a thread while the context lasts.
 
     Args:
         call: The function; it must not raise.
@@ -60,14 +60,14 @@ class StatusFile:
     ``state``                       ``queued``, ``running``, ``finished``, ``failed`` or ``interrupted``
     ``step``, ``steps``             the last complete step, and how many there are; steps count from 0
     ``hypervolume``, ``failed``     of the front so far; evaluations that failed so far
-    ``box``                         what the hypervolume is a share of, in words
-    ``error``                       the last line of what ended a failed run, or stopped an interrupted one
+    ``box``                         box of the hypervolume, in words
+    ``error``                       last line of the error of a failed or interrupted run
     ``host``, ``pid``, ``job``      of the process that wrote it; ``job`` is SLURM's
     ``elapsed``                     seconds of work so far, of all processes together
-    ``heartbeat``, ``updated``      when the process last was alive, and last said something new; UTC
+    ``heartbeat``, ``updated``      time of the last sign of life, and of the last change; UTC
     ==============================  =================================================================
 
-    A process that is killed leaves ``running`` behind: :func:`observed` tells such a run from a living one.
+    A killed process leaves the state ``running``; :func:`observed` detects such runs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class StatusFile:
             return {}
 
     def write(self, state: str, **facts: Any) -> None:
-        """Write a state and further facts; what is not said again about progress stays as it was."""
+        """Write a state and further facts; earlier facts about progress stay."""
         with self._lock:
             known = {key: value for key, value in self.read().items() if key not in _NOT_KEPT}
             place = {"host": socket.gethostname(), "pid": os.getpid(), "job": slurm_job()}
@@ -105,10 +105,10 @@ class StatusFile:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the file true while a run goes on inside: ``running``, then how it ended.
+        """Keep the file up to date while a run is executed inside: ``running``, then how the run ended.
 
-        SIGTERM and SIGUSR2 end the process at once with ``interrupted`` in the file: SLURM sends them to every process
-        of a job, helpers of trackers too, so that there is nobody left to say goodbye to.
+        SIGTERM and SIGUSR2 end the process at once with ``interrupted`` in the file. SLURM sends them to every process
+        of a job, helper processes of trackers included, so an orderly end of trackers is impossible.
         """
         self._before, self._began = float(self.read().get("elapsed", 0.0)), time.monotonic()
         self.write("running")
@@ -152,10 +152,10 @@ class StatusFile:
 
 
 def observed(folder: Path) -> dict[str, Any]:
-    """Return what the status file of a run folder says, with ``killed`` as the state of a dead process's run.
+    """Return the content of the status file of a run folder; the state is ``killed`` if its process is dead.
 
-    A running process holds the folder's lease. Where it does not, it may be on another host whose locks are not seen
-    here: then its heartbeat decides.
+    A running process holds the folder's lease. If no lease is visible, the process may run on another host whose locks
+    are not visible here; then the heartbeat decides.
     """
     facts = StatusFile(folder / "status.json").read()
     if facts.get("state") == "running" and holder(folder) is None:
