@@ -26,6 +26,10 @@ WORDS = tuple(word for word in SMALL if not word.startswith(("tracker", "paths")
 QUICK = (*WORDS, "algorithm.n_doe=6", "training.epochs=1", "training.warmup_epochs=0")
 
 
+CACHES = {"beside": "a", "alone": "b", "other": "b"}
+"""Caches of the searches below: two train the supernet, one finds it."""
+
+
 def state_of_the_process() -> dict[str, object]:
     """What a library must not change in the process of its caller."""
     root = logging.getLogger()
@@ -53,7 +57,7 @@ def test_searches_equal_the_command_lines_and_leave_nothing_behind(runs, tmp_pat
     found: dict[str, nas.Run] = {}
 
     def searched(name: str, seed: int) -> None:
-        found[name] = nas.search(*words, folder=name, seed=seed, paths={"cache": f"{name}_cache"}, progress=False)
+        found[name] = nas.search(*words, folder=name, seed=seed, paths={"cache": CACHES[name]}, progress=False)
 
     thread = threading.Thread(target=searched, args=("beside", 0))
     thread.start()
