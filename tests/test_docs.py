@@ -14,19 +14,20 @@ from tools.docs_hooks import settings_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PLACEHOLDERS = {"PHOTOS": "photos", "FOLDER": "outputs/run", "FILE": "file.pth"}
 
 
 def commands(page: Path) -> Iterator[str]:
-    """Yield the command lines in a page's blocks of shell."""
-    for block in re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(), re.DOTALL):
+    """Yield the command lines in a page's blocks of shell, and in tables."""
+    text = page.read_text()
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, re.DOTALL)
+    for block in [*blocks, *re.findall(r"(?<!`)`(nas [^`\n]+)`(?!`)", text)]:
         for line in block.replace("\\\n", " ").splitlines():
             found = re.match(r"(?:nas|python launch\.py)(?= |$)(.*)", line.strip())
             if found:
-                yield shlex.join(shlex.split(found[1], comments=True))
+                yield shlex.join(shlex.split(re.sub(r"\s#.*", "", found[1])))
 
 
-LINES = sorted({line for page in PAGES for line in commands(page)})
+LINES = sorted({line for page in PAGES for line in commands(page) if "NAME" not in line})
 
 
 def test_there_are_commands() -> None:
@@ -43,7 +44,7 @@ def test_commands_compose(line, monkeypatch):
     if parsed.config_name:
         assert (ROOT / "sweeps" / f"{parsed.config_name}.yaml").is_file()  # test_sweeps.py composes them all
         return
-    jobs = compose_jobs(parsed.changed(words=tuple(PLACEHOLDERS.get(word, word) for word in parsed.words)))
+    jobs = compose_jobs(parsed)
     for job in jobs.jobs[:2]:
         job.experiment()
 
