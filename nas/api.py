@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 
-from nas.cli.compose import experiment_of
+from nas.cli.compose import check_limit, experiment_of
 from nas.errors import UserError, unknown
-from nas.experiment import Experiment
+from nas.experiment import REPLACEABLE, Experiment, attributes_of
 from nas.files import expanded
 from nas.objective.base import Objective
 from nas.parts import Part, literal
@@ -18,7 +18,7 @@ from nas.run.archive import Archive, Entry
 from nas.run.folder import RunFolder
 from nas.run.results import StepSummary
 from nas.run.status import observed
-from nas.settings import GROUPS, Settings
+from nas.settings import Settings
 from nas.task.search import SearchTask
 from nas.threads import computing, library_threads
 from nas.tracker.bar import BarTracker
@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # pandas takes half a second
     import pandas as pd
     from torch import nn
 
-_REPLACEABLE = sorted(GROUPS - {"paths", "task", "finetuning", "sec_obj"})
 _PLAIN = tuple(field.name for field in fields(Settings))
 
 
@@ -55,7 +54,7 @@ class Run:
         Args:
             folder: Run folder.
             cache: Folder of downloaded files and decoded images; None for the command line's default.
-            parts: Objects by group that the run was made with in place of settings, for :meth:`model`.
+            parts: Objects that the run was made with in place of settings, by attribute of an experiment.
         """
         self.folder = Path(folder)
         self._cache = cache
@@ -271,7 +270,7 @@ def load_run(folder: str | Path, **parts: Any) -> Run:
         parts: Objects by group that the run was made with, for example ``supernet=MyNet()``.
 
     Raises:
-        UserError: If the folder holds no run.
+        UserError: If the folder holds no run, or an object is no part.
 
     Example:
         >>> load_run("nowhere")
@@ -281,7 +280,7 @@ def load_run(folder: str | Path, **parts: Any) -> Run:
     path = expanded(folder, "folder")
     if not (path / "config.yaml").is_file():
         raise UserError(f"'{folder}' holds no run")
-    return Run(path, parts=parts)
+    return Run(path, parts=attributes_of(parts))
 
 
 def load_runs(*patterns: str | Path) -> list[Run]:
@@ -324,7 +323,9 @@ def described(
     more, objects = _split({name: value for name, value in parts.items() if name != "constraints"})
     named, own = _objectives(objectives or ())
     limits = dict(parts.get("constraints") or {})
-    own_limits = {name: _limit(name, limits.pop(name)) for name in own if name in limits}
+    own_limits = {name: limits.pop(name) for name in own if name in limits}
+    for name, limit in own_limits.items():
+        check_limit(name, limit)
     more += [*named, *_setting("constraints", limits)]
     if folder is not None:
         more.append(f"paths.run={literal(Path(folder).absolute())}")
@@ -345,8 +346,8 @@ def _split(parts: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     for name, value in parts.items():
         if name in _PLAIN or name == "paths":
             words += _setting(name, value)
-        elif name not in _REPLACEABLE:
-            raise unknown("keyword", name, [*_REPLACEABLE, *_PLAIN, "folder", "objectives", "on_step", "progress"])
+        elif name not in REPLACEABLE:
+            raise unknown("keyword", name, [*REPLACEABLE, *_PLAIN, "folder", "objectives", "on_step", "progress"])
         elif isinstance(value, str):
             words.append(f"{name}={value}")
         elif isinstance(value, Part):
@@ -362,14 +363,6 @@ def _setting(name: str, value: Any) -> list[str]:
     if isinstance(value, Mapping):
         return [word for key, item in value.items() for word in _setting(f"{name}.{key}", item)]
     return [f"{'++' if name.startswith('constraints.') else ''}{name}={literal(value)}"]
-
-
-def _limit(name: str, limit: Mapping[str, float]) -> dict[str, float]:
-    """Return the limits of an objective's values; UserError unless they are ``min`` and ``max`` alone."""
-    for key in limit:
-        if key not in ("min", "max"):
-            raise unknown("key", f"constraints.{name}.{key}", [f"constraints.{name}.min", f"constraints.{name}.max"])
-    return dict(limit)
 
 
 def _objectives(objectives: Sequence[Objective | Part | str]) -> tuple[list[str], dict[str, Objective]]:

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm
 from nas.cli.compose import experiment_of
 from nas.errors import UserError
-from nas.experiment import torch_device
 from nas.files import read_sealed, sealed, write_json
 from nas.objective.base import TOP1_ERROR, Cost, Objective
 from nas.parts import Part
 from nas.run.archive import Archive, Commit, Entry
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
-from nas.threads import computing
+from nas.threads import proposing
 from nas.types import Floats, Genomes
 
 if TYPE_CHECKING:
@@ -92,9 +90,7 @@ class AskTell:
 
     def _built(self, parts: Sequence[Part]) -> Algorithm:
         words = [word for part in parts for word in part.words()]
-        experiment = experiment_of([*words, "tracker=csv"]).changed(
-            space=self._space, objectives=self._objectives, device=torch_device("cpu")
-        )
+        experiment = experiment_of(words).changed(space=self._space, objectives=self._objectives, device="cpu")
         return experiment.algorithm
 
     def ask(self, n: int | None = None) -> Genomes:
@@ -134,8 +130,7 @@ class AskTell:
             )
         for key, row in zip(map(tuple, genomes.tolist()), self._rows(genomes, found.reshape(-1, width)), strict=True):
             if key not in self._asked:  # an architecture of the user's own
-                step = max(0, self._step - 1)
-                self._asked[key] = step, sum(1 for each, _ in self._asked.values() if each == step)
+                self._asked[key] = max(0, self._step - 1), len(self._asked)
             self._values[key] = None if np.isnan(row).any() else tuple(row.tolist())
 
     def _rows(self, genomes: Genomes, values: Floats) -> Floats:
@@ -149,7 +144,7 @@ class AskTell:
 
     def _propose(self) -> bool:
         """Put the next batch into the queue; False where nothing new is left."""
-        with computing(), threadpool_limits(1, user_api="blas"):
+        with proposing():
             batch = self._algorithm.propose(self._archive(), self._step, rng_for(self._seed, self._step, "propose"))
         predicted = [None] * len(batch.genomes) if batch.predicted is None else batch.predicted.tolist()
         new = False
@@ -166,7 +161,7 @@ class AskTell:
         measures = (TOP1_ERROR, *(objective.measure for objective in self._objectives))
         archive = Archive(Path(), measures, self._space.names)
         archive.commits = [Commit(step) for step in range(self._step)]
-        for key, (step, index) in sorted(self._asked.items(), key=lambda item: item[1]):
+        for index, (key, (step, _)) in enumerate(sorted(self._asked.items(), key=lambda item: item[1])):
             architecture = self._space.decode(np.array(key, dtype=np.int64))
             values = self._values.get(key)
             archive.history.append(Entry(step, index, architecture, values, {}, self._predicted.get(key)))

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final, get_args, get_origin
 
-from nas.errors import NasError, UserError
+from nas.errors import NasError, UserError, unknown
 from nas.run.folder import RunFolder
 from nas.settings import GROUPS, PROVIDED, Paths, Settings, arguments
 from nas.targets import Allowed, allowed_by, class_of, names_own
@@ -50,6 +50,9 @@ BASES = {
     "training": ("nas.training.base", "Training"),
 }
 """Where the base classes of a group are: module and names."""
+
+REPLACEABLE = tuple(sorted(BASES.keys() - {"finetuning", "sec_obj", "task"}))
+"""Groups whose part may be an object that is given in Python."""
 
 _ATTRIBUTES = {"space": "source", "sec_obj": "objectives"}
 """Attributes of an experiment that are not named like their group."""
@@ -191,18 +194,12 @@ class Experiment:
         Raises:
             UserError: If an object is not of the base class of its group.
         """
-        for group, value in objects.items():
-            module, *names = BASES[group]
-            if not isinstance(value, tuple(getattr(import_module(module), name) for name in names)):
-                raise UserError(
-                    f"{group} is a {type(value).__name__}; it takes a nas.{names[0]}, a name or nas.part(...)"
-                )
+        parts = attributes_of(objects)
         nodes: dict[str, Any] = {group: {"_target_": _full_name(value)} for group, value in objects.items()}
         choices = {group: type(value).__name__ for group, value in objects.items()}
         named = {} if only else dict(self.resolved["sec_obj"])
         nodes["constraints"] = {**self.resolved["constraints"], **constraints}
         nodes["sec_obj"] = named | {name: {"_target_": _full_name(value)} for name, value in objectives.items()}
-        parts = {_ATTRIBUTES.get(group, group): value for group, value in objects.items()}
         return Experiment(
             {**self.resolved, **nodes},
             paths=self.paths,
@@ -548,6 +545,24 @@ class Experiment:
             raise UserError(
                 f"{self.origin}: {group}.{absent[0]} is missing, which this version needs; make the run anew"
             )
+
+
+def attributes_of(objects: Mapping[str, Any]) -> dict[str, Any]:
+    """Return objects by the attribute of an experiment whose place they take.
+
+    Args:
+        objects: Parts by group.
+
+    Raises:
+        UserError: If there is no such group, or an object is not of its base class.
+    """
+    for group, value in objects.items():
+        if group not in REPLACEABLE:
+            raise unknown("part", group, REPLACEABLE)
+        module, *names = BASES[group]
+        if not isinstance(value, tuple(getattr(import_module(module), name) for name in names)):
+            raise UserError(f"{group} is a {type(value).__name__}; it takes a nas.{names[0]}, a name or nas.part(...)")
+    return {_ATTRIBUTES.get(group, group): value for group, value in objects.items()}
 
 
 def _full_name(value: object) -> str:

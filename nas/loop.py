@@ -7,7 +7,6 @@ from functools import partial
 from typing import final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nas.algorithm.base import Algorithm, timed
 from nas.errors import RunError
@@ -21,7 +20,7 @@ from nas.run.folder import RunFolder
 from nas.run.results import Results, quality_of_parts, quality_with_archive
 from nas.seeding import rng_for
 from nas.space.base import SearchSpace
-from nas.threads import computing
+from nas.threads import proposing
 from nas.tracker.base import Tracker
 from nas.tracker.together import Together
 from nas.training.base import Training
@@ -165,13 +164,9 @@ class Search:
             log.warning("the weights are not those that step %d was evaluated with", len(batches) - 1)
 
     def _propose(self, step: int, seconds: dict[str, float]) -> Batch:
-        """Return the step's candidates and add what that took; what the algorithm does not name is search.
-
-        Linear algebra has one thread meanwhile, whatever the settings say: its results depend on their number, if in
-        the last digits alone, and with a few hundred architectures two are no quicker.
-        """
+        """Return the step's candidates and add the seconds by activity; time without a name is search."""
         took: dict[str, float] = {}
-        with computing(), timed(took, "search"), threadpool_limits(1, user_api="blas"):
+        with proposing(), timed(took, "search"):
             batch = self._algorithm.propose(self._archive, step, rng_for(self._seed, step, "propose"))
         named = dict(batch.seconds)
         named["search"] = named.get("search", 0.0) + took["search"] - sum(named.values())

@@ -148,40 +148,45 @@ def check_supernet(supernet: Supernet, architectures: int = 8, seed: int = 0) ->
     supernet.module.eval()
     weights = {key: value.clone() for key, value in supernet.module.state_dict().items()}
     for row, genome in enumerate(genomes):
-        architecture = space.decode(genome)
-        side: Any = architecture.config.get("r")
-        _require(
-            isinstance(side, int), supernet, "architectures need a key 'r', the side of the square input in pixels"
-        )
-        images = torch.randn(2, 3, side, side, generator=generator)
-        said = f"of {dict(architecture.config)}"
-        with torch.no_grad():
-            shared = _attempt(supernet, f"forward {said}", supernet.forward, images, architecture)
-            network = _attempt(supernet, f"extract {said}", supernet.extract, architecture)
-            _require(isinstance(network, nn.Module), supernet, "extract must return an nn.Module")
-            _require(not network.training, supernet, "extract must return a network in eval mode: end with .eval()")
-            alone = _attempt(supernet, f"the network {said}", network, images)
-        _require(
-            shared.shape == alone.shape and shared.ndim == 2,
-            supernet,
-            f"logits {said} have shape {tuple(shared.shape)} in forward and {tuple(alone.shape)} extracted; "
-            f"both must be (images, classes)",
-        )
-        difference = float((shared - alone).abs().max())
-        close = difference <= 1e-4 * max(1.0, float(shared.abs().max()))
-        _require(close, supernet, f"logits {said} differ by {difference:.3g} between forward and the extracted network")
-        counted = {"macs": multiply_adds(network, images[:1]), "params": sum(p.numel() for p in network.parameters())}
-        for name, count in counted.items():
-            table = values[name][row]
-            _require(table == count, supernet, f"costs()['{name}'] {said} is {table}; extracted it is {count}")
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(1.0)
+        costs = {name: found[row] for name, found in values.items()}
+        _check_subnet(supernet, space.decode(genome), costs, generator)
     changed = [key for key, value in supernet.module.state_dict().items() if not torch.equal(value, weights[key])]
     _require(not changed, supernet, f"extract shares memory with the supernet ({changed[:1]}); copy the weights")
     _require(
         not _reseeds(supernet), supernet, "seeds torch's global random generator: use a torch.Generator or fork_rng"
     )
+
+
+def _check_subnet(
+    supernet: Supernet, architecture: Architecture, costs: Mapping[str, Any], generator: torch.Generator
+) -> None:
+    """Check one architecture: logits of forward and of the extracted network, and costs; its weights are changed."""
+    side: Any = architecture.config.get("r")
+    _require(isinstance(side, int), supernet, "architectures need a key 'r', the side of the square input in pixels")
+    images = torch.randn(2, 3, side, side, generator=generator)
+    said = f"of {dict(architecture.config)}"
+    with torch.no_grad():
+        shared = _attempt(supernet, f"forward {said}", supernet.forward, images, architecture)
+        network = _attempt(supernet, f"extract {said}", supernet.extract, architecture)
+        _require(isinstance(network, nn.Module), supernet, "extract must return an nn.Module")
+        _require(not network.training, supernet, "extract must return a network in eval mode: end with .eval()")
+        alone = _attempt(supernet, f"the network {said}", network, images)
+    _require(
+        shared.shape == alone.shape and shared.ndim == 2,
+        supernet,
+        f"logits {said} have shape {tuple(shared.shape)} in forward and {tuple(alone.shape)} extracted; "
+        f"both must be (images, classes)",
+    )
+    difference = float((shared - alone).abs().max())
+    close = difference <= 1e-4 * max(1.0, float(shared.abs().max()))
+    _require(close, supernet, f"logits {said} differ by {difference:.3g} between forward and the extracted network")
+    counted = {"macs": multiply_adds(network, images[:1]), "params": sum(p.numel() for p in network.parameters())}
+    for name, count in counted.items():
+        table = costs[name]
+        _require(table == count, supernet, f"costs()['{name}'] {said} is {table}; extracted it is {count}")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
 
 
 def _reseeds(supernet: Supernet) -> bool:

@@ -27,6 +27,19 @@ def computing() -> AbstractContextManager[object]:
 
 
 @contextmanager
+def proposing() -> Iterator[None]:
+    """Let this thread alone compute in its process, with one thread of linear algebra.
+
+    The last digits of linear algebra depend on its number of threads, and for a few hundred architectures two are no
+    faster.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with computing(), threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@contextmanager
 def library_threads(number: int) -> Iterator[None]:
     """Let torch and linear algebra use a number of threads; afterwards the numbers are as before.
 

@@ -92,6 +92,10 @@ def test_runs_are_tables(runs):
     assert network(torch.rand(2, 3, 8, 8)).shape == (2, 10)
     with pytest.raises(nas.UserError, match="'nothing' holds no run"):
         nas.load_run("nothing")
+    with pytest.raises(nas.UserError, match=r"unknown part 'supernt'; did you mean 'supernet'\?"):
+        nas.load_run(runs / "alone", supernt=None)
+    with pytest.raises(nas.UserError, match=r"space is a int; it takes a nas\.SpaceSource"):
+        nas.load_run(runs / "alone", space=3)
 
 
 def test_a_folder_without_a_run_has_empty_tables(tmp_path):
@@ -238,11 +242,12 @@ def test_searches_of_one_process_use_one_number_of_threads(tmp_path):
 
 
 def test_hydra_of_the_program_around_stays(tmp_path):
-    OmegaConf.register_new_resolver("run_group", lambda: "mine")
+    OmegaConf.register_new_resolver("run_group", lambda: "mine", replace=True)
     HydraConfig.instance().cfg = cfg = OmegaConf.create({"hydra": {"verbose": False}})
     try:
         described(QUICK, tmp_path, None, {})
         assert HydraConfig.instance().cfg is cfg
+        assert OmegaConf.create({"key": "${run_group:}"}).key == "mine"
     finally:
         HydraConfig.instance().cfg = None
         OmegaConf.clear_resolver("run_group")

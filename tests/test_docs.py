@@ -73,3 +73,6 @@ def test_the_settings_page_has_every_choice():
         for file in (ROOT / "conf" / group).glob("*.yaml"):
             assert f"### `{group}={file.stem}`" in page
     assert "| `algorithm.n_doe` | `100` | whole number, 1 to 1,000,000 |" in page
+    assert "| `format` | `onnx` | onnx or torchscript or torch_export |" in page  # at the top of the task's file
+    assert "| `task.batch_sizes` | `[1, 32]` |" in page
+    assert "${" not in "".join(line for line in page.splitlines() if line.startswith(("| `task.", "| `run`")))

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from nas.cli.help import settings_of
+from nas.cli.help import header, settings_of, shown
 from nas.settings import PROVIDED
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -28,43 +28,35 @@ def settings_page() -> str:
 
 
 def _choice(group: str, file: Path) -> str:
-    text = file.read_text()
-    header = " ".join(line.lstrip("# ") for line in _header(text))
-    lines = [f"### `{group}={file.stem}`\n", f"{header}\n"]
-    for path, node in _nodes(group, yaml.safe_load(text) or {}):
+    content = yaml.safe_load(file.read_text()) or {}
+    lines = [f"### `{group}={file.stem}`\n", f"{' '.join(header(file))}\n"]
+    for path, node in _nodes(group, content):
         described = settings_of(str(node["_target_"]))
-        rows = [
-            f"| `{path}.{key}` | `{_shown(value)}` | {_cell(described[key].kind)} | {_cell(described[key].text)} |"
-            for key, value in node.items()
-            if key in described and key not in PROVIDED and not _is_node(value)
-        ]
+        rows = []
+        for key, value in node.items():
+            if key not in described or key in PROVIDED or _is_node(value):
+                continue
+            name, own = f"{path}.{key}", value
+            if isinstance(value, str) and value[2:-1] in content and value.startswith("${"):  # at the top of the file
+                name, own = value[2:-1], content[value[2:-1]]
+            said = described[key]
+            rows.append(f"| `{name}` | `{shown(own, 60)}` | {_cell(said.kind)} | {_cell(said.text)} |")
         if rows:
             lines += ["| Setting | Value | Type and range | Description |", "|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
-def _header(text: str) -> list[str]:
-    lines = [line for line in text.splitlines() if not line.startswith("# @package")]
-    end = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    return lines[:end]
-
-
 def _nodes(path: str, node: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the nodes that name a class, with their paths."""
+    """Return the nodes that name a class, with their paths; the node of a task is below its group's name already."""
     found = [(path, node)] if "_target_" in node else []
     for key, value in node.items():
         if isinstance(value, dict) and key != "hydra":
-            found += _nodes(f"{path}.{key}" if path != "task" or key != "task" else "task", value)
+            found += _nodes(path if key == path else f"{path}.{key}", value)
     return found
 
 
 def _is_node(value: Any) -> bool:
     return isinstance(value, dict) and "_target_" in value
-
-
-def _shown(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
-    return text if len(text) <= 60 else f"{text[:56]} ..."
 
 
 def _cell(text: str) -> str:

@@ -5,14 +5,11 @@ of keys that no constructor describes stay as they are.
 """
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from nas.cli.help import settings_of
 

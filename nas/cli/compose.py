@@ -3,7 +3,7 @@
 import itertools
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,12 @@ from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.check import make_experiment
 from nas.cli.command import CONF, PUBLISHED_WORDS, SHELVES, CommandLine, check_spelling, labels, quoted
-from nas.cli.naming import clear_resolvers, register_resolvers
+from nas.cli.naming import register_resolvers
 from nas.cli.recipes import adapted
 from nas.cli.searchpath import SearchPath, own_folders
 from nas.errors import UserError, program, unknown
@@ -122,14 +123,14 @@ def _own_hydra() -> Iterator[None]:
     """Use Hydra without a trace: the program around may use it too, and other threads may compose."""
     with _hydra_lock:
         hydra_of_others, config = GlobalHydra.instance(), HydraConfig.instance()
-        before, settings = hydra_of_others.hydra, config.cfg
+        before, settings, resolvers = hydra_of_others.hydra, config.cfg, dict(BaseContainer._resolvers)
         hydra_of_others.clear()
         try:
             yield
         finally:
             hydra_of_others.hydra, config.cfg = before, settings
+            BaseContainer._resolvers = resolvers
             SearchPath.use(None, ())
-            clear_resolvers()
 
 
 def compose_jobs(line: CommandLine, conf: Path = CONF) -> Jobs:
@@ -358,11 +359,16 @@ def _check_constraints(config: DictConfig, objectives: Sequence[str]) -> None:
     for name in map(str, constraints):
         if name not in known | {TOP1_ERROR.name} and not own:
             raise unknown("key", f"constraints.{name}", {f"constraints.{each}" for each in known})
-        limits = constraints[name]
-        for key in map(str, limits if isinstance(limits, DictConfig) else ()):
-            if key not in ("min", "max"):
-                both = [f"constraints.{name}.min", f"constraints.{name}.max"]
-                raise unknown("key", f"constraints.{name}.{key}", both)
+        limit = constraints[name]
+        check_limit(name, map(str, limit if isinstance(limit, DictConfig) else ()))
+
+
+def check_limit(name: str, keys: Iterable[str]) -> None:
+    """Raise UserError unless the keys of a cost's constraint are ``min`` and ``max`` alone."""
+    for key in keys:
+        if key not in ("min", "max"):
+            both = [f"constraints.{name}.min", f"constraints.{name}.max"]
+            raise unknown("key", f"constraints.{name}.{key}", both)
 
 
 def one_line(error: Exception) -> str:

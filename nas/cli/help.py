@@ -5,6 +5,8 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,7 @@ def _of_word(word: str, folders: Sequence[Path], line: CommandLine) -> str:
     choices = _choices(folders, group)
     if not equals:
         width = max(map(len, choices)) + 4
-        rows = [_row(name, _header(_file(folders, group, name))[0], width) for name in choices]
+        rows = [_row(name, header(_file(folders, group, name))[0], width) for name in choices]
         return "\n".join([f"{group}: its choices", "", *rows, "", f"The settings of one: --help {group}=CHOICE"])
     if choice not in choices:
         raise unknown(f"choice for {group}:", choice, choices)
@@ -125,7 +127,7 @@ def _of_word(word: str, folders: Sequence[Path], line: CommandLine) -> str:
 
 def _of_choice(group: str, choice: str, folders: Sequence[Path], line: CommandLine) -> str:
     file = _file(folders, group, choice)
-    lines = [*textwrap.wrap(f"{group}={choice}: {' '.join(_header(file))}", _width(), break_on_hyphens=False)]
+    lines = [*textwrap.wrap(f"{group}={choice}: {' '.join(header(file))}", _width(), break_on_hyphens=False)]
     if group in ("experiment", "scale"):
         plain = {key: value for key, value in (yaml.safe_load(file.read_text()) or {}).items() if key != "defaults"}
         return "\n".join([*lines, "", *textwrap.indent(yaml.safe_dump(plain, sort_keys=False), "  ").splitlines()])
@@ -142,11 +144,11 @@ def _of_choice(group: str, choice: str, folders: Sequence[Path], line: CommandLi
             text = found.text or comments.get(key, "")
             kind = f"({found.kind})" if found.kind else ""
             name = f"{path}.{key}" if path else key
-            shown = f"  {name}={_shown(value, _width() - len(name) - 3)}"
-            if len(f"{shown}   {kind}") <= _width():
-                lines += [f"{shown}   {kind}".rstrip()]
+            line_of = f"  {name}={shown(value, _width() - len(name) - 3)}"
+            if len(f"{line_of}   {kind}") <= _width():
+                lines += [f"{line_of}   {kind}".rstrip()]
             else:
-                lines += [shown, f"      {kind}"]
+                lines += [line_of, f"      {kind}"]
             lines += textwrap.wrap(text, _width(), initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 
@@ -189,7 +191,7 @@ def _parts(
             yield from _parts(f"{path}.{key}", value, comments)
 
 
-def _shown(value: Any, width: int) -> str:
+def shown(value: Any, width: int) -> str:
     """Return a value as YAML in one line, cut to a width and 60 letters."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("...").strip()
     widest = max(20, min(60, width))
@@ -210,15 +212,11 @@ def _file(folders: Sequence[Path], group: str, choice: str) -> Path:
     return next(file for file in files if file.exists())
 
 
-def _header(file: Path) -> list[str]:
+def header(file: Path) -> list[str]:
     """Return the lines of the comment at the top of a file of settings."""
     lines = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
-    header = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        header.append(line.lstrip("# "))
-    return header or [""]
+    found = list(takewhile(lambda line: line.startswith("#"), lines))
+    return [line.lstrip("# ") for line in found] or [""]
 
 
 def _comments(file: Path) -> dict[str, str]:
@@ -290,6 +288,7 @@ def _imported_settings(tree: ast.Module, module: str, name: str) -> dict[str, De
     return _class_settings(module, name)
 
 
+@cache
 def _source(module: str) -> ast.Module:
     return ast.parse((NAS.parent / f"{module.replace('.', '/')}.py").read_text())
 

@@ -14,7 +14,7 @@ from nas.cli.check import check_part, task_of
 from nas.cli.command import CommandLine, key_of, labels
 from nas.cli.compose import Jobs
 from nas.cli.naming import name_sweep, sweep_name
-from nas.errors import UserError, program, typed
+from nas.errors import LAUNCH, UserError, program, typed
 from nas.files import expanded
 from nas.launcher.base import Launcher
 from nas.run.folder import RunFolder
@@ -75,10 +75,10 @@ def launcher_settings(jobs: Jobs) -> dict[str, Any]:
     return settings
 
 
-def launch_sweep(jobs: Jobs, launcher: Launcher, line: CommandLine, conf: Path) -> int:
+def launch_sweep(jobs: Jobs, launcher: Launcher, line: CommandLine) -> int:
     """Start the runs of a sweep that are missing, say what became of all, and return the exit code."""
     first = jobs.jobs[0].config
-    sweep, runs = _sweep(jobs), _planned(jobs, line, conf)
+    sweep, runs = _sweep(jobs), _planned(jobs, line)
     sweep.check(runs)
     with lease(sweep.path):
         sweep.begin(str(first.hydra.runtime.choices[_GROUP]), runs, _command(line))
@@ -88,7 +88,7 @@ def launch_sweep(jobs: Jobs, launcher: Launcher, line: CommandLine, conf: Path) 
     follow = f"{program()} task=status {typed('sweep', sweep.path)}"
     if todo and first.detach:
         kept = [word for word in (*_flags(line), "--multirun", *line.words) if key_of(word) != "detach"]
-        print(launcher.detach(sweep, todo, [*_program(conf), *kept]))
+        print(launcher.detach(sweep, todo, [*_program(), *kept]))
         print(f"See them with: {follow}")
         return 0
     try:
@@ -165,18 +165,18 @@ def _sweep(jobs: Jobs) -> SweepFolder:
     return SweepFolder(Path(jobs.jobs[0].config.hydra.sweep.dir))
 
 
-def _planned(jobs: Jobs, line: CommandLine, conf: Path) -> list[PlannedRun]:
-    start = (*_program(conf), *_flags(line), "hydra.mode=RUN")
+def _planned(jobs: Jobs, line: CommandLine) -> list[PlannedRun]:
+    start = (*_program(), *_flags(line), "hydra.mode=RUN")
     return [
         PlannedRun(label, folder, (*start, *(text for text in job.overrides if _is_a_jobs(text))), Path.cwd())
         for label, folder, job in zip(_labels(jobs), _folders(jobs), jobs.jobs, strict=True)
     ]
 
 
-def _program(conf: Path) -> list[str]:
-    """Return the beginning of a command that starts this program again, from ``conf``'s clone or as it is installed."""
-    python, launch = [sys.executable, "-X", "faulthandler"], conf.parent.absolute() / "launch.py"
-    return [*python, str(launch)] if launch.exists() else [*python, "-m", "nas"]
+def _program() -> list[str]:
+    """Return the beginning of a command that starts this program again, from its clone or as it is installed."""
+    start = [str(LAUNCH.absolute())] if LAUNCH.exists() else ["-m", "nas"]
+    return [sys.executable, "-X", "faulthandler", *start]
 
 
 def _flags(line: CommandLine) -> list[str]:

@@ -97,7 +97,7 @@ def _run(line: CommandLine, conf: Path) -> int:
     if not jobs.multirun and (left_out := jobs.jobs[0].left_out):
         print(f"left out of the recipe, because other parts are chosen: {', '.join(left_out)}", file=sys.stderr)
     if launcher is not None:
-        return launch_sweep(jobs, launcher, line, conf)
+        return launch_sweep(jobs, launcher, line)
     with recorded(jobs, line):
         code = max(_in_its_folder(job, task) for job, task in zip(jobs.jobs, tasks, strict=True))
     return code if all(map(has_run_folder, jobs.configs)) else _printed(code)

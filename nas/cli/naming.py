@@ -29,12 +29,6 @@ def register_resolvers() -> None:
     name_sweep("unnamed")
 
 
-def clear_resolvers() -> None:
-    """Take the resolvers of :func:`register_resolvers` away again."""
-    for name in ("run_group", "next_seed", "relative_path", "shelves", "sweep_name"):
-        OmegaConf.clear_resolver(name)
-
-
 def name_sweep(name: str) -> None:
     """Give ``${sweep_name:}`` its value, which no job's settings alone could say."""
     OmegaConf.register_new_resolver("sweep_name", lambda: name, replace=True)

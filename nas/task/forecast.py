@@ -21,6 +21,7 @@ from nas.supernet.checkpoint import RANDOM
 from nas.supernet.joint import JointSupernet
 from nas.task.made_up import MadeUpPool, archive
 from nas.task.search import check_parts
+from nas.threads import proposing
 from nas.types import Architecture
 
 SAMPLE = 8
@@ -206,7 +207,7 @@ def _proposal(experiment: Experiment, made: Archive, step: int | None = None) ->
     """Return the seconds that the algorithm takes to propose a step; ``None`` for the archive's next step."""
     chosen = made.next_step if step is None else step
     start = perf_counter()
-    with threadpool_limits(1, user_api="blas"):
+    with proposing():
         experiment.algorithm.propose(made, chosen, rng_for(0, chosen, "propose"))
     return perf_counter() - start
 
